@@ -1,0 +1,2 @@
+//! The `quarl` command.
+fn main() {}

@@ -1,0 +1,140 @@
+//! Everything that can go wrong, as one enum. A message names the culprit, and the remedy where the user has one.
+
+use std::path::PathBuf;
+
+use thiserror::Error as ThisError;
+
+/// The library's error.
+#[derive(Debug, ThisError)]
+#[non_exhaustive]
+pub enum Error {
+    /// A configuration value cannot be used.
+    #[error("{key} = {value}: {remedy}")]
+    InvalidValue {
+        /// The configuration key, with its section.
+        key: String,
+        /// What was given.
+        value: String,
+        /// What would be accepted.
+        remedy: String,
+    },
+
+    /// The text is not a configuration.
+    #[error("{origin}: {message}")]
+    Config {
+        /// The file, preset or argument it came from.
+        origin: String,
+        /// What is wrong with it, and what to do.
+        message: String,
+    },
+
+    /// No environment has this name.
+    #[error("unknown environment '{id}': {remedy}")]
+    UnknownEnvironment {
+        /// What was asked for.
+        id: String,
+        /// The nearest known names.
+        remedy: String,
+    },
+
+    /// No preset has this name.
+    #[error("unknown preset '{name}': {remedy}")]
+    UnknownPreset {
+        /// What was asked for.
+        name: String,
+        /// The nearest known names.
+        remedy: String,
+    },
+
+    /// Nothing to step: no episode is running.
+    #[error("{id}: step() needs a running episode; call reset() first (an episode that has ended cannot be stepped)")]
+    StepBeforeReset {
+        /// The environment.
+        id: String,
+    },
+
+    /// The action is outside the action space.
+    #[error("{id}: action {action} is not one of 0..{n}")]
+    InvalidAction {
+        /// The environment.
+        id: String,
+        /// What was given.
+        action: usize,
+        /// How many actions there are.
+        n: usize,
+    },
+
+    /// A slice for an observation has the wrong length.
+    #[error("{id}: an observation has {expected} numbers, the slice given has {actual}")]
+    ObservationLength {
+        /// The environment.
+        id: String,
+        /// The space's length.
+        expected: usize,
+        /// The slice's length.
+        actual: usize,
+    },
+
+    /// A loss or parameter is no longer a finite number.
+    #[error("{what} is not finite at step {step}: lower optimizer.lr, or set optimizer.max_grad_norm")]
+    NotFinite {
+        /// Which number.
+        what: String,
+        /// The environment step.
+        step: u64,
+    },
+
+    /// A saved state does not fit.
+    #[error("cannot restore {what}: {message}")]
+    State {
+        /// What was to be restored.
+        what: String,
+        /// Why not.
+        message: String,
+    },
+
+    /// A file is damaged, or not what it should be.
+    #[error("{}: {message}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        message: String,
+    },
+
+    /// The system refused to read or write.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried: `read`, `write`, `create`.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+
+    /// Something is there already and would be overwritten.
+    #[error("{} exists already: choose another --out, or overwrite it with --force", path.display())]
+    Exists {
+        /// The directory.
+        path: PathBuf,
+    },
+
+    /// A figure or picture could not be drawn.
+    #[error("cannot draw {what}: {message}")]
+    Draw {
+        /// The figure or picture.
+        what: String,
+        /// Why not.
+        message: String,
+    },
+
+    /// The processor lacks what was asked for.
+    #[error("QUARL_CPU={wanted}: {remedy}")]
+    CpuPath {
+        /// What was asked for.
+        wanted: String,
+        /// What this machine has.
+        remedy: String,
+    },
+}

@@ -1,0 +1,8 @@
+//! Deep Q-learning: see it learn, trust the result, use the agent.
+
+pub mod env;
+pub mod error;
+pub mod render;
+pub mod space;
+
+pub use error::Error;
