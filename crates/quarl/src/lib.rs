@@ -2,6 +2,7 @@
 
 pub mod env;
 pub mod error;
+pub mod network;
 pub mod render;
 pub mod space;
 

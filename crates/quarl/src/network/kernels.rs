@@ -1,0 +1,302 @@
+//! The arithmetic that training spends its time in, for each instruction set, bit for bit the same on all of them.
+//!
+//! Layout: weights are PyTorch's `[out][in]`; activations are *feature-major*, `[feature][item]`, so that a row is one
+//! feature over the whole batch and its length, padded to a multiple of 16, fills whole vectors. Then the forward product
+//! (W x), the backward product (W^T dy) and the weight gradient (dy x^T) are one kernel, [`product`]; only x^T needs a
+//! transposition.
+//!
+//! This is the one module with `unsafe` code. The functions here are safe: they check every length, then call the wrapper
+//! of the chosen path.
+#![allow(unsafe_code)]
+
+mod generic;
+mod lanes;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+pub(crate) use lanes::LANES;
+
+/// Which instruction set the kernels use. Results are the same on every path; only the time differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CpuPath {
+    /// AVX-512F: 16 floats a register.
+    Avx512,
+    /// AVX2 with FMA: 8 floats a register.
+    Avx2,
+    /// AArch64's NEON: 4 floats a register.
+    Neon,
+    /// No vector instructions; works everywhere, and slowly.
+    Scalar,
+}
+
+impl CpuPath {
+    /// All paths, the fastest first.
+    pub const ALL: [Self; 4] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Scalar];
+
+    /// Its name, as `QUARL_CPU` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Neon => "neon",
+            Self::Scalar => "scalar",
+        }
+    }
+
+    /// Whether this machine has it.
+    pub fn is_available(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => is_x86_feature_detected!("avx512f"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => true,
+            Self::Scalar => true,
+            #[allow(unreachable_patterns)]
+            _ => false,
+        }
+    }
+
+    /// The paths that this machine has, the fastest first.
+    pub fn available() -> Vec<Self> {
+        Self::ALL.into_iter().filter(|path| path.is_available()).collect()
+    }
+
+    /// The path to use: what the environment variable `QUARL_CPU` names, else the fastest that the machine has.
+    ///
+    /// # Errors
+    /// [`Error::CpuPath`] where the variable names no path, or one that this machine lacks.
+    pub fn select() -> Result<Self, Error> {
+        match std::env::var("QUARL_CPU") {
+            Ok(wanted) if !wanted.is_empty() => Self::parse(&wanted),
+            _ => Ok(Self::available()[0]),
+        }
+    }
+
+    /// The path of this name, if this machine has it.
+    ///
+    /// # Errors
+    /// As [`CpuPath::select`].
+    pub fn parse(wanted: &str) -> Result<Self, Error> {
+        let available = || Self::available().iter().map(|path| path.name()).collect::<Vec<_>>().join(", ");
+        let error = |what: &str| Error::CpuPath {
+            wanted: wanted.to_owned(),
+            remedy: format!("{what}; this machine has {}", available()),
+        };
+        match Self::ALL.into_iter().find(|path| path.name() == wanted) {
+            None => Err(error("no such path")),
+            Some(path) if !path.is_available() => Err(error("this machine's processor lacks it")),
+            Some(path) => Ok(path),
+        }
+    }
+}
+
+/// What happens to an element of a product before it is stored.
+#[derive(Clone, Copy)]
+pub(crate) enum Finish<'a> {
+    /// Nothing.
+    Plain,
+    /// `max(x, 0)`.
+    Relu,
+    /// Zero where this array, laid out as the result, is not positive: the gradient through a ReLU.
+    WherePositive(&'a [f32]),
+}
+
+/// `C[i][j] = bias[i] + sum over k of A[i][k] * B[k][j]`, k in ascending order, fused.
+pub(crate) struct Product<'a> {
+    /// Rows of A and C.
+    pub(crate) rows: usize,
+    /// Columns of C to store. B's rows are padded to whole vectors.
+    pub(crate) columns: usize,
+    /// Columns of A, rows of B.
+    pub(crate) depth: usize,
+    /// `[rows][depth]`, or `[depth][rows]` if `a_transposed`.
+    pub(crate) a: &'a [f32],
+    pub(crate) a_transposed: bool,
+    /// From one stored row of A to the next.
+    pub(crate) a_stride: usize,
+    /// `[depth][b_stride]`.
+    pub(crate) b: &'a [f32],
+    pub(crate) b_stride: usize,
+    /// `[rows][c_stride]`.
+    pub(crate) c: &'a mut [f32],
+    pub(crate) c_stride: usize,
+    /// What each row starts from; zero if there is none.
+    pub(crate) bias: Option<&'a [f32]>,
+    pub(crate) finish: Finish<'a>,
+}
+
+impl Product<'_> {
+    /// Panics where a slice is too short for the shape: a mistake of this crate, never of its user.
+    fn check(&self) {
+        let vectors = self.columns.div_ceil(LANES) * LANES;
+        let (stored_rows, stored_columns) =
+            if self.a_transposed { (self.depth, self.rows) } else { (self.rows, self.depth) };
+        assert!(self.rows > 0 && self.depth > 0 && self.columns > 0);
+        assert!(stored_columns <= self.a_stride && self.a.len() >= (stored_rows - 1) * self.a_stride + stored_columns);
+        assert!(vectors <= self.b_stride && self.b.len() >= (self.depth - 1) * self.b_stride + vectors);
+        assert!(self.columns <= self.c_stride && self.c.len() >= (self.rows - 1) * self.c_stride + self.columns);
+        assert!(self.bias.is_none_or(|bias| bias.len() >= self.rows));
+        if let Finish::WherePositive(gate) = self.finish {
+            assert!(gate.len() >= (self.rows - 1) * self.c_stride + vectors);
+        }
+    }
+}
+
+/// One step of Adam over all parameters. The slices have one length, a multiple of 16.
+pub(crate) struct AdamPass<'a> {
+    pub(crate) parameters: &'a mut [f32],
+    pub(crate) gradients: &'a [f32],
+    pub(crate) first_moment: &'a mut [f32],
+    pub(crate) second_moment: &'a mut [f32],
+    /// What the gradients are multiplied by first (clipping).
+    pub(crate) gradient_scale: f32,
+    pub(crate) one_minus_beta1: f32,
+    pub(crate) beta2: f32,
+    pub(crate) one_minus_beta2: f32,
+    /// `1 / sqrt(1 - beta2^t)`.
+    pub(crate) root_scale: f32,
+    pub(crate) eps: f32,
+    /// `lr / (1 - beta1^t)`.
+    pub(crate) step_size: f32,
+}
+
+/// Compiles each kernel for each path, and gives it one safe door.
+macro_rules! kernels {
+    ($($(#[$doc:meta])* fn $name:ident[$($tile:ident),*]($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)? { $($check:stmt)* })*) => {
+        #[cfg(target_arch = "x86_64")]
+        mod avx512 {
+            use super::{AdamPass, Product, generic, lanes::Avx512};
+            pub(super) const ROWS: usize = 8;
+            pub(super) const VECTORS: usize = 2;
+            pub(super) const ROWS_ALONE: usize = 16;
+            pub(super) const CHAINS: usize = 16;
+            $(#[target_feature(enable = "avx512f")]
+            pub(super) unsafe fn $name($($arg: $type),*) $(-> $ret)? {
+                // SAFETY: the caller has seen that the processor has AVX-512F, and has checked the lengths.
+                unsafe { generic::$name::<Avx512, $({ $tile }),*>($($arg),*) }
+            })*
+        }
+        #[cfg(target_arch = "x86_64")]
+        mod avx2 {
+            use super::{AdamPass, Product, generic, lanes::Avx2};
+            pub(super) const ROWS: usize = 6;
+            pub(super) const VECTORS: usize = 1;
+            pub(super) const ROWS_ALONE: usize = 6;
+            pub(super) const CHAINS: usize = 6;
+            $(#[target_feature(enable = "avx2,fma")]
+            pub(super) unsafe fn $name($($arg: $type),*) $(-> $ret)? {
+                // SAFETY: the caller has seen that the processor has AVX2 and FMA, and has checked the lengths.
+                unsafe { generic::$name::<Avx2, $({ $tile }),*>($($arg),*) }
+            })*
+        }
+        #[cfg(target_arch = "aarch64")]
+        mod neon {
+            use super::{AdamPass, Product, generic, lanes::Neon};
+            pub(super) const ROWS: usize = 6;
+            pub(super) const VECTORS: usize = 1;
+            pub(super) const ROWS_ALONE: usize = 6;
+            pub(super) const CHAINS: usize = 6;
+            $(pub(super) unsafe fn $name($($arg: $type),*) $(-> $ret)? {
+                // SAFETY: NEON is part of AArch64; the caller has checked the lengths.
+                unsafe { generic::$name::<Neon, $({ $tile }),*>($($arg),*) }
+            })*
+        }
+        mod scalar {
+            use super::{AdamPass, Product, generic, lanes::Scalar};
+            pub(super) const ROWS: usize = 2;
+            pub(super) const VECTORS: usize = 1;
+            pub(super) const ROWS_ALONE: usize = 2;
+            pub(super) const CHAINS: usize = 2;
+            $(pub(super) unsafe fn $name($($arg: $type),*) $(-> $ret)? {
+                // SAFETY: this path needs no instruction set; the caller has checked the lengths.
+                unsafe { generic::$name::<Scalar, $({ $tile }),*>($($arg),*) }
+            })*
+        }
+        $($(#[$doc])* pub(crate) fn $name(path: CpuPath, $($arg: $type),*) $(-> $ret)? {
+            $($check)*
+            // SAFETY: a path other than `Scalar` is only ever made by `CpuPath::parse` or `CpuPath::available`, which ask
+            // the processor; the assertion holds against paths that were written down and read elsewhere. The lengths
+            // have just been checked.
+            match path {
+                #[cfg(target_arch = "x86_64")]
+                CpuPath::Avx512 => unsafe {
+                    debug_assert!(path.is_available());
+                    avx512::$name($($arg),*)
+                },
+                #[cfg(target_arch = "x86_64")]
+                CpuPath::Avx2 => unsafe {
+                    debug_assert!(path.is_available());
+                    avx2::$name($($arg),*)
+                },
+                #[cfg(target_arch = "aarch64")]
+                CpuPath::Neon => unsafe { neon::$name($($arg),*) },
+                _ => unsafe { scalar::$name($($arg),*) },
+            }
+        })*
+    };
+}
+
+kernels! {
+    /// The matrix product behind forward, backward and weight gradients; see [`Product`].
+    fn product[ROWS, VECTORS, ROWS_ALONE](product: &mut Product) {
+        product.check()
+    }
+
+    /// `target[j][i] = source[i][j]` for `rows` times `columns`, where `columns` is a multiple of 16.
+    fn transpose[](source: &[f32], rows: usize, source_stride: usize, target: &mut [f32], target_stride: usize, columns: usize) {
+        assert!(rows > 0 && columns > 0 && columns.is_multiple_of(LANES))
+        assert!(columns <= source_stride && source.len() >= (rows - 1) * source_stride + columns)
+        assert!(rows <= target_stride && target.len() >= (columns - 1) * target_stride + rows)
+    }
+
+    /// The sum of each row of `source` (`[sums.len()][stride]`, the stride a multiple of 16): bias gradients.
+    fn row_sums[](source: &[f32], stride: usize, sums: &mut [f32]) {
+        assert!(stride > 0 && stride.is_multiple_of(LANES) && source.len() >= sums.len() * stride)
+    }
+
+    /// `output = weight * input + bias`, with `weight` as `[output][input]`: one observation through one layer.
+    fn affine[](weight: &[f32], bias: &[f32], input: &[f32], relu: bool, output: &mut [f32]) {
+        assert!(!input.is_empty() && weight.len() >= output.len() * input.len() && bias.len() >= output.len())
+    }
+
+    /// The sum of the squares of `values` (length a multiple of 16).
+    fn sum_of_squares[](values: &[f32]) -> f32 {
+        assert!(values.len().is_multiple_of(LANES))
+    }
+
+    /// One step of Adam; see [`AdamPass`].
+    fn adam[](pass: &mut AdamPass) {
+        assert!(pass.parameters.len().is_multiple_of(LANES) && pass.gradients.len() == pass.parameters.len())
+        assert!(pass.first_moment.len() == pass.parameters.len() && pass.second_moment.len() == pass.parameters.len())
+    }
+
+    /// `target += tau * (source - target)` (lengths equal, a multiple of 16).
+    fn blend[](target: &mut [f32], source: &[f32], tau: f32) {
+        assert!(target.len() == source.len() && target.len().is_multiple_of(LANES))
+    }
+
+    /// The path's independent multiply-adds, `repetitions` times: what the processor can do at most. One repetition is
+    /// [`multiply_add_flops`] floating-point operations. The result only keeps the work from being optimised away.
+    fn multiply_add_loop[CHAINS](repetitions: u64) -> f32 {}
+}
+
+/// Floating-point operations of one repetition of [`multiply_add_loop`].
+pub(crate) fn multiply_add_flops(path: CpuPath) -> u64 {
+    let chains = match path {
+        #[cfg(target_arch = "x86_64")]
+        CpuPath::Avx512 => avx512::CHAINS,
+        #[cfg(target_arch = "x86_64")]
+        CpuPath::Avx2 => avx2::CHAINS,
+        #[cfg(target_arch = "aarch64")]
+        CpuPath::Neon => neon::CHAINS,
+        _ => scalar::CHAINS,
+    };
+    (chains * LANES * 2) as u64
+}
+
+/// `a * b + c` as every path rounds it.
+pub(crate) use lanes::fused;

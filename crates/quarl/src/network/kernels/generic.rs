@@ -1,0 +1,317 @@
+//! The kernels themselves, written once over [`Lanes`] and compiled once for each instruction set.
+//!
+//! Everything here is `inline(always)`: the only callers are the thin wrappers in the parent module that switch the
+//! instruction set on.
+//!
+//! # Safety
+//! Each function may only be called where its `Lanes` type's instruction set is available. The slices' lengths have been
+//! checked by the parent module.
+
+use super::lanes::{LANES, Lanes};
+use super::{AdamPass, Finish, Product};
+
+/// [`super::product`]: tiles of `MR` rows by `NV` vectors, whose sums stay in registers while k runs; where a single vector
+/// is left over, `MR1` rows by one vector.
+#[inline(always)]
+pub(super) unsafe fn product<V: Lanes, const MR: usize, const NV: usize, const MR1: usize>(product: &mut Product) {
+    let vectors = product.columns.div_ceil(LANES);
+    let mut vector = 0;
+    // SAFETY: the parent has checked the slices; the caller vouches for the instruction set.
+    unsafe {
+        while vector + NV <= vectors {
+            column_of_tiles::<V, MR, NV>(product, vector * LANES);
+            vector += NV;
+        }
+        while vector < vectors {
+            column_of_tiles::<V, MR1, 1>(product, vector * LANES);
+            vector += 1;
+        }
+    }
+}
+
+/// All rows of the `NV` vectors that start at `column`.
+#[inline(always)]
+unsafe fn column_of_tiles<V: Lanes, const MR: usize, const NV: usize>(product: &mut Product, column: usize) {
+    let mut row = 0;
+    // SAFETY: as in `product`.
+    unsafe {
+        while row + MR <= product.rows {
+            tile::<V, MR, NV>(product, row, column);
+            row += MR;
+        }
+        while row + 4 <= product.rows {
+            tile::<V, 4, NV>(product, row, column);
+            row += 4;
+        }
+        while row < product.rows {
+            if row + 2 <= product.rows {
+                tile::<V, 2, NV>(product, row, column);
+                row += 2;
+            } else {
+                tile::<V, 1, NV>(product, row, column);
+                row += 1;
+            }
+        }
+    }
+}
+
+/// One tile. Each element is summed in the order k = 0, 1, 2, .. with fused multiply-adds, starting from its bias: so its
+/// value depends neither on the tile's shape nor on the path.
+#[inline(always)]
+unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(product: &mut Product, row: usize, column: usize) {
+    // SAFETY: the parent has checked that every index used here lies within the slices; the caller vouches for the
+    // instruction set.
+    unsafe {
+        let mut sums = [[V::splat(0.0); NV]; MR];
+        if let Some(bias) = product.bias {
+            for (i, sums) in sums.iter_mut().enumerate() {
+                *sums = [V::splat(*bias.get_unchecked(row + i)); NV];
+            }
+        }
+        let b = product.b.as_ptr().add(column);
+        // Two loops, so that the distance between A's rows is a constant where it can be.
+        if product.a_transposed {
+            let a = product.a.as_ptr().add(row);
+            add_all_products(&mut sums, product.depth, a, (1, product.a_stride), b, product.b_stride);
+        } else {
+            let a = product.a.as_ptr().add(row * product.a_stride);
+            add_all_products(&mut sums, product.depth, a, (product.a_stride, 1), b, product.b_stride);
+        }
+        let whole = column + NV * LANES <= product.columns;
+        for (i, sums) in sums.into_iter().enumerate() {
+            for (j, sum) in sums.into_iter().enumerate() {
+                let at = (row + i) * product.c_stride + column + LANES * j;
+                let value = match product.finish {
+                    Finish::Plain => sum,
+                    Finish::Relu => sum.where_positive(sum),
+                    Finish::WherePositive(gate) => sum.where_positive(V::load(gate.as_ptr().add(at))),
+                };
+                if whole {
+                    value.store(product.c.as_mut_ptr().add(at));
+                } else {
+                    let valid = (product.columns - (column + LANES * j)).min(LANES);
+                    value.store_partial(product.c.as_mut_ptr().add(at), valid);
+                }
+            }
+        }
+    }
+}
+
+/// Adds the products of all k to a tile's sums, four k a turn: counting would else compete with multiplying.
+#[inline(always)]
+unsafe fn add_all_products<V: Lanes, const MR: usize, const NV: usize>(
+    sums: &mut [[V; NV]; MR],
+    depth: usize,
+    mut a: *const f32,
+    (row_step, k_step): (usize, usize),
+    mut b: *const f32,
+    b_stride: usize,
+) {
+    // SAFETY: as in `add_products`.
+    unsafe {
+        for _ in 0..depth / 4 {
+            add_products::<V, MR, NV, 4>(sums, a, (row_step, k_step), b, b_stride);
+            a = a.add(4 * k_step);
+            b = b.add(4 * b_stride);
+        }
+        for _ in 0..depth % 4 {
+            add_products::<V, MR, NV, 1>(sums, a, (row_step, k_step), b, b_stride);
+            a = a.add(k_step);
+            b = b.add(b_stride);
+        }
+    }
+}
+
+/// Adds the products of `K` successive k to a tile's sums.
+#[inline(always)]
+unsafe fn add_products<V: Lanes, const MR: usize, const NV: usize, const K: usize>(
+    sums: &mut [[V; NV]; MR],
+    a: *const f32,
+    (row_step, k_step): (usize, usize),
+    b: *const f32,
+    b_stride: usize,
+) {
+    // SAFETY: the caller vouches for `MR` rows and `K` columns of A from `a` on, `K` rows of B from `b` on, and for the
+    // instruction set.
+    unsafe {
+        for k in 0..K {
+            let factors: [V; NV] = std::array::from_fn(|j| V::load(b.add(k * b_stride + LANES * j)));
+            for (i, sums) in sums.iter_mut().enumerate() {
+                let a = V::splat(*a.add(i * row_step + k * k_step));
+                for (sum, factor) in sums.iter_mut().zip(factors) {
+                    *sum = a.mul_add(factor, *sum);
+                }
+            }
+        }
+    }
+}
+
+/// [`super::transpose`].
+#[inline(always)]
+pub(super) unsafe fn transpose<V: Lanes>(
+    source: &[f32],
+    rows: usize,
+    source_stride: usize,
+    target: &mut [f32],
+    target_stride: usize,
+    columns: usize,
+) {
+    for row in (0..rows).step_by(LANES) {
+        for column in (0..columns).step_by(LANES) {
+            if row + LANES <= rows {
+                // SAFETY: the parent has checked that whole blocks lie within both slices.
+                unsafe {
+                    let block = std::array::from_fn(|i| {
+                        V::load(source.as_ptr().add((row + i) * source_stride + column))
+                    });
+                    for (j, out) in V::transpose(block).into_iter().enumerate() {
+                        out.store(target.as_mut_ptr().add((column + j) * target_stride + row));
+                    }
+                }
+            } else {
+                for i in row..rows {
+                    for j in column..column + LANES {
+                        target[j * target_stride + i] = source[i * source_stride + j];
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// [`super::row_sums`].
+#[inline(always)]
+pub(super) unsafe fn row_sums<V: Lanes>(source: &[f32], stride: usize, sums: &mut [f32]) {
+    for (row, out) in source.chunks_exact(stride).zip(sums) {
+        // SAFETY: a row is a whole number of vectors; the caller vouches for the instruction set.
+        unsafe {
+            let mut sum = V::load(row.as_ptr());
+            for at in (LANES..stride).step_by(LANES) {
+                sum = sum.add(V::load(row.as_ptr().add(at)));
+            }
+            *out = sum.sum();
+        }
+    }
+}
+
+/// [`super::affine`]: four rows at a time, so that four chains of multiply-adds hide each other's latency.
+#[inline(always)]
+pub(super) unsafe fn affine<V: Lanes>(weight: &[f32], bias: &[f32], input: &[f32], relu: bool, output: &mut [f32]) {
+    let mut row = 0;
+    // SAFETY: as below.
+    unsafe {
+        while row + 4 <= output.len() {
+            affine_rows::<V, 4>(weight, bias, input, relu, output, row);
+            row += 4;
+        }
+        while row < output.len() {
+            affine_rows::<V, 1>(weight, bias, input, relu, output, row);
+            row += 1;
+        }
+    }
+}
+
+/// `ROWS` dot products: 16 partial sums each, added in the fixed tree.
+#[inline(always)]
+unsafe fn affine_rows<V: Lanes, const ROWS: usize>(
+    weight: &[f32],
+    bias: &[f32],
+    input: &[f32],
+    relu: bool,
+    output: &mut [f32],
+    row: usize,
+) {
+    let inputs = input.len();
+    let whole = inputs - inputs % LANES;
+    // SAFETY: each row has `inputs` floats, `whole` of them in whole vectors; the caller vouches for the instruction set.
+    unsafe {
+        let rows = weight.as_ptr().add(row * inputs);
+        let mut sums = [V::splat(0.0); ROWS];
+        for at in (0..whole).step_by(LANES) {
+            let x = V::load(input.as_ptr().add(at));
+            for (i, sum) in sums.iter_mut().enumerate() {
+                *sum = V::load(rows.add(i * inputs + at)).mul_add(x, *sum);
+            }
+        }
+        if whole < inputs {
+            let x = V::load_partial(input.as_ptr().add(whole), inputs - whole);
+            for (i, sum) in sums.iter_mut().enumerate() {
+                *sum = V::load_partial(rows.add(i * inputs + whole), inputs - whole).mul_add(x, *sum);
+            }
+        }
+        for (i, sum) in sums.into_iter().enumerate() {
+            let y = sum.sum() + bias.get_unchecked(row + i);
+            *output.get_unchecked_mut(row + i) = if !relu || y > 0.0 { y } else { 0.0 };
+        }
+    }
+}
+
+/// [`super::sum_of_squares`]: four vectors of partial sums, added pairwise.
+#[inline(always)]
+pub(super) unsafe fn sum_of_squares<V: Lanes>(values: &[f32]) -> f32 {
+    // SAFETY: the length is a multiple of the vector's; the caller vouches for the instruction set.
+    unsafe {
+        let mut sums = [V::splat(0.0); 4];
+        for (i, chunk) in values.chunks_exact(LANES).enumerate() {
+            let x = V::load(chunk.as_ptr());
+            sums[i % 4] = x.mul_add(x, sums[i % 4]);
+        }
+        sums[0].add(sums[2]).add(sums[1].add(sums[3])).sum()
+    }
+}
+
+/// [`super::adam`]: one pass over gradient, both moments and parameters.
+#[inline(always)]
+pub(super) unsafe fn adam<V: Lanes>(pass: &mut AdamPass) {
+    // SAFETY: all four slices have the same length, a multiple of the vector's; the caller vouches for the instruction set.
+    unsafe {
+        let gradient_scale = V::splat(pass.gradient_scale);
+        let one_minus_beta1 = V::splat(pass.one_minus_beta1);
+        let (beta2, one_minus_beta2) = (V::splat(pass.beta2), V::splat(pass.one_minus_beta2));
+        let (root_scale, eps, step_size) = (V::splat(pass.root_scale), V::splat(pass.eps), V::splat(pass.step_size));
+        for at in (0..pass.parameters.len()).step_by(LANES) {
+            let gradient = V::load(pass.gradients.as_ptr().add(at)).mul(gradient_scale);
+            let (m, v) = (pass.first_moment.as_mut_ptr().add(at), pass.second_moment.as_mut_ptr().add(at));
+            let parameters = pass.parameters.as_mut_ptr().add(at);
+
+            let old = V::load(m);
+            let moment = gradient.sub(old).mul_add(one_minus_beta1, old);
+            let square = gradient.mul(gradient).mul_add(one_minus_beta2, V::load(v).mul(beta2));
+            let denominator = square.sqrt().mul_add(root_scale, eps);
+            let update = moment.mul(step_size).div(denominator);
+            moment.store(m);
+            square.store(v);
+            V::load(parameters).sub(update).store(parameters);
+        }
+    }
+}
+
+/// [`super::blend`].
+#[inline(always)]
+pub(super) unsafe fn blend<V: Lanes>(target: &mut [f32], source: &[f32], tau: f32) {
+    // SAFETY: both slices have the same length, a multiple of the vector's; the caller vouches for the instruction set.
+    unsafe {
+        let tau = V::splat(tau);
+        for at in (0..target.len()).step_by(LANES) {
+            let out = target.as_mut_ptr().add(at);
+            let old = V::load(out);
+            V::load(source.as_ptr().add(at)).sub(old).mul_add(tau, old).store(out);
+        }
+    }
+}
+
+/// [`super::multiply_add_loop`]: as many independent chains as the units can hold, and nothing else.
+#[inline(always)]
+pub(super) unsafe fn multiply_add_loop<V: Lanes, const CHAINS: usize>(repetitions: u64) -> f32 {
+    // SAFETY: the caller vouches for the instruction set.
+    unsafe {
+        let (factor, addend) = (V::splat(0.999_999), V::splat(1e-6));
+        let mut sums: [V; CHAINS] = std::array::from_fn(|i| V::splat(i as f32));
+        for _ in 0..repetitions {
+            for sum in &mut sums {
+                *sum = sum.mul_add(factor, addend);
+            }
+        }
+        sums.into_iter().fold(V::splat(0.0), |a, b| a.add(b)).sum()
+    }
+}
