@@ -3,6 +3,8 @@
 pub mod env;
 pub mod error;
 pub mod render;
+pub mod rng;
 pub mod space;
+mod suggest;
 
 pub use error::Error;
