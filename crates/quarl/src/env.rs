@@ -5,12 +5,17 @@
 //!
 //! [`make`] builds the environments that are known by name; [`TimeLimit`] puts a clock over any environment.
 
+pub mod acrobot;
 pub mod cartpole;
 pub mod classic_control;
+pub mod mountain_car;
 pub mod seeding;
 pub mod state;
 pub mod time_limit;
 
+pub use acrobot::Acrobot;
+pub use cartpole::CartPole;
+pub use mountain_car::MountainCar;
 pub use time_limit::TimeLimit;
 
 use serde::{Deserialize, Serialize};
@@ -140,7 +145,7 @@ impl<E: Environment + ?Sized> Environment for Box<E> {
 
 /// The names that [`make`] knows, in alphabetical order.
 pub fn ids() -> &'static [&'static str] {
-    &["CartPole-v0", "CartPole-v1"]
+    &["Acrobot-v1", "CartPole-v0", "CartPole-v1", "MountainCar-v0"]
 }
 
 /// The environment called `id`, with its time limit.
@@ -149,8 +154,10 @@ pub fn ids() -> &'static [&'static str] {
 /// [`Error::UnknownEnvironment`], with the nearest known names.
 pub fn make(id: &str) -> Result<Box<dyn Environment>, Error> {
     Ok(match id {
-        "CartPole-v0" => Box::new(cartpole::CartPole::v0()),
-        "CartPole-v1" => Box::new(cartpole::CartPole::v1()),
+        "Acrobot-v1" => Box::new(Acrobot::v1()),
+        "CartPole-v0" => Box::new(CartPole::v0()),
+        "CartPole-v1" => Box::new(CartPole::v1()),
+        "MountainCar-v0" => Box::new(MountainCar::v0()),
         _ => return Err(Error::UnknownEnvironment { id: id.to_owned(), remedy: suggest::remedy(id, ids()) }),
     })
 }

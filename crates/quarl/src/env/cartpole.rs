@@ -54,12 +54,13 @@ impl Physics for CartPole {
 
     fn observation_space() -> BoxSpace {
         // Twice the limits, so that the last observation of an episode lies within.
-        let high = vec![(2.0 * POSITION_LIMIT) as f32, f32::INFINITY, (2.0 * ANGLE_LIMIT) as f32, f32::INFINITY];
-        BoxSpace::vector(high.iter().map(|bound| -bound).collect(), high)
+        let (low, high) = Self::limits();
+        BoxSpace::vector(low.map(|x| x as f32).to_vec(), high.map(|x| x as f32).to_vec())
     }
 
-    fn limits() -> Self::State {
-        [2.0 * POSITION_LIMIT, f64::INFINITY, 2.0 * ANGLE_LIMIT, f64::INFINITY]
+    fn limits() -> (Self::State, Self::State) {
+        let high = [2.0 * POSITION_LIMIT, f64::INFINITY, 2.0 * ANGLE_LIMIT, f64::INFINITY];
+        (high.map(|bound| -bound), high)
     }
 
     fn start(rng: &mut Rng) -> Self::State {

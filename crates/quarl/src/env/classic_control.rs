@@ -31,8 +31,8 @@ pub trait Physics: Send + 'static {
     /// What the task shows.
     fn observation_space() -> BoxSpace;
 
-    /// The largest magnitude of each number of the state from which an episode may start.
-    fn limits() -> Self::State;
+    /// The least and the greatest that each number of a running episode's state may be (and it must be finite).
+    fn limits() -> (Self::State, Self::State);
 
     /// Draws the state of a new episode.
     fn start(rng: &mut Rng) -> Self::State;
@@ -115,12 +115,12 @@ impl<P: Physics> ClassicControl<P> {
     }
 
     fn check_state(&self, state: &P::State) -> Result<(), Error> {
-        let limits = P::limits();
-        let within = |(x, limit): (&f64, &f64)| x.is_finite() && x.abs() <= *limit;
-        if state.as_ref().iter().zip(limits.as_ref()).all(within) {
+        let (low, high) = P::limits();
+        let within = |(x, (low, high)): (&f64, (&f64, &f64))| x.is_finite() && low <= x && x <= high;
+        if state.as_ref().iter().zip(low.as_ref().iter().zip(high.as_ref())).all(within) {
             return Ok(());
         }
-        Err(state::refused(&self.spec.id, format!("{state:?} is not within plus and minus {limits:?}")))
+        Err(state::refused(&self.spec.id, format!("{state:?} is not within {low:?} and {high:?}")))
     }
 }
 
@@ -169,7 +169,10 @@ impl<P: Physics> Environment for ClassicControl<P> {
 
     fn load_state(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let episode: Episode<P::State> = state::load(&self.spec.id, bytes)?;
-        self.check_state(&episode.state)?;
+        // Only a running episode is stepped; the last state of an ended one may lie outside.
+        if episode.phase == Phase::Running {
+            self.check_state(&episode.state)?;
+        }
         self.episode = episode;
         Ok(())
     }

@@ -1,7 +1,5 @@
 //! The clock: an episode that has run for long enough is cut off.
 
-use serde::{Deserialize, Serialize};
-
 use crate::env::{End, Environment, EnvironmentSpec, Step, state};
 use crate::error::Error;
 use crate::render::Scene;
@@ -12,7 +10,7 @@ use crate::render::Scene;
 /// been earned after it. (Gymnasium sets both flags then.)
 ///
 /// ```
-/// use quarl::env::{Environment, TimeLimit, classic_control::ClassicControl, cartpole::CartPole};
+/// use quarl::env::{CartPole, Environment, TimeLimit, classic_control::ClassicControl};
 ///
 /// let env = TimeLimit::new(ClassicControl::<CartPole>::new(), 50)?;
 /// assert_eq!(env.spec().max_episode_steps, Some(50));
@@ -23,12 +21,6 @@ pub struct TimeLimit<E> {
     inner: E,
     spec: EnvironmentSpec,
     limit: u32,
-    clock: Clock,
-}
-
-/// How long the episode has been running.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Clock {
     /// Steps taken, while an episode runs.
     elapsed: Option<u32>,
 }
@@ -53,7 +45,7 @@ impl<E: Environment> TimeLimit<E> {
     pub(crate) fn over(inner: E, limit: u32) -> Self {
         let mut spec = inner.spec().clone();
         spec.max_episode_steps = Some(spec.max_episode_steps.map_or(limit, |inner_limit| inner_limit.min(limit)));
-        Self { inner, spec, limit, clock: Clock { elapsed: None } }
+        Self { inner, spec, limit, elapsed: None }
     }
 
     /// The environment under the clock.
@@ -68,14 +60,14 @@ impl<E: Environment> Environment for TimeLimit<E> {
     }
 
     fn reset(&mut self, seed: Option<u64>, observation: &mut [f32]) -> Result<(), Error> {
-        self.clock.elapsed = None;
+        self.elapsed = None;
         self.inner.reset(seed, observation)?;
-        self.clock.elapsed = Some(0);
+        self.elapsed = Some(0);
         Ok(())
     }
 
     fn step(&mut self, action: usize, observation: &mut [f32]) -> Result<Step, Error> {
-        let Some(elapsed) = self.clock.elapsed else {
+        let Some(elapsed) = self.elapsed else {
             return Err(Error::StepBeforeReset { id: self.spec.id.clone() });
         };
         let mut step = self.inner.step(action, observation)?;
@@ -83,7 +75,7 @@ impl<E: Environment> Environment for TimeLimit<E> {
         if step.end.is_none() && elapsed >= self.limit {
             step.end = Some(End::Truncated);
         }
-        self.clock.elapsed = step.end.is_none().then_some(elapsed);
+        self.elapsed = step.end.is_none().then_some(elapsed);
         Ok(step)
     }
 
@@ -92,17 +84,17 @@ impl<E: Environment> Environment for TimeLimit<E> {
     }
 
     fn save_state(&self) -> Result<Vec<u8>, Error> {
-        state::save(&self.spec.id, &(self.clock, self.inner.save_state()?))
+        state::save(&self.spec.id, &(self.elapsed, self.inner.save_state()?))
     }
 
     fn load_state(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let (clock, inner): (Clock, Vec<u8>) = state::load(&self.spec.id, bytes)?;
-        if clock.elapsed.is_some_and(|elapsed| elapsed >= self.limit) {
+        let (elapsed, inner): (Option<u32>, Vec<u8>) = state::load(&self.spec.id, bytes)?;
+        if elapsed.is_some_and(|elapsed| elapsed >= self.limit) {
             let message = format!("its episode has passed the limit of {} steps", self.limit);
             return Err(state::refused(&self.spec.id, message));
         }
         self.inner.load_state(&inner)?;
-        self.clock = clock;
+        self.elapsed = elapsed;
         Ok(())
     }
 }
