@@ -7,6 +7,7 @@
 
 pub mod acrobot;
 pub mod cartpole;
+pub mod check;
 pub mod classic_control;
 pub mod mountain_car;
 pub mod seeding;
@@ -88,6 +89,9 @@ impl EnvironmentSpec {
 }
 
 /// An environment with a finite set of actions.
+///
+/// A call that is refused for its arguments changes nothing. [`check::check`] tries out whether an environment keeps what is
+/// promised here.
 pub trait Environment: Send {
     /// Its spaces and limits; the same for the whole life of the environment.
     fn spec(&self) -> &EnvironmentSpec;

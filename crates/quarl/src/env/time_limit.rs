@@ -60,6 +60,8 @@ impl<E: Environment> Environment for TimeLimit<E> {
     }
 
     fn reset(&mut self, seed: Option<u64>, observation: &mut [f32]) -> Result<(), Error> {
+        self.spec.check_observation(observation)?;
+        // Where the inner reset fails, no episode runs.
         self.elapsed = None;
         self.inner.reset(seed, observation)?;
         self.elapsed = Some(0);
