@@ -2,12 +2,29 @@
 //!
 //! The contract is Gymnasium's with its two ambiguities removed: an episode says *why* it ended ([`End`]), and stepping
 //! an episode that has ended is an error instead of a warning.
+//!
+//! [`make`] builds the environments that are known by name; [`TimeLimit`] puts a clock over any environment.
+
+pub mod acrobot;
+pub mod cartpole;
+pub mod check;
+pub mod classic_control;
+pub mod mountain_car;
+pub mod seeding;
+pub mod state;
+pub mod time_limit;
+
+pub use acrobot::Acrobot;
+pub use cartpole::CartPole;
+pub use mountain_car::MountainCar;
+pub use time_limit::TimeLimit;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::render::Scene;
 use crate::space::{BoxSpace, Discrete};
+use crate::suggest;
 
 /// Why an episode ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +61,37 @@ pub struct EnvironmentSpec {
     pub render_fps: u32,
 }
 
+impl EnvironmentSpec {
+    /// Refuses a slice that does not have the length of an observation.
+    ///
+    /// # Errors
+    /// [`Error::ObservationLength`].
+    #[inline]
+    pub fn check_observation(&self, observation: &[f32]) -> Result<(), Error> {
+        let (expected, actual) = (self.observation_space.len(), observation.len());
+        if actual == expected {
+            return Ok(());
+        }
+        Err(Error::ObservationLength { id: self.id.clone(), expected, actual })
+    }
+
+    /// Refuses an action outside the action space.
+    ///
+    /// # Errors
+    /// [`Error::InvalidAction`].
+    #[inline]
+    pub fn check_action(&self, action: usize) -> Result<(), Error> {
+        if self.action_space.contains(action) {
+            return Ok(());
+        }
+        Err(Error::InvalidAction { id: self.id.clone(), action, n: self.action_space.n })
+    }
+}
+
 /// An environment with a finite set of actions.
+///
+/// A call that is refused for its arguments changes nothing. [`check::check`] tries out whether an environment keeps what is
+/// promised here.
 pub trait Environment: Send {
     /// Its spaces and limits; the same for the whole life of the environment.
     fn spec(&self) -> &EnvironmentSpec;
@@ -52,13 +99,16 @@ pub trait Environment: Send {
     /// Starts a new episode and writes its first observation into `observation` (the space's length).
     ///
     /// With a seed, the environment's random stream starts anew from it; without one, the stream goes on.
+    ///
+    /// # Errors
+    /// [`Error::ObservationLength`] for a slice of the wrong length.
     fn reset(&mut self, seed: Option<u64>, observation: &mut [f32]) -> Result<(), Error>;
 
     /// Takes `action` (one of `0..n`) and writes the next observation into `observation`.
     ///
     /// # Errors
     /// [`Error::StepBeforeReset`] before the first reset and after the end of an episode, [`Error::InvalidAction`] for an
-    /// action outside the space.
+    /// action outside the space, [`Error::ObservationLength`] for a slice of the wrong length.
     fn step(&mut self, action: usize, observation: &mut [f32]) -> Result<Step, Error>;
 
     /// A picture of the present state, or `None` where the environment cannot be shown.
@@ -69,4 +119,49 @@ pub trait Environment: Send {
 
     /// Puts back what [`Environment::save_state`] gave: from here on the two are indistinguishable.
     fn load_state(&mut self, state: &[u8]) -> Result<(), Error>;
+}
+
+impl<E: Environment + ?Sized> Environment for Box<E> {
+    fn spec(&self) -> &EnvironmentSpec {
+        (**self).spec()
+    }
+
+    fn reset(&mut self, seed: Option<u64>, observation: &mut [f32]) -> Result<(), Error> {
+        (**self).reset(seed, observation)
+    }
+
+    fn step(&mut self, action: usize, observation: &mut [f32]) -> Result<Step, Error> {
+        (**self).step(action, observation)
+    }
+
+    fn scene(&mut self) -> Result<Option<Scene>, Error> {
+        (**self).scene()
+    }
+
+    fn save_state(&self) -> Result<Vec<u8>, Error> {
+        (**self).save_state()
+    }
+
+    fn load_state(&mut self, state: &[u8]) -> Result<(), Error> {
+        (**self).load_state(state)
+    }
+}
+
+/// The names that [`make`] knows, in alphabetical order.
+pub fn ids() -> &'static [&'static str] {
+    &["Acrobot-v1", "CartPole-v0", "CartPole-v1", "MountainCar-v0"]
+}
+
+/// The environment called `id`, with its time limit.
+///
+/// # Errors
+/// [`Error::UnknownEnvironment`], with the nearest known names.
+pub fn make(id: &str) -> Result<Box<dyn Environment>, Error> {
+    Ok(match id {
+        "Acrobot-v1" => Box::new(Acrobot::v1()),
+        "CartPole-v0" => Box::new(CartPole::v0()),
+        "CartPole-v1" => Box::new(CartPole::v1()),
+        "MountainCar-v0" => Box::new(MountainCar::v0()),
+        _ => return Err(Error::UnknownEnvironment { id: id.to_owned(), remedy: suggest::remedy(id, ids()) }),
+    })
 }

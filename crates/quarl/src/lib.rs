@@ -4,6 +4,8 @@ pub mod env;
 pub mod error;
 pub mod network;
 pub mod render;
+pub mod rng;
 pub mod space;
+mod suggest;
 
 pub use error::Error;

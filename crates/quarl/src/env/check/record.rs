@@ -1,0 +1,196 @@
+//! Plays an environment, looks at everything it gives, and keeps a record to compare with another.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::{Findings, MOST_STEPS, Promise, flaw};
+use crate::env::{End, Environment, EnvironmentSpec};
+use crate::error::Error;
+use crate::rng::Rng;
+use crate::space::Dtype;
+
+/// A NaN that no computation gives: a number that still has these bits was not written.
+const UNWRITTEN: u32 = 0x7fc5_eed5;
+
+/// What one call gave. The observation is kept as a hash of its bits, because pixels are many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Moment {
+    /// Steps since the reset.
+    step: u32,
+    observation: u64,
+    reward: u64,
+    end: Option<End>,
+}
+
+/// What a series of calls gave.
+#[derive(Default)]
+pub(super) struct Record(Vec<Moment>);
+
+impl Record {
+    /// Where and in what two records part, if they do.
+    pub(super) fn difference(&self, other: &Self) -> Option<String> {
+        let (a, b) = match self.0.iter().zip(&other.0).find(|(a, b)| a != b) {
+            Some(pair) => pair,
+            None if self.0.len() == other.0.len() => return None,
+            None => return Some(format!("{} calls against {}", self.0.len(), other.0.len())),
+        };
+        let what = if a.end != b.end || a.step != b.step {
+            "the ending"
+        } else if a.reward != b.reward {
+            "the reward"
+        } else {
+            "the observation"
+        };
+        Some(if a.step == 0 {
+            format!("{what} after a reset differs")
+        } else {
+            format!("{what} of step {} differs", a.step)
+        })
+    }
+
+    pub(super) fn has_different_observations(&self) -> bool {
+        self.0.windows(2).any(|pair| pair[0].observation != pair[1].observation)
+    }
+
+    /// Whether an episode ended before the first reset in this record.
+    pub(super) fn first_episode_ended(&self) -> bool {
+        self.0.iter().take_while(|moment| moment.step > 0).any(|moment| moment.end.is_some())
+    }
+}
+
+pub(super) struct Player<'a> {
+    pub(super) env: &'a mut dyn Environment,
+    pub(super) findings: &'a mut Findings,
+    spec: EnvironmentSpec,
+    observation: Vec<f32>,
+    actions: Rng,
+    steps: u32,
+}
+
+impl<'a> Player<'a> {
+    pub(super) fn new(env: &'a mut dyn Environment, spec: EnvironmentSpec, findings: &'a mut Findings) -> Self {
+        let observation = vec![0.0; spec.observation_space.len()];
+        Self { env, findings, spec, observation, actions: Rng::from_seed(0), steps: 0 }
+    }
+
+    /// Starts the series of random actions anew.
+    pub(super) fn choose_actions_anew(&mut self) {
+        self.actions = Rng::from_seed(0);
+    }
+
+    pub(super) fn reset(&mut self, seed: Option<u64>, record: &mut Record) -> Result<(), Error> {
+        self.observation.fill(f32::from_bits(UNWRITTEN));
+        self.env.reset(seed, &mut self.observation)?;
+        self.steps = 0;
+        self.look("reset");
+        self.look_at_scene()?;
+        record.0.push(self.moment(0.0, None));
+        Ok(())
+    }
+
+    /// Takes one random action; tells whether the episode is over, or has been tried out for long enough.
+    pub(super) fn step(&mut self, record: &mut Record) -> Result<bool, Error> {
+        let action = self.actions.below(self.spec.action_space.n);
+        self.observation.fill(f32::from_bits(UNWRITTEN));
+        let step = self.env.step(action, &mut self.observation)?;
+        self.steps += 1;
+        self.look("step");
+        self.findings.expect(step.reward.is_finite(), Promise::RewardsAreFinite, || format!("{}", step.reward));
+        record.0.push(self.moment(step.reward, step.end));
+
+        let limit = self.spec.max_episode_steps.unwrap_or(u32::MAX);
+        if step.end.is_some() {
+            self.look_at_scene()?;
+            self.step_must_be_refused("after the end of an episode");
+        } else if self.steps >= limit {
+            self.findings.note(Promise::EpisodesEndInTime, || format!("step {} ended nothing", self.steps));
+        }
+        Ok(step.end.is_some() || self.steps >= limit.min(MOST_STEPS))
+    }
+
+    /// Plays the present episode to its end.
+    pub(super) fn play_on(&mut self, record: &mut Record) -> Result<(), Error> {
+        while !self.step(record)? {}
+        Ok(())
+    }
+
+    /// Steps since the last reset.
+    pub(super) fn steps(&self) -> u32 {
+        self.steps
+    }
+
+    /// Goes back to a state that was saved after so many steps of an episode.
+    pub(super) fn load(&mut self, state: &[u8], steps: u32) -> Result<(), Error> {
+        self.env.load_state(state)?;
+        self.steps = steps;
+        Ok(())
+    }
+
+    pub(super) fn step_must_be_refused(&mut self, when: &str) {
+        let result = self.env.step(0, &mut self.observation);
+        let refused = matches!(result, Err(Error::StepBeforeReset { .. }));
+        self.findings.expect(refused, Promise::StepsNeedARunningEpisode, || format!("{when}, a step gave {result:?}"));
+    }
+
+    /// Calls that must be refused while an episode is running; tells whether all were refused, in whatever way.
+    pub(super) fn misuse(&mut self) -> bool {
+        let mut all_refused = true;
+        for action in [self.spec.action_space.n, usize::MAX] {
+            let result = self.env.step(action, &mut self.observation);
+            let refused = matches!(result, Err(Error::InvalidAction { .. }));
+            self.findings
+                .expect(refused, Promise::InvalidActionsAreRefused, || format!("action {action} gave {result:?}"));
+            all_refused &= result.is_err();
+        }
+        let length = self.observation.len();
+        for wrong in [length - 1, length + 1] {
+            let mut slice = vec![0.0; wrong];
+            let results = [self.env.reset(None, &mut slice), self.env.step(0, &mut slice).map(|_| ())];
+            for (call, result) in ["reset", "step"].into_iter().zip(results) {
+                let refused = matches!(result, Err(Error::ObservationLength { .. }));
+                self.findings.expect(refused, Promise::WrongLengthsAreRefused, || {
+                    format!("a {call} into a slice of {wrong} instead of {length} gave {result:?}")
+                });
+                all_refused &= result.is_err();
+            }
+        }
+        all_refused
+    }
+
+    fn look(&mut self, call: &str) {
+        let (space, observation, steps) = (&self.spec.observation_space, &self.observation, self.steps);
+        if let Some(i) = observation.iter().position(|x| x.to_bits() == UNWRITTEN) {
+            self.findings
+                .note(Promise::ObservationsAreWhole, || format!("{call} did not write number {i} (step {steps})"));
+            return;
+        }
+        let outside = (0..observation.len()).find(|&i| {
+            let x = observation[i];
+            let is_byte = || x.fract() == 0.0 && (0.0..=255.0).contains(&x);
+            !(space.low[i] <= x && x <= space.high[i]) || (space.dtype == Dtype::U8 && !is_byte())
+        });
+        if let Some(i) = outside {
+            self.findings.note(Promise::ObservationsLieInTheSpace, || {
+                format!(
+                    "number {i} is {} after step {steps}, its bounds are {} and {}",
+                    observation[i], space.low[i], space.high[i]
+                )
+            });
+        }
+    }
+
+    fn look_at_scene(&mut self) -> Result<(), Error> {
+        let flaw = self.env.scene()?.as_ref().and_then(flaw);
+        if let Some(flaw) = flaw {
+            self.findings.note(Promise::ScenesCanBeDrawn, || flaw);
+        }
+        Ok(())
+    }
+
+    fn moment(&self, reward: f64, end: Option<End>) -> Moment {
+        let mut hasher = DefaultHasher::new();
+        for x in &self.observation {
+            x.to_bits().hash(&mut hasher);
+        }
+        Moment { step: self.steps, observation: hasher.finish(), reward: reward.to_bits(), end }
+    }
+}

@@ -1,0 +1,190 @@
+//! What CartPole, MountainCar and Acrobot have in common: a few numbers that obey an equation of motion.
+//!
+//! A task gives its mathematics as a [`Physics`]; [`ClassicControl`] makes an [`Environment`] of it. The numbers are
+//! Gymnasium's: states in f64, observations in f32, each expression evaluated in the order of Gymnasium's source, and
+//! a reset that draws what Gymnasium's draws. Only sine and cosine may differ in the last place: they come from `libm`,
+//! so that they are the same on every machine.
+
+use std::fmt::Debug;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::env::{End, Environment, EnvironmentSpec, Step, state};
+use crate::error::Error;
+use crate::render::Scene;
+use crate::rng::Rng;
+use crate::space::BoxSpace;
+
+/// The mathematics of a task whose state is a few numbers.
+pub trait Physics: Send + 'static {
+    /// The state: an array of f64.
+    type State: AsRef<[f64]> + AsMut<[f64]> + Clone + Copy + Debug + Default + Send + Serialize + DeserializeOwned;
+
+    /// What the task is called without its version.
+    const NAME: &'static str;
+    /// How many actions there are.
+    const ACTIONS: usize;
+    /// How many steps a second look natural.
+    const RENDER_FPS: u32;
+
+    /// What the task shows.
+    fn observation_space() -> BoxSpace;
+
+    /// The least and the greatest that each number of a running episode's state may be (and it must be finite).
+    fn limits() -> (Self::State, Self::State);
+
+    /// Draws the state of a new episode.
+    fn start(rng: &mut Rng) -> Self::State;
+
+    /// Moves the state on by one step of `action`; returns the reward, and whether the task ended.
+    fn advance(state: &mut Self::State, action: usize) -> (f64, bool);
+
+    /// Writes what is seen of the state.
+    fn observe(state: &Self::State, observation: &mut [f32]);
+
+    /// Draws the state.
+    fn draw(state: &Self::State) -> Scene;
+}
+
+/// Where an environment is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Phase {
+    New,
+    Running,
+    Ended,
+}
+
+/// Everything that changes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Episode<S> {
+    rng: Rng,
+    state: S,
+    phase: Phase,
+}
+
+/// An environment that lives by `P`, without a time limit of its own.
+///
+/// A first reset without a seed is that of seed 0: a forgotten seed gives a run that can be repeated.
+#[derive(Clone, Debug)]
+pub struct ClassicControl<P: Physics> {
+    spec: EnvironmentSpec,
+    episode: Episode<P::State>,
+}
+
+impl<P: Physics> ClassicControl<P> {
+    /// The bare task, named without a version: no time limit, no threshold.
+    pub fn new() -> Self {
+        Self::registered(P::NAME, None)
+    }
+
+    /// The task as it is registered under `id`.
+    pub(crate) fn registered(id: &str, reward_threshold: Option<f64>) -> Self {
+        let spec = EnvironmentSpec {
+            id: id.to_owned(),
+            observation_space: P::observation_space(),
+            action_space: crate::space::Discrete { n: P::ACTIONS },
+            max_episode_steps: None,
+            reward_threshold,
+            render_fps: P::RENDER_FPS,
+        };
+        Self { spec, episode: Episode { rng: Rng::from_seed(0), state: P::State::default(), phase: Phase::New } }
+    }
+
+    /// The state: of the running episode, or in which the last one ended; `None` before the first.
+    pub fn state(&self) -> Option<P::State> {
+        (self.episode.phase != Phase::New).then_some(self.episode.state)
+    }
+
+    /// Starts an episode in a chosen state instead of a random one. The random stream stays where it is.
+    ///
+    /// # Errors
+    /// [`Error::State`] where a number of the state is not finite or larger than the task allows,
+    /// [`Error::ObservationLength`] for a slice of the wrong length.
+    pub fn start_from(&mut self, state: P::State, observation: &mut [f32]) -> Result<(), Error> {
+        self.spec.check_observation(observation)?;
+        self.check_state(&state)?;
+        self.begin(state, observation);
+        Ok(())
+    }
+
+    fn begin(&mut self, state: P::State, observation: &mut [f32]) {
+        self.episode.state = state;
+        self.episode.phase = Phase::Running;
+        P::observe(&state, observation);
+    }
+
+    fn check_state(&self, state: &P::State) -> Result<(), Error> {
+        let (low, high) = P::limits();
+        let within = |(x, (low, high)): (&f64, (&f64, &f64))| x.is_finite() && low <= x && x <= high;
+        if state.as_ref().iter().zip(low.as_ref().iter().zip(high.as_ref())).all(within) {
+            return Ok(());
+        }
+        Err(state::refused(&self.spec.id, format!("{state:?} is not within {low:?} and {high:?}")))
+    }
+}
+
+impl<P: Physics> Default for ClassicControl<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<P: Physics> Environment for ClassicControl<P> {
+    fn spec(&self) -> &EnvironmentSpec {
+        &self.spec
+    }
+
+    fn reset(&mut self, seed: Option<u64>, observation: &mut [f32]) -> Result<(), Error> {
+        self.spec.check_observation(observation)?;
+        if let Some(seed) = seed {
+            self.episode.rng = Rng::from_seed(seed);
+        }
+        let state = P::start(&mut self.episode.rng);
+        self.begin(state, observation);
+        Ok(())
+    }
+
+    fn step(&mut self, action: usize, observation: &mut [f32]) -> Result<Step, Error> {
+        if self.episode.phase != Phase::Running {
+            return Err(Error::StepBeforeReset { id: self.spec.id.clone() });
+        }
+        self.spec.check_action(action)?;
+        self.spec.check_observation(observation)?;
+        let (reward, terminated) = P::advance(&mut self.episode.state, action);
+        P::observe(&self.episode.state, observation);
+        if terminated {
+            self.episode.phase = Phase::Ended;
+        }
+        Ok(Step { reward, end: terminated.then_some(End::Terminated) })
+    }
+
+    fn scene(&mut self) -> Result<Option<Scene>, Error> {
+        Ok(self.state().map(|state| P::draw(&state)))
+    }
+
+    fn save_state(&self) -> Result<Vec<u8>, Error> {
+        state::save(&self.spec.id, &self.episode)
+    }
+
+    fn load_state(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let episode: Episode<P::State> = state::load(&self.spec.id, bytes)?;
+        // Only a running episode is stepped; the last state of an ended one may lie outside.
+        if episode.phase == Phase::Running {
+            self.check_state(&episode.state)?;
+        }
+        self.episode = episode;
+        Ok(())
+    }
+}
+
+/// Turns `point` by `angle` (radians, anticlockwise) about the origin, then moves it by `to`.
+pub(crate) fn place(point: (f64, f64), angle: f64, to: (f64, f64)) -> (f32, f32) {
+    let (sin, cos) = (libm::sin(angle), libm::cos(angle));
+    ((point.0 * cos - point.1 * sin + to.0) as f32, (point.0 * sin + point.1 * cos + to.1) as f32)
+}
+
+/// A rectangle between two corners, turned and moved as [`place`] does.
+pub(crate) fn place_rectangle(low: (f64, f64), high: (f64, f64), angle: f64, to: (f64, f64)) -> Vec<(f32, f32)> {
+    [(low.0, low.1), (low.0, high.1), (high.0, high.1), (high.0, low.1)].map(|point| place(point, angle, to)).to_vec()
+}

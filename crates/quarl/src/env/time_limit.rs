@@ -1,0 +1,102 @@
+//! The clock: an episode that has run for long enough is cut off.
+
+use crate::env::{End, Environment, EnvironmentSpec, Step, state};
+use crate::error::Error;
+use crate::render::Scene;
+
+/// An environment whose episodes are truncated after a number of steps.
+///
+/// An episode that ends by itself in the very step in which the time is up has [`End::Terminated`]: nothing could have
+/// been earned after it. (Gymnasium sets both flags then.)
+///
+/// ```
+/// use quarl::env::{CartPole, Environment, TimeLimit, classic_control::ClassicControl};
+///
+/// let env = TimeLimit::new(ClassicControl::<CartPole>::new(), 50)?;
+/// assert_eq!(env.spec().max_episode_steps, Some(50));
+/// # Ok::<(), quarl::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct TimeLimit<E> {
+    inner: E,
+    spec: EnvironmentSpec,
+    limit: u32,
+    /// Steps taken, while an episode runs.
+    elapsed: Option<u32>,
+}
+
+impl<E: Environment> TimeLimit<E> {
+    /// Truncates the episodes of `inner` after `max_episode_steps` steps, or after its own limit where that is shorter.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] when `max_episode_steps` is 0.
+    pub fn new(inner: E, max_episode_steps: u32) -> Result<Self, Error> {
+        if max_episode_steps == 0 {
+            return Err(Error::InvalidValue {
+                key: "env.max_episode_steps".to_owned(),
+                value: "0".to_owned(),
+                remedy: "an episode needs at least 1 step".to_owned(),
+            });
+        }
+        Ok(Self::over(inner, max_episode_steps))
+    }
+
+    /// As [`TimeLimit::new`], for a limit known to be at least 1.
+    pub(crate) fn over(inner: E, limit: u32) -> Self {
+        let mut spec = inner.spec().clone();
+        spec.max_episode_steps = Some(spec.max_episode_steps.map_or(limit, |inner_limit| inner_limit.min(limit)));
+        Self { inner, spec, limit, elapsed: None }
+    }
+
+    /// The environment under the clock.
+    pub fn inner(&self) -> &E {
+        &self.inner
+    }
+}
+
+impl<E: Environment> Environment for TimeLimit<E> {
+    fn spec(&self) -> &EnvironmentSpec {
+        &self.spec
+    }
+
+    fn reset(&mut self, seed: Option<u64>, observation: &mut [f32]) -> Result<(), Error> {
+        self.spec.check_observation(observation)?;
+        // Where the inner reset fails, no episode runs.
+        self.elapsed = None;
+        self.inner.reset(seed, observation)?;
+        self.elapsed = Some(0);
+        Ok(())
+    }
+
+    fn step(&mut self, action: usize, observation: &mut [f32]) -> Result<Step, Error> {
+        let Some(elapsed) = self.elapsed else {
+            return Err(Error::StepBeforeReset { id: self.spec.id.clone() });
+        };
+        let mut step = self.inner.step(action, observation)?;
+        let elapsed = elapsed + 1;
+        if step.end.is_none() && elapsed >= self.limit {
+            step.end = Some(End::Truncated);
+        }
+        self.elapsed = step.end.is_none().then_some(elapsed);
+        Ok(step)
+    }
+
+    fn scene(&mut self) -> Result<Option<Scene>, Error> {
+        self.inner.scene()
+    }
+
+    fn save_state(&self) -> Result<Vec<u8>, Error> {
+        state::save(&self.spec.id, &(self.elapsed, self.inner.save_state()?))
+    }
+
+    fn load_state(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let (elapsed, inner): (Option<u32>, Vec<u8>) = state::load(&self.spec.id, bytes)?;
+        if elapsed.is_some_and(|elapsed| elapsed >= self.limit) {
+            let message = format!("its episode has passed the limit of {} steps", self.limit);
+            return Err(state::refused(&self.spec.id, message));
+        }
+        self.inner.load_state(&inner)?;
+        self.elapsed = elapsed;
+        Ok(())
+    }
+}

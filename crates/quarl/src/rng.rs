@@ -1,0 +1,203 @@
+//! One seed, many streams: every random draw of a run comes from a named stream of the run's seed.
+//!
+//! The generator is PCG64 (O'Neill 2014), NumPy's default, seeded as NumPy seeds it: [`Rng::from_seed`] gives the numbers
+//! of `numpy.random.default_rng(seed)`. It is plain data, so a run can be saved and resumed anywhere in a stream.
+
+use rand_core::Rng as _;
+use rand_pcg::Pcg64;
+use serde::{Deserialize, Serialize};
+
+use crate::env::seeding::SeedSequence;
+
+/// A stream of random numbers.
+///
+/// ```
+/// use quarl::rng::Rng;
+///
+/// // numpy.random.default_rng(42).random()
+/// assert_eq!(Rng::from_seed(42).uniform(), 0.7739560485559633);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rng {
+    pcg: Pcg64,
+}
+
+impl Rng {
+    /// NumPy's `default_rng(seed)`.
+    pub fn from_seed(seed: u64) -> Self {
+        Self::from_seed_sequence(&SeedSequence::new(seed, &[]))
+    }
+
+    /// NumPy's `Generator(PCG64(sequence))`.
+    pub fn from_seed_sequence(sequence: &SeedSequence) -> Self {
+        let [state_high, state_low, stream_high, stream_low] = sequence.generate_state_u64().map(u128::from);
+        Self { pcg: Pcg64::new(state_high << 64 | state_low, stream_high << 64 | stream_low) }
+    }
+
+    /// The next 64 random bits; NumPy's `bit_generator.random_raw()`.
+    #[inline]
+    pub fn next_u64(&mut self) -> u64 {
+        self.pcg.next_u64()
+    }
+
+    /// Uniform in [0, 1), a multiple of 2^-53; NumPy's `random()`.
+    #[inline]
+    pub fn uniform(&mut self) -> f64 {
+        (self.next_u64() >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
+    }
+
+    /// Uniform in [low, high); NumPy's `uniform(low, high)`.
+    #[inline]
+    pub fn uniform_in(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.uniform()
+    }
+
+    /// One of `0..n`, each exactly as likely (Lemire 2019). Not the numbers of NumPy's `integers`, which draws from a
+    /// buffer of half words.
+    ///
+    /// # Panics
+    /// When `n` is 0: there is nothing to draw.
+    #[inline]
+    pub fn below(&mut self, n: usize) -> usize {
+        assert!(n > 0, "below(0): nothing to draw from");
+        let n = n as u64;
+        loop {
+            let product = u128::from(self.next_u64()) * u128::from(n);
+            let low = product as u64;
+            // `low < n` is rare; only then is the division needed that tells whether this draw is one too many.
+            if low >= n || low >= n.wrapping_neg() % n {
+                return (product >> 64) as usize;
+            }
+        }
+    }
+
+    /// Standard normal (Box and Muller 1958). Two draws a number, and nothing kept for the next call: a cached second
+    /// number would be hidden state. Not the numbers of NumPy's `normal`.
+    #[inline]
+    pub fn normal(&mut self) -> f64 {
+        // 1 - u lies in (0, 1], where the logarithm is finite.
+        let radius = libm::sqrt(-2.0 * libm::log(1.0 - self.uniform()));
+        radius * libm::cos(std::f64::consts::TAU * self.uniform())
+    }
+}
+
+/// What random numbers are drawn for. Each purpose has its own stream, so that drawing more for one leaves the others
+/// as they were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    /// What surrounds the environments. An environment itself is given the run's seed as a number (see
+    /// [`crate::env::Environment::reset`]), as Gymnasium's are.
+    Environment,
+    /// Whether to explore, and which action then.
+    Exploration,
+    /// Which transitions are replayed.
+    Replay,
+    /// The network's first parameters.
+    Initialisation,
+    /// Noise and quantile levels inside the network.
+    Noise,
+    /// Evaluation episodes.
+    Evaluation,
+}
+
+impl Stream {
+    /// This stream of a run's seed; NumPy's `Generator(PCG64(SeedSequence(seed, spawn_key=(index,))))`.
+    pub fn rng(self, seed: u64) -> Rng {
+        Rng::from_seed_sequence(&self.sequence(seed))
+    }
+
+    /// A seed derived from a run's seed, for what wants a number: the first word of the stream's sequence. It is below
+    /// 2^32, because some environments take no more.
+    pub fn seed(self, seed: u64) -> u64 {
+        let [word] = self.sequence(seed).generate_state_u32();
+        u64::from(word)
+    }
+
+    fn sequence(self, seed: u64) -> SeedSequence {
+        // The index is written into results: the order of the variants may not change.
+        SeedSequence::new(seed, &[self as u32])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Expected values: tests/oracles/numpy_seeds.py with NumPy 2.4.6.
+
+    #[test]
+    fn raw_draws_are_numpys() {
+        let mut rng = Rng::from_seed(0);
+        for expected in [0xa30febcfd9c2825f, 0x4510bdf882d9d721, 0x0a7d3da94ecde8b8, 0x043b27b61342f01d] {
+            assert_eq!(rng.next_u64(), expected);
+        }
+        let mut rng = Rng::from_seed((1 << 63) + 12345);
+        for expected in [0x7e82ff06e5a17e1c, 0x9375de147f211adb, 0x0aee1bf0359cb9d2, 0xdd2d13442c0ec89f] {
+            assert_eq!(rng.next_u64(), expected);
+        }
+    }
+
+    #[test]
+    fn uniform_draws_are_numpys_bit_for_bit() {
+        let mut rng = Rng::from_seed(0);
+        for expected in [0.6369616873214543, 0.2697867137638703, 0.04097352393619469, 0.016527635528529094] {
+            assert_eq!(rng.uniform(), expected);
+        }
+        let mut rng = Rng::from_seed(42);
+        for expected in [0.027395604855596334, -0.006112156024794771, 0.03585979199113824, 0.019736802905936393] {
+            assert_eq!(rng.uniform_in(-0.05, 0.05), expected);
+        }
+    }
+
+    #[test]
+    fn a_stream_is_the_seeds_sequence_spawned_with_its_index() {
+        let mut replay = Stream::Replay.rng(0);
+        assert_eq!(replay, Rng::from_seed_sequence(&SeedSequence::new(0, &[2])));
+        assert_ne!(replay.next_u64(), Stream::Noise.rng(0).next_u64());
+        assert_eq!(Stream::Initialisation.seed(7), 0xe503_5277);
+    }
+
+    #[test]
+    fn a_stream_read_back_goes_on_where_it_was() {
+        let mut rng = Rng::from_seed(3);
+        rng.next_u64();
+        let json = serde_json::to_string(&rng).unwrap();
+        let mut from_json: Rng = serde_json::from_str(&json).unwrap();
+        let mut from_bytes: Rng = postcard::from_bytes(&postcard::to_stdvec(&rng).unwrap()).unwrap();
+        let next = rng.next_u64();
+        assert_eq!((from_json.next_u64(), from_bytes.next_u64()), (next, next));
+    }
+
+    #[test]
+    fn below_reaches_every_number_equally_often() {
+        let mut rng = Rng::from_seed(1);
+        let mut counts = [0_i32; 7];
+        for _ in 0..70_000 {
+            counts[rng.below(7)] += 1;
+        }
+        // 5 standard deviations: sqrt(70000 * 1/7 * 6/7) = 93.
+        assert!(counts.iter().all(|count| (count - 10_000).abs() < 465), "{counts:?}");
+        assert_eq!(rng.below(1), 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "nothing to draw from")]
+    fn below_zero_is_refused() {
+        Rng::from_seed(0).below(0);
+    }
+
+    #[test]
+    fn normal_draws_have_mean_zero_variance_one_and_normal_tails() {
+        let mut rng = Rng::from_seed(2);
+        let draws: Vec<f64> = (0..100_000).map(|_| rng.normal()).collect();
+        let n = draws.len() as f64;
+        let mean = draws.iter().sum::<f64>() / n;
+        let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+        let beyond_two = draws.iter().filter(|x| x.abs() > 2.0).count() as f64 / n;
+        // 5 standard errors each.
+        assert!(mean.abs() < 5.0 / n.sqrt(), "mean {mean}");
+        assert!((variance - 1.0).abs() < 5.0 * (2.0 / n).sqrt(), "variance {variance}");
+        assert!((beyond_two - 0.0455).abs() < 5.0 * (0.0455 * 0.9545 / n).sqrt(), "beyond two {beyond_two}");
+    }
+}
