@@ -75,6 +75,19 @@ pub enum Error {
         actual: usize,
     },
 
+    /// An environment gave something that is not a finite number.
+    #[error("{id} gave {what} {value} at step {step}: the environment has to give finite numbers")]
+    EnvironmentValue {
+        /// The environment.
+        id: String,
+        /// `reward` or `observation`.
+        what: &'static str,
+        /// The value.
+        value: f32,
+        /// The environment step.
+        step: u64,
+    },
+
     /// A loss or parameter is no longer a finite number.
     #[error("{what} is not finite at step {step}: lower optimizer.lr, or set optimizer.max_grad_norm")]
     NotFinite {

@@ -268,8 +268,8 @@ kernels! {
         assert!(values.len().is_multiple_of(LANES))
     }
 
-    /// One step of Adam; see [`AdamPass`].
-    fn adam[](pass: &mut AdamPass) {
+    /// One step of Adam; see [`AdamPass`]. Returns zero if all new parameters are finite, else NaN.
+    fn adam[](pass: &mut AdamPass) -> f32 {
         assert!(pass.parameters.len().is_multiple_of(LANES) && pass.gradients.len() == pass.parameters.len())
         assert!(pass.first_moment.len() == pass.parameters.len() && pass.second_moment.len() == pass.parameters.len())
     }
@@ -297,6 +297,3 @@ pub(crate) fn multiply_add_flops(path: CpuPath) -> u64 {
     };
     (chains * LANES * 2) as u64
 }
-
-/// `a * b + c` as every path rounds it.
-pub(crate) use lanes::fused;

@@ -39,6 +39,8 @@ pub(super) trait Lanes: Copy {
     unsafe fn neg_mul_add(self, factor: Self, addend: Self) -> Self;
     /// `self` where `condition > 0`, else (NaN included) zero.
     unsafe fn where_positive(self, condition: Self) -> Self;
+    /// Zero where `|self| < smallest`, else `self` (NaN included).
+    unsafe fn flush_below(self, smallest: Self) -> Self;
     /// All lanes added up in one fixed tree: lane i with lane i + 8, then i + 4, i + 2, i + 1.
     unsafe fn sum(self) -> f32;
     /// The 16 by 16 block whose rows are `rows`, transposed.
@@ -70,7 +72,7 @@ pub(super) struct Scalar([f32; LANES]);
 /// place). Elsewhere, without hardware support, the product is exact in `f64`, and rounding the sum *to odd* before it is
 /// rounded to `f32` gives what a single rounding would have given (Boldo & Melquiond 2008).
 #[inline(always)]
-pub(crate) fn fused(a: f32, b: f32, c: f32) -> f32 {
+fn fused(a: f32, b: f32, c: f32) -> f32 {
     if cfg!(target_arch = "wasm32") {
         return a * b + c;
     }
@@ -152,6 +154,10 @@ impl Lanes for Scalar {
     #[inline(always)]
     unsafe fn where_positive(self, condition: Self) -> Self {
         Self(std::array::from_fn(|i| if condition.0[i] > 0.0 { self.0[i] } else { 0.0 }))
+    }
+    #[inline(always)]
+    unsafe fn flush_below(self, smallest: Self) -> Self {
+        Self(std::array::from_fn(|i| if self.0[i].abs() < smallest.0[i] { 0.0 } else { self.0[i] }))
     }
     #[inline(always)]
     unsafe fn sum(self) -> f32 {
@@ -240,6 +246,13 @@ mod x86 {
             unsafe {
                 let positive = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(condition.0, _mm512_setzero_ps());
                 Self(_mm512_maskz_mov_ps(positive, self.0))
+            }
+        }
+        #[inline(always)]
+        unsafe fn flush_below(self, smallest: Self) -> Self {
+            unsafe {
+                let kept = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(_mm512_abs_ps(self.0), smallest.0);
+                Self(_mm512_maskz_mov_ps(kept, self.0))
             }
         }
         #[inline(always)]
@@ -343,15 +356,11 @@ mod x86 {
         }
         #[inline(always)]
         unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
-            unsafe {
-                Self(_mm256_fmadd_ps(self.0, factor.0, addend.0), _mm256_fmadd_ps(self.1, factor.1, addend.1))
-            }
+            unsafe { Self(_mm256_fmadd_ps(self.0, factor.0, addend.0), _mm256_fmadd_ps(self.1, factor.1, addend.1)) }
         }
         #[inline(always)]
         unsafe fn neg_mul_add(self, factor: Self, addend: Self) -> Self {
-            unsafe {
-                Self(_mm256_fnmadd_ps(self.0, factor.0, addend.0), _mm256_fnmadd_ps(self.1, factor.1, addend.1))
-            }
+            unsafe { Self(_mm256_fnmadd_ps(self.0, factor.0, addend.0), _mm256_fnmadd_ps(self.1, factor.1, addend.1)) }
         }
         #[inline(always)]
         unsafe fn where_positive(self, condition: Self) -> Self {
@@ -361,6 +370,15 @@ mod x86 {
                     _mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(condition.0, zero), self.0),
                     _mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(condition.1, zero), self.1),
                 )
+            }
+        }
+        #[inline(always)]
+        unsafe fn flush_below(self, smallest: Self) -> Self {
+            unsafe {
+                let sign = _mm256_set1_ps(-0.0);
+                let low = _mm256_cmp_ps::<_CMP_NLT_UQ>(_mm256_andnot_ps(sign, self.0), smallest.0);
+                let high = _mm256_cmp_ps::<_CMP_NLT_UQ>(_mm256_andnot_ps(sign, self.1), smallest.1);
+                Self(_mm256_and_ps(low, self.0), _mm256_and_ps(high, self.1))
             }
         }
         #[inline(always)]
@@ -444,12 +462,7 @@ mod arm {
         #[inline(always)]
         unsafe fn load(source: *const f32) -> Self {
             unsafe {
-                Self([
-                    vld1q_f32(source),
-                    vld1q_f32(source.add(4)),
-                    vld1q_f32(source.add(8)),
-                    vld1q_f32(source.add(12)),
-                ])
+                Self([vld1q_f32(source), vld1q_f32(source.add(4)), vld1q_f32(source.add(8)), vld1q_f32(source.add(12))])
             }
         }
         #[inline(always)]
@@ -509,6 +522,13 @@ mod arm {
             Self(std::array::from_fn(|i| unsafe {
                 let positive = vcgtzq_f32(condition.0[i]);
                 vreinterpretq_f32_u32(vandq_u32(positive, vreinterpretq_u32_f32(self.0[i])))
+            }))
+        }
+        #[inline(always)]
+        unsafe fn flush_below(self, smallest: Self) -> Self {
+            Self(std::array::from_fn(|i| unsafe {
+                let below = vcaltq_f32(self.0[i], smallest.0[i]);
+                vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(self.0[i]), below))
             }))
         }
         #[inline(always)]

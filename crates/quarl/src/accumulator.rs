@@ -1,0 +1,144 @@
+//! From steps to transitions over n steps (Sutton 1988).
+
+use serde::{Deserialize, Serialize};
+
+use crate::env::End;
+use crate::transition::Transition;
+
+/// Turns an episode's steps into n-step transitions.
+///
+/// A step becomes a transition once n rewards are known: `sum of gamma^j r_j`, discount gamma^n. When an episode ends, the
+/// steps still waiting become shorter ones: with discount 0 if it terminated; with gamma^k, towards the episode's final
+/// observation, if it was truncated.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Accumulator {
+    n: usize,
+    features: usize,
+    /// gamma^0, .., gamma^n, as running products.
+    discounts: Vec<f64>,
+    /// The waiting steps, oldest first, from `start` on, in a ring of n.
+    observations: Vec<f32>,
+    actions: Vec<usize>,
+    rewards: Vec<f64>,
+    start: usize,
+    len: usize,
+}
+
+impl Accumulator {
+    /// For observations of `features` numbers, returns over `n` steps, discounted by `gamma` a step.
+    ///
+    /// # Panics
+    /// When `n` is 0.
+    pub fn new(n: usize, gamma: f64, features: usize) -> Self {
+        assert!(n > 0, "a return needs at least one step");
+        let discounts = std::iter::successors(Some(1.0), |product| Some(product * gamma)).take(n + 1).collect();
+        Self {
+            n,
+            features,
+            discounts,
+            observations: vec![0.0; n * features],
+            actions: vec![0; n],
+            rewards: vec![0.0; n],
+            start: 0,
+            len: 0,
+        }
+    }
+
+    /// Takes one step and hands every transition that it completes to `emit`, oldest first.
+    pub fn push(
+        &mut self,
+        obs: &[f32],
+        action: usize,
+        reward: f64,
+        next_obs: &[f32],
+        end: Option<End>,
+        mut emit: impl FnMut(Transition),
+    ) {
+        let slot = (self.start + self.len) % self.n;
+        self.observations[slot * self.features..(slot + 1) * self.features].copy_from_slice(obs);
+        self.actions[slot] = action;
+        self.rewards[slot] = 0.0;
+        self.len += 1;
+        for age in 0..self.len {
+            let waiting = (self.start + age) % self.n;
+            self.rewards[waiting] += self.discounts[self.len - 1 - age] * reward;
+        }
+        match end {
+            None if self.len == self.n => self.emit_oldest(next_obs, self.discounts[self.n], &mut emit),
+            None => {}
+            Some(End::Terminated) => {
+                while self.len > 0 {
+                    self.emit_oldest(next_obs, 0.0, &mut emit);
+                }
+            }
+            Some(End::Truncated) => {
+                while self.len > 0 {
+                    self.emit_oldest(next_obs, self.discounts[self.len], &mut emit);
+                }
+            }
+        }
+    }
+
+    fn emit_oldest(&mut self, next_obs: &[f32], discount: f64, emit: &mut impl FnMut(Transition)) {
+        let oldest = self.start;
+        self.start = (self.start + 1) % self.n;
+        self.len -= 1;
+        emit(Transition {
+            obs: &self.observations[oldest * self.features..(oldest + 1) * self.features],
+            action: self.actions[oldest],
+            reward: self.rewards[oldest] as f32,
+            discount: discount as f32,
+            next_obs,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// (observation, action, reward, discount, next observation) of everything that comes out of these steps.
+    fn collect(n: usize, gamma: f64, steps: &[(f64, Option<End>)]) -> Vec<(f32, usize, f32, f32, f32)> {
+        let mut accumulator = Accumulator::new(n, gamma, 1);
+        let mut out = Vec::new();
+        for (t, (reward, end)) in steps.iter().enumerate() {
+            accumulator.push(&[t as f32], t, *reward, &[t as f32 + 1.0], *end, |transition| {
+                let Transition { obs, action, reward, discount, next_obs } = transition;
+                out.push((obs[0], action, reward, discount, next_obs[0]));
+            });
+        }
+        out
+    }
+
+    #[test]
+    fn one_step_returns_are_the_steps_themselves() {
+        let steps = [(1.0, None), (2.0, None), (3.0, Some(End::Terminated))];
+        let expected = vec![(0.0, 0, 1.0, 0.5, 1.0), (1.0, 1, 2.0, 0.5, 2.0), (2.0, 2, 3.0, 0.0, 3.0)];
+        assert_eq!(collect(1, 0.5, &steps), expected);
+    }
+
+    #[test]
+    fn termination_flushes_the_tail_without_a_bootstrap() {
+        let steps = [(1.0, None), (2.0, None), (4.0, None), (8.0, Some(End::Terminated))];
+        let expected = vec![
+            (0.0, 0, 1.0 + 1.0 + 1.0, 0.125, 3.0),
+            (1.0, 1, 2.0 + 2.0 + 2.0, 0.0, 4.0),
+            (2.0, 2, 4.0 + 4.0, 0.0, 4.0),
+            (3.0, 3, 8.0, 0.0, 4.0),
+        ];
+        assert_eq!(collect(3, 0.5, &steps), expected);
+    }
+
+    #[test]
+    fn truncation_bootstraps_from_the_final_observation() {
+        let steps = [(1.0, None), (2.0, Some(End::Truncated))];
+        assert_eq!(collect(3, 0.5, &steps), vec![(0.0, 0, 2.0, 0.25, 2.0), (1.0, 1, 2.0, 0.5, 2.0)]);
+    }
+
+    #[test]
+    fn no_return_reaches_across_the_end_of_an_episode() {
+        let steps = [(1.0, Some(End::Truncated)), (2.0, None), (4.0, Some(End::Terminated))];
+        let expected = vec![(0.0, 0, 1.0, 0.5, 1.0), (1.0, 1, 4.0, 0.0, 3.0), (2.0, 2, 4.0, 0.0, 3.0)];
+        assert_eq!(collect(5, 0.5, &steps), expected);
+    }
+}

@@ -1,0 +1,227 @@
+//! Putting one piece of configuration over another: a preset, then a file, then single keys.
+
+use toml::{Table, Value};
+
+use super::TrainConfig;
+use crate::error::Error;
+use crate::suggest;
+
+/// Keys of which a section has at most one: whoever sets one of them takes the others back.
+const ALTERNATIVES: [(&str, [&str; 2]); 3] = [
+    ("target_network", ["every_episodes", "every_steps"]),
+    ("training", ["episodes", "steps"]),
+    ("evaluation", ["every_episodes", "every_steps"]),
+];
+
+/// A table read from TOML text; `origin` (a file's name, say) is for messages.
+///
+/// # Errors
+/// [`Error::Config`] where the text is not TOML.
+pub fn parse(origin: &str, text: &str) -> Result<Table, Error> {
+    text.parse::<Table>().map_err(|error| {
+        let place = error.span().map_or(String::new(), |span| {
+            format!(" in line {}", text[..span.start.min(text.len())].matches('\n').count() + 1)
+        });
+        config_error(origin, format!("not valid TOML{place}: {}", error.message()))
+    })
+}
+
+/// A table with the one key that `assignment` (`section.key=value`) sets. The value is read as TOML; what is not TOML is
+/// taken as text.
+///
+/// # Errors
+/// [`Error::Config`] where there is no `section.key=`.
+pub fn assignment(assignment: &str) -> Result<Table, Error> {
+    let origin = format!("--set {assignment}");
+    let usage = || config_error(&origin, "expected section.key=value, such as agent.gamma=0.99".to_owned());
+    let (key, value) = assignment.split_once('=').ok_or_else(usage)?;
+    let (section, key) = key.trim().split_once('.').ok_or_else(usage)?;
+    if section.is_empty() || key.is_empty() || key.contains('.') {
+        return Err(usage());
+    }
+    let value = format!("value = {}", value.trim())
+        .parse::<Table>()
+        .ok()
+        .filter(|table| table.len() == 1)
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| Value::String(value.trim().to_owned()));
+    let keys = Table::from_iter([(key.to_owned(), value)]);
+    Ok(Table::from_iter([(section.to_owned(), Value::Table(keys))]))
+}
+
+/// Puts `upper` over `lower`: what `upper` says replaces what `lower` says, key by key.
+pub fn overlay(lower: &mut Table, upper: &Table) {
+    for (section, upper_value) in upper {
+        match (lower.get_mut(section), upper_value) {
+            (Some(Value::Table(lower_keys)), Value::Table(upper_keys)) => {
+                for (name, alternatives) in ALTERNATIVES {
+                    if name == section && alternatives.iter().any(|key| upper_keys.contains_key(*key)) {
+                        lower_keys.retain(|key, _| !alternatives.iter().any(|one| *one == key));
+                    }
+                }
+                lower_keys.extend(upper_keys.iter().map(|(key, value)| (key.clone(), value.clone())));
+            }
+            _ => {
+                lower.insert(section.clone(), upper_value.clone());
+            }
+        }
+    }
+}
+
+/// The configuration that a complete table says, not yet validated; `origin` is for messages.
+///
+/// # Errors
+/// [`Error::Config`] naming the key that is unknown (with the nearest known one), missing, or of the wrong type.
+pub fn resolve(origin: &str, table: Table) -> Result<TrainConfig, Error> {
+    for (section, value) in &table {
+        let known: Vec<&str> = SECTIONS.iter().map(|(name, _)| *name).collect();
+        let Some((_, keys)) = SECTIONS.iter().find(|(name, _)| name == section) else {
+            return Err(config_error(
+                origin,
+                format!("unknown section [{section}]: {}", suggest::remedy(section, &known)),
+            ));
+        };
+        let Value::Table(given) = value else {
+            return Err(config_error(origin, format!("{section} is a section: write [{section}], then its keys")));
+        };
+        for key in given.keys() {
+            if !keys.contains(&key.as_str()) {
+                let remedy = suggest::remedy(key, keys);
+                return Err(config_error(origin, format!("unknown key {section}.{key}: {remedy}")));
+            }
+        }
+    }
+    let mut sections = table;
+    let mut missing = Vec::new();
+    for (section, _) in SECTIONS {
+        if !sections.contains_key(*section) {
+            missing.push(format!("[{section}]"));
+        }
+    }
+    if !missing.is_empty() {
+        return Err(config_error(origin, format!("missing {}", missing.join(", "))));
+    }
+    // One section at a time, so that a message can say where it was.
+    macro_rules! section {
+        ($name:literal) => {
+            sections
+                .remove($name)
+                .expect("all sections are there")
+                .try_into()
+                .map_err(|error: toml::de::Error| config_error(origin, format!("[{}] {}", $name, error.message())))?
+        };
+    }
+    Ok(TrainConfig {
+        env: section!("env"),
+        network: section!("network"),
+        replay: section!("replay"),
+        agent: section!("agent"),
+        target_network: section!("target_network"),
+        exploration: section!("exploration"),
+        optimizer: section!("optimizer"),
+        training: section!("training"),
+        evaluation: section!("evaluation"),
+    })
+}
+
+/// Every section and its keys; a test holds it against [`TrainConfig`].
+const SECTIONS: &[(&str, &[&str])] = &[
+    ("env", &["id"]),
+    ("network", &["hidden"]),
+    ("replay", &["capacity"]),
+    ("agent", &["gamma", "n_step", "target", "loss", "batch_size", "time_limit"]),
+    ("target_network", &["initial", "every_episodes", "every_steps", "tau"]),
+    ("exploration", &["epsilon"]),
+    ("optimizer", &["kind", "lr", "beta1", "beta2", "eps", "max_grad_norm"]),
+    ("training", &["seed", "episodes", "steps", "learning_starts", "train_frequency", "gradient_steps"]),
+    ("evaluation", &["every_episodes", "every_steps", "episodes"]),
+];
+
+fn config_error(origin: &str, message: String) -> Error {
+    Error::Config { origin: origin.to_owned(), message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::presets;
+
+    fn textbook_with(assignments: &[&str]) -> Result<TrainConfig, Error> {
+        let mut table = presets::table("textbook", None).unwrap();
+        for text in assignments {
+            overlay(&mut table, &assignment(text)?);
+        }
+        resolve("test", table)
+    }
+
+    fn message(assignments: &[&str]) -> String {
+        textbook_with(assignments).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_list_of_keys_is_the_structs() {
+        let mut config = textbook_with(&["optimizer.max_grad_norm=10"]).unwrap();
+        config.target_network.every_steps = Some(1);
+        config.training.steps = Some(1);
+        config.evaluation.every_steps = Some(1);
+        let table = Table::try_from(&config).unwrap();
+        let mut sections: Vec<&str> = table.keys().map(String::as_str).collect();
+        let mut expected: Vec<&str> = SECTIONS.iter().map(|(name, _)| *name).collect();
+        sections.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(sections, expected);
+        for (section, keys) in SECTIONS {
+            let mut actual: Vec<&str> = table[*section].as_table().unwrap().keys().map(String::as_str).collect();
+            let mut expected = keys.to_vec();
+            actual.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(actual, expected, "[{section}]");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_set_replaces_the_presets() {
+        let config = textbook_with(&["agent.gamma=0.9", "env.id=CartPole-v1", "network.hidden=[64]"]).unwrap();
+        assert_eq!(config.agent.gamma, 0.9);
+        assert_eq!(config.env.id, "CartPole-v1");
+        assert_eq!(config.network.hidden, [64]);
+        assert_eq!(config.agent.batch_size, 32);
+    }
+
+    #[test]
+    fn setting_one_alternative_takes_the_other_back() {
+        let config = textbook_with(&["target_network.every_steps=100", "training.steps=5000"]).unwrap();
+        assert_eq!((config.target_network.every_episodes, config.target_network.every_steps), (None, Some(100)));
+        assert_eq!((config.training.episodes, config.training.steps), (None, Some(5000)));
+    }
+
+    #[test]
+    fn mistakes_are_named_with_the_nearest_right_key() {
+        assert!(message(&["agent.gama=0.9"]).contains("unknown key agent.gama: did you mean gamma?"));
+        assert!(message(&["agnet.gamma=0.9"]).contains("unknown section [agnet]: did you mean agent?"));
+        assert!(message(&["agent.gamma=high"]).contains("[agent] invalid type: string \"high\", expected f64"));
+        assert!(message(&["gamma=0.9"]).contains("expected section.key=value"));
+        assert!(message(&["agent.gamma"]).contains("expected section.key=value"));
+        assert!(message(&["exploration.epsilon=much"]).contains("expected a number, or a table such as"));
+        assert!(message(&["agent.target=triple"]).contains("unknown variant `triple`, expected `max` or `double`"));
+    }
+
+    #[test]
+    fn a_schedule_is_a_number_or_a_table() {
+        let linear = r#"exploration.epsilon={ kind = "linear", from = 1.0, to = 0.1, steps = 100 }"#;
+        assert_eq!(textbook_with(&[linear]).unwrap().exploration.epsilon.value(50), 0.55);
+        assert_eq!(textbook_with(&["exploration.epsilon=0"]).unwrap().exploration.epsilon.value(50), 0.0);
+    }
+
+    #[test]
+    fn what_is_written_reads_back_as_it_was() {
+        let config = textbook_with(&["agent.gamma=0.123456789012345"]).unwrap();
+        assert_eq!(resolve("test", parse("test", &config.to_toml()).unwrap()).unwrap(), config);
+    }
+
+    #[test]
+    fn broken_toml_is_located() {
+        let message = parse("run.toml", "[env]\nid = \n").unwrap_err().to_string();
+        assert!(message.starts_with("run.toml: not valid TOML in line 2"), "{message}");
+    }
+}

@@ -1,0 +1,113 @@
+//! The ready-made configurations, built in from `configs/`.
+
+use toml::Table;
+
+use super::{TrainConfig, layers};
+use crate::error::Error;
+use crate::suggest;
+
+/// One preset's file.
+struct Preset {
+    name: &'static str,
+    /// What it is, in a line.
+    summary: &'static str,
+    /// The files it consists of, for one environment each; the first is the preset's own environment.
+    files: &'static [(&'static str, &'static str)],
+}
+
+const PRESETS: &[Preset] = &[
+    Preset {
+        name: "textbook",
+        summary: "the DQN of the study note: CartPole-v0, 300 episodes, epsilon 0.1, a time limit counts as an end",
+        files: &[("CartPole-v0", include_str!("../../../../configs/textbook.toml"))],
+    },
+    Preset {
+        name: "tuned",
+        summary: "searched settings, one for each built-in environment",
+        files: &[
+            ("CartPole-v0", include_str!("../../../../configs/tuned/CartPole-v0.toml")),
+            ("CartPole-v1", include_str!("../../../../configs/tuned/CartPole-v1.toml")),
+        ],
+    },
+];
+
+/// Every preset's name and what it is.
+pub fn list() -> impl Iterator<Item = (&'static str, &'static str)> {
+    PRESETS.iter().map(|preset| (preset.name, preset.summary))
+}
+
+/// The preset's text, with its comments, for `env` or else for its own environment. Where it has no settings for `env`, its
+/// own environment's are the ones to start from.
+///
+/// # Errors
+/// [`Error::UnknownPreset`], naming the nearest known ones.
+pub fn text(name: &str, env: Option<&str>) -> Result<&'static str, Error> {
+    let Some(preset) = PRESETS.iter().find(|preset| preset.name == name) else {
+        let known: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
+        return Err(Error::UnknownPreset { name: name.to_owned(), remedy: suggest::remedy(name, &known) });
+    };
+    let of_env = preset.files.iter().find(|(id, _)| Some(*id) == env);
+    Ok(of_env.unwrap_or(&preset.files[0]).1)
+}
+
+/// The preset as a table, for `env` or else for its own environment.
+///
+/// # Errors
+/// As [`text`].
+pub fn table(name: &str, env: Option<&str>) -> Result<Table, Error> {
+    let mut table = layers::parse(&format!("preset {name}"), text(name, env)?)?;
+    if let Some(id) = env {
+        layers::overlay(
+            &mut table,
+            &Table::from_iter([("env".to_owned(), Table::from_iter([("id".to_owned(), id.into())]).into())]),
+        );
+    }
+    Ok(table)
+}
+
+/// The preset as a configuration, for `env` or else for its own environment.
+///
+/// # Errors
+/// As [`text`].
+pub fn config(name: &str, env: Option<&str>) -> Result<TrainConfig, Error> {
+    layers::resolve(&format!("preset {name}"), table(name, env)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_is_complete_and_valid() {
+        for preset in PRESETS {
+            for (id, text) in preset.files {
+                let config = layers::resolve(preset.name, layers::parse(preset.name, text).unwrap()).unwrap();
+                config.validate().unwrap();
+                assert_eq!(config.env.id, *id, "{}", preset.name);
+            }
+        }
+    }
+
+    #[test]
+    fn only_textbook_takes_a_time_limit_for_an_end() {
+        use crate::config::TimeLimitMeaning::{Bootstrap, Terminal};
+        for preset in PRESETS {
+            for (id, _) in preset.files {
+                let config = layers::resolve(preset.name, table(preset.name, Some(id)).unwrap()).unwrap();
+                let expected = if preset.name == "textbook" { Terminal } else { Bootstrap };
+                assert_eq!(config.agent.time_limit, expected, "{} for {id}", preset.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_preset_can_be_put_to_another_environment() {
+        assert_eq!(table("textbook", Some("CartPole-v1")).unwrap()["env"]["id"].as_str(), Some("CartPole-v1"));
+    }
+
+    #[test]
+    fn an_unknown_preset_is_answered_with_the_nearest() {
+        let message = table("textbok", None).unwrap_err().to_string();
+        assert!(message.starts_with("unknown preset 'textbok': did you mean textbook?"), "{message}");
+    }
+}

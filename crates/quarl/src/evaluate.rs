@@ -1,0 +1,65 @@
+//! Greedy episodes: what an agent has learnt, without exploration and apart from training.
+
+use crate::env::{End, Environment};
+use crate::error::Error;
+use crate::network::QNetwork;
+use crate::network::buffer::Buffer;
+
+/// A trained network that acts greedily.
+pub struct GreedyPolicy<'a> {
+    network: &'a QNetwork,
+    parameters: &'a [f32],
+    scratch: Vec<Buffer>,
+}
+
+impl<'a> GreedyPolicy<'a> {
+    /// The greedy policy of a network with these parameters.
+    pub fn new(network: &'a QNetwork, parameters: &'a [f32]) -> Self {
+        Self { network, parameters, scratch: network.single_scratch() }
+    }
+
+    /// The action with the highest Q-value; the lowest where several are equal.
+    pub fn act(&mut self, observation: &[f32]) -> usize {
+        self.network.q_values(self.parameters, observation, &mut self.scratch).argmax(0)
+    }
+}
+
+/// How one greedy episode went.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GreedyEpisode {
+    /// The sum of its rewards.
+    pub total_reward: f64,
+    /// How many steps it took.
+    pub length: u64,
+    /// Why it ended.
+    pub end: End,
+}
+
+/// Plays `episodes` episodes. The first reset is given `seed`, the later ones go on from there, so that the same call
+/// meets the same first observations every time.
+///
+/// # Errors
+/// What the environment fails with.
+pub fn play(
+    policy: &mut GreedyPolicy,
+    env: &mut dyn Environment,
+    seed: u64,
+    episodes: usize,
+) -> Result<Vec<GreedyEpisode>, Error> {
+    let mut observation = vec![0.0; env.spec().observation_space.len()];
+    (0..episodes)
+        .map(|episode| {
+            env.reset((episode == 0).then_some(seed), &mut observation)?;
+            let (mut total_reward, mut length) = (0.0, 0);
+            loop {
+                let action = policy.act(&observation);
+                let step = env.step(action, &mut observation)?;
+                total_reward += step.reward;
+                length += 1;
+                if let Some(end) = step.end {
+                    return Ok(GreedyEpisode { total_reward, length, end });
+                }
+            }
+        })
+        .collect()
+}

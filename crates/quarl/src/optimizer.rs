@@ -1,0 +1,72 @@
+//! From gradients to new parameters.
+
+use serde::{Deserialize, Serialize};
+
+use crate::network::buffer::Buffer;
+use crate::network::kernels::{self, AdamPass, CpuPath};
+
+/// Adam (Kingma & Ba 2015) as PyTorch defines it: bias-corrected, eps outside the root.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Adam {
+    beta1: f64,
+    beta2: f64,
+    eps: f64,
+    first_moment: Buffer,
+    second_moment: Buffer,
+    /// beta1^t and beta2^t, kept as running products: the same on every platform.
+    beta1_power: f64,
+    beta2_power: f64,
+}
+
+impl Adam {
+    /// For `parameters` parameters.
+    pub fn new(parameters: usize, beta1: f64, beta2: f64, eps: f64) -> Self {
+        Self {
+            beta1,
+            beta2,
+            eps,
+            first_moment: Buffer::zeros(parameters),
+            second_moment: Buffer::zeros(parameters),
+            beta1_power: 1.0,
+            beta2_power: 1.0,
+        }
+    }
+
+    /// One step with learning rate `lr`; the gradients are multiplied by `gradient_scale` first. False where a parameter is
+    /// no longer finite.
+    #[must_use]
+    pub fn step(
+        &mut self,
+        path: CpuPath,
+        lr: f64,
+        gradient_scale: f32,
+        parameters: &mut Buffer,
+        gradients: &Buffer,
+    ) -> bool {
+        self.beta1_power *= self.beta1;
+        self.beta2_power *= self.beta2;
+        let nothing = kernels::adam(
+            path,
+            &mut AdamPass {
+                parameters: parameters.padded_mut(),
+                gradients: gradients.padded(),
+                first_moment: self.first_moment.padded_mut(),
+                second_moment: self.second_moment.padded_mut(),
+                gradient_scale,
+                one_minus_beta1: (1.0 - self.beta1) as f32,
+                beta2: self.beta2 as f32,
+                one_minus_beta2: (1.0 - self.beta2) as f32,
+                root_scale: (1.0 / (1.0 - self.beta2_power).sqrt()) as f32,
+                eps: self.eps as f32,
+                step_size: (lr / (1.0 - self.beta1_power)) as f32,
+            },
+        );
+        nothing == 0.0
+    }
+}
+
+/// What to multiply gradients by so that their global norm is at most `max_norm`; as PyTorch's `clip_grad_norm_`.
+pub fn clip_scale(path: CpuPath, gradients: &Buffer, max_norm: f64) -> f32 {
+    let norm = f64::from(kernels::sum_of_squares(path, gradients.padded())).sqrt();
+    (max_norm / (norm + 1e-6)).min(1.0) as f32
+}

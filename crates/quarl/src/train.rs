@@ -1,0 +1,353 @@
+//! The training loop: an iterator of [`Event`]s.
+//!
+//! Whoever wants to show, store or stop a run takes events; nothing is passed in, and nothing is printed or written here.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::accumulator::Accumulator;
+use crate::agent::{Agent, AgentState, LearnReport};
+use crate::config::{TimeLimitMeaning, TrainConfig};
+use crate::env::{self, End, Environment};
+use crate::error::Error;
+use crate::evaluate::{self, GreedyPolicy};
+use crate::network::buffer::Buffer;
+use crate::network::kernels::CpuPath;
+use crate::rng::Stream;
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub enum Event {
+    /// The environment was stepped.
+    Step {
+        /// Environment steps so far, this one included.
+        env_steps: u64,
+        /// What was done.
+        action: usize,
+        /// What was earned.
+        reward: f64,
+    },
+    /// The network was updated.
+    Learn {
+        /// Environment steps so far.
+        env_steps: u64,
+        /// What the update saw.
+        #[serde(flatten)]
+        report: LearnReport,
+    },
+    /// An episode ended.
+    Episode(EpisodeRecord),
+    /// The agent was evaluated, greedily and apart from training.
+    Evaluation(Evaluation),
+}
+
+/// One row of `episodes.csv`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpisodeRecord {
+    /// Which episode, from 0.
+    pub episode: u64,
+    /// Environment steps at its end, of all episodes so far.
+    pub env_steps: u64,
+    /// The sum of its rewards, undiscounted.
+    #[serde(rename = "return")]
+    pub total_reward: f64,
+    /// How many steps it took.
+    pub length: u64,
+    /// The exploration rate at its last step.
+    pub epsilon: f64,
+    /// Mean loss over its updates; none where there was no update.
+    pub mean_loss: Option<f64>,
+    /// Mean Q(s, a) of the sampled items over its updates; none where there was no update.
+    pub mean_q: Option<f64>,
+}
+
+/// How the greedy policy did at one moment of training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Episodes trained so far.
+    pub episodes: u64,
+    /// Environment steps trained so far.
+    pub env_steps: u64,
+    /// Each greedy episode's return.
+    pub returns: Vec<f64>,
+    /// Their mean.
+    pub mean_return: f64,
+    /// Whether no earlier evaluation was better: these are the parameters that `best.safetensors` keeps.
+    pub best: bool,
+    /// Whether training has ended.
+    pub last: bool,
+}
+
+/// A run in progress. Iterate over it to train.
+///
+/// ```
+/// use quarl::config::presets;
+/// use quarl::train::{Event, Trainer};
+///
+/// let mut config = presets::config("textbook", None)?;
+/// config.training.episodes = Some(3);
+/// let mut returns = Vec::new();
+/// for event in &mut Trainer::new(config)? {
+///     if let Event::Episode(episode) = event? {
+///         returns.push(episode.total_reward);
+///     }
+/// }
+/// assert_eq!(returns.len(), 3);
+/// # Ok::<(), quarl::Error>(())
+/// ```
+pub struct Trainer {
+    config: TrainConfig,
+    env: Box<dyn Environment>,
+    evaluation_env: Box<dyn Environment>,
+    agent: Agent,
+    progress: Progress,
+    next_observation: Vec<f32>,
+    pending: VecDeque<Event>,
+}
+
+/// Everything of the loop itself that changes, as plain data.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Progress {
+    accumulator: Accumulator,
+    observation: Vec<f32>,
+    env_steps: u64,
+    episodes: u64,
+    episode: Option<EpisodeProgress>,
+    best: Option<(f64, Buffer)>,
+    finished: bool,
+}
+
+/// The running episode's sums.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct EpisodeProgress {
+    total_reward: f64,
+    length: u64,
+    updates: u64,
+    loss_sum: f64,
+    q_sum: f64,
+}
+
+impl Trainer {
+    /// A run that has not begun, on the fastest instruction set there is (or the one that `QUARL_CPU` names).
+    ///
+    /// # Errors
+    /// What is wrong with the configuration, or with `QUARL_CPU`.
+    pub fn new(config: TrainConfig) -> Result<Self, Error> {
+        Self::on(config, CpuPath::select()?)
+    }
+
+    /// [`Trainer::new`] on a given instruction set. The result is the same on all of them.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration.
+    pub fn on(config: TrainConfig, path: CpuPath) -> Result<Self, Error> {
+        config.validate()?;
+        let env = env::make(&config.env.id)?;
+        let evaluation_env = env::make(&config.env.id)?;
+        let agent = Agent::new(&config, env.spec(), config.training.seed, path)?;
+        let features = env.spec().observation_space.len();
+        let progress = Progress {
+            accumulator: Accumulator::new(config.agent.n_step, config.agent.gamma, features),
+            observation: vec![0.0; features],
+            env_steps: 0,
+            episodes: 0,
+            episode: None,
+            best: None,
+            finished: false,
+        };
+        let pending = VecDeque::with_capacity(4 + config.training.gradient_steps.min(1024) as usize);
+        Ok(Self { config, env, evaluation_env, agent, progress, next_observation: vec![0.0; features], pending })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &TrainConfig {
+        &self.config
+    }
+
+    /// The agent as it is now.
+    pub fn agent(&self) -> &Agent {
+        &self.agent
+    }
+
+    /// What it trains on.
+    pub fn env(&self) -> &dyn Environment {
+        &*self.env
+    }
+
+    /// Environment steps so far.
+    pub fn env_steps(&self) -> u64 {
+        self.progress.env_steps
+    }
+
+    /// Whole episodes so far.
+    pub fn episodes(&self) -> u64 {
+        self.progress.episodes
+    }
+
+    /// The parameters of the best evaluation so far.
+    pub fn best_parameters(&self) -> Option<&[f32]> {
+        self.progress.best.as_ref().map(|(_, parameters)| &**parameters)
+    }
+
+    /// The loop's body: one environment step and all that follows from it.
+    fn advance(&mut self) -> Result<(), Error> {
+        let Self { config, env, agent, progress, next_observation, pending, .. } = self;
+
+        let mut episode = match progress.episode {
+            Some(episode) => episode,
+            None => {
+                let seed = (progress.env_steps == 0).then_some(config.training.seed);
+                env.reset(seed, &mut progress.observation)?;
+                check_finite("observation", &progress.observation, env.spec().id.as_str(), progress.env_steps)?;
+                EpisodeProgress::default()
+            }
+        };
+
+        let epsilon = config.exploration.epsilon.value(progress.env_steps);
+        let action = agent.act(&progress.observation, epsilon);
+        let step = env.step(action, next_observation)?;
+        progress.env_steps += 1;
+        let env_steps = progress.env_steps;
+        check_finite("reward", &[step.reward as f32], env.spec().id.as_str(), env_steps)?;
+        check_finite("observation", next_observation, env.spec().id.as_str(), env_steps)?;
+        episode.total_reward += step.reward;
+        episode.length += 1;
+        pending.push_back(Event::Step { env_steps, action, reward: step.reward });
+
+        let end = match config.agent.time_limit {
+            TimeLimitMeaning::Bootstrap => step.end,
+            TimeLimitMeaning::Terminal => step.end.map(|_| End::Terminated),
+        };
+        let Progress { accumulator, observation, .. } = progress;
+        accumulator.push(observation, action, step.reward, next_observation, end, |transition| {
+            agent.observe(transition);
+        });
+        std::mem::swap(observation, next_observation);
+
+        let training = &config.training;
+        let can_learn = env_steps >= training.learning_starts && agent.replay_len() >= config.agent.batch_size;
+        if can_learn && env_steps.is_multiple_of(training.train_frequency) {
+            for _ in 0..training.gradient_steps {
+                let report = agent.learn(env_steps)?;
+                episode.updates += 1;
+                episode.loss_sum += f64::from(report.loss);
+                episode.q_sum += f64::from(report.mean_q);
+                pending.push_back(Event::Learn { env_steps, report });
+            }
+        }
+        if config.target_network.every_steps.is_some_and(|every| env_steps.is_multiple_of(every)) {
+            agent.sync_target();
+        }
+
+        progress.episode = step.end.is_none().then_some(episode);
+        if step.end.is_some() {
+            let index = progress.episodes;
+            progress.episodes += 1;
+            pending.push_back(Event::Episode(episode.record(index, env_steps, epsilon)));
+            if config.target_network.every_episodes.is_some_and(|every| index.is_multiple_of(every)) {
+                agent.sync_target();
+            }
+        }
+
+        let last = training.episodes.is_some_and(|budget| progress.episodes >= budget)
+            || training.steps.is_some_and(|budget| env_steps >= budget);
+        let due = (step.end.is_some()
+            && config.evaluation.every_episodes.is_some_and(|every| progress.episodes.is_multiple_of(every)))
+            || config.evaluation.every_steps.is_some_and(|every| env_steps.is_multiple_of(every));
+        if last || due {
+            let evaluation = self.evaluate(last)?;
+            self.pending.push_back(Event::Evaluation(evaluation));
+        }
+        self.progress.finished = last;
+        Ok(())
+    }
+
+    /// Plays greedily as the agent is now, remembering the best parameters. Every evaluation of a run starts from the same
+    /// observations; where two are equally good, the later one counts as the best.
+    fn evaluate(&mut self, last: bool) -> Result<Evaluation, Error> {
+        let seed = Stream::Evaluation.seed(self.config.training.seed);
+        let mut policy = GreedyPolicy::new(self.agent.network(), self.agent.parameters());
+        let episodes = evaluate::play(&mut policy, &mut *self.evaluation_env, seed, self.config.evaluation.episodes)?;
+        let returns: Vec<f64> = episodes.iter().map(|episode| episode.total_reward).collect();
+        let mean_return = returns.iter().sum::<f64>() / returns.len() as f64;
+        let best = self.progress.best.as_ref().is_none_or(|(so_far, _)| mean_return >= *so_far);
+        if best {
+            self.progress.best = Some((mean_return, Buffer::from_slice(self.agent.parameters())));
+        }
+        let Progress { episodes, env_steps, .. } = self.progress;
+        Ok(Evaluation { episodes, env_steps, returns, mean_return, best, last })
+    }
+
+    /// The whole changing state: network, optimiser, replay, random streams, environment, counters.
+    ///
+    /// # Errors
+    /// [`Error::State`] where the environment cannot be saved.
+    pub fn save_state(&self) -> Result<Vec<u8>, Error> {
+        let env = self.env.save_state()?;
+        postcard::to_stdvec(&(&self.progress, self.agent.state(), env)).map_err(state_error)
+    }
+
+    /// Puts back what [`Trainer::save_state`] gave for the same configuration: from here on, the same events follow.
+    ///
+    /// # Errors
+    /// [`Error::State`] where the bytes are damaged, or of another configuration.
+    pub fn load_state(&mut self, state: &[u8]) -> Result<(), Error> {
+        let (progress, agent, env): (Progress, AgentState, Vec<u8>) =
+            postcard::from_bytes(state).map_err(state_error)?;
+        if progress.observation.len() != self.progress.observation.len() {
+            return Err(Error::State {
+                what: "the run".to_owned(),
+                message: "it is of another environment".to_owned(),
+            });
+        }
+        self.agent.set_state(agent)?;
+        self.env.load_state(&env)?;
+        self.progress = progress;
+        self.pending.clear();
+        Ok(())
+    }
+}
+
+impl Iterator for Trainer {
+    type Item = Result<Event, Error>;
+
+    /// The next event; after an error, and after the last evaluation, there are no more.
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.pending.is_empty() && !self.progress.finished {
+            if let Err(error) = self.advance() {
+                self.progress.finished = true;
+                self.pending.clear();
+                return Some(Err(error));
+            }
+        }
+        self.pending.pop_front().map(Ok)
+    }
+}
+
+impl EpisodeProgress {
+    fn record(&self, episode: u64, env_steps: u64, epsilon: f64) -> EpisodeRecord {
+        let mean = |sum: f64| (self.updates > 0).then(|| sum / self.updates as f64);
+        EpisodeRecord {
+            episode,
+            env_steps,
+            total_reward: self.total_reward,
+            length: self.length,
+            epsilon,
+            mean_loss: mean(self.loss_sum),
+            mean_q: mean(self.q_sum),
+        }
+    }
+}
+
+fn check_finite(what: &'static str, values: &[f32], id: &str, step: u64) -> Result<(), Error> {
+    match values.iter().find(|x| !x.is_finite()) {
+        None => Ok(()),
+        Some(value) => Err(Error::EnvironmentValue { id: id.to_owned(), what, value: *value, step }),
+    }
+}
+
+fn state_error(error: postcard::Error) -> Error {
+    Error::State { what: "the run".to_owned(), message: format!("the saved state is damaged ({error})") }
+}
