@@ -4,5 +4,6 @@ pub mod env;
 pub mod error;
 pub mod render;
 pub mod space;
+pub mod stats;
 
 pub use error::Error;
