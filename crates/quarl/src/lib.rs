@@ -15,6 +15,7 @@ pub mod replay;
 pub mod rng;
 pub mod schedule;
 pub mod space;
+pub mod stats;
 mod suggest;
 pub mod target;
 pub mod train;
