@@ -43,6 +43,13 @@ impl Frame {
         self.rgb.get(at..at + 3).map(|rgb| Color(rgb[0], rgb[1], rgb[2]))
     }
 
+    /// Writes the pixels as `0x00RRGGBB`, which is what window systems take. What `xrgb` has more room for stays.
+    pub fn write_xrgb(&self, xrgb: &mut [u32]) {
+        for (pixel, rgb) in xrgb.iter_mut().zip(self.rgb.as_chunks::<3>().0) {
+            *pixel = u32::from_be_bytes([0, rgb[0], rgb[1], rgb[2]]);
+        }
+    }
+
     /// Refuses a frame whose bytes are not what its size says.
     pub(super) fn check(&self) -> Result<(), Error> {
         check_size(self.width, self.height)?;

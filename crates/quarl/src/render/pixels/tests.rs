@@ -84,6 +84,14 @@ fn a_finished_picture_is_scaled_and_centred() {
 }
 
 #[test]
+fn window_systems_get_red_above_green_above_blue() {
+    let frame = Frame { width: 2, height: 1, rgb: vec![1, 2, 3, 0xff, 0, 0x80] };
+    let mut xrgb = [7; 3];
+    frame.write_xrgb(&mut xrgb);
+    assert_eq!(xrgb, [0x0001_0203, 0x00ff_0080, 7]);
+}
+
+#[test]
 fn a_kept_rasterizer_draws_what_a_new_one_draws() {
     let mut rasterizer = Rasterizer::default();
     for (i, (width, height)) in [(60, 40), (60, 40), (31, 77), (60, 40)].into_iter().enumerate() {
