@@ -1,0 +1,176 @@
+//! Scenes as text, redrawn in place on the terminal's second screen.
+
+use std::io::{IsTerminal, Write, stdin, stdout};
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use crossterm::cursor::{Hide, MoveTo, Show};
+use crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers, poll, read};
+use crossterm::style::Print;
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode, size,
+};
+use crossterm::{execute, queue};
+use quarl::render::{Scene, TextStyle, scene_text};
+
+use crate::display::{KeepGoing, Pace};
+
+/// Whether the terminal is not as it was found. One for the process, as the terminal is, so that a panic hook and a
+/// signal handler can undo it, too.
+static CHANGED: AtomicBool = AtomicBool::new(false);
+
+/// The terminal while it shows scenes; dropping it gives the terminal back.
+pub(crate) struct Terminal {
+    pace: Pace,
+    style: TextStyle,
+    /// A terminal without cursor movements: pictures follow each other as plain text.
+    plain: bool,
+    /// What is on the screen, and at which size it was drawn.
+    shown: Vec<String>,
+    size: (u16, u16),
+}
+
+impl Terminal {
+    /// Switches to the second screen.
+    pub(crate) fn open(pace: Pace) -> Result<Self> {
+        if !stdout().is_terminal() {
+            bail!("standard output is not a terminal, so nothing can be shown there: record it with --record FILE.gif");
+        }
+        let variable = |name: &str| std::env::var(name).ok();
+        let plain = variable("TERM").as_deref() == Some("dumb");
+        if !plain {
+            restore_on_panic();
+            CHANGED.store(true, Ordering::SeqCst);
+            execute!(stdout(), EnterAlternateScreen, Hide).context("cannot write to the terminal")?;
+        }
+        Ok(Self { pace, style: TextStyle::detect(variable), plain, shown: Vec::new(), size: (0, 0) })
+    }
+
+    /// Draws `scene` with `caption` beneath, then waits until the next one is due, or a key is pressed.
+    pub(crate) fn show(&mut self, scene: &Scene, caption: &str) -> Result<KeepGoing> {
+        let due = self.pace.due(Instant::now());
+        let size = size().context("cannot ask the terminal for its size")?;
+        let (columns, rows) = (size.0.max(1), size.1.max(2));
+        // The last column stays free: some terminals wrap a line that fills it.
+        let text = scene_text(scene, u32::from(columns - 1).max(1), u32::from(rows - 1), self.style)?;
+        let caption: String = caption.chars().filter(|c| !c.is_control()).take(usize::from(columns - 1)).collect();
+        let lines: Vec<String> = text.lines().map(str::to_owned).chain([caption]).collect();
+        let bytes = if self.plain {
+            (lines.join("\n") + "\n").into_bytes()
+        } else {
+            redraw(if size == self.size { &self.shown } else { &[] }, &lines)
+        };
+        let mut out = stdout().lock();
+        out.write_all(&bytes).and_then(|()| out.flush()).context("cannot write to the terminal")?;
+        drop(out);
+        (self.shown, self.size) = (lines, size);
+        wait_for_key(due)
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// Gives the terminal back as it was found. Does nothing if it is so already; for handlers that end the process.
+pub(crate) fn restore() {
+    if CHANGED.swap(false, Ordering::SeqCst) {
+        // Nobody is left to tell if this fails.
+        let _ = disable_raw_mode();
+        let _ = execute!(stdout(), EndSynchronizedUpdate, Show, LeaveAlternateScreen);
+    }
+}
+
+/// A panic may abort before anything is dropped, and its message belongs on the first screen.
+fn restore_on_panic() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let report = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            restore();
+            report(panic);
+        }));
+    });
+}
+
+/// What turns a screen that shows the lines `shown` into one that shows `lines`.
+fn redraw(shown: &[String], lines: &[String]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // Writing to memory cannot fail.
+    let _ = queue!(bytes, BeginSynchronizedUpdate);
+    let shown = if shown.len() == lines.len() { shown } else { &[] };
+    if shown.is_empty() {
+        let _ = queue!(bytes, Clear(ClearType::All));
+    }
+    for (row, line) in lines.iter().enumerate().filter(|(row, line)| shown.get(*row) != Some(*line)) {
+        let _ = queue!(bytes, MoveTo(0, row as u16), Print(line), Clear(ClearType::UntilNewLine));
+    }
+    let _ = queue!(bytes, EndSynchronizedUpdate);
+    bytes
+}
+
+/// Waits until `due`, listening to the keyboard if there is one.
+///
+/// Keys come one by one only in raw mode, which also takes Ctrl-C from the signals. So the terminal is in raw mode here
+/// and nowhere else: during a long stretch of training Ctrl-C stays the signal that everybody expects.
+fn wait_for_key(due: Instant) -> Result<KeepGoing> {
+    if !stdin().is_terminal() || !CHANGED.load(Ordering::SeqCst) {
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        return Ok(KeepGoing::Yes);
+    }
+    enable_raw_mode().context("cannot listen to the keyboard")?;
+    let answer = listen(due).context("cannot listen to the keyboard");
+    disable_raw_mode().context("cannot reset the terminal")?;
+    answer
+}
+
+fn listen(due: Instant) -> std::io::Result<KeepGoing> {
+    loop {
+        let left = due.saturating_duration_since(Instant::now());
+        if !poll(left)? {
+            return Ok(KeepGoing::Yes);
+        }
+        if let Event::Key(key) = read()?
+            && key.kind != KeyEventKind::Release
+        {
+            match key.code {
+                KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => {
+                    return Ok(KeepGoing::Interrupted);
+                }
+                KeyCode::Esc | KeyCode::Char('q') => return Ok(KeepGoing::Closed),
+                _ => {}
+            }
+        }
+        if left == Duration::ZERO {
+            return Ok(KeepGoing::Yes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(shown: &[&str], lines: &[&str]) -> String {
+        let owned = |lines: &[&str]| lines.iter().map(|line| line.to_string()).collect::<Vec<_>>();
+        String::from_utf8(redraw(&owned(shown), &owned(lines))).unwrap()
+    }
+
+    #[test]
+    fn the_first_picture_clears_the_screen() {
+        let expected = "\x1b[?2026h\x1b[2J\x1b[1;1Ha\x1b[K\x1b[2;1Hb\x1b[K\x1b[?2026l";
+        assert_eq!(drawn(&[], &["a", "b"]), expected);
+        assert_eq!(drawn(&["a"], &["a", "b"]), expected, "so does one of another size");
+    }
+
+    #[test]
+    fn later_pictures_redraw_only_the_lines_that_changed() {
+        assert_eq!(drawn(&["a", "b"], &["a", "c"]), "\x1b[?2026h\x1b[2;1Hc\x1b[K\x1b[?2026l");
+        assert_eq!(drawn(&["a", "b"], &["a", "b"]), "\x1b[?2026h\x1b[?2026l");
+    }
+}

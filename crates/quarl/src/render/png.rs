@@ -1,0 +1,116 @@
+//! Pictures in PNG files.
+
+use std::collections::HashMap;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use ::png::{BitDepth, ColorType, Compression, Encoder, EncodingError, Filter};
+
+use super::beside::Beside;
+use super::pixels::{Frame, draw_error};
+use crate::error::Error;
+
+/// Writes `frame` to `path`. A file that is there already is replaced, and only by a whole one.
+///
+/// Pictures of up to 256 colours, such as most scenes, are stored with a palette, at about a third of the size.
+///
+/// # Errors
+/// [`Error::Io`] when the system refuses, [`Error::File`] when `path` names a directory, [`Error::Draw`] for a frame
+/// whose bytes do not match its size.
+pub fn write_png(path: impl AsRef<Path>, frame: &Frame) -> Result<(), Error> {
+    let path = path.as_ref();
+    frame.check()?;
+    let mut target = Beside::create(path)?;
+    match encode(BufWriter::new(&mut target), frame) {
+        Ok(()) => target.keep(),
+        Err(EncodingError::IoError(source)) => Err(Error::Io { action: "write", path: path.to_owned(), source }),
+        Err(other) => Err(draw_error("a PNG", other.to_string())),
+    }
+}
+
+fn encode(mut out: impl Write, frame: &Frame) -> Result<(), EncodingError> {
+    let mut encoder = Encoder::new(&mut out, frame.width, frame.height);
+    encoder.set_depth(BitDepth::Eight);
+    encoder.set_compression(Compression::High);
+    if let Some((palette, indices)) = indexed(&frame.rgb) {
+        encoder.set_color(ColorType::Indexed);
+        encoder.set_palette(palette);
+        // Neighbouring indices are not neighbouring colours, so differences between them compress worse.
+        encoder.set_filter(Filter::NoFilter);
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(&indices)?;
+        writer.finish()?;
+    } else {
+        encoder.set_color(ColorType::Rgb);
+        encoder.set_filter(Filter::Adaptive);
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(&frame.rgb)?;
+        writer.finish()?;
+    }
+    out.flush().map_err(EncodingError::IoError)
+}
+
+/// The palette and each pixel's place in it, or `None` when 256 colours are not enough.
+fn indexed(rgb: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let mut palette = Vec::new();
+    let mut known = HashMap::new();
+    let mut indices = Vec::with_capacity(rgb.len() / 3);
+    for pixel in rgb.chunks_exact(3) {
+        let next = known.len();
+        let index = *known.entry(pixel).or_insert_with(|| {
+            palette.extend_from_slice(pixel);
+            next
+        });
+        indices.push(u8::try_from(index).ok()?);
+    }
+    Some((palette, indices))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_scenes::cart_pole;
+    use super::super::{Scene, rasterize};
+    use super::*;
+
+    fn read(path: &Path) -> (Frame, ColorType) {
+        let mut decoder = ::png::Decoder::new(std::io::BufReader::new(std::fs::File::open(path).unwrap()));
+        decoder.set_transformations(::png::Transformations::EXPAND);
+        let mut reader = decoder.read_info().unwrap();
+        let mut rgb = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut rgb).unwrap();
+        (Frame { width: info.width, height: info.height, rgb }, reader.info().color_type)
+    }
+
+    #[test]
+    fn a_picture_reads_back_exactly() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("cart.png");
+        let frame = rasterize(&cart_pole(250.0, 0.1), 600, 400).unwrap();
+        write_png(&path, &frame).unwrap();
+        assert_eq!(read(&path), (frame, ColorType::Indexed));
+        // 720 KB of pixels; 942 bytes when measured.
+        assert!(std::fs::metadata(&path).unwrap().len() < 1_500);
+        assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 1, "no temporary file may stay");
+    }
+
+    #[test]
+    fn a_picture_of_many_colours_reads_back_exactly() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("many.png");
+        let rgb = (0..40 * 30).flat_map(|i| [(i / 5) as u8, (i % 251) as u8, (i * 7) as u8]).collect();
+        let frame = rasterize(&Scene::Pixels { width: 40, height: 30, rgb }, 40, 30).unwrap();
+        write_png(&path, &frame).unwrap();
+        assert_eq!(read(&path), (frame, ColorType::Rgb));
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_refused_and_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let frame = Frame::new(2, 2).unwrap();
+        assert!(matches!(write_png(directory.path(), &frame), Err(Error::File { .. })));
+        assert!(matches!(write_png(directory.path().join("no/such/a.png"), &frame), Err(Error::Io { .. })));
+        let damaged = Frame { width: 9, ..frame };
+        assert!(matches!(write_png(directory.path().join("a.png"), &damaged), Err(Error::Draw { .. })));
+        assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
+    }
+}

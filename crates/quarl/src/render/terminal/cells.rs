@@ -1,0 +1,108 @@
+//! One frame, pixel for pixel, as the cells of a terminal.
+
+use std::fmt::Write;
+
+use super::super::pixels::Frame;
+use super::TextStyle;
+use super::shrink::{difference, ground};
+
+/// How full a cell is, from nothing to eight dots.
+const SHADES: [char; 9] = [' ', '.', ':', '-', '=', '+', '*', '%', '#'];
+
+/// The text for `frame`, each cell taking as many of its pixels as `style` says.
+pub(super) fn text(frame: &Frame, style: TextStyle) -> String {
+    match style {
+        TextStyle::TrueColor => blocks(frame, |[r, g, b]| Paint::Rgb(r, g, b)),
+        TextStyle::Palette256 => blocks(frame, |rgb| Paint::Index(nearest_index(rgb))),
+        TextStyle::Braille => dots(frame, |dots| char::from_u32(0x2800 + u32::from(dots)).unwrap_or(' ')),
+        TextStyle::Ascii => dots(frame, |dots| SHADES[dots.count_ones() as usize]),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Paint {
+    Rgb(u8, u8, u8),
+    Index(u8),
+}
+
+impl Paint {
+    /// Adds the sequence that selects this colour; `ground` is 38 for the foreground and 48 for the background.
+    fn select(self, ground: u8, text: &mut String) {
+        // Writing to a string cannot fail.
+        let _ = match self {
+            Self::Rgb(r, g, b) => write!(text, "\x1b[{ground};2;{r};{g};{b}m"),
+            Self::Index(index) => write!(text, "\x1b[{ground};5;{index}m"),
+        };
+    }
+}
+
+fn blocks(frame: &Frame, paint: impl Fn([u8; 3]) -> Paint) -> String {
+    let rows: Vec<&[[u8; 3]]> = frame.rgb.as_chunks::<3>().0.chunks_exact(frame.width as usize).collect();
+    let mut text = String::new();
+    for pair in rows.chunks(2) {
+        let (mut foreground, mut background) = (None, None);
+        for x in 0..frame.width as usize {
+            let upper = paint(pair[0][x]);
+            // An odd number of rows: the last half stays the terminal's own colour.
+            let lower = pair.get(1).map(|row| paint(row[x]));
+            if lower.is_some() && background != lower {
+                lower.into_iter().for_each(|lower| lower.select(48, &mut text));
+                background = lower;
+            }
+            if lower == Some(upper) {
+                text.push(' ');
+                continue;
+            }
+            if foreground != Some(upper) {
+                upper.select(38, &mut text);
+                foreground = Some(upper);
+            }
+            text.push('▀');
+        }
+        text.push_str("\x1b[0m\n");
+    }
+    text
+}
+
+/// The nearest of xterm's colours 16 to 255: a cube of six levels a channel, then 24 greys.
+fn nearest_index(rgb: [u8; 3]) -> u8 {
+    const LEVELS: [u8; 6] = [0, 95, 135, 175, 215, 255];
+    let level = rgb.map(|value| (0..6).min_by_key(|i| LEVELS[*i].abs_diff(value)).unwrap_or(0));
+    let mean = rgb.iter().map(|value| u32::from(*value)).sum::<u32>() / 3;
+    let grey = (mean.saturating_sub(3) / 10).min(23) as u8;
+    let off = |other: [u8; 3]| rgb.iter().zip(other).map(|(a, b)| u32::from(a.abs_diff(b)).pow(2)).sum::<u32>();
+    if off([8 + 10 * grey; 3]) < off(level.map(|i| LEVELS[i])) {
+        232 + grey
+    } else {
+        (16 + 36 * level[0] + 6 * level[1] + level[2]) as u8
+    }
+}
+
+/// Without colour, what differs from the ground by at least a quarter of the picture's contrast is drawn.
+fn dots(frame: &Frame, cell: impl Fn(u8) -> char) -> String {
+    /// The bit of each dot of a braille cell, by row and column (Unicode, Braille Patterns).
+    const BITS: [[u8; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
+    let ground = ground(&frame.rgb);
+    let pixels = frame.rgb.as_chunks::<3>().0;
+    let contrast = pixels.iter().map(|pixel| difference(*pixel, ground)).max().unwrap_or(0);
+    let threshold = (contrast / 4).max(4);
+    let (width, height) = (frame.width as usize, frame.height as usize);
+    let mut text = String::new();
+    for top in (0..height).step_by(4) {
+        let start = text.len();
+        for left in (0..width).step_by(2) {
+            let mut drawn = 0;
+            for (y, bits) in (top..height).zip(BITS) {
+                for (x, bit) in (left..width).zip(bits) {
+                    if difference(pixels[y * width + x], ground) >= threshold {
+                        drawn |= bit;
+                    }
+                }
+            }
+            text.push(cell(drawn));
+        }
+        text.truncate(start + text[start..].trim_end_matches([' ', '\u{2800}']).len());
+        text.push('\n');
+    }
+    text
+}
