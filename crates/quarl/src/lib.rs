@@ -2,17 +2,24 @@
 
 pub mod accumulator;
 pub mod agent;
+#[cfg(any(feature = "files", feature = "render"))]
+mod beside;
 pub mod config;
 pub mod env;
 pub mod error;
 pub mod evaluate;
+#[cfg(feature = "files")]
+pub mod experiment;
 pub mod loss;
+pub mod model;
 pub mod network;
 pub mod optimizer;
 pub mod policy;
 pub mod render;
 pub mod replay;
 pub mod rng;
+#[cfg(feature = "files")]
+pub mod run_dir;
 pub mod schedule;
 pub mod space;
 pub mod stats;

@@ -7,8 +7,6 @@
 pub mod scene;
 
 #[cfg(feature = "render")]
-mod beside;
-#[cfg(feature = "render")]
 pub mod gif;
 #[cfg(feature = "render")]
 pub mod pixels;

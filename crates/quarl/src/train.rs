@@ -280,6 +280,19 @@ impl Trainer {
         Ok(Evaluation { episodes, env_steps, returns, mean_return, best, last })
     }
 
+    /// Ends training here: the last evaluation follows, as it would at the end of the budget.
+    ///
+    /// # Errors
+    /// What the environment fails with.
+    pub fn stop(&mut self) -> Result<(), Error> {
+        if !self.progress.finished {
+            let evaluation = self.evaluate(true)?;
+            self.pending.push_back(Event::Evaluation(evaluation));
+            self.progress.finished = true;
+        }
+        Ok(())
+    }
+
     /// The whole changing state: network, optimiser, replay, random streams, environment, counters.
     ///
     /// # Errors

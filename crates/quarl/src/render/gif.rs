@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use ::gif::{Encoder, EncodingError, Frame as Block, Repeat};
 
 use self::palette::{GrowingPalette, TRANSPARENT};
-use super::beside::Beside;
 use super::pixels::{Frame, draw_error};
+use crate::beside::Beside;
 use crate::error::Error;
 
 /// Where the global palette lies in a GIF: after the signature (6 bytes) and the screen descriptor (7).

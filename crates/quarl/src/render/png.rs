@@ -6,8 +6,8 @@ use std::path::Path;
 
 use ::png::{BitDepth, ColorType, Compression, Encoder, EncodingError, Filter};
 
-use super::beside::Beside;
 use super::pixels::{Frame, draw_error};
+use crate::beside::Beside;
 use crate::error::Error;
 
 /// Writes `frame` to `path`. A file that is there already is replaced, and only by a whole one.

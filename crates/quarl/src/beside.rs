@@ -8,14 +8,14 @@ use tempfile::NamedTempFile;
 use crate::error::Error;
 
 /// A file being written beside `path`. Dropped before [`Beside::keep`], it leaves `path` as it was.
-pub(super) struct Beside {
+pub(crate) struct Beside {
     path: PathBuf,
     file: NamedTempFile,
 }
 
 impl Beside {
     /// Opens the file to write into.
-    pub(super) fn create(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn create(path: &Path) -> Result<Self, Error> {
         let io = |source| Error::Io { action: "create", path: path.to_owned(), source };
         let Some(name) = path.file_name() else {
             return Err(Error::File { path: path.to_owned(), message: "this is not the name of a file".into() });
@@ -39,7 +39,7 @@ impl Beside {
     }
 
     /// Puts the finished file in its place.
-    pub(super) fn keep(self) -> Result<(), Error> {
+    pub(crate) fn keep(self) -> Result<(), Error> {
         let Self { path, file } = self;
         // Without this a power cut just after the rename could leave the name with nothing behind it.
         file.as_file().sync_all().map_err(|source| Error::Io { action: "write", path: path.clone(), source })?;
@@ -62,4 +62,11 @@ impl Seek for Beside {
     fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
         self.file.seek(to)
     }
+}
+
+/// Writes `bytes` to `path`: afterwards it holds all of them, or what it held before.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let mut file = Beside::create(path)?;
+    file.write_all(bytes).map_err(|source| Error::Io { action: "write", path: path.to_owned(), source })?;
+    file.keep()
 }

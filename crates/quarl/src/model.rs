@@ -1,0 +1,200 @@
+//! A trained network as a file: tensors named and laid out as PyTorch's, in one safetensors file.
+//!
+//! The tensors are `l1.weight` (`[out][in]`), `l1.bias`, `l2.weight`, .. The header's metadata has one entry, `quarl`: JSON
+//! that says what environment the network is for and how to build it again.
+
+use std::collections::HashMap;
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+
+use crate::env::EnvironmentSpec;
+use crate::error::Error;
+use crate::network::buffer::Buffer;
+use crate::network::kernels::CpuPath;
+use crate::network::{Architecture, QNetwork};
+
+/// A network with its parameters, and the environment it was trained for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// The environment's name.
+    pub env: String,
+    /// How the network is built.
+    pub architecture: Architecture,
+    /// All parameters, in [`QNetwork`]'s order.
+    pub parameters: Buffer,
+}
+
+/// The header's metadata.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    quarl_version: String,
+    env: String,
+    architecture: Architecture,
+}
+
+/// The metadata's one key. One, because the order of several would differ from file to file.
+const METADATA_KEY: &str = "quarl";
+
+impl Model {
+    /// The model file's bytes; the same model gives the same bytes.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        let network = QNetwork::new(self.architecture.clone(), CpuPath::Scalar);
+        let header = Header {
+            quarl_version: env!("CARGO_PKG_VERSION").to_owned(),
+            env: self.env.clone(),
+            architecture: self.architecture.clone(),
+        };
+        let parameters: Vec<u8> = self.parameters.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let failed = |message: String| Error::State { what: "the model".to_owned(), message };
+        let mut tensors = Vec::new();
+        for layer in network.layers() {
+            let weight = &parameters[4 * layer.weight.start..4 * layer.weight.end];
+            let bias = &parameters[4 * layer.bias.start..4 * layer.bias.end];
+            for (name, shape, bytes) in
+                [("weight", vec![layer.outputs, layer.inputs], weight), ("bias", vec![layer.outputs], bias)]
+            {
+                let view = TensorView::new(Dtype::F32, shape, bytes).map_err(|error| failed(error.to_string()))?;
+                tensors.push((format!("{}.{name}", layer.name), view));
+            }
+        }
+        let header = serde_json::to_string(&header).map_err(|error| failed(error.to_string()))?;
+        let metadata = HashMap::from([(METADATA_KEY.to_owned(), header)]);
+        safetensors::serialize(tensors, Some(metadata)).map_err(|error| failed(error.to_string()))
+    }
+
+    /// The model in a model file's bytes.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes, as a sentence: cut short, not a quarl model, a tensor missing or of the wrong shape, a
+    /// parameter that is not finite.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        let damaged = |error: safetensors::SafeTensorError| format!("not a safetensors file, or damaged ({error})");
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+        let header = metadata.metadata().as_ref().and_then(|entries| entries.get(METADATA_KEY));
+        let header = header.ok_or("no quarl model: its header does not say how the network is built")?;
+        let header: Header =
+            serde_json::from_str(header).map_err(|error| format!("its header is damaged ({error})"))?;
+        let Header { env, architecture, .. } = header;
+        let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
+
+        // Shapes come first: an absurd architecture must not get as far as asking for memory.
+        let tensor = |name: String, shape: &[usize]| -> Result<TensorView, String> {
+            let view = tensors.tensor(&name).map_err(|_| format!("tensor {name} is missing"))?;
+            if view.dtype() != Dtype::F32 || view.shape() != shape {
+                return Err(format!("tensor {name} is {:?} {:?}, expected F32 {shape:?}", view.dtype(), view.shape()));
+            }
+            Ok(view)
+        };
+        let mut sizes = vec![architecture.inputs];
+        sizes.extend(&architecture.hidden);
+        sizes.push(architecture.actions);
+        if sizes.contains(&0) {
+            return Err("its header is damaged (a layer without units)".to_owned());
+        }
+        let mut values = Vec::new();
+        for (i, size) in sizes.windows(2).enumerate() {
+            let weight = tensor(format!("l{}.weight", i + 1), &[size[1], size[0]])?;
+            let bias = tensor(format!("l{}.bias", i + 1), &[size[1]])?;
+            for view in [weight, bias] {
+                let floats =
+                    view.data().chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]));
+                values.extend(floats);
+            }
+        }
+        if values.iter().any(|x| !x.is_finite()) {
+            return Err("a parameter is not finite".to_owned());
+        }
+        Ok(Self { env, architecture, parameters: Buffer::from_slice(&values) })
+    }
+
+    /// The network to run it with.
+    ///
+    /// # Errors
+    /// [`Error::State`] where `spec` has other observations or actions than the network, and what is wrong with `QUARL_CPU`.
+    pub fn network(&self, spec: &EnvironmentSpec) -> Result<QNetwork, Error> {
+        let Architecture { inputs, actions, .. } = self.architecture;
+        let (features, choices) = (spec.observation_space.len(), spec.action_space.n);
+        if (inputs, actions) != (features, choices) {
+            return Err(Error::State {
+                what: format!("the model in {}", spec.id),
+                message: format!(
+                    "it takes {inputs} numbers and chooses among {actions} actions; {} has {features} and {choices}",
+                    spec.id
+                ),
+            });
+        }
+        Ok(QNetwork::new(self.architecture.clone(), CpuPath::select()?))
+    }
+
+    /// Writes the model file: whole, or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the system refuses.
+    #[cfg(feature = "files")]
+    pub fn save(&self, path: &std::path::Path) -> Result<(), Error> {
+        crate::beside::write(path, &self.to_bytes()?)
+    }
+
+    /// Reads a model file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the system refuses, [`Error::File`] where the file is damaged or something else.
+    #[cfg(feature = "files")]
+    pub fn load(path: &std::path::Path) -> Result<Self, Error> {
+        let bytes =
+            std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })?;
+        Self::from_bytes(&bytes).map_err(|message| Error::File { path: path.to_owned(), message })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model() -> Model {
+        let architecture = Architecture { inputs: 2, hidden: vec![3], actions: 2 };
+        let count = QNetwork::new(architecture.clone(), CpuPath::Scalar).parameter_count();
+        let parameters: Vec<f32> = (0..count).map(|i| i as f32 - 0.5).collect();
+        Model { env: "CartPole-v0".to_owned(), architecture, parameters: Buffer::from_slice(&parameters) }
+    }
+
+    #[test]
+    fn a_model_reads_back_as_it_was_and_is_written_the_same_each_time() {
+        let bytes = model().to_bytes().unwrap();
+        assert_eq!(Model::from_bytes(&bytes).unwrap(), model());
+        assert_eq!(model().to_bytes().unwrap(), bytes);
+    }
+
+    #[test]
+    fn tensors_are_named_and_laid_out_as_pytorchs() {
+        let bytes = model().to_bytes().unwrap();
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!(tensors.tensor("l1.weight").unwrap().shape(), [3, 2]);
+        assert_eq!(tensors.tensor("l1.bias").unwrap().shape(), [3]);
+        assert_eq!(tensors.tensor("l2.weight").unwrap().shape(), [2, 3]);
+        // l1.weight[1][0] is the third parameter.
+        assert_eq!(tensors.tensor("l1.weight").unwrap().data()[8..12], 1.5_f32.to_le_bytes());
+        assert_eq!(tensors.names().len(), 4);
+    }
+
+    #[test]
+    fn damaged_files_are_refused_wherever_the_damage_is() {
+        let bytes = model().to_bytes().unwrap();
+        for end in 0..bytes.len() {
+            assert!(Model::from_bytes(&bytes[..end]).is_err(), "cut to {end} bytes");
+        }
+        for at in 0..bytes.len() {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 0xff;
+            let _ = Model::from_bytes(&bytes); // an error or a model with one other number, never a panic
+        }
+    }
+
+    #[test]
+    fn a_model_with_an_infinite_parameter_is_refused() {
+        let mut broken = model();
+        broken.parameters[4] = f32::INFINITY;
+        assert_eq!(Model::from_bytes(&broken.to_bytes().unwrap()).unwrap_err(), "a parameter is not finite");
+    }
+}
