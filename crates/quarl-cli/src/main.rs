@@ -1,9 +1,46 @@
-//! The `quarl` command.
-#[allow(dead_code)]
+//! The `quarl` command: train, play, experiment, plot, and what there is to know before.
+
+mod args;
+mod commands;
 mod display;
-#[allow(dead_code)]
+mod interrupt;
+mod output;
+mod progress;
 mod terminal;
-#[allow(dead_code)]
 mod window;
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Train(args) => commands::train::run(args),
+        Command::Play(args) => commands::play::run(args),
+        Command::Experiment(args) => commands::experiment::run(args),
+        Command::Plot(args) => commands::plot::run(args),
+        Command::Envs => commands::envs::run(),
+        Command::Presets(args) => commands::presets::run(args),
+        Command::Bench(args) => commands::bench::run(args),
+    };
+    match result {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Interrupted) => ExitCode::from(130),
+        Err(error) => {
+            output::error(&error);
+            ExitCode::from(output::exit_status(&error))
+        }
+    }
+}
+
+/// How a command that did not fail ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// It did what it was asked to.
+    Done,
+    /// Somebody pressed Ctrl-C; what there was has been kept.
+    Interrupted,
+}

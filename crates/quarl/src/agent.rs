@@ -119,6 +119,14 @@ impl Agent {
         &self.state.online
     }
 
+    /// Floating-point operations of one update, counting products only: each layer forward for the target and the online
+    /// network, its weight gradient, and its inputs' gradient (which the first layer needs none of).
+    pub fn update_flops(&self) -> usize {
+        let batch = self.config.batch_size;
+        let first = &self.network.layers()[0];
+        4 * self.network.forward_flops(batch) - 2 * batch * first.inputs * first.outputs
+    }
+
     /// How many transitions there are to learn from.
     pub fn replay_len(&self) -> usize {
         self.state.replay.len()

@@ -171,6 +171,17 @@ impl Trainer {
         &self.agent
     }
 
+    /// A second agent in the state that this run's is in.
+    ///
+    /// # Errors
+    /// As [`Trainer::on`].
+    pub fn agent_copy(&self) -> Result<Agent, Error> {
+        let mut agent =
+            Agent::new(&self.config, self.env.spec(), self.config.training.seed, self.agent.network().path())?;
+        agent.set_state(self.agent.state().clone())?;
+        Ok(agent)
+    }
+
     /// What it trains on.
     pub fn env(&self) -> &dyn Environment {
         &*self.env

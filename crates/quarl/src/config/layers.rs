@@ -45,8 +45,13 @@ pub fn assignment(assignment: &str) -> Result<Table, Error> {
         .filter(|table| table.len() == 1)
         .and_then(|mut table| table.remove("value"))
         .unwrap_or_else(|| Value::String(value.trim().to_owned()));
-    let keys = Table::from_iter([(key.to_owned(), value)]);
-    Ok(Table::from_iter([(section.to_owned(), Value::Table(keys))]))
+    Ok(self::key(section, key, value))
+}
+
+/// A table with one key.
+pub fn key(section: &str, key: &str, value: impl Into<Value>) -> Table {
+    let keys = Table::from_iter([(key.to_owned(), value.into())]);
+    Table::from_iter([(section.to_owned(), Value::Table(keys))])
 }
 
 /// Puts `upper` over `lower`: what `upper` says replaces what `lower` says, key by key.

@@ -36,6 +36,11 @@ pub fn list() -> impl Iterator<Item = (&'static str, &'static str)> {
     PRESETS.iter().map(|preset| (preset.name, preset.summary))
 }
 
+/// What `train` uses where nobody names a preset: the note's settings on the note's environment, searched ones elsewhere.
+pub fn default_for(env: Option<&str>) -> &'static str {
+    if env.is_none_or(|id| id == "CartPole-v0") { "textbook" } else { "tuned" }
+}
+
 /// The preset's text, with its comments, for `env` or else for its own environment. Where it has no settings for `env`, its
 /// own environment's are the ones to start from.
 ///
@@ -57,10 +62,7 @@ pub fn text(name: &str, env: Option<&str>) -> Result<&'static str, Error> {
 pub fn table(name: &str, env: Option<&str>) -> Result<Table, Error> {
     let mut table = layers::parse(&format!("preset {name}"), text(name, env)?)?;
     if let Some(id) = env {
-        layers::overlay(
-            &mut table,
-            &Table::from_iter([("env".to_owned(), Table::from_iter([("id".to_owned(), id.into())]).into())]),
-        );
+        layers::overlay(&mut table, &layers::key("env", "id", id));
     }
     Ok(table)
 }

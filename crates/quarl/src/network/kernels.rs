@@ -279,21 +279,32 @@ kernels! {
         assert!(target.len() == source.len() && target.len().is_multiple_of(LANES))
     }
 
-    /// The path's independent multiply-adds, `repetitions` times: what the processor can do at most. One repetition is
-    /// [`multiply_add_flops`] floating-point operations. The result only keeps the work from being optimised away.
+    /// [`CpuPath::multiply_adds`].
     fn multiply_add_loop[CHAINS](repetitions: u64) -> f32 {}
 }
 
-/// Floating-point operations of one repetition of [`multiply_add_loop`].
-pub(crate) fn multiply_add_flops(path: CpuPath) -> u64 {
-    let chains = match path {
-        #[cfg(target_arch = "x86_64")]
-        CpuPath::Avx512 => avx512::CHAINS,
-        #[cfg(target_arch = "x86_64")]
-        CpuPath::Avx2 => avx2::CHAINS,
-        #[cfg(target_arch = "aarch64")]
-        CpuPath::Neon => neon::CHAINS,
-        _ => scalar::CHAINS,
-    };
-    (chains * LANES * 2) as u64
+impl CpuPath {
+    /// The path's independent multiply-adds, `repetitions` times: what the processor can do at most. One repetition is
+    /// [`CpuPath::multiply_add_flops`] operations. The result only keeps the work from being optimised away.
+    ///
+    /// # Panics
+    /// When this machine lacks the path.
+    pub fn multiply_adds(self, repetitions: u64) -> f32 {
+        assert!(self.is_available(), "this machine's processor lacks {}", self.name());
+        multiply_add_loop(self, repetitions)
+    }
+
+    /// Floating-point operations of one repetition of [`CpuPath::multiply_adds`].
+    pub fn multiply_add_flops(self) -> u64 {
+        let chains = match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => avx512::CHAINS,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => avx2::CHAINS,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => neon::CHAINS,
+            _ => scalar::CHAINS,
+        };
+        (chains * LANES * 2) as u64
+    }
 }

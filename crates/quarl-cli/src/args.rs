@@ -1,0 +1,226 @@
+//! The command line: what can be said, and what a configuration it amounts to.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use quarl::Error;
+use quarl::config::{TrainConfig, layers, presets};
+
+/// Deep Q-learning: see it learn, trust the result, use the agent.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train an agent, then watch it play
+    Train(TrainArgs),
+    /// Let a trained agent play greedily
+    Play(PlayArgs),
+    /// Repeat the training with many seeds and average
+    Experiment(ExperimentArgs),
+    /// Draw runs and experiments in one figure
+    Plot(PlotArgs),
+    /// List the built-in environments
+    Envs,
+    /// List the presets, or print one
+    Presets(PresetsArgs),
+    /// Measure this machine, and training on it
+    Bench(BenchArgs),
+}
+
+/// What decides the configuration.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// The environment (see `quarl envs`) [default: the preset's, CartPole-v0 without one]
+    pub(crate) env: Option<String>,
+    /// Start from these settings (see `quarl presets`) [default: textbook for CartPole-v0, tuned for the others]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) preset: Option<String>,
+    /// Read settings from a TOML file; complete, or to be laid over --preset
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Set one key, such as agent.gamma=0.99; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) assignments: Vec<String>,
+    /// The seed; the first one of an experiment
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Train for so many episodes
+    #[arg(long, conflicts_with = "steps")]
+    pub(crate) episodes: Option<u64>,
+    /// Train for so many environment steps
+    #[arg(long)]
+    pub(crate) steps: Option<u64>,
+}
+
+/// A configuration, and the name of where it came from.
+pub(crate) struct Resolved {
+    pub(crate) config: TrainConfig,
+    /// The preset's name, or `custom`.
+    pub(crate) name: String,
+}
+
+impl ConfigArgs {
+    /// The configuration that these arguments say, validated.
+    pub(crate) fn resolve(&self) -> Result<Resolved, Error> {
+        let file = match &self.config {
+            None => None,
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|source| Error::Io {
+                    action: "read",
+                    path: path.clone(),
+                    source,
+                })?;
+                let origin = path.display().to_string();
+                Some((layers::parse(&origin, &text)?, origin))
+            }
+        };
+        let env = self.env.as_deref();
+        let (mut table, origin, name) = match (&self.preset, file) {
+            (Some(preset), None) => (presets::table(preset, env)?, format!("preset {preset}"), preset.clone()),
+            (None, None) => {
+                let preset = presets::default_for(env);
+                (presets::table(preset, env)?, format!("preset {preset}"), preset.to_owned())
+            }
+            (None, Some((file, origin))) => (file, origin, "custom".to_owned()),
+            (Some(preset), Some((file, origin))) => {
+                let file_env = file.get("env").and_then(|section| section.get("id")).and_then(|id| id.as_str());
+                let mut table = presets::table(preset, env.or(file_env))?;
+                layers::overlay(&mut table, &file);
+                (table, format!("{origin} over preset {preset}"), "custom".to_owned())
+            }
+        };
+        if let Some(id) = env {
+            layers::overlay(&mut table, &layers::key("env", "id", id));
+        }
+        for assignment in &self.assignments {
+            layers::overlay(&mut table, &layers::assignment(assignment)?);
+        }
+        for (key, value) in [("seed", self.seed), ("episodes", self.episodes), ("steps", self.steps)] {
+            if let Some(value) = value {
+                let value = i64::try_from(value).map_err(|_| Error::InvalidValue {
+                    key: format!("--{key}"),
+                    value: value.to_string(),
+                    remedy: format!("choose at most {}", i64::MAX),
+                })?;
+                layers::overlay(&mut table, &layers::key("training", key, value));
+            }
+        }
+        let config = layers::resolve(&origin, table)?;
+        config.validate()?;
+        Ok(Resolved { config, name })
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Where to write the run [default: a new directory under runs/]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace the run in an existing directory
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// No progress and no drawing: only the result
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) quiet: bool,
+    /// One event a line, as JSON, on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Render {
+    /// In a window of its own
+    Window,
+    /// As text in the terminal
+    Terminal,
+    /// Not at all
+    None,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlayArgs {
+    /// A run's directory (its last model), or a model file such as best.safetensors
+    pub(crate) run: PathBuf,
+    /// How many episodes
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) episodes: u64,
+    /// The first episode's seed
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Where to show it [default: a window, else the terminal; nowhere while recording]
+    #[arg(long, value_enum)]
+    pub(crate) render: Option<Render>,
+    /// Write what is seen to a file: all of it to a .gif, the last picture to a .png
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// Steps shown a second [default: what looks natural, 50 for CartPole]
+    #[arg(long)]
+    pub(crate) fps: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExperimentArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// How many runs, with successive seeds
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) runs: u64,
+    /// How many at a time [default: one for each core]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Where to write; an experiment of the same settings is continued
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// No progress: only the result
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlotArgs {
+    /// Directories of runs or experiments
+    #[arg(required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Where to draw, .svg or .png [default: quarl-plot.svg and quarl-plot.png here]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Over how many episodes each curve is averaged; 1 for no smoothing
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) window: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PresetsArgs {
+    /// Print this preset, complete
+    pub(crate) name: Option<String>,
+    /// As it is for this environment
+    pub(crate) env: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// As one line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Measure every path that this machine has, not just the one in use
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

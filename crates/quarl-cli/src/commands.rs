@@ -1,0 +1,9 @@
+//! One file a command.
+
+pub(crate) mod bench;
+pub(crate) mod envs;
+pub(crate) mod experiment;
+pub(crate) mod play;
+pub(crate) mod plot;
+pub(crate) mod presets;
+pub(crate) mod train;

@@ -1,0 +1,115 @@
+//! `quarl bench`: what this machine can do, and how much of it training uses.
+//!
+//! All figures are medians over many short rounds, each of which measures everything once: so a change of the machine's
+//! speed meets all of them alike.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use quarl::config::{TrainConfig, presets};
+use quarl::network::kernels::CpuPath;
+use quarl::stats;
+use quarl::train::{Event, Trainer};
+use serde::Serialize;
+
+use crate::args::BenchArgs;
+use crate::{Outcome, output};
+
+/// One path's figures.
+#[derive(Debug, Serialize)]
+struct Figures {
+    cpu_path: &'static str,
+    /// What one core reaches with independent multiply-adds alone.
+    fma_peak_gflops: f64,
+    /// One textbook update: batch 32, network 4-128-128-2.
+    update_us: f64,
+    /// Its products' floating-point operations over its time, as a share of the peak.
+    update_peak_fraction: f64,
+    /// One whole textbook training step: act, step, store, sample, update.
+    step_us: f64,
+}
+
+pub(crate) fn run(args: BenchArgs) -> Result<Outcome> {
+    let in_use = CpuPath::select()?;
+    let paths = if args.all { CpuPath::available() } else { vec![in_use] };
+    if !args.json {
+        output::line(format!(
+            "{:<8} {:>14} {:>12} {:>18} {:>22}",
+            "path", "peak, GFLOP/s", "update, us", "update, % of peak", "whole step, us"
+        ));
+    }
+    for path in paths {
+        let figures = measure(path)?;
+        if args.json {
+            output::json(&figures);
+            continue;
+        }
+        let Figures { cpu_path, fma_peak_gflops, update_us, update_peak_fraction, step_us } = figures;
+        let mark = if path == in_use && args.all { " (in use)" } else { "" };
+        output::line(format!(
+            "{cpu_path:<8} {fma_peak_gflops:>14.1} {update_us:>12.1} {:>18.1} {step_us:>22.1}{mark}",
+            100.0 * update_peak_fraction
+        ));
+    }
+    Ok(Outcome::Done)
+}
+
+/// The textbook preset with nothing but training.
+fn textbook() -> Result<TrainConfig> {
+    let mut config = presets::config("textbook", None)?;
+    config.evaluation.every_episodes = None;
+    config.training.episodes = None;
+    config.training.steps = Some(u64::MAX);
+    Ok(config)
+}
+
+fn measure(path: CpuPath) -> Result<Figures> {
+    // The scalar path is a hundred times slower; fewer repetitions a round keep it bearable.
+    let (rounds, per_round, warm_up) = if path == CpuPath::Scalar { (5, 2, 100) } else { (300, 10, 3000) };
+    let mut stepper = Trainer::on(textbook()?, path)?;
+    advance(&mut stepper, warm_up)?;
+    let mut learner = stepper.agent_copy()?;
+    let flops = learner.update_flops() as f64;
+
+    let repetitions = 1 + (2_000_000 * per_round) / (path.multiply_add_flops() * 10);
+    let (mut peaks, mut updates, mut fractions, mut steps) = (vec![], vec![], vec![], vec![]);
+    for _ in 0..rounds {
+        let elapsed = time(|| Ok(black_box(path.multiply_adds(repetitions))))?;
+        let peak = (repetitions * path.multiply_add_flops()) as f64 / elapsed.as_secs_f64();
+        let elapsed = time(|| (0..per_round).try_for_each(|_| learner.learn(0).map(|_| ())))?;
+        let update = elapsed.as_secs_f64() / per_round as f64;
+        let elapsed = time(|| advance(&mut stepper, per_round))?;
+        peaks.push(peak);
+        updates.push(update);
+        fractions.push(flops / update / peak);
+        steps.push(elapsed.as_secs_f64() / per_round as f64);
+    }
+    Ok(Figures {
+        cpu_path: path.name(),
+        fma_peak_gflops: stats::median(&peaks) / 1e9,
+        update_us: stats::median(&updates) * 1e6,
+        update_peak_fraction: stats::median(&fractions),
+        step_us: stats::median(&steps) * 1e6,
+    })
+}
+
+fn time<T>(work: impl FnOnce() -> Result<T, quarl::Error>) -> Result<Duration> {
+    let started = Instant::now();
+    black_box(work()?);
+    Ok(started.elapsed())
+}
+
+/// Trains for `steps` more environment steps.
+fn advance(trainer: &mut Trainer, steps: u64) -> Result<(), quarl::Error> {
+    let mut left = steps;
+    while left > 0 {
+        match trainer.next() {
+            Some(Ok(Event::Learn { .. })) => left -= 1,
+            Some(Err(error)) => return Err(error),
+            None => return Ok(()),
+            _ => {}
+        }
+    }
+    Ok(())
+}

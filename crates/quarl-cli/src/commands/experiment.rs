@@ -1,0 +1,101 @@
+//! `quarl experiment`: the same settings with many seeds, because one run proves nothing.
+
+use std::collections::HashMap;
+
+use anyhow::Result;
+use quarl::config::{TrainConfig, presets};
+use quarl::experiment::{self, Experiment, ExperimentEvent, ExperimentSummary, MeanRow, Plan};
+use quarl::stats;
+
+use crate::args::{ExperimentArgs, Resolved};
+use crate::commands::plot;
+use crate::progress::ExperimentProgress;
+use crate::{Outcome, interrupt, output};
+
+pub(crate) fn run(args: ExperimentArgs) -> Result<Outcome> {
+    let Resolved { config, .. } = args.config.resolve()?;
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let jobs = args.jobs.map_or(cores, usize::from);
+    let plan = Plan { config, runs: args.runs, jobs, out: args.out };
+    let missing = experiment::prepare(&plan)?;
+    interrupt::listen();
+
+    if !run_missing(&plan, missing, args.quiet)? {
+        output::line(format!("interrupted: the same command continues it in {}", plan.out.display()));
+        return Ok(Outcome::Interrupted);
+    }
+    let (rows, summary) = experiment::aggregate(&plan)?;
+    plot::draw_experiment(&plan.out)?;
+    say_result(&plan, &rows, &summary);
+    Ok(Outcome::Done)
+}
+
+/// Runs what is missing; false where somebody pressed Ctrl-C.
+fn run_missing(plan: &Plan, missing: Vec<u64>, quiet: bool) -> Result<bool> {
+    let training = &plan.config.training;
+    let length = training.episodes.or(training.steps).unwrap_or(0);
+    let mut progress =
+        (!quiet && !missing.is_empty()).then(|| ExperimentProgress::new(plan.runs, missing.len() as u64, length));
+    let mut steps: HashMap<u64, u64> = HashMap::new();
+    let mut experiment = Experiment::start(plan, missing);
+    while let Some(event) = experiment.next() {
+        match (event?, &mut progress) {
+            (ExperimentEvent::Episode { seed, env_steps }, Some(progress)) => {
+                let before = steps.insert(seed, env_steps).unwrap_or(0);
+                progress.advance(if training.episodes.is_some() { 1 } else { env_steps - before });
+            }
+            (ExperimentEvent::Finished { seed, summary }, Some(progress)) => {
+                progress.run_finished(seed, summary.greedy_mean);
+            }
+            _ => {}
+        }
+        if interrupt::requested() {
+            experiment.stop();
+        }
+    }
+    if let Some(progress) = &progress {
+        progress.finish();
+    }
+    Ok(!interrupt::requested())
+}
+
+fn say_result(plan: &Plan, rows: &[MeanRow], summary: &ExperimentSummary) {
+    let ExperimentSummary { runs, greedy_mean, greedy_iqm, greedy_iqm_interval: [low, high], .. } = summary;
+    let greedy_episodes = plan.config.evaluation.episodes;
+    output::line(format!(
+        "{runs} trained agents, {greedy_episodes} greedy episodes each: mean {greedy_mean:.1}, \
+         interquartile mean {greedy_iqm:.1} (95%: {low:.1} to {high:.1})"
+    ));
+    if let (Some(threshold), Some(reached), Some([low, high])) =
+        (summary.threshold, summary.reached, summary.reached_interval)
+    {
+        output::line(format!(
+            "{reached} of {runs} seeds reach {threshold} on average (share {:.2}, 95%: {low:.2} to {high:.2})",
+            reached as f64 / *runs as f64
+        ));
+    }
+    if is_textbook(&plan.config) {
+        let knack = knack(rows).map_or("never".to_owned(), |episode| format!("from episode {episode} on"));
+        output::line(format!(
+            "the mean curve has the knack (twice its first level): {knack} (the note: from about 50 on)"
+        ));
+        output::line(format!("a trained agent stands {greedy_mean:.0} steps greedily (the note's one agent: 116)"));
+    }
+    output::line(format!("written to {}", plan.out.display()));
+}
+
+/// The episode from which the mean curve, averaged over ten episodes, is at least twice what it was over the first ten.
+fn knack(rows: &[MeanRow]) -> Option<usize> {
+    let means: Vec<f64> = rows.iter().map(|row| row.mean).collect();
+    let smoothed = stats::moving_average(&means, 10);
+    let first = *smoothed.get(9)?;
+    (10..smoothed.len()).find(|episode| smoothed[*episode] >= 2.0 * first)
+}
+
+/// Whether these are the note's settings, so that its own landmarks can stand beside the result.
+fn is_textbook(config: &TrainConfig) -> bool {
+    presets::config("textbook", None).is_ok_and(|mut textbook| {
+        textbook.training.seed = config.training.seed;
+        textbook == *config
+    })
+}

@@ -1,0 +1,181 @@
+//! `quarl play`: a trained agent, acting greedily.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use quarl::Error;
+use quarl::env::{self, Environment};
+use quarl::evaluate::GreedyPolicy;
+use quarl::model::Model;
+use quarl::network::QNetwork;
+use quarl::render::{Frame, GifWriter, Rasterizer, Scene, write_png};
+use quarl::{run_dir, stats};
+
+use crate::args::{PlayArgs, Render};
+use crate::display::{Display, KeepGoing};
+use crate::output::Usage;
+use crate::{Outcome, interrupt, output};
+
+/// How large a recording is: as large as Gymnasium draws.
+const RECORD_SIZE: (u32, u32) = (600, 400);
+
+pub(crate) fn run(args: PlayArgs) -> Result<Outcome> {
+    let model = Model::load(&model_path(&args.run)?)?;
+    let mut env = env::make(&model.env)?;
+    let network = model.network(env.spec())?;
+    let fps = args.fps.unwrap_or(f64::from(env.spec().render_fps));
+    if !(0.01..=1000.0).contains(&fps) {
+        return Err(Usage(format!("--fps {fps}: choose from 0.01 to 1000")).into());
+    }
+    let recorder = args.record.as_deref().map(|path| Recorder::create(path, fps)).transpose()?;
+    let display = match args.render {
+        Some(Render::Window) => Display::window(&model.env, fps)?,
+        Some(Render::Terminal) => Display::terminal(fps)?,
+        Some(Render::None) => Display::None,
+        None if recorder.is_some() => Display::None,
+        None => match Display::window(&model.env, fps) {
+            Ok(window) => window,
+            Err(_) if output::is_terminal() => Display::terminal(fps)?,
+            Err(_) => Display::None,
+        },
+    };
+    interrupt::listen();
+    let show = Show { display, recorder, seed: args.seed, episodes: args.episodes };
+    let Played { returns, interrupted } = show.run(&network, &model.parameters, &mut *env)?;
+    for (episode, total_reward) in returns.iter().enumerate() {
+        output::line(format!("episode {episode}: total reward {total_reward}"));
+    }
+    if returns.len() > 1 {
+        let (mean, std) = (stats::mean(&returns), stats::sample_std(&returns));
+        output::line(format!("{} episodes: mean {mean:.2}, standard deviation {std:.2}", returns.len()));
+    }
+    if let Some(path) = &args.record {
+        output::line(format!("recorded in {}", path.display()));
+    }
+    Ok(if interrupted { Outcome::Interrupted } else { Outcome::Done })
+}
+
+/// The model file of a run, or the file itself.
+fn model_path(run: &Path) -> Result<PathBuf, Error> {
+    if !run.is_dir() {
+        return Ok(run.to_owned());
+    }
+    let path = run.join(run_dir::MODEL);
+    if path.exists() {
+        return Ok(path);
+    }
+    let message = if run.join("runs").is_dir() {
+        "an experiment: name one of its runs, such as runs/seed-0 in it"
+    } else if run.join(run_dir::BEST).exists() {
+        "the run is not finished; its best.safetensors can be played"
+    } else {
+        "no run: there is no model.safetensors in it"
+    };
+    Err(Error::File { path: run.to_owned(), message: message.to_owned() })
+}
+
+/// A greedy performance: on a display, into a file, or just for its returns.
+pub(crate) struct Show {
+    pub(crate) display: Display,
+    pub(crate) recorder: Option<Recorder>,
+    pub(crate) seed: u64,
+    pub(crate) episodes: u64,
+}
+
+/// What came of it.
+pub(crate) struct Played {
+    /// The returns of the whole episodes.
+    pub(crate) returns: Vec<f64>,
+    /// Whether somebody pressed Ctrl-C.
+    pub(crate) interrupted: bool,
+}
+
+impl Show {
+    pub(crate) fn run(mut self, network: &QNetwork, parameters: &[f32], env: &mut dyn Environment) -> Result<Played> {
+        let mut policy = GreedyPolicy::new(network, parameters);
+        let mut observation = vec![0.0; env.spec().observation_space.len()];
+        let mut returns = Vec::new();
+        let mut go_on = KeepGoing::Yes;
+        'episodes: for episode in 0..self.episodes {
+            env.reset((episode == 0).then_some(self.seed), &mut observation)?;
+            let mut total_reward = 0.0;
+            for step in 0.. {
+                let caption = format!("episode {episode}  step {step}  return {total_reward}");
+                go_on = self.show(env, &caption)?;
+                if go_on != KeepGoing::Yes {
+                    break 'episodes;
+                }
+                let outcome = env.step(policy.act(&observation), &mut observation)?;
+                total_reward += outcome.reward;
+                if outcome.end.is_some() {
+                    break;
+                }
+            }
+            go_on = self.show(env, &format!("episode {episode}  return {total_reward}"))?;
+            returns.push(total_reward);
+            if go_on != KeepGoing::Yes {
+                break;
+            }
+        }
+        if let Some(recorder) = self.recorder {
+            recorder.finish()?;
+        }
+        Ok(Played { returns, interrupted: go_on == KeepGoing::Interrupted })
+    }
+
+    fn show(&mut self, env: &mut dyn Environment, caption: &str) -> Result<KeepGoing> {
+        if interrupt::requested() {
+            return Ok(KeepGoing::Interrupted);
+        }
+        if matches!(self.display, Display::None) && self.recorder.is_none() {
+            return Ok(KeepGoing::Yes);
+        }
+        let Some(scene) = env.scene()? else { return Ok(KeepGoing::Yes) };
+        if let Some(recorder) = &mut self.recorder {
+            recorder.push(&scene)?;
+        }
+        self.display.show(&scene, caption)
+    }
+}
+
+/// What is seen, into a file.
+pub(crate) struct Recorder {
+    target: Target,
+    rasterizer: Rasterizer,
+    frame: Frame,
+}
+
+enum Target {
+    /// Every picture.
+    Gif(Box<GifWriter>),
+    /// The last picture.
+    Png(PathBuf),
+}
+
+impl Recorder {
+    fn create(path: &Path, fps: f64) -> Result<Self> {
+        let target = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("gif") => Target::Gif(Box::new(GifWriter::create(path, RECORD_SIZE, fps)?)),
+            Some("png") => Target::Png(path.to_owned()),
+            _ => return Err(Usage(format!("--record {}: name a .gif or .png file", path.display())).into()),
+        };
+        let frame = Frame::new(RECORD_SIZE.0, RECORD_SIZE.1)?;
+        Ok(Self { target, rasterizer: Rasterizer::default(), frame })
+    }
+
+    fn push(&mut self, scene: &Scene) -> Result<()> {
+        self.rasterizer.draw(scene, &mut self.frame)?;
+        if let Target::Gif(gif) = &mut self.target {
+            gif.push(&self.frame)?;
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<()> {
+        match self.target {
+            Target::Gif(gif) => gif.finish()?,
+            Target::Png(path) => write_png(&path, &self.frame)?,
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,131 @@
+//! `quarl train`: one run, watched.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Result;
+use quarl::env;
+use quarl::run_dir::{RunWriter, Summary};
+use quarl::train::{Event, Trainer};
+use serde_json::json;
+
+use crate::args::{Resolved, TrainArgs};
+use crate::commands::{play, plot};
+use crate::display::Display;
+use crate::progress::TrainProgress;
+use crate::{Outcome, interrupt, output};
+
+pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
+    let Resolved { config, name } = args.config.resolve()?;
+    let mut trainer = Trainer::new(config)?;
+    let out = match &args.out {
+        Some(out) => out.clone(),
+        None => new_directory(&format!("{}-{name}-seed{}", trainer.config().env.id, trainer.config().training.seed)),
+    };
+    let mut writer = RunWriter::create(&out, args.force, trainer.config())?;
+    interrupt::listen();
+    if args.json {
+        output::json(&json!({ "event": "start", "dir": out, "config": trainer.config() }));
+    }
+
+    let (summary, interrupted) = train(&args, &mut trainer, &mut writer)?.write(writer, &trainer)?;
+    plot::draw_run(&out)?;
+    if interrupted {
+        if !args.json {
+            output::line(format!("interrupted: what was learnt is in {}", out.display()));
+        }
+    } else {
+        watch(&args, &trainer, &summary)?;
+    }
+    if args.json {
+        output::json(&json!({ "event": "finished", "dir": out, "summary": summary }));
+    } else if !interrupted {
+        say_result(&args, &summary, &out);
+    }
+    Ok(if interrupted { Outcome::Interrupted } else { Outcome::Done })
+}
+
+/// A training that has ended, not yet written down.
+struct Trained {
+    wall_seconds: f64,
+    interrupted: bool,
+}
+
+impl Trained {
+    fn write(self, writer: RunWriter, trainer: &Trainer) -> Result<(Summary, bool)> {
+        Ok((writer.finish(trainer, self.wall_seconds, self.interrupted)?, self.interrupted))
+    }
+}
+
+/// Takes every event of the run: to the files, and to whoever watches.
+fn train(args: &TrainArgs, trainer: &mut Trainer, writer: &mut RunWriter) -> Result<Trained> {
+    let started = Instant::now();
+    let mut progress = (!args.quiet && !args.json).then(|| TrainProgress::new(&trainer.config().training));
+    let mut interrupted = false;
+    while let Some(event) = trainer.next() {
+        let event = event?;
+        writer.record(&event, trainer)?;
+        match &event {
+            Event::Episode(_) | Event::Evaluation(_) if args.json => output::json(&event),
+            Event::Episode(record) => {
+                if let Some(progress) = &mut progress {
+                    progress.episode(record);
+                }
+            }
+            _ => {}
+        }
+        if !interrupted && interrupt::requested() {
+            interrupted = true;
+            trainer.stop()?;
+        }
+    }
+    if let Some(progress) = &progress {
+        progress.finish();
+    }
+    Ok(Trained { wall_seconds: started.elapsed().as_secs_f64(), interrupted })
+}
+
+/// The trained agent plays one greedy episode, the first of its last evaluation; drawn where somebody is watching.
+fn watch(args: &TrainArgs, trainer: &Trainer, summary: &Summary) -> Result<()> {
+    let Some(total_reward) = summary.greedy_returns.first() else { return Ok(()) };
+    if args.json {
+        output::json(&json!({ "event": "play", "total_reward": total_reward }));
+        return Ok(());
+    }
+    if !args.quiet && output::is_terminal() && !interrupt::requested() {
+        let mut env = env::make(&trainer.config().env.id)?;
+        let display = Display::terminal(f64::from(env.spec().render_fps))?;
+        let seed = quarl::rng::Stream::Evaluation.seed(trainer.config().training.seed);
+        let agent = trainer.agent();
+        let show = play::Show { display, recorder: None, seed, episodes: 1 };
+        show.run(agent.network(), agent.parameters(), &mut *env)?;
+    }
+    output::line(format!("greedy play, total reward: {total_reward}"));
+    Ok(())
+}
+
+fn say_result(args: &TrainArgs, summary: &Summary, out: &Path) {
+    if args.quiet {
+        return;
+    }
+    let Summary { episodes, env_steps, wall_seconds, greedy_returns, greedy_mean, best_mean, best_episodes, .. } =
+        summary;
+    output::line(format!(
+        "{} greedy episodes: mean {greedy_mean:.1}; best evaluation: {best_mean:.1} after {best_episodes} episodes",
+        greedy_returns.len()
+    ));
+    output::line(format!(
+        "{episodes} episodes, {env_steps} steps in {wall_seconds:.2} s, written to {}",
+        out.display()
+    ));
+}
+
+/// `runs/NAME`, or the first of `runs/NAME-2`, `runs/NAME-3`, .. that is not there yet.
+fn new_directory(name: &str) -> PathBuf {
+    let first = Path::new("runs").join(name);
+    if !first.exists() {
+        return first;
+    }
+    let numbered = (2_u64..).map(|i| Path::new("runs").join(format!("{name}-{i}")));
+    numbered.into_iter().find(|path| !path.exists()).unwrap_or(first)
+}

@@ -1,0 +1,66 @@
+//! What is said on standard output and standard error, and with which exit status it ends.
+//!
+//! A reader that goes away (`quarl train | head`) stops the talking, not the work.
+
+use std::io::{IsTerminal, Write};
+
+use quarl::Error;
+
+/// Writes a line to standard output.
+pub(crate) fn line(text: impl AsRef<str>) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = writeln!(stdout, "{}", text.as_ref());
+    let _ = stdout.flush();
+}
+
+/// Writes text that ends its own lines to standard output.
+pub(crate) fn text(text: impl AsRef<str>) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_ref().as_bytes());
+    let _ = stdout.flush();
+}
+
+/// Writes a value as one line of JSON to standard output.
+pub(crate) fn json(value: &impl serde::Serialize) {
+    if let Ok(text) = serde_json::to_string(value) {
+        line(text);
+    }
+}
+
+/// Writes an error to standard error.
+pub(crate) fn error(error: &anyhow::Error) {
+    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+}
+
+/// Whether standard output is a terminal.
+pub(crate) fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
+/// 2 for what the user has to say differently, 1 for what failed.
+pub(crate) fn exit_status(error: &anyhow::Error) -> u8 {
+    match error.downcast_ref::<Error>() {
+        Some(
+            Error::InvalidValue { .. }
+            | Error::Config { .. }
+            | Error::UnknownEnvironment { .. }
+            | Error::UnknownPreset { .. }
+            | Error::Exists { .. }
+            | Error::CpuPath { .. },
+        ) => 2,
+        None if error.is::<Usage>() => 2,
+        _ => 1,
+    }
+}
+
+/// Wrong usage that the argument parser cannot see.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
