@@ -135,24 +135,29 @@ def time_steps(count, no_grad):
     timing.write(peer, timing.measure(block, count), ["torch", "gymnasium", "numpy"])
 
 
-def learning_curves(first_seed, runs, path, no_grad):
-    """Writes a row per episode as each run ends; the greedy episodes after training have phase `greedy`."""
-    with open(path, "w", newline="") as file:
+def learning_curves(first_seed, runs, curves, greedy):
+    """Appends each run's rows as it ends: the returns while learning, and those of the greedy episodes after it."""
+    for seed in range(first_seed, first_seed + runs):
+        began = time.time()
+        env, agent = start(seed, no_grad=False)
+        returns = []
+        for _, episode_return in steps(env, agent, seed):
+            if episode_return is not None:
+                returns.append(episode_return)
+            if len(returns) == EPISODES:
+                break
+        append_rows(curves, seed, returns)
+        returns = greedy_returns(env, agent)
+        append_rows(greedy, seed, returns)
+        print(f"seed {seed}: greedy mean {np.mean(returns):.1f}, {time.time() - began:.1f} s", flush=True)
+
+
+def append_rows(path, run, returns):
+    with open(path, "a", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["run", "phase", "episode", "return"])
-        for seed in range(first_seed, first_seed + runs):
-            began = time.time()
-            env, agent = start(seed, no_grad)
-            for episode, episode_return in steps(env, agent, seed):
-                if episode_return is None:
-                    continue
-                rows.writerow([seed, "train", episode, int(episode_return)])
-                if episode == EPISODES - 1:
-                    break
-            greedy = greedy_returns(env, agent)
-            rows.writerows([seed, "greedy", episode, int(value)] for episode, value in enumerate(greedy))
-            file.flush()
-            print(f"seed {seed}: greedy mean {np.mean(greedy):.1f}, {time.time() - began:.1f} s", flush=True)
+        if file.tell() == 0:
+            rows.writerow(["run", "episode", "return"])
+        rows.writerows([run, episode, int(value)] for episode, value in enumerate(returns))
 
 
 def main():
@@ -160,8 +165,9 @@ def main():
     parser.add_argument("--time", type=int, metavar="STEPS", help="time whole training steps, print JSON")
     parser.add_argument("--runs", type=int, metavar="N", help="train N agents, one after the other")
     parser.add_argument("--seed", type=int, default=0, help="the first run's seed")
-    parser.add_argument("--csv", default="curves.csv", help="where the learning curves go")
-    parser.add_argument("--no-grad", action="store_true", help="no gradients through the target network")
+    parser.add_argument("--csv", default="curves.csv", help="where the learning curves are appended")
+    parser.add_argument("--greedy-csv", default="greedy.csv", help="where the trained agents' returns are appended")
+    parser.add_argument("--no-grad", action="store_true", help="time without gradients for the target network")
     args = parser.parse_args()
 
     torch.set_num_threads(1)
@@ -169,7 +175,7 @@ def main():
         timing.pin_to_one_core()
         time_steps(args.time, args.no_grad)
     if args.runs:
-        learning_curves(args.seed, args.runs, args.csv, args.no_grad)
+        learning_curves(args.seed, args.runs, args.csv, args.greedy_csv)
 
 
 if __name__ == "__main__":
