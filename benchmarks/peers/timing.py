@@ -33,7 +33,7 @@ def measure(block, steps):
     return blocks
 
 
-def write(peer, blocks, packages):
-    result = {"peer": peer, "step_us": statistics.median(blocks), "step_us_blocks": blocks}
-    result["versions"] = {name: version(name) for name in packages}
+def write(peer, blocks, library):
+    result = {"peer": peer, "version": f"{library} {version(library)}"}
+    result |= {"step_us": statistics.median(blocks), "step_us_blocks": blocks}
     print(json.dumps(result))

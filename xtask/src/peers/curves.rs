@@ -29,7 +29,7 @@ pub(crate) fn run(workplace: &Workplace, runs: usize, out: &Path) -> Result<()> 
     for core in 0..cores {
         let (first, end) = (core * runs / cores, (core + 1) * runs / cores);
         let mut command = Command::new(&python);
-        command.args(["-W", "ignore"]).arg(workplace.peer("note_pytorch.py"));
+        command.arg(workplace.peer("note_pytorch.py"));
         command.args(["--runs", &(end - first).to_string(), "--seed", &first.to_string()]);
         command.arg("--csv").arg(scratch.join(format!("{core}-{CURVES}")));
         command.arg("--greedy-csv").arg(scratch.join(format!("{core}-{GREEDY}")));

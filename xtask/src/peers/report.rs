@@ -136,12 +136,9 @@ impl PeerReport {
         self.step_us.as_ref().map(|spread| spread.median)
     }
 
-    /// The version of the library that gives the peer its name: the first that it lists.
-    fn version(&self) -> String {
-        let versions = self.rounds.last().and_then(|round| round["versions"].as_object());
-        versions
-            .and_then(|map| map.iter().next())
-            .map_or_else(String::new, |(name, version)| format!("{name} {}", version.as_str().unwrap_or("?")))
+    /// The library that gives the peer its name, and its version.
+    fn version(&self) -> &str {
+        self.rounds.last().and_then(|round| round["version"].as_str()).unwrap_or("")
     }
 
     /// How near quarl's update comes to what the core can do.
@@ -178,7 +175,7 @@ mod tests {
         let mut report = Report::new(machine, 10, ["quarl", "jax"].into_iter());
         for (quarl, jax) in [(30.0, 120.0), (40.0, 90.0), (50.0, 100.0)] {
             report.add("quarl", json!({"step_us": quarl, "update_us": 26.0})).unwrap();
-            report.add("jax", json!({"step_us": jax, "versions": {"jax": "1.0"}})).unwrap();
+            report.add("jax", json!({"step_us": jax, "version": "jax 1.0"})).unwrap();
         }
         assert!(report.markdown().contains("| quarl |  | 40.0 (30.0 - 50.0) | 26.0 (26.0 - 26.0) | 1.00 |"));
         assert!(report.markdown().contains("| jax | jax 1.0 | 100 (90.0 - 120) | - | 2.50 |"));

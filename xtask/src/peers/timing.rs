@@ -70,14 +70,13 @@ impl Programs {
             _ => &self.python,
         };
         command.arg(program.as_ref().expect("prepared for every wanted peer"));
-        // CartPole-v0 is out of date on purpose.
-        let script = |file| [Path::new("-W").into(), "ignore".into(), self.sources.join(file)];
+        let script = |file| self.sources.join(file);
         match peer {
             Peer::Quarl => command.args(["bench", "--json"]),
-            Peer::Pytorch => command.args(script("note_pytorch.py")),
-            Peer::PytorchNoGrad => command.args(script("note_pytorch.py")).arg("--no-grad"),
-            Peer::Sb3 => command.args(script("sb3_dqn.py")),
-            Peer::Jax => command.args(script("jax_dqn.py")),
+            Peer::Pytorch => command.arg(script("note_pytorch.py")),
+            Peer::PytorchNoGrad => command.arg(script("note_pytorch.py")).arg("--no-grad"),
+            Peer::Sb3 => command.arg(script("sb3_dqn.py")),
+            Peer::Jax => command.arg(script("jax_dqn.py")),
             Peer::Burn => command,
         };
         if peer != Peer::Quarl {

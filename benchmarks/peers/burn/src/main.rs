@@ -80,7 +80,7 @@ fn time(steps: usize) {
     let step_us = blocks(length, || _ = training.step());
     let update_us = blocks(length, || training.agent.learn(&mut training.random));
     println!(
-        r#"{{"peer": "burn", "step_us": {}, "step_us_blocks": {step_us:?}, "update_us": {}, "update_us_blocks": {update_us:?}, "versions": {{"burn": "0.22.1"}}}}"#,
+        r#"{{"peer": "burn", "step_us": {}, "step_us_blocks": {step_us:?}, "update_us": {}, "update_us_blocks": {update_us:?}, "version": "burn 0.22.1"}}"#,
         median(&step_us),
         median(&update_us),
     );
