@@ -1,0 +1,103 @@
+//! `cargo xtask peers`: the same DQN in other people's programs, timed in turn with quarl on one core, and what
+//! PyTorch learns compared with what quarl learns.
+//!
+//! benchmarks/README.md says what each peer is; the raw results are kept under benchmarks/runs/.
+
+mod curves;
+mod parity;
+mod report;
+mod setup;
+mod student_t;
+mod timing;
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+
+use setup::Workplace;
+
+/// Options of `cargo xtask peers`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Time only this peer; may be given several times
+    #[arg(long, value_name = "NAME")]
+    only: Vec<Peer>,
+    /// How often each peer is timed, in turn with the others
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    rounds: usize,
+    /// One round of a tenth of the steps: shows that everything runs, and measures nothing
+    #[arg(long)]
+    quick: bool,
+    /// Also train N agents with the PyTorch program and keep their learning curves
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "20")]
+    curves: Option<usize>,
+    /// Also compare quarl's learning curve with PyTorch's (100 runs of the preset `textbook`)
+    #[arg(long)]
+    compare: bool,
+    /// Compare with this directory of an earlier `quarl experiment` instead of running one
+    #[arg(long, value_name = "DIR", requires = "compare")]
+    experiment: Option<PathBuf>,
+    /// Time nothing: for --curves and --compare alone
+    #[arg(long)]
+    no_timing: bool,
+    /// Use this `quarl` instead of building one
+    #[arg(long, value_name = "FILE")]
+    quarl: Option<PathBuf>,
+    /// Where the results go [default: benchmarks/runs/<today>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// A program that is timed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Peer {
+    Quarl,
+    Pytorch,
+    PytorchNoGrad,
+    Sb3,
+    Jax,
+    Burn,
+}
+
+impl Peer {
+    fn name(self) -> &'static str {
+        match self {
+            Peer::Quarl => "quarl",
+            Peer::Pytorch => "pytorch",
+            Peer::PytorchNoGrad => "pytorch_no_grad",
+            Peer::Sb3 => "sb3",
+            Peer::Jax => "jax",
+            Peer::Burn => "burn",
+        }
+    }
+
+    /// Whether the peer runs in the Python environment.
+    fn is_python(self) -> bool {
+        !matches!(self, Peer::Quarl | Peer::Burn)
+    }
+}
+
+/// Sets the peers up, times them, and compares the learning curves, as asked.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let workplace = Workplace::find()?;
+    let out = match &args.out {
+        Some(dir) => dir.clone(),
+        None => workplace.root.join("benchmarks/runs").join(setup::today()?),
+    };
+    fs::create_dir_all(&out).with_context(|| format!("creating {}", out.display()))?;
+
+    if !args.no_timing {
+        let peers = if args.only.is_empty() { Peer::value_variants() } else { &args.only[..] };
+        timing::run(&workplace, args, peers, &out)?;
+    }
+    if let Some(runs) = args.curves {
+        curves::run(&workplace, runs, &out)?;
+    }
+    if args.compare {
+        parity::run(&workplace, args, &out)?;
+    }
+    Ok(())
+}
