@@ -1,5 +1,6 @@
-//! What a contributor runs: `cargo xtask peers`.
+//! What a contributor runs: `cargo xtask test`, `cargo xtask ci`, `cargo xtask arm`, `cargo xtask peers`.
 
+mod checks;
 mod peers;
 
 use clap::{Parser, Subcommand};
@@ -13,12 +14,21 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Everything that must pass: all tests of the workspace
+    Test,
+    /// What a change must pass before it lands: format, lints, documentation, licences, WebAssembly, tests
+    Ci,
+    /// The library's tests on AArch64 with NEON, emulated (needs qemu-user and a cross linker)
+    Arm,
     /// Time the same DQN in PyTorch, Stable-Baselines3, JAX and burn beside quarl, and compare what is learned
     Peers(peers::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
+        Task::Test => checks::test(),
+        Task::Ci => checks::ci(),
+        Task::Arm => checks::arm(),
         Task::Peers(args) => peers::run(&args),
     }
 }

@@ -1,0 +1,71 @@
+//! The checks: each a command that a contributor could type, in the order in which they fail fastest.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+const WASM: &str = "wasm32-unknown-unknown";
+const ARM: &str = "aarch64-unknown-linux-gnu";
+
+/// All tests of the workspace: the library's, the command's, the documentation's examples.
+pub(crate) fn test() -> Result<()> {
+    run("cargo", &["test", "--workspace", "--all-features"], &[])
+}
+
+/// Everything that a change must pass.
+pub(crate) fn ci() -> Result<()> {
+    run("cargo", &["fmt", "--all", "--check"], &[])?;
+    run("cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
+    run("cargo", &["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
+    if succeeds("cargo", &["deny", "--version"]) {
+        run("cargo", &["deny", "check", "licenses", "bans"], &[])?;
+    } else {
+        skipped("licences: cargo-deny is not installed");
+    }
+    if succeeds("rustup", &["target", "add", WASM]) {
+        run("cargo", &["build", "--package", "quarl", "--no-default-features", "--target", WASM], &[])?;
+    } else {
+        skipped(&format!("WebAssembly: rustup cannot add {WASM}"));
+    }
+    test()
+}
+
+/// The library's tests on an emulated AArch64 processor. They hold the same recorded digests as on x86-64.
+pub(crate) fn arm() -> Result<()> {
+    if !succeeds("rustup", &["target", "add", ARM]) {
+        bail!("rustup cannot add {ARM}");
+    }
+    for tool in ["qemu-aarch64", "aarch64-linux-gnu-gcc"] {
+        if !succeeds(tool, &["--version"]) {
+            bail!("{tool} is missing: on Debian, apt-get install qemu-user gcc-aarch64-linux-gnu");
+        }
+    }
+    let environment = [
+        ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc"),
+        ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", "qemu-aarch64 -L /usr/aarch64-linux-gnu"),
+    ];
+    let tests = ["test", "--package", "quarl", "--target", ARM, "--lib", "--test", "determinism"];
+    run("cargo", &tests, &environment)
+}
+
+fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+    eprintln!("$ {program} {}", arguments.join(" "));
+    let status = Command::new(program)
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .status()
+        .with_context(|| format!("cannot start {program}"))?;
+    if !status.success() {
+        bail!("{program} {} failed", arguments.join(" "));
+    }
+    Ok(())
+}
+
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    let quiet = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    quiet.is_ok_and(|status| status.success())
+}
+
+fn skipped(what: &str) {
+    eprintln!("skipped: {what}");
+}
