@@ -2,6 +2,8 @@
 
 pub mod env;
 pub mod error;
+#[cfg(feature = "plot")]
+pub mod plot;
 pub mod render;
 pub mod space;
 pub mod stats;
