@@ -110,7 +110,13 @@ impl ConfigArgs {
                 layers::overlay(&mut table, &layers::key("training", key, value));
             }
         }
-        let config = layers::resolve(&origin, table)?;
+        let complete = self.config.is_none() || self.preset.is_some();
+        let config = layers::resolve(&origin, table).map_err(|error| match error {
+            Error::Config { origin, message } if !complete && message.contains("missing") => {
+                Error::Config { origin, message: format!("{message}; --preset NAME fills in what a file leaves out") }
+            }
+            error => error,
+        })?;
         config.validate()?;
         Ok(Resolved { config, name })
     }

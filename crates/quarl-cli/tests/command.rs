@@ -47,15 +47,22 @@ fn train_writes_a_whole_run() {
     assert!(said.contains("episode    0  return ") && said.contains("episode   10  return "), "{said}");
     assert!(said.contains("greedy play, total reward: "), "{said}");
     let run = here.path().join("runs/CartPole-v0-textbook-seed0");
-    for name in
-        ["config.toml", "episodes.csv", "best.safetensors", "model.safetensors", "summary.json", "curve.svg", "curve.png"]
-    {
+    for name in [
+        "config.toml",
+        "episodes.csv",
+        "best.safetensors",
+        "model.safetensors",
+        "summary.json",
+        "curve.svg",
+        "curve.png",
+    ] {
         assert!(run.join(name).metadata().unwrap().len() > 0, "{name}");
     }
     let episodes = fs::read_to_string(run.join("episodes.csv")).unwrap();
     assert_eq!(episodes.lines().next().unwrap(), "episode,env_steps,return,length,epsilon,mean_loss,mean_q");
     assert_eq!(episodes.lines().count(), 13);
-    let summary: serde_json::Value = serde_json::from_str(&fs::read_to_string(run.join("summary.json")).unwrap()).unwrap();
+    let summary: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(run.join("summary.json")).unwrap()).unwrap();
     for key in ["quarl_version", "seed", "cpu_path", "wall_seconds", "steps_per_second", "greedy_returns"] {
         assert!(!summary[key].is_null(), "{key}");
     }

@@ -110,6 +110,19 @@ pub fn run_path(out: &Path, seed: u64) -> PathBuf {
     out.join("runs").join(format!("seed-{seed}"))
 }
 
+/// The seeds of the runs that are in an experiment's directory, in ascending order.
+///
+/// # Errors
+/// [`Error::Io`] where it cannot be read.
+pub fn seeds(out: &Path) -> Result<Vec<u64>, Error> {
+    let runs = out.join("runs");
+    let entries = fs::read_dir(&runs).map_err(|source| Error::Io { action: "read", path: runs.clone(), source })?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut seeds: Vec<u64> = names.filter_map(|name| name.strip_prefix("seed-")?.parse().ok()).collect();
+    seeds.sort_unstable();
+    Ok(seeds)
+}
+
 /// The seeds of `plan` whose runs are not whole yet, after making the directory or checking that it is of this plan.
 ///
 /// # Errors

@@ -14,6 +14,8 @@ pub mod loss;
 pub mod model;
 pub mod network;
 pub mod optimizer;
+#[cfg(feature = "plot")]
+pub mod plot;
 pub mod policy;
 pub mod render;
 pub mod replay;

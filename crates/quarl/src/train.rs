@@ -339,12 +339,13 @@ impl Iterator for Trainer {
 
     /// The next event; after an error, and after the last evaluation, there are no more.
     fn next(&mut self) -> Option<Self::Item> {
-        if self.pending.is_empty() && !self.progress.finished {
-            if let Err(error) = self.advance() {
-                self.progress.finished = true;
-                self.pending.clear();
-                return Some(Err(error));
-            }
+        if self.pending.is_empty()
+            && !self.progress.finished
+            && let Err(error) = self.advance()
+        {
+            self.progress.finished = true;
+            self.pending.clear();
+            return Some(Err(error));
         }
         self.pending.pop_front().map(Ok)
     }

@@ -25,7 +25,7 @@ pub(crate) fn run(args: ExperimentArgs) -> Result<Outcome> {
         return Ok(Outcome::Interrupted);
     }
     let (rows, summary) = experiment::aggregate(&plan)?;
-    plot::draw_experiment(&plan.out)?;
+    plot::draw_experiment(&plan)?;
     say_result(&plan, &rows, &summary);
     Ok(Outcome::Done)
 }

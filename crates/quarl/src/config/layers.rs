@@ -61,7 +61,7 @@ pub fn overlay(lower: &mut Table, upper: &Table) {
             (Some(Value::Table(lower_keys)), Value::Table(upper_keys)) => {
                 for (name, alternatives) in ALTERNATIVES {
                     if name == section && alternatives.iter().any(|key| upper_keys.contains_key(*key)) {
-                        lower_keys.retain(|key, _| !alternatives.iter().any(|one| *one == key));
+                        lower_keys.retain(|key, _| !alternatives.contains(&key));
                     }
                 }
                 lower_keys.extend(upper_keys.iter().map(|(key, value)| (key.clone(), value.clone())));

@@ -1,0 +1,310 @@
+//! From a figure to marks on a sheet: title, legend, axes, curves, note.
+
+use super::font::Fonts;
+use super::legend::{self, Entry};
+use super::marks::{Anchor, Mark, Point, Sheet, Stroke, Text, Weight};
+use super::scale::{Scale, extent};
+use super::thin::{stretches, thinned};
+use super::{Color, Figure, HEIGHT, Series, Style, WIDTH};
+use crate::Error;
+
+/// Okabe and Ito's palette for colour-blind readers, but for its yellow, which is too pale for a line on white, and its
+/// black, which the words have.
+const PALETTE: [Color; 6] = [
+    Color(0x00, 0x72, 0xb2), // blue
+    Color(0xd5, 0x5e, 0x00), // vermilion
+    Color(0x00, 0x9e, 0x73), // bluish green
+    Color(0xcc, 0x79, 0xa7), // reddish purple
+    Color(0xe6, 0x9f, 0x00), // orange
+    Color(0x56, 0xb4, 0xe9), // sky blue
+];
+pub(super) const TEXT: Color = Color(0x26, 0x26, 0x26);
+const MUTED: Color = Color(0x5f, 0x5f, 0x5f);
+const AXIS: Color = Color(0x8c, 0x8c, 0x8c);
+const GRID: Color = Color(0xe9, 0xe9, 0xe9);
+
+/// The white space around everything.
+const MARGIN: f64 = 20.0;
+pub(super) const BAND_ALPHA: f64 = 0.28;
+const TICK_SIZE: f64 = 12.5;
+/// All lines of a figure together get about this many points: with one decimal each, an SVG of some 300 kB.
+const POINT_BUDGET: usize = 40_000;
+
+/// What a series or reference is drawn with.
+#[derive(Clone, Copy)]
+pub(super) struct Look {
+    pub(super) color: Color,
+    pub(super) width: f64,
+    pub(super) alpha: f64,
+    pub(super) dash: Option<[f64; 2]>,
+    pub(super) style: Style,
+}
+
+const REFERENCE: Look =
+    Look { color: Color(0x4d, 0x4d, 0x4d), width: 1.3, alpha: 1.0, dash: Some([6.0, 4.0]), style: Style::Line };
+
+/// Lays a figure out.
+pub(super) fn sheet(figure: &Figure) -> Result<Sheet, Error> {
+    let fonts = Fonts::embedded()?;
+    let looks = looks(&figure.series);
+    let (x_scale, y_scale) = scales(figure);
+    let mut marks = Vec::new();
+
+    let (left, right) = (left_edge(figure, &y_scale, &fonts), f64::from(WIDTH) - MARGIN - 6.0);
+    let mut top = MARGIN;
+    if !figure.title.is_empty() {
+        let words = fonts.fit(&figure.title, Weight::Semibold, 18.0, right - left);
+        marks.push(text((left, top + 16.0), words, 18.0, Weight::Semibold, Anchor::Start, TEXT));
+        top += 30.0;
+    }
+    top = legend::draw(&entries(figure, &looks), &fonts, [left, right, top], &mut marks)? + 9.0;
+
+    let mut bottom = f64::from(HEIGHT) - 14.0;
+    if let Some(note) = figure.note.as_ref().filter(|note| !note.is_empty()) {
+        let words = fonts.fit(note, Weight::Regular, 11.5, right - left);
+        marks.push(text((left, bottom - 2.0), words, 11.5, Weight::Regular, Anchor::Start, MUTED));
+        bottom -= 22.0;
+    }
+    if !figure.x_label.is_empty() {
+        let words = fonts.fit(&figure.x_label, Weight::Regular, 13.5, right - left);
+        marks.push(text(((left + right) / 2.0, bottom - 4.0), words, 13.5, Weight::Regular, Anchor::Middle, TEXT));
+        bottom -= 22.0;
+    }
+    bottom -= 20.0;
+    if !figure.y_label.is_empty() {
+        let words = fonts.fit(&figure.y_label, Weight::Regular, 13.5, bottom - top);
+        let at = (MARGIN + 8.0, (top + bottom) / 2.0);
+        let size = 13.5;
+        let (weight, anchor) = (Weight::Regular, Anchor::Middle);
+        marks.push(Mark::Text(Text { at, words, size, weight, anchor, color: TEXT, upright: true }));
+    }
+
+    let frame = Frame { left, right, top, bottom, x_scale, y_scale };
+    frame.axes(&fonts, &mut marks);
+    let lines = figure.series.iter().flat_map(|series| series.background.iter().chain([&series.points]));
+    if !lines.flatten().any(|point| point.0.is_finite() && point.1.is_finite()) {
+        let middle = ((left + right) / 2.0, (top + bottom) / 2.0);
+        marks.push(text(middle, "no data yet".to_owned(), 15.0, Weight::Regular, Anchor::Middle, MUTED));
+    }
+    frame.curves(figure, &looks, &mut marks);
+    Ok(Sheet { title: figure.title.clone(), clip: [left, top - 1.0, right, bottom + 1.0], marks })
+}
+
+/// The axes' ranges: all that is drawn, with a little air, and from 0 where the values nearly reach it anyway.
+fn scales(figure: &Figure) -> (Scale, Scale) {
+    let lines = || {
+        let background = figure.series.iter().flat_map(|series| &series.background);
+        figure.series.iter().map(|series| &series.points).chain(background)
+    };
+    let xs = || lines().flatten().map(|point| point.0);
+    let whole = xs().filter(|x| x.is_finite()).all(|x| x.fract() == 0.0);
+    let (x_low, x_high) = match extent(xs()).unwrap_or((0.0, 1.0)) {
+        (a, b) if a == b && whole && a.abs() < 1e6 => (a - 0.5, b + 0.5),
+        (a, b) => (a - (b - a) * 0.012, b + (b - a) * 0.012),
+    };
+
+    let bands = figure.series.iter().flat_map(|series| &series.band).flat_map(|&(low, high)| [low, high]);
+    let references = figure.references.iter().map(|reference| reference.value);
+    let ys = lines().flatten().map(|point| point.1).chain(bands).chain(references);
+    let given = figure.y_range.filter(|(low, high)| low.is_finite() && high.is_finite() && low < high);
+    let (y_low, y_high) = given.unwrap_or_else(|| match extent(ys).unwrap_or((0.0, 1.0)) {
+        (low, high) if low >= 0.0 && low < 0.4 * high => (0.0, high * 1.04),
+        (low, high) if high <= 0.0 && high > 0.4 * low => (low * 1.04, 0.0),
+        (low, high) => (low - (high - low) * 0.04, high + (high - low) * 0.04),
+    });
+    (Scale::new((x_low, x_high), 8.0, whole), Scale::new((y_low, y_high), 6.0, false))
+}
+
+/// How each series is drawn. Those without a colour of their own go through the palette, then again with dashes.
+fn looks(series: &[Series]) -> Vec<Look> {
+    let mut automatic = 0;
+    series
+        .iter()
+        .map(|series| {
+            let mut dash = None;
+            let color = series.color.unwrap_or_else(|| {
+                dash = [None, Some([7.0, 3.0]), Some([2.0, 2.5])][(automatic / PALETTE.len()).min(2)];
+                automatic += 1;
+                PALETTE[(automatic - 1) % PALETTE.len()]
+            });
+            let (width, alpha) = if series.style == Style::Faint { (1.0, 0.4) } else { (2.2, 1.0) };
+            Look { color, width, alpha, dash, style: series.style }
+        })
+        .collect()
+}
+
+/// How the lines behind a series are drawn: pale, since many of them together are as dark as one of them could be
+/// alone, and the fainter the more there are.
+pub(super) fn background_look(look: Look, lines: usize) -> Look {
+    let paler = |channel: u8| (f64::from(channel) * 0.25 + 200.0 * 0.75).round() as u8;
+    let Color(red, green, blue) = look.color;
+    let color = Color(paler(red), paler(green), paler(blue));
+    let alpha = (2.2 / (lines as f64).sqrt()).clamp(0.15, 0.9);
+    Look { color, width: 0.5, alpha, dash: None, ..look }
+}
+
+fn entries(figure: &Figure, looks: &[Look]) -> Vec<Entry> {
+    let series = figure.series.iter().zip(looks).map(|(series, &look)| Entry {
+        name: series.name.clone(),
+        look,
+        has_band: !series.band.is_empty(),
+        has_background: !series.background.is_empty(),
+    });
+    let references = figure.references.iter().map(|reference| Entry {
+        name: reference.label.clone(),
+        look: REFERENCE,
+        has_band: false,
+        has_background: false,
+    });
+    series.chain(references).filter(|entry| !entry.name.is_empty()).collect()
+}
+
+/// Where the plot begins: right of the y axis' label and of its widest tick label.
+fn left_edge(figure: &Figure, y_scale: &Scale, fonts: &Fonts) -> f64 {
+    let width = |(_, label): &(f64, String)| fonts.width(label, Weight::Regular, TICK_SIZE);
+    let widest = y_scale.ticks.iter().map(width).fold(0.0, f64::max);
+    MARGIN + widest + 9.0 + if figure.y_label.is_empty() { 0.0 } else { 24.0 }
+}
+
+fn text(at: Point, words: String, size: f64, weight: Weight, anchor: Anchor, color: Color) -> Mark {
+    Mark::Text(Text { at, words, size, weight, anchor, color, upright: false })
+}
+
+/// The plot's place on the sheet and its scales.
+struct Frame {
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+    x_scale: Scale,
+    y_scale: Scale,
+}
+
+impl Frame {
+    /// Where a value lies on the sheet. Not finite where it is not. What lies far outside is moved nearer: it is not
+    /// seen anyway, and the sheet's coordinates stay small.
+    fn place(&self, (x, y): Point) -> Point {
+        if !(x.is_finite() && y.is_finite()) {
+            return (f64::NAN, f64::NAN);
+        }
+        let (width, height) = (self.right - self.left, self.bottom - self.top);
+        let (x, y) = (self.x_scale.share(x).clamp(-3.0, 4.0), self.y_scale.share(y).clamp(-3.0, 4.0));
+        (self.left + width * x, self.bottom - height * y)
+    }
+
+    fn axes(&self, fonts: &Fonts, marks: &mut Vec<Mark>) {
+        let line = |lines, color| {
+            let stroke = Stroke { color, width: 1.0, alpha: 1.0, dash: None };
+            Mark::Lines { lines, stroke, clipped: false }
+        };
+        let (mut grid, mut labels) = (Vec::new(), Vec::new());
+        for (value, label) in &self.y_scale.ticks {
+            let y = self.place((self.x_scale.low, *value)).1;
+            grid.push(vec![(self.left, y), (self.right, y)]);
+            let at = (self.left - 9.0, y + TICK_SIZE * 0.36);
+            labels.push(text(at, label.clone(), TICK_SIZE, Weight::Regular, Anchor::End, MUTED));
+        }
+        let mut ticks = Vec::new();
+        let mut occupied = 0.0;
+        for (value, label) in &self.x_scale.ticks {
+            let x = self.place((*value, self.y_scale.low)).0;
+            grid.push(vec![(x, self.top), (x, self.bottom)]);
+            ticks.push(vec![(x, self.bottom), (x, self.bottom + 4.0)]);
+            let half = fonts.width(label, Weight::Regular, TICK_SIZE) / 2.0;
+            // A label that would touch its neighbour or leave the sheet is left out; its tick stays.
+            if x - half > occupied && x + half < f64::from(WIDTH) - 2.0 {
+                let at = (x, self.bottom + 18.0);
+                labels.push(text(at, label.clone(), TICK_SIZE, Weight::Regular, Anchor::Middle, MUTED));
+                occupied = x + half + 6.0;
+            }
+        }
+        marks.push(line(grid, GRID));
+        ticks.push(vec![(self.left, self.bottom), (self.right, self.bottom)]);
+        marks.push(line(ticks, AXIS));
+        marks.extend(labels);
+    }
+
+    /// All that is drawn from data: single runs behind bands behind references behind curves behind dots.
+    fn curves(&self, figure: &Figure, looks: &[Look], marks: &mut Vec<Mark>) {
+        let series = || figure.series.iter().zip(looks);
+        let lines: usize = figure.series.iter().map(|series| 1 + series.background.len()).sum();
+        let budget = (POINT_BUDGET / lines.max(1)).min(3000);
+        for (series, look) in series().filter(|(series, _)| !series.background.is_empty()) {
+            let look = background_look(*look, series.background.len());
+            let lines = series.background.iter().flat_map(|line| self.pieces(line, series.style, budget)).collect();
+            self.push_lines(lines, look, marks);
+        }
+        for (series, look) in series() {
+            self.push_band(series, *look, budget, marks);
+        }
+        for reference in figure.references.iter().filter(|reference| reference.value.is_finite()) {
+            let y = self.place((self.x_scale.low, reference.value)).1;
+            self.push_lines(vec![vec![(self.left, y), (self.right, y)]], REFERENCE, marks);
+        }
+        for drawn_now in [Style::Faint, Style::Line, Style::Points] {
+            let is_drawn_now = |style| if style == Style::Step { Style::Line == drawn_now } else { style == drawn_now };
+            for (series, look) in series().filter(|(series, _)| is_drawn_now(series.style)) {
+                let pieces = self.pieces(&series.points, series.style, budget);
+                if series.style == Style::Points {
+                    let centers: Vec<Point> = pieces.into_iter().flatten().collect();
+                    let radius = if centers.len() <= 60 { 4.0 } else { 2.4 };
+                    marks.push(Mark::Dots { centers, radius, color: look.color, clipped: true });
+                } else {
+                    self.push_lines(pieces, *look, marks);
+                }
+            }
+        }
+    }
+
+    /// A line's stretches between its gaps, on the sheet.
+    fn pieces(&self, line: &[Point], style: Style, budget: usize) -> Vec<Vec<Point>> {
+        let pieces = stretches(line.iter().map(|&point| self.place(point)));
+        let total = pieces.iter().map(Vec::len).sum::<usize>().max(1);
+        let thin = |piece: Vec<Point>| {
+            let share = budget * piece.len() / total;
+            if style == Style::Step { stairs(&thinned(piece, share / 2)) } else { thinned(piece, share) }
+        };
+        pieces.into_iter().map(thin).collect()
+    }
+
+    /// Lines; of a line of a single point, which has no length, a dot.
+    fn push_lines(&self, lines: Vec<Vec<Point>>, look: Look, marks: &mut Vec<Mark>) {
+        let Look { color, width, alpha, dash, .. } = look;
+        let (lines, single): (Vec<_>, Vec<_>) = lines.into_iter().partition(|line| line.len() > 1);
+        if !lines.is_empty() {
+            marks.push(Mark::Lines { lines, stroke: Stroke { color, width, alpha, dash }, clipped: true });
+        }
+        if !single.is_empty() {
+            let centers = single.into_iter().flatten().collect();
+            marks.push(Mark::Dots { centers, radius: width * 1.7, color, clipped: true });
+        }
+    }
+
+    fn push_band(&self, series: &Series, look: Look, budget: usize, marks: &mut Vec<Mark>) {
+        let edge = |pick: fn((f64, f64)) -> f64| {
+            let points: Vec<Point> = series
+                .points
+                .iter()
+                .zip(&series.band)
+                // Both edges have their gaps at the same places, so that their pieces pair up.
+                .map(|(&(x, _), &band)| (x, if (band.0 - band.1).is_finite() { pick(band) } else { f64::NAN }))
+                .collect();
+            self.pieces(&points, series.style, budget)
+        };
+        for (mut lower, upper) in edge(|band| band.0).into_iter().zip(edge(|band| band.1)) {
+            if lower.len() == 1 {
+                let whisker = Look { width: 1.4, alpha: 0.6, dash: None, ..look };
+                self.push_lines(vec![vec![lower[0], upper[0]]], whisker, marks);
+                continue;
+            }
+            lower.extend(upper.into_iter().rev());
+            marks.push(Mark::Area { outline: lower, color: look.color, alpha: BAND_ALPHA, clipped: true });
+        }
+    }
+}
+
+/// The line that keeps each point's height until the next one.
+fn stairs(line: &[Point]) -> Vec<Point> {
+    let corners = line.windows(2).flat_map(|pair| [pair[0], (pair[1].0, pair[0].1)]);
+    corners.chain(line.last().copied()).collect()
+}

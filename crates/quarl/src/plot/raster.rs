@@ -1,0 +1,141 @@
+//! A sheet as PNG: the marks painted with tiny-skia, the letters as outlines of the embedded font.
+
+use ab_glyph::OutlineCurve;
+use tiny_skia::{
+    FillRule, LineCap, LineJoin, Mask, Paint, Path, PathBuilder, Pixmap, Rect, Stroke as SkiaStroke, StrokeDash,
+    Transform,
+};
+
+use super::font::Fonts;
+use super::marks::{Anchor, Mark, Point, Sheet, Text};
+use super::{Color, HEIGHT, PNG_SCALE, WIDTH};
+use crate::Error;
+
+const ZOOM: Transform = Transform { sx: PNG_SCALE as f32, kx: 0.0, ky: 0.0, sy: PNG_SCALE as f32, tx: 0.0, ty: 0.0 };
+
+/// Paints a sheet and compresses it.
+pub(super) fn encode(sheet: &Sheet) -> Result<Vec<u8>, Error> {
+    let failed = |message: String| Error::Draw { what: format!("figure '{}' as PNG", sheet.title), message };
+    let pixmap = paint(sheet, &Fonts::embedded()?).ok_or_else(|| failed("no memory for its pixels".to_owned()))?;
+    // On an opaque ground the pixels are opaque, too: three bytes each are enough.
+    let rgb: Vec<u8> = pixmap.pixels().iter().flat_map(|p| [p.red(), p.green(), p.blue()]).collect();
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, pixmap.width(), pixmap.height());
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::Balanced);
+    // 96 CSS pixels make an inch; PNG counts per metre.
+    let per_metre = (f64::from(96 * PNG_SCALE) / 0.0254).round() as u32;
+    encoder.set_pixel_dims(Some(png::PixelDimensions { xppu: per_metre, yppu: per_metre, unit: png::Unit::Meter }));
+    let mut writer = encoder.write_header().map_err(|error| failed(error.to_string()))?;
+    writer.write_image_data(&rgb).map_err(|error| failed(error.to_string()))?;
+    writer.finish().map_err(|error| failed(error.to_string()))?;
+    Ok(bytes)
+}
+
+/// None if the pixels do not fit into memory.
+fn paint(sheet: &Sheet, fonts: &Fonts) -> Option<Pixmap> {
+    let mut pixmap = Pixmap::new(WIDTH * PNG_SCALE, HEIGHT * PNG_SCALE)?;
+    pixmap.fill(tiny_skia::Color::WHITE);
+    let mut plot = Mask::new(pixmap.width(), pixmap.height())?;
+    let [left, top, right, bottom] = sheet.clip.map(|edge| edge as f32);
+    let rect = PathBuilder::from_rect(Rect::from_ltrb(left, top, right, bottom)?);
+    plot.fill_path(&rect, FillRule::Winding, true, ZOOM);
+    let mask = |clipped: bool| clipped.then_some(&plot);
+
+    // A mark without extent has no path, and leaves no trace.
+    for mark in &sheet.marks {
+        match mark {
+            Mark::Lines { lines, stroke, clipped } => {
+                let paint = colored(stroke.color, stroke.alpha);
+                let dash = stroke.dash.and_then(|dash| StrokeDash::new(dash.map(|x| x as f32).to_vec(), 0.0));
+                let (line_cap, line_join) = (LineCap::Butt, LineJoin::Round);
+                let stroke = SkiaStroke { width: stroke.width as f32, dash, line_cap, line_join, ..Default::default() };
+                for path in lines.iter().filter_map(|line| polyline(line, false)) {
+                    pixmap.stroke_path(&path, &paint, &stroke, ZOOM, mask(*clipped));
+                }
+            }
+            Mark::Area { outline, color, alpha, clipped } => {
+                if let Some(path) = polyline(outline, true) {
+                    pixmap.fill_path(&path, &colored(*color, *alpha), FillRule::Winding, ZOOM, mask(*clipped));
+                }
+            }
+            Mark::Dots { centers, radius, color, clipped } => {
+                let rim = SkiaStroke { width: 1.0, ..Default::default() };
+                for &(x, y) in centers {
+                    if let Some(path) = PathBuilder::from_circle(x as f32, y as f32, *radius as f32) {
+                        pixmap.fill_path(&path, &colored(*color, 1.0), FillRule::Winding, ZOOM, mask(*clipped));
+                        pixmap.stroke_path(&path, &colored(Color(255, 255, 255), 1.0), &rim, ZOOM, mask(*clipped));
+                    }
+                }
+            }
+            Mark::Text(text) => paint_text(text, fonts, &mut pixmap),
+        }
+    }
+    Some(pixmap)
+}
+
+fn colored(Color(red, green, blue): Color, alpha: f64) -> Paint<'static> {
+    let mut paint = Paint { anti_alias: true, ..Default::default() };
+    paint.set_color_rgba8(red, green, blue, (alpha * 255.0).round() as u8);
+    paint
+}
+
+fn polyline(points: &[Point], closed: bool) -> Option<Path> {
+    let mut builder = PathBuilder::new();
+    for (i, &(x, y)) in points.iter().enumerate() {
+        if i == 0 {
+            builder.move_to(x as f32, y as f32);
+        } else {
+            builder.line_to(x as f32, y as f32);
+        }
+    }
+    if closed {
+        builder.close();
+    }
+    builder.finish()
+}
+
+fn paint_text(text: &Text, fonts: &Fonts, pixmap: &mut Pixmap) {
+    let scale = (text.size / fonts.units_per_em(text.weight)) as f32;
+    let width = fonts.width(&text.words, text.weight, text.size) as f32;
+    let back = match text.anchor {
+        Anchor::Start => 0.0,
+        Anchor::Middle => -width / 2.0,
+        Anchor::End => -width,
+    };
+    let mut builder = PathBuilder::new();
+    for (offset, outline) in fonts.outlines(&text.words, text.weight) {
+        trace(&outline.curves, offset as f32, &mut builder);
+    }
+    let Some(path) = builder.finish() else { return };
+    // A font's y points up.
+    let mut transform = ZOOM.pre_translate(text.at.0 as f32, text.at.1 as f32);
+    if text.upright {
+        transform = transform.pre_concat(Transform::from_rotate(-90.0));
+    }
+    transform = transform.pre_translate(back, 0.0).pre_scale(scale, -scale);
+    pixmap.fill_path(&path, &colored(text.color, 1.0), FillRule::Winding, transform, None);
+}
+
+/// A letter's contours. The font gives their curves one after the other: a new contour begins where a curve does not
+/// start at the end of the one before.
+fn trace(curves: &[OutlineCurve], offset: f32, builder: &mut PathBuilder) {
+    let mut end = None;
+    for curve in curves {
+        let (start, next) = match curve {
+            OutlineCurve::Line(a, b) | OutlineCurve::Quad(a, _, b) | OutlineCurve::Cubic(a, _, _, b) => (*a, *b),
+        };
+        if end != Some(start) {
+            builder.move_to(start.x + offset, start.y);
+        }
+        match curve {
+            OutlineCurve::Line(_, b) => builder.line_to(b.x + offset, b.y),
+            OutlineCurve::Quad(_, b, c) => builder.quad_to(b.x + offset, b.y, c.x + offset, c.y),
+            OutlineCurve::Cubic(_, b, c, d) => {
+                builder.cubic_to(b.x + offset, b.y, c.x + offset, c.y, d.x + offset, d.y);
+            }
+        }
+        end = Some(next);
+    }
+}
