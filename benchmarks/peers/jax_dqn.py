@@ -147,7 +147,7 @@ def step(state, draws, learning):
         state = learn(state, draws)
     sync = done & (state.episode % SYNC_INTERVAL == 0)
     return state._replace(
-        target=jax.tree.map(lambda online, target: jnp.where(sync, online, target), state.online, state.target),
+        target=jax.lax.cond(sync, lambda: state.online, lambda: state.target),
         obs=jnp.where(done, reset(draws.reset), next_obs),
         episode=state.episode + done,
         episode_step=jnp.where(done, 0, episode_step),
