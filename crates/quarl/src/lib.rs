@@ -1,4 +1,36 @@
 //! Deep Q-learning: see it learn, trust the result, use the agent.
+//!
+//! An agent acts in an [`env::Environment`]; the [`accumulator`] makes [`transition`]s of its steps, and the [`replay`] buffer
+//! keeps them. An update draws a batch, computes each item's [`target`] with the target network, the [`loss`] against it, the
+//! gradient by the [`network`]'s backward pass, and lets the [`optimizer`] take a step. From time to time the target network
+//! follows the online one. The [`policy`] turns Q-values into the next action. [`agent::Agent`] holds these parts together;
+//! [`train::Trainer`] is the loop, an iterator of [`train::Event`]s; [`config::TrainConfig`] says everything that decides its
+//! result.
+//!
+//! ```
+//! use quarl::config::presets;
+//! use quarl::train::{Event, Trainer};
+//!
+//! let mut config = presets::config("textbook", Some("CartPole-v0"))?;
+//! config.training.episodes = Some(20);
+//! config.training.seed = 7;
+//!
+//! let mut trainer = Trainer::new(config)?;
+//! let mut best = f64::NEG_INFINITY;
+//! for event in &mut trainer {
+//!     if let Event::Evaluation(evaluation) = event? {
+//!         best = best.max(evaluation.mean_return);
+//!     }
+//! }
+//! assert!(best >= 8.0); // even an untrained agent stands for a moment
+//! assert_eq!(trainer.episodes(), 20);
+//! # Ok::<(), quarl::Error>(())
+//! ```
+//!
+//! Around the loop: [`evaluate`] plays greedily, [`model`] keeps a network for PyTorch or for later, `run_dir` and
+//! `experiment` keep whole runs on disk (feature `files`), [`stats`] says how sure a result is, `plot` draws it (feature
+//! `plot`), and [`render`] shows the agent (feature `render`). Without default features the crate does no I/O and compiles to
+//! WebAssembly.
 
 pub mod accumulator;
 pub mod agent;
