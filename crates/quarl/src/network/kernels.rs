@@ -11,6 +11,8 @@
 
 mod generic;
 mod lanes;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 
