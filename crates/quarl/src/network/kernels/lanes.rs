@@ -35,8 +35,6 @@ pub(super) trait Lanes: Copy {
     unsafe fn sqrt(self) -> Self;
     /// `self * factor + addend`, rounded once.
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;
-    /// `addend - self * factor`, rounded once.
-    unsafe fn neg_mul_add(self, factor: Self, addend: Self) -> Self;
     /// `self` where `condition > 0`, else (NaN included) zero.
     unsafe fn where_positive(self, condition: Self) -> Self;
     /// Zero where `|self| < smallest`, else `self` (NaN included).
@@ -148,10 +146,6 @@ impl Lanes for Scalar {
         Self(std::array::from_fn(|i| fused(self.0[i], factor.0[i], addend.0[i])))
     }
     #[inline(always)]
-    unsafe fn neg_mul_add(self, factor: Self, addend: Self) -> Self {
-        Self(std::array::from_fn(|i| fused(-self.0[i], factor.0[i], addend.0[i])))
-    }
-    #[inline(always)]
     unsafe fn where_positive(self, condition: Self) -> Self {
         Self(std::array::from_fn(|i| if condition.0[i] > 0.0 { self.0[i] } else { 0.0 }))
     }
@@ -236,10 +230,6 @@ mod x86 {
         #[inline(always)]
         unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
             unsafe { Self(_mm512_fmadd_ps(self.0, factor.0, addend.0)) }
-        }
-        #[inline(always)]
-        unsafe fn neg_mul_add(self, factor: Self, addend: Self) -> Self {
-            unsafe { Self(_mm512_fnmadd_ps(self.0, factor.0, addend.0)) }
         }
         #[inline(always)]
         unsafe fn where_positive(self, condition: Self) -> Self {
@@ -357,10 +347,6 @@ mod x86 {
         #[inline(always)]
         unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
             unsafe { Self(_mm256_fmadd_ps(self.0, factor.0, addend.0), _mm256_fmadd_ps(self.1, factor.1, addend.1)) }
-        }
-        #[inline(always)]
-        unsafe fn neg_mul_add(self, factor: Self, addend: Self) -> Self {
-            unsafe { Self(_mm256_fnmadd_ps(self.0, factor.0, addend.0), _mm256_fnmadd_ps(self.1, factor.1, addend.1)) }
         }
         #[inline(always)]
         unsafe fn where_positive(self, condition: Self) -> Self {
@@ -512,10 +498,6 @@ mod arm {
         #[inline(always)]
         unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
             Self(std::array::from_fn(|i| unsafe { vfmaq_f32(addend.0[i], self.0[i], factor.0[i]) }))
-        }
-        #[inline(always)]
-        unsafe fn neg_mul_add(self, factor: Self, addend: Self) -> Self {
-            Self(std::array::from_fn(|i| unsafe { vfmsq_f32(addend.0[i], self.0[i], factor.0[i]) }))
         }
         #[inline(always)]
         unsafe fn where_positive(self, condition: Self) -> Self {

@@ -13,7 +13,7 @@ use crate::rng::Rng;
 
 /// As many cases as prove something natively; a few under Miri, which looks at the pointers rather than the numbers.
 fn cases(natively: usize) -> usize {
-    if cfg!(miri) { natively.div_ceil(100).min(20) } else { natively }
+    if cfg!(miri) { natively.div_ceil(500).min(8) } else { natively }
 }
 
 /// `len` numbers between -1 and 1.
