@@ -79,6 +79,17 @@ impl Accumulator {
         }
     }
 
+    /// Whether this, read back from somewhere, can take the place of `fresh`.
+    pub(crate) fn fits(&self, fresh: &Self) -> bool {
+        (self.n, self.features) == (fresh.n, fresh.features)
+            && self.discounts == fresh.discounts
+            && self.observations.len() == fresh.observations.len()
+            && self.actions.len() == fresh.actions.len()
+            && self.rewards.len() == fresh.rewards.len()
+            && self.start < self.n
+            && self.len < self.n
+    }
+
     fn emit_oldest(&mut self, next_obs: &[f32], discount: f64, emit: &mut impl FnMut(Transition)) {
         let oldest = self.start;
         self.start = (self.start + 1) % self.n;

@@ -145,16 +145,26 @@ impl Agent {
     /// Puts back what [`Agent::state`] gave.
     ///
     /// # Errors
-    /// [`Error::State`] where the state is of another network.
+    /// [`Error::State`] where the state is of another agent, or contradicts itself; nothing is changed then.
     pub fn set_state(&mut self, state: AgentState) -> Result<(), Error> {
+        self.check_state(&state)?;
+        self.state = state;
+        Ok(())
+    }
+
+    /// Whether [`Agent::set_state`] would take `state`.
+    pub(crate) fn check_state(&self, state: &AgentState) -> Result<(), Error> {
+        let refused = |message: String| Err(Error::State { what: "the agent".to_owned(), message });
         let expected = self.network.parameter_count();
         if state.online.len() != expected || state.target.len() != expected {
-            return Err(Error::State {
-                what: "the agent".to_owned(),
-                message: format!("{} parameters were saved, this network has {expected}", state.online.len()),
-            });
+            return refused(format!("{} parameters were saved, this network has {expected}", state.online.len()));
         }
-        self.state = state;
+        if !state.optimizer.fits(&self.state.optimizer) {
+            return refused("the optimiser's settings or its size are others".to_owned());
+        }
+        if !state.replay.fits(&self.state.replay, self.network.architecture().actions) {
+            return refused("the replay buffer's size or its actions are others".to_owned());
+        }
         Ok(())
     }
 

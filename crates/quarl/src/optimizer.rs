@@ -32,6 +32,13 @@ impl Adam {
         }
     }
 
+    /// Whether this, read back from somewhere, can take the place of `fresh`.
+    pub(crate) fn fits(&self, fresh: &Self) -> bool {
+        (self.beta1, self.beta2, self.eps) == (fresh.beta1, fresh.beta2, fresh.eps)
+            && self.first_moment.len() == fresh.first_moment.len()
+            && self.second_moment.len() == fresh.second_moment.len()
+    }
+
     /// One step with learning rate `lr`; the gradients are multiplied by `gradient_scale` first. False where a parameter is
     /// no longer finite.
     #[must_use]
@@ -67,6 +74,32 @@ impl Adam {
 
 /// What to multiply gradients by so that their global norm is at most `max_norm`; as PyTorch's `clip_grad_norm_`.
 pub fn clip_scale(path: CpuPath, gradients: &Buffer, max_norm: f64) -> f32 {
-    let norm = f64::from(kernels::sum_of_squares(path, gradients.padded())).sqrt();
+    let mut sum_of_squares = f64::from(kernels::sum_of_squares(path, gradients.padded()));
+    if sum_of_squares.is_infinite() {
+        // Squares of finite gradients can be too large for f32; a norm taken for infinite would make all gradients zero.
+        sum_of_squares = gradients.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
+    }
+    let norm = sum_of_squares.sqrt();
     (max_norm / (norm + 1e-6)).min(1.0) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gradients_whose_squares_overflow_are_still_clipped_to_the_norm() {
+        let gradients = Buffer::from_slice(&[3e30, -4e30]);
+        for path in CpuPath::available() {
+            let scale = clip_scale(path, &gradients, 10.0);
+            assert!((f64::from(scale) * 5e30 - 10.0).abs() < 1e-5, "{scale}");
+        }
+    }
+
+    #[test]
+    fn gradients_within_the_norm_are_left_alone() {
+        let gradients = Buffer::from_slice(&[3.0, -4.0]);
+        assert_eq!(clip_scale(CpuPath::Scalar, &gradients, 5.1), 1.0);
+        assert!((clip_scale(CpuPath::Scalar, &gradients, 2.5) - 0.5).abs() < 1e-6);
+    }
 }

@@ -63,6 +63,18 @@ impl Replay {
         self.pushed == 0
     }
 
+    /// Whether this, read back from somewhere, can take the place of `fresh` for an agent with `actions` actions.
+    pub(crate) fn fits(&self, fresh: &Self, actions: usize) -> bool {
+        (self.capacity, self.features) == (fresh.capacity, fresh.features)
+            && self.pushed <= i64::MAX as u64
+            && self.obs.len() == fresh.obs.len()
+            && self.actions.len() == fresh.actions.len()
+            && self.rewards.len() == fresh.rewards.len()
+            && self.discounts.len() == fresh.discounts.len()
+            && self.next_obs.len() == fresh.next_obs.len()
+            && self.actions.iter().all(|action| (*action as usize) < actions)
+    }
+
     /// Stores a transition, in place of the oldest one if the ring is full.
     pub fn push(&mut self, transition: Transition) {
         let id = (self.pushed % self.capacity as u64) as usize;

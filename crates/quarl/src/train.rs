@@ -304,32 +304,42 @@ impl Trainer {
         Ok(())
     }
 
-    /// The whole changing state: network, optimiser, replay, random streams, environment, counters.
+    /// The whole changing state: network, optimiser, replay, random streams, environment, counters, and the events that
+    /// have happened but have not been taken yet.
     ///
     /// # Errors
     /// [`Error::State`] where the environment cannot be saved.
     pub fn save_state(&self) -> Result<Vec<u8>, Error> {
         let env = self.env.save_state()?;
-        postcard::to_stdvec(&(&self.progress, self.agent.state(), env)).map_err(state_error)
+        // Events as JSON: their tags need a format that describes itself.
+        let pending = serde_json::to_vec(&self.pending).map_err(damaged)?;
+        let config = self.config.to_toml();
+        postcard::to_stdvec(&(config, &self.progress, self.agent.state(), env, pending)).map_err(damaged)
     }
 
     /// Puts back what [`Trainer::save_state`] gave for the same configuration: from here on, the same events follow.
     ///
     /// # Errors
-    /// [`Error::State`] where the bytes are damaged, or of another configuration.
+    /// [`Error::State`] where the bytes are damaged, or of another configuration; nothing is changed then.
     pub fn load_state(&mut self, state: &[u8]) -> Result<(), Error> {
-        let (progress, agent, env): (Progress, AgentState, Vec<u8>) =
-            postcard::from_bytes(state).map_err(state_error)?;
-        if progress.observation.len() != self.progress.observation.len() {
-            return Err(Error::State {
-                what: "the run".to_owned(),
-                message: "it is of another environment".to_owned(),
-            });
+        let (config, rest): (String, _) = postcard::take_from_bytes(state).map_err(damaged)?;
+        if config != self.config.to_toml() {
+            return Err(refused("it was saved under another configuration".to_owned()));
         }
-        self.agent.set_state(agent)?;
+        let ((progress, agent, env, pending), rest): ((Progress, AgentState, Vec<u8>, Vec<u8>), _) =
+            postcard::take_from_bytes(rest).map_err(damaged)?;
+        if !rest.is_empty() {
+            return Err(refused(format!("the saved state is {} bytes too long", rest.len())));
+        }
+        let pending = serde_json::from_slice(&pending).map_err(damaged)?;
+        if !progress.fits(&self.progress, self.agent.parameters().len()) {
+            return Err(refused("the saved state contradicts itself".to_owned()));
+        }
+        self.agent.check_state(&agent)?;
         self.env.load_state(&env)?;
+        self.agent.set_state(agent)?;
         self.progress = progress;
-        self.pending.clear();
+        self.pending = pending;
         Ok(())
     }
 }
@@ -348,6 +358,18 @@ impl Iterator for Trainer {
             return Some(Err(error));
         }
         self.pending.pop_front().map(Ok)
+    }
+}
+
+impl Progress {
+    /// Whether this, read back from somewhere, can take the place of `fresh` for a network with `parameters` parameters.
+    fn fits(&self, fresh: &Self, parameters: usize) -> bool {
+        self.accumulator.fits(&fresh.accumulator)
+            && self.observation.len() == fresh.observation.len()
+            && self.env_steps <= i64::MAX as u64
+            && self.episodes <= self.env_steps
+            && self.episode.is_none_or(|episode| episode.length <= self.env_steps && episode.updates <= i64::MAX as u64)
+            && self.best.as_ref().is_none_or(|(_, best)| best.len() == parameters)
     }
 }
 
@@ -373,6 +395,10 @@ fn check_finite(what: &'static str, values: &[f32], id: &str, step: u64) -> Resu
     }
 }
 
-fn state_error(error: postcard::Error) -> Error {
-    Error::State { what: "the run".to_owned(), message: format!("the saved state is damaged ({error})") }
+fn damaged(error: impl std::fmt::Display) -> Error {
+    refused(format!("the saved state is damaged ({error})"))
+}
+
+fn refused(message: String) -> Error {
+    Error::State { what: "the run".to_owned(), message }
 }

@@ -75,7 +75,8 @@ impl TrainConfig {
             check((0.0..1.0).contains(&beta), key, beta, "choose from 0 to below 1")?;
         }
         let eps = optimizer.eps;
-        check(eps.is_finite() && eps as f32 > 0.0, "optimizer.eps", eps, "choose a number above 0 (1e-8 is usual)")?;
+        // Adam takes second moments below 1e-30 for zero: a smaller eps would then divide by next to nothing.
+        check(eps.is_finite() && eps >= 1e-12, "optimizer.eps", eps, "choose a number from 1e-12 on (1e-8 is usual)")?;
         if let Some(norm) = optimizer.max_grad_norm {
             check(
                 norm > 0.0 && norm.is_finite(),
@@ -165,7 +166,7 @@ mod tests {
             ("replay.capacity=0", "replay.capacity = 0: choose from 1"),
             ("exploration.epsilon=-0.1", "exploration.epsilon = -0.1: choose from 0 to 1"),
             ("optimizer.lr=inf", "optimizer.lr = inf: choose a finite number"),
-            ("optimizer.eps=0", "optimizer.eps = 0: choose a number above 0"),
+            ("optimizer.eps=0", "optimizer.eps = 0: choose a number from 1e-12 on"),
             ("optimizer.beta2=1", "optimizer.beta2 = 1: choose from 0 to below 1"),
             ("target_network.tau=0", "target_network.tau = 0: choose above 0"),
             ("target_network.every_steps=0", "target_network.every_steps = 0: choose 1 or more"),

@@ -11,6 +11,8 @@
 
 mod generic;
 mod lanes;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 
@@ -218,18 +220,17 @@ macro_rules! kernels {
         }
         $($(#[$doc])* pub(crate) fn $name(path: CpuPath, $($arg: $type),*) $(-> $ret)? {
             $($check)*
-            // SAFETY: a path other than `Scalar` is only ever made by `CpuPath::parse` or `CpuPath::available`, which ask
-            // the processor; the assertion holds against paths that were written down and read elsewhere. The lengths
-            // have just been checked.
+            // SAFETY: anyone can name a path, so the processor is asked each time (a test of a bit); the lengths have just
+            // been checked.
             match path {
                 #[cfg(target_arch = "x86_64")]
                 CpuPath::Avx512 => unsafe {
-                    debug_assert!(path.is_available());
+                    assert!(path.is_available(), "this machine's processor lacks AVX-512");
                     avx512::$name($($arg),*)
                 },
                 #[cfg(target_arch = "x86_64")]
                 CpuPath::Avx2 => unsafe {
-                    debug_assert!(path.is_available());
+                    assert!(path.is_available(), "this machine's processor lacks AVX2 or FMA");
                     avx2::$name($($arg),*)
                 },
                 #[cfg(target_arch = "aarch64")]

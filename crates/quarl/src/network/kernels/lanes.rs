@@ -70,7 +70,7 @@ pub(super) struct Scalar([f32; LANES]);
 /// place). Elsewhere, without hardware support, the product is exact in `f64`, and rounding the sum *to odd* before it is
 /// rounded to `f32` gives what a single rounding would have given (Boldo & Melquiond 2008).
 #[inline(always)]
-fn fused(a: f32, b: f32, c: f32) -> f32 {
+pub(super) fn fused(a: f32, b: f32, c: f32) -> f32 {
     if cfg!(target_arch = "wasm32") {
         return a * b + c;
     }

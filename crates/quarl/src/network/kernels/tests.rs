@@ -1,0 +1,79 @@
+//! Every kernel on every path that this machine has, against its definition.
+//!
+//! A definition here is plain Rust over [`f32::mul_add`], in the order of operations that the kernels promise; a kernel has
+//! to give the same bits. The definitions in turn are held against sums in `f64`. NaN is NaN, whatever its payload.
+
+mod passes;
+mod product;
+mod reductions;
+mod rounding;
+
+use super::{CpuPath, LANES};
+use crate::rng::Rng;
+
+/// As many cases as prove something natively; a few under Miri, which looks at the pointers rather than the numbers.
+fn cases(natively: usize) -> usize {
+    if cfg!(miri) { natively.div_ceil(500).min(8) } else { natively }
+}
+
+/// `len` numbers between -1 and 1.
+fn ordinary(rng: &mut Rng, len: usize) -> Vec<f32> {
+    (0..len).map(|_| rng.uniform_in(-1.0, 1.0) as f32).collect()
+}
+
+/// Any float at all, with more than its share of those at which arithmetic goes wrong.
+fn any_float(rng: &mut Rng) -> f32 {
+    const SPECIAL: [f32; 12] = [
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        f32::NAN,
+        f32::MAX,
+        f32::MIN,
+        f32::MIN_POSITIVE,
+        f32::EPSILON,
+        1.0 + f32::EPSILON,
+    ];
+    let bits = rng.next_u64() as u32;
+    match rng.below(8) {
+        0 => SPECIAL[rng.below(SPECIAL.len())],
+        // Subnormal.
+        1 => f32::from_bits(bits & 0x807f_ffff),
+        // Few digits, exponents within reach of each other: sums cancel and tie.
+        2 => f32::from_bits((bits & 0x8070_0000) | ((118 + rng.below(18) as u32) << 23)),
+        // Around a power of two.
+        3 => f32::from_bits((bits & 0x8000_0003).wrapping_add((110 + rng.below(34) as u32) << 23).wrapping_sub(2)),
+        _ => f32::from_bits(bits),
+    }
+}
+
+/// Whether two floats are the same: bit for bit, or both NaN.
+fn same(a: f32, b: f32) -> bool {
+    a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan())
+}
+
+#[track_caller]
+fn assert_same(actual: &[f32], expected: &[f32], case: &str) {
+    assert_eq!(actual.len(), expected.len(), "{case}");
+    for (i, (a, e)) in actual.iter().zip(expected).enumerate() {
+        assert!(same(*a, *e), "{case}: element {i} is {a:e} ({:#x}), not {e:e} ({:#x})", a.to_bits(), e.to_bits());
+    }
+}
+
+/// Sixteen lanes added up: i with i + 8, then i + 4, i + 2, i + 1.
+fn tree(mut lanes: [f32; LANES]) -> f32 {
+    for half in [8, 4, 2, 1] {
+        for i in 0..half {
+            lanes[i] += lanes[i + half];
+        }
+    }
+    lanes[0]
+}
+
+#[test]
+fn the_scalar_path_is_available_everywhere_and_comes_last() {
+    assert_eq!(CpuPath::available().last(), Some(&CpuPath::Scalar));
+}

@@ -1,0 +1,89 @@
+//! Training allocates nothing once it is under way. Alone in its file, because it counts what the whole program allocates.
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use quarl::config::{TrainConfig, layers, presets};
+use quarl::network::kernels::CpuPath;
+use quarl::train::{Event, Trainer};
+
+/// The system's allocator, counting.
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: every call goes on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as the caller vouches.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as the caller vouches.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as the caller vouches.
+        unsafe { System.realloc(pointer, layout, new_size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn config(env: &str, assignments: &[&str]) -> TrainConfig {
+    let mut table = presets::table("textbook", Some(env)).unwrap();
+    let no_evaluation = ["training.steps=1000000", "evaluation.every_steps=1000000", "network.hidden=[32, 20]"];
+    for assignment in no_evaluation.iter().chain(assignments) {
+        layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
+    }
+    layers::resolve("test", table).unwrap()
+}
+
+/// How often a run allocates in its steps from `warm_up` to `warm_up + steps`, and how many of its events are updates and
+/// episodes' ends.
+fn allocations(config: TrainConfig, warm_up: usize, steps: usize) -> (u64, usize, usize) {
+    let mut trainer = Trainer::on(config, CpuPath::available()[0]).unwrap();
+    while trainer.env_steps() < warm_up as u64 {
+        trainer.next().unwrap().unwrap();
+    }
+    let (mut updates, mut episodes) = (0, 0);
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    while trainer.env_steps() < (warm_up + steps) as u64 {
+        match trainer.next().unwrap().unwrap() {
+            Event::Learn { .. } => updates += 1,
+            Event::Episode(_) => episodes += 1,
+            Event::Step { .. } => {}
+            Event::Evaluation(_) => panic!("no evaluation is due"),
+        }
+    }
+    (ALLOCATIONS.load(Ordering::Relaxed) - before, updates, episodes)
+}
+
+// One test, so that no other runs beside it.
+#[test]
+fn a_step_of_training_allocates_nothing() {
+    let everything = [
+        "replay.capacity=300",
+        "agent.n_step=4",
+        "agent.target=double",
+        "agent.loss=huber",
+        "target_network.every_steps=5",
+        "target_network.tau=0.1",
+        "optimizer.max_grad_norm=1.0",
+        "training.gradient_steps=3",
+        "exploration.epsilon={ kind = \"exponential\", from = 1.0, to = 0.1, half_life = 50 }",
+    ];
+    for env in ["CartPole-v0", "Acrobot-v1", "MountainCar-v0"] {
+        for assignments in [&[][..], &everything[..]] {
+            let (allocations, updates, episodes) = allocations(config(env, assignments), 600, 1500);
+            assert_eq!(allocations, 0, "{env} with {assignments:?}");
+            assert!(updates >= 1500 && episodes >= 2, "{env}: {updates} updates, {episodes} episodes");
+        }
+    }
+}
