@@ -45,7 +45,7 @@ pub(crate) struct Args {
     /// Use this `quarl` instead of building one
     #[arg(long, value_name = "FILE")]
     quarl: Option<PathBuf>,
-    /// Where the results go [default: benchmarks/runs/<today>]
+    /// Where the results go [default: benchmarks/runs/DATE]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }

@@ -51,7 +51,7 @@ fn run_experiment(workplace: &Workplace, args: &Args) -> Result<PathBuf> {
 }
 
 /// The returns of every run of a `quarl experiment`, the only place that knows how its directory is laid out:
-/// runs/<name>/episodes.csv, whose header names a column `return`.
+/// `runs/<name>/episodes.csv`, whose header names a column `return`.
 fn read_experiment(dir: &Path) -> Result<Vec<Returns>> {
     let runs = dir.join("runs");
     let entries = fs::read_dir(&runs).with_context(|| format!("reading {}", runs.display()))?;

@@ -2,7 +2,7 @@
 //!
 //! Layout: weights are PyTorch's `[out][in]`; activations are *feature-major*, `[feature][item]`, so that a row is one
 //! feature over the whole batch and its length, padded to a multiple of 16, fills whole vectors. Then the forward product
-//! (W x), the backward product (W^T dy) and the weight gradient (dy x^T) are one kernel, [`product`]; only x^T needs a
+//! (W x), the backward product (W^T dy) and the weight gradient (dy x^T) are one kernel, `product`; only x^T needs a
 //! transposition.
 //!
 //! This is the one module with `unsafe` code. The functions here are safe: they check every length, then call the wrapper
