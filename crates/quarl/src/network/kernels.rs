@@ -172,9 +172,9 @@ macro_rules! kernels {
         #[cfg(target_arch = "x86_64")]
         mod avx512 {
             use super::{AdamPass, Product, generic, lanes::Avx512};
-            pub(super) const ROWS: usize = 8;
-            pub(super) const VECTORS: usize = 2;
-            pub(super) const ROWS_ALONE: usize = 16;
+            pub(super) const ROWS_OF_4: usize = 6;
+            pub(super) const ROWS_OF_2: usize = 8;
+            pub(super) const ROWS_OF_1: usize = 16;
             pub(super) const CHAINS: usize = 16;
             $(#[target_feature(enable = "avx512f")]
             pub(super) unsafe fn $name($($arg: $type),*) $(-> $ret)? {
@@ -185,9 +185,9 @@ macro_rules! kernels {
         #[cfg(target_arch = "x86_64")]
         mod avx2 {
             use super::{AdamPass, Product, generic, lanes::Avx2};
-            pub(super) const ROWS: usize = 6;
-            pub(super) const VECTORS: usize = 1;
-            pub(super) const ROWS_ALONE: usize = 6;
+            pub(super) const ROWS_OF_4: usize = 0;
+            pub(super) const ROWS_OF_2: usize = 0;
+            pub(super) const ROWS_OF_1: usize = 6;
             pub(super) const CHAINS: usize = 6;
             $(#[target_feature(enable = "avx2,fma")]
             pub(super) unsafe fn $name($($arg: $type),*) $(-> $ret)? {
@@ -198,9 +198,9 @@ macro_rules! kernels {
         #[cfg(target_arch = "aarch64")]
         mod neon {
             use super::{AdamPass, Product, generic, lanes::Neon};
-            pub(super) const ROWS: usize = 6;
-            pub(super) const VECTORS: usize = 1;
-            pub(super) const ROWS_ALONE: usize = 6;
+            pub(super) const ROWS_OF_4: usize = 0;
+            pub(super) const ROWS_OF_2: usize = 0;
+            pub(super) const ROWS_OF_1: usize = 6;
             pub(super) const CHAINS: usize = 6;
             $(pub(super) unsafe fn $name($($arg: $type),*) $(-> $ret)? {
                 // SAFETY: NEON is part of AArch64; the caller has checked the lengths.
@@ -209,9 +209,9 @@ macro_rules! kernels {
         }
         mod scalar {
             use super::{AdamPass, Product, generic, lanes::Scalar};
-            pub(super) const ROWS: usize = 2;
-            pub(super) const VECTORS: usize = 1;
-            pub(super) const ROWS_ALONE: usize = 2;
+            pub(super) const ROWS_OF_4: usize = 0;
+            pub(super) const ROWS_OF_2: usize = 0;
+            pub(super) const ROWS_OF_1: usize = 2;
             pub(super) const CHAINS: usize = 2;
             $(pub(super) unsafe fn $name($($arg: $type),*) $(-> $ret)? {
                 // SAFETY: this path needs no instruction set; the caller has checked the lengths.
@@ -243,7 +243,7 @@ macro_rules! kernels {
 
 kernels! {
     /// The matrix product behind forward, backward and weight gradients; see [`Product`].
-    fn product[ROWS, VECTORS, ROWS_ALONE](product: &mut Product) {
+    fn product[ROWS_OF_4, ROWS_OF_2, ROWS_OF_1](product: &mut Product) {
         product.check()
     }
 

@@ -10,17 +10,21 @@
 use super::lanes::{LANES, Lanes};
 use super::{AdamPass, Finish, Product};
 
-/// [`super::product`]: tiles of `MR` rows by `NV` vectors, whose sums stay in registers while k runs; where a single vector
-/// is left over, `MR1` rows by one vector.
+/// [`super::product`]: tiles whose sums stay in registers while k runs, as wide as fits: `MR4` rows by 4 vectors, `MR2` rows
+/// by 2 (where a path's registers hold such), and `MR1` rows by 1.
 #[inline(always)]
-pub(super) unsafe fn product<V: Lanes, const MR: usize, const NV: usize, const MR1: usize>(product: &mut Product) {
+pub(super) unsafe fn product<V: Lanes, const MR4: usize, const MR2: usize, const MR1: usize>(product: &mut Product) {
     let vectors = product.columns.div_ceil(LANES);
     let mut vector = 0;
     // SAFETY: the parent has checked the slices; the caller vouches for the instruction set.
     unsafe {
-        while vector + NV <= vectors {
-            column_of_tiles::<V, MR, NV>(product, vector * LANES);
-            vector += NV;
+        while MR4 > 0 && vector + 4 <= vectors {
+            column_of_tiles::<V, MR4, 4>(product, vector * LANES);
+            vector += 4;
+        }
+        while MR2 > 0 && vector + 2 <= vectors {
+            column_of_tiles::<V, MR2, 2>(product, vector * LANES);
+            vector += 2;
         }
         while vector < vectors {
             column_of_tiles::<V, MR1, 1>(product, vector * LANES);
@@ -35,7 +39,7 @@ unsafe fn column_of_tiles<V: Lanes, const MR: usize, const NV: usize>(product: &
     let mut row = 0;
     // SAFETY: as in `product`.
     unsafe {
-        while row + MR <= product.rows {
+        while MR > 0 && row + MR <= product.rows {
             tile::<V, MR, NV>(product, row, column);
             row += MR;
         }
@@ -77,20 +81,37 @@ unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(product: &mut Product
             let a = product.a.as_ptr().add(row * product.a_stride);
             add_all_products(&mut sums, product.depth, a, (product.a_stride, 1), b, product.b_stride);
         }
-        let whole = column + NV * LANES <= product.columns;
-        for (i, sums) in sums.into_iter().enumerate() {
-            for (j, sum) in sums.into_iter().enumerate() {
-                let at = (row + i) * product.c_stride + column + LANES * j;
-                let value = match product.finish {
-                    Finish::Plain => sum,
-                    Finish::Relu => sum.where_positive(sum),
-                    Finish::WherePositive(gate) => sum.where_positive(V::load(gate.as_ptr().add(at))),
-                };
+        // One loop for each finish: a decision a vector would cost as much as storing it.
+        match product.finish {
+            Finish::Plain => store(product, row, column, sums, |sum, _| sum),
+            Finish::Relu => store(product, row, column, sums, |sum, _| sum.where_positive(sum)),
+            Finish::WherePositive(gate) => {
+                store(product, row, column, sums, |sum, at| sum.where_positive(V::load(gate.as_ptr().add(at))))
+            }
+        }
+    }
+}
+
+/// Writes a tile, each vector changed by `finish`, which is also told where in C it goes.
+#[inline(always)]
+unsafe fn store<V: Lanes, const MR: usize, const NV: usize>(
+    product: &mut Product,
+    row: usize,
+    column: usize,
+    sums: [[V; NV]; MR],
+    finish: impl Fn(V, usize) -> V,
+) {
+    let c = product.c.as_mut_ptr();
+    let whole = column + NV * LANES <= product.columns;
+    for (i, sums) in sums.into_iter().enumerate() {
+        for (j, sum) in sums.into_iter().enumerate() {
+            let at = (row + i) * product.c_stride + column + LANES * j;
+            // SAFETY: as in `tile`.
+            unsafe {
                 if whole {
-                    value.store(product.c.as_mut_ptr().add(at));
+                    finish(sum, at).store(c.add(at));
                 } else {
-                    let valid = (product.columns - (column + LANES * j)).min(LANES);
-                    value.store_partial(product.c.as_mut_ptr().add(at), valid);
+                    finish(sum, at).store_partial(c.add(at), (product.columns - (column + LANES * j)).min(LANES));
                 }
             }
         }
@@ -109,7 +130,20 @@ unsafe fn add_all_products<V: Lanes, const MR: usize, const NV: usize>(
 ) {
     // SAFETY: as in `add_products`.
     unsafe {
+        let mut next_tile = a.wrapping_add(MR * row_step);
         for _ in 0..depth / 4 {
+            // A is read from the second cache, so it is asked for early. Along its rows: the next tile's, as much as this
+            // tile uses meanwhile. Down its columns (a line each k, which later tiles have to fetch anew): some k ahead.
+            if k_step == 1 {
+                for line in 0..(MR * 4).div_ceil(LANES) {
+                    V::prefetch(next_tile.wrapping_add(line * LANES));
+                }
+                next_tile = next_tile.wrapping_add(MR * 4);
+            } else {
+                for k in 12..16 {
+                    V::prefetch(a.wrapping_add(k * k_step));
+                }
+            }
             add_products::<V, MR, NV, 4>(sums, a, (row_step, k_step), b, b_stride);
             a = a.add(4 * k_step);
             b = b.add(4 * b_stride);
@@ -319,7 +353,9 @@ pub(super) unsafe fn multiply_add_loop<V: Lanes, const CHAINS: usize>(repetition
     // SAFETY: the caller vouches for the instruction set.
     unsafe {
         let (factor, addend) = (V::splat(0.999_999), V::splat(1e-6));
-        let mut sums: [V; CHAINS] = std::array::from_fn(|i| V::splat(i as f32));
+        // No two chains alike, and none known: else the compiler computes equal ones once.
+        let starts = std::hint::black_box([[0.5_f32; LANES]; CHAINS]);
+        let mut sums: [V; CHAINS] = std::array::from_fn(|i| V::load(starts[i].as_ptr()));
         for _ in 0..repetitions {
             for sum in &mut sums {
                 *sum = sum.mul_add(factor, addend);

@@ -19,6 +19,9 @@ pub(super) trait Lanes: Copy {
     unsafe fn load(source: *const f32) -> Self;
     /// Writes the 16 floats to `target`.
     unsafe fn store(self, target: *mut f32);
+    /// Tells the processor that what `source` points to will be read soon. Any address will do.
+    #[inline(always)]
+    unsafe fn prefetch(_source: *const f32) {}
     /// The `valid` (at most 16) floats at `source`, and zeros behind them.
     unsafe fn load_partial(source: *const f32, valid: usize) -> Self;
     /// Writes the first `valid` (at most 16) floats to `target`.
@@ -196,6 +199,10 @@ mod x86 {
             unsafe { Self(_mm512_loadu_ps(source)) }
         }
         #[inline(always)]
+        unsafe fn prefetch(source: *const f32) {
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(source.cast()) }
+        }
+        #[inline(always)]
         unsafe fn store(self, target: *mut f32) {
             unsafe { _mm512_storeu_ps(target, self.0) }
         }
@@ -301,6 +308,10 @@ mod x86 {
         #[inline(always)]
         unsafe fn load(source: *const f32) -> Self {
             unsafe { Self(_mm256_loadu_ps(source), _mm256_loadu_ps(source.add(8))) }
+        }
+        #[inline(always)]
+        unsafe fn prefetch(source: *const f32) {
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(source.cast()) }
         }
         #[inline(always)]
         unsafe fn store(self, target: *mut f32) {
