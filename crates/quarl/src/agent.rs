@@ -1,5 +1,7 @@
 //! The agent: acts, observes, learns, and copies its online network to its target network.
 
+mod learn;
+
 use serde::{Deserialize, Serialize};
 
 use crate::config::{AgentConfig, InitialTarget, OptimizerConfig, TrainConfig};
@@ -7,13 +9,14 @@ use crate::env::EnvironmentSpec;
 use crate::error::Error;
 use crate::network::buffer::Buffer;
 use crate::network::kernels::{self, CpuPath};
-use crate::network::{Activations, Architecture, BackwardScratch, QNetwork, init};
-use crate::optimizer::{Adam, clip_scale};
+use crate::network::noise::{self, Noise};
+use crate::network::{Head, QNetwork, SingleScratch, init};
+use crate::optimizer::Adam;
 use crate::policy::epsilon_greedy;
 use crate::replay::Replay;
 use crate::rng::{Rng, Stream};
-use crate::target::{self, TargetKind};
-use crate::transition::{Batch, Transition};
+use crate::transition::Transition;
+use learn::LearnScratch;
 
 /// What one update saw.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,19 +47,16 @@ pub struct AgentState {
     replay: Replay,
     exploration: Rng,
     sampling: Rng,
+    noise: Rng,
 }
 
-/// Room for one update, allocated once.
+/// Room for acting and for one update, allocated once.
 struct Scratch {
-    batch: Batch,
-    online: Activations,
-    online_next: Activations,
-    target_next: Activations,
-    backward: BackwardScratch,
-    gradients: Buffer,
-    targets: Vec<f32>,
-    td_errors: Vec<f32>,
-    single: Vec<Buffer>,
+    learn: LearnScratch,
+    single: SingleScratch,
+    /// Noise for one action, and the parameters that it makes.
+    noise: Noise,
+    perturbed: Buffer,
 }
 
 impl Agent {
@@ -65,16 +65,12 @@ impl Agent {
     /// # Errors
     /// [`Error::InvalidValue`] where the replay buffer does not fit into memory.
     pub fn new(config: &TrainConfig, spec: &EnvironmentSpec, seed: u64, path: CpuPath) -> Result<Self, Error> {
-        let architecture = Architecture {
-            inputs: spec.observation_space.len(),
-            hidden: config.network.hidden.clone(),
-            actions: spec.action_space.n,
-        };
+        let architecture = config.network.architecture(spec.observation_space.len(), spec.action_space.n);
         let network = QNetwork::new(architecture, path);
         let mut initialisation = Stream::Initialisation.rng(seed);
-        let online = init::pytorch_default(&network, &mut initialisation);
+        let online = init::pytorch_default(&network, config.network.noisy_sigma, &mut initialisation);
         let target = match config.target_network.initial {
-            InitialTarget::Random => init::pytorch_default(&network, &mut initialisation),
+            InitialTarget::Random => init::pytorch_default(&network, config.network.noisy_sigma, &mut initialisation),
             InitialTarget::Online => online.clone(),
         };
         let features = network.architecture().inputs;
@@ -84,20 +80,15 @@ impl Agent {
             replay: Replay::new(config.replay.capacity, features)?,
             exploration: Stream::Exploration.rng(seed),
             sampling: Stream::Replay.rng(seed),
+            noise: Stream::Noise.rng(seed),
             online,
             target,
         };
-        let activations = network.activations(config.agent.batch_size);
         let scratch = Scratch {
-            batch: Batch::new(config.agent.batch_size, features),
-            online: activations.clone(),
-            online_next: activations.clone(),
-            target_next: activations.clone(),
-            backward: network.backward_scratch(&activations),
-            gradients: Buffer::zeros(network.parameter_count()),
-            targets: vec![0.0; config.agent.batch_size],
-            td_errors: vec![0.0; config.agent.batch_size],
+            learn: LearnScratch::new(&network, config),
             single: network.single_scratch(),
+            noise: Noise::zeros(&network),
+            perturbed: Buffer::zeros(if config.network.noisy { network.forward_parameter_count() } else { 0 }),
         };
         Ok(Self {
             network,
@@ -119,12 +110,10 @@ impl Agent {
         &self.state.online
     }
 
-    /// Floating-point operations of one update, counting products only: each layer forward for the target and the online
-    /// network, its weight gradient, and its inputs' gradient (which the first layer needs none of).
+    /// Floating-point operations of one update, counting products only: forward passes of the online and the target network
+    /// (and of whatever else the target asks for), and the backward pass.
     pub fn update_flops(&self) -> usize {
-        let batch = self.config.batch_size;
-        let first = &self.network.layers()[0];
-        4 * self.network.forward_flops(batch) - 2 * batch * first.inputs * first.outputs
+        self.scratch.learn.flops(&self.network)
     }
 
     /// How many transitions there are to learn from.
@@ -132,9 +121,10 @@ impl Agent {
         self.state.replay.len()
     }
 
-    /// The TD errors of the last update, target less prediction, one an item.
-    pub fn td_errors(&self) -> &[f32] {
-        &self.scratch.td_errors
+    /// How far off the last update's items were, one number each, 0 or above: the absolute TD error; for a categorical head
+    /// the cross-entropy less the target's entropy; for quantile heads the mean absolute TD error over all pairs.
+    pub fn priorities(&self) -> &[f32] {
+        self.scratch.learn.priorities()
     }
 
     /// Everything that changes while it learns.
@@ -168,76 +158,29 @@ impl Agent {
         Ok(())
     }
 
-    /// The action for an observation, epsilon-greedily.
+    /// The action for an observation, epsilon-greedily; in a noisy network under fresh noise, and for an implicit head at
+    /// fresh quantile levels.
     pub fn act(&mut self, observation: &[f32], epsilon: f64) -> usize {
         let Self { network, state, scratch, .. } = self;
-        epsilon_greedy(epsilon, network.architecture().actions, &mut state.exploration, || {
-            network.q_values(&state.online, observation, &mut scratch.single)
+        let AgentState { online, exploration, noise: noise_rng, .. } = state;
+        epsilon_greedy(epsilon, network.architecture().actions, exploration, || {
+            let Scratch { single, noise, perturbed, .. } = scratch;
+            if let Head::Implicit { .. } = network.architecture().head {
+                single.levels_mut().iter_mut().for_each(|level| *level = noise_rng.uniform() as f32);
+            }
+            if network.architecture().noisy {
+                noise.draw(noise_rng);
+                noise::perturb(network, online, noise, perturbed);
+                network.q_values(perturbed, observation, single)
+            } else {
+                network.q_values(online, observation, single)
+            }
         })
     }
 
     /// Stores a transition.
     pub fn observe(&mut self, transition: Transition) {
         self.state.replay.push(transition);
-    }
-
-    /// One update: draws a batch and descends its loss by one step. `step` is the environment step, for schedules and
-    /// messages.
-    ///
-    /// # Errors
-    /// [`Error::NotFinite`] where the loss or a parameter is no longer a finite number.
-    ///
-    /// # Panics
-    /// When there are fewer transitions than a batch.
-    pub fn learn(&mut self, step: u64) -> Result<LearnReport, Error> {
-        let Self { network, config, state, scratch, .. } = self;
-        let batch = &mut scratch.batch;
-        state.replay.sample(&mut state.sampling, batch);
-
-        scratch.target_next.set_inputs(&batch.next_obs);
-        network.forward(&state.target, &mut scratch.target_next);
-        let q_target_next = scratch.target_next.q_values();
-        match config.target {
-            TargetKind::Max => target::max(&batch.rewards, &batch.discounts, q_target_next, &mut scratch.targets),
-            TargetKind::Double => {
-                scratch.online_next.set_inputs(&batch.next_obs);
-                network.forward(&state.online, &mut scratch.online_next);
-                let q_online_next = scratch.online_next.q_values();
-                target::double(&batch.rewards, &batch.discounts, q_online_next, q_target_next, &mut scratch.targets);
-            }
-        }
-
-        scratch.online.set_inputs(&batch.obs);
-        network.forward(&state.online, &mut scratch.online);
-        let q_online = scratch.online.q_values();
-        let deltas = scratch.backward.output_deltas();
-        let stride = deltas.len() / network.architecture().actions;
-        let per_item = 1.0 / batch.len() as f32;
-        let (mut loss, mut sum_q) = (0.0, 0.0);
-        for item in 0..batch.len() {
-            let action = batch.actions[item];
-            let q = q_online.get(item, action);
-            let td_error = scratch.targets[item] - q;
-            let (item_loss, gradient) = config.loss.value_and_gradient(-td_error);
-            deltas[action * stride + item] = batch.weights[item] * gradient * per_item;
-            scratch.td_errors[item] = td_error;
-            loss += batch.weights[item] * item_loss;
-            sum_q += q;
-        }
-        let report = LearnReport { loss: loss * per_item, mean_q: sum_q * per_item };
-        if !report.loss.is_finite() {
-            return Err(Error::NotFinite { what: "the loss".to_owned(), step });
-        }
-
-        network.backward(&state.online, &scratch.online, &mut scratch.backward, &mut scratch.gradients);
-        let path = network.path();
-        let gradient_scale =
-            self.optimizer_config.max_grad_norm.map_or(1.0, |max_norm| clip_scale(path, &scratch.gradients, max_norm));
-        let lr = self.optimizer_config.lr.value(step);
-        if !state.optimizer.step(path, lr, gradient_scale, &mut state.online, &scratch.gradients) {
-            return Err(Error::NotFinite { what: "a parameter".to_owned(), step });
-        }
-        Ok(report)
     }
 
     /// Moves the target network by tau towards the online one; copies it where tau is 1.

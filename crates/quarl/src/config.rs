@@ -10,8 +10,9 @@ mod validate;
 use serde::{Deserialize, Serialize};
 
 use crate::loss::Loss;
+use crate::network::{Activation, Architecture, Head};
 use crate::schedule::Schedule;
-use crate::target::TargetKind;
+use crate::target::{Munchausen, TargetKind};
 
 /// Everything that decides a run's result. Training again from the same configuration gives the same bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,11 +47,93 @@ pub struct EnvConfig {
 }
 
 /// `[network]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct NetworkConfig {
-    /// Units of each hidden layer; a ReLU follows each. May be empty.
+    /// Units of each hidden layer. May be empty.
     pub hidden: Vec<usize>,
+    /// What follows each hidden layer: `relu`, `tanh` or `elu`.
+    pub activation: Activation,
+    /// Whether each hidden layer is normalised before its activation (Ba et al. 2016).
+    pub layer_norm: bool,
+    /// Whether the output is one value and an advantage for each action (Wang et al. 2016).
+    pub dueling: bool,
+    /// Whether weights carry learnt noise, under which it acts and learns (Fortunato et al. 2018). Explore with
+    /// `exploration.epsilon = 0` then.
+    pub noisy: bool,
+    /// The noise's first scale, times 1/sqrt(inputs) of each layer.
+    pub noisy_sigma: f64,
+    /// What the output says of an action: `scalar` (its Q-value), `categorical` (C51), `quantile` (QR-DQN) or `implicit`
+    /// (IQN).
+    pub head: HeadKind,
+    /// How many atoms a categorical head has.
+    pub atoms: usize,
+    /// The return of a categorical head's lowest atom.
+    pub v_min: f64,
+    /// The return of its highest atom.
+    pub v_max: f64,
+    /// How many quantiles a quantile head has, and at how many random levels an implicit one learns.
+    pub quantiles: usize,
+    /// At how many levels an implicit head's quantiles are averaged to choose an action.
+    pub acting_quantiles: usize,
+    /// How many cosines embed an implicit head's levels.
+    pub cosines: usize,
+}
+
+/// What the output says of an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeadKind {
+    /// Its Q-value.
+    Scalar,
+    /// A distribution over fixed returns (C51, Bellemare et al. 2017).
+    Categorical,
+    /// The return's quantiles at fixed levels (QR-DQN, Dabney et al. 2018a).
+    Quantile,
+    /// The return's quantile at any level (IQN, Dabney et al. 2018b).
+    Implicit,
+}
+
+impl Default for NetworkConfig {
+    fn default() -> Self {
+        Self {
+            hidden: vec![128, 128],
+            activation: Activation::Relu,
+            layer_norm: false,
+            dueling: false,
+            noisy: false,
+            noisy_sigma: 0.5,
+            head: HeadKind::Scalar,
+            atoms: 51,
+            v_min: -10.0,
+            v_max: 10.0,
+            quantiles: 64,
+            acting_quantiles: 32,
+            cosines: 64,
+        }
+    }
+}
+
+impl NetworkConfig {
+    /// The network for observations of `inputs` numbers and so many actions.
+    pub fn architecture(&self, inputs: usize, actions: usize) -> Architecture {
+        let head = match self.head {
+            HeadKind::Scalar => Head::Scalar,
+            HeadKind::Categorical => Head::Categorical { atoms: self.atoms, v_min: self.v_min, v_max: self.v_max },
+            HeadKind::Quantile => Head::Quantile { quantiles: self.quantiles },
+            HeadKind::Implicit => Head::Implicit { cosines: self.cosines, acting_quantiles: self.acting_quantiles },
+        };
+        Architecture {
+            inputs,
+            hidden: self.hidden.clone(),
+            actions,
+            activation: self.activation,
+            layer_norm: self.layer_norm,
+            dueling: self.dueling,
+            noisy: self.noisy,
+            head,
+        }
+    }
 }
 
 /// `[replay]`
@@ -69,14 +152,46 @@ pub struct AgentConfig {
     pub gamma: f64,
     /// Over how many steps rewards are added before bootstrapping.
     pub n_step: usize,
-    /// `max` (DQN) or `double` (Double DQN).
+    /// `max` (DQN), `double` (Double DQN) or `munchausen`.
     pub target: TargetKind,
-    /// `mse` (squared error) or `huber` (delta 1).
+    /// Munchausen: what the policy's logarithm counts for in the reward, in [0, 1].
+    #[serde(default = "munchausen_alpha")]
+    pub munchausen_alpha: f64,
+    /// Munchausen: the policy's temperature.
+    #[serde(default = "munchausen_temperature")]
+    pub munchausen_temperature: f64,
+    /// Munchausen: the lowest value that the temperature times the policy's logarithm counts as.
+    #[serde(default = "munchausen_floor")]
+    pub munchausen_floor: f64,
+    /// `mse` (squared error) or `huber` (delta 1). Distributional heads have their own loss and do not ask.
     pub loss: Loss,
     /// Transitions an update.
     pub batch_size: usize,
     /// What a time limit means: `bootstrap` (the task would have gone on) or `terminal` (as if it had ended).
     pub time_limit: TimeLimitMeaning,
+}
+
+fn munchausen_alpha() -> f64 {
+    0.9
+}
+
+fn munchausen_temperature() -> f64 {
+    0.03
+}
+
+fn munchausen_floor() -> f64 {
+    -1.0
+}
+
+impl AgentConfig {
+    /// Munchausen's settings.
+    pub fn munchausen(&self) -> Munchausen {
+        Munchausen {
+            alpha: self.munchausen_alpha as f32,
+            temperature: self.munchausen_temperature as f32,
+            floor: self.munchausen_floor as f32,
+        }
+    }
 }
 
 /// What the end of an episode by a time limit means for the value of its last observation.

@@ -2,14 +2,13 @@
 
 use crate::env::{End, Environment};
 use crate::error::Error;
-use crate::network::QNetwork;
-use crate::network::buffer::Buffer;
+use crate::network::{QNetwork, SingleScratch};
 
 /// A trained network that acts greedily.
 pub struct GreedyPolicy<'a> {
     network: &'a QNetwork,
     parameters: &'a [f32],
-    scratch: Vec<Buffer>,
+    scratch: SingleScratch,
 }
 
 impl<'a> GreedyPolicy<'a> {

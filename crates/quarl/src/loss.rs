@@ -1,5 +1,8 @@
 //! How wrong a prediction is, and which way to change it: losses as pure functions of one item.
 
+pub mod categorical;
+pub mod quantile;
+
 use serde::{Deserialize, Serialize};
 
 /// The loss of one Q-value against its target.

@@ -1,7 +1,9 @@
 //! A trained network as a file: tensors named and laid out as PyTorch's, in one safetensors file.
 //!
-//! The tensors are `l1.weight` (`[out][in]`), `l1.bias`, `l2.weight`, .. The header's metadata has one entry, `quarl`: JSON
-//! that says what environment the network is for and how to build it again.
+//! The tensors are `l1.weight` (`[out][in]`), `l1.bias`, `l2.weight`, .. A dueling network's output layer is `value` and
+//! `advantage`; noisy layers have `weight_sigma` and `bias_sigma` beside them, normalisations are `norm1`, .., and an
+//! implicit head's levels go through `embedding`. The header's metadata has one entry, `quarl`: JSON that says what
+//! environment the network is for and how to build it again.
 
 use std::collections::HashMap;
 
@@ -12,7 +14,7 @@ use crate::env::EnvironmentSpec;
 use crate::error::Error;
 use crate::network::buffer::Buffer;
 use crate::network::kernels::CpuPath;
-use crate::network::{Architecture, QNetwork};
+use crate::network::{Architecture, Head, Plan, QNetwork, Tensor};
 
 /// A network with its parameters, and the environment it was trained for.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,15 +50,10 @@ impl Model {
         let parameters: Vec<u8> = self.parameters.iter().flat_map(|x| x.to_le_bytes()).collect();
         let failed = |message: String| Error::State { what: "the model".to_owned(), message };
         let mut tensors = Vec::new();
-        for layer in network.layers() {
-            let weight = &parameters[4 * layer.weight.start..4 * layer.weight.end];
-            let bias = &parameters[4 * layer.bias.start..4 * layer.bias.end];
-            for (name, shape, bytes) in
-                [("weight", vec![layer.outputs, layer.inputs], weight), ("bias", vec![layer.outputs], bias)]
-            {
-                let view = TensorView::new(Dtype::F32, shape, bytes).map_err(|error| failed(error.to_string()))?;
-                tensors.push((format!("{}.{name}", layer.name), view));
-            }
+        for Tensor { name, shape, range } in network.plan().tensors(&self.architecture) {
+            let bytes = &parameters[4 * range.start..4 * range.end];
+            let view = TensorView::new(Dtype::F32, shape, bytes).map_err(|error| failed(error.to_string()))?;
+            tensors.push((name, view));
         }
         let header = serde_json::to_string(&header).map_err(|error| failed(error.to_string()))?;
         let metadata = HashMap::from([(METADATA_KEY.to_owned(), header)]);
@@ -79,33 +76,28 @@ impl Model {
         let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
 
         // Shapes come first: an absurd architecture must not get as far as asking for memory.
-        let tensor = |name: String, shape: &[usize]| -> Result<TensorView, String> {
+        if !is_plausible(&architecture) {
+            return Err("its header is damaged (a layer without units, or with absurdly many)".to_owned());
+        }
+        let plan = Plan::new(&architecture);
+        let mut views = Vec::new();
+        for Tensor { name, shape, range } in plan.tensors(&architecture) {
             let view = tensors.tensor(&name).map_err(|_| format!("tensor {name} is missing"))?;
             if view.dtype() != Dtype::F32 || view.shape() != shape {
                 return Err(format!("tensor {name} is {:?} {:?}, expected F32 {shape:?}", view.dtype(), view.shape()));
             }
-            Ok(view)
-        };
-        let mut sizes = vec![architecture.inputs];
-        sizes.extend(&architecture.hidden);
-        sizes.push(architecture.actions);
-        if sizes.contains(&0) {
-            return Err("its header is damaged (a layer without units)".to_owned());
+            views.push((range, view));
         }
-        let mut values = Vec::new();
-        for (i, size) in sizes.windows(2).enumerate() {
-            let weight = tensor(format!("l{}.weight", i + 1), &[size[1], size[0]])?;
-            let bias = tensor(format!("l{}.bias", i + 1), &[size[1]])?;
-            for view in [weight, bias] {
-                let floats =
-                    view.data().chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]));
-                values.extend(floats);
-            }
+        let mut values = Buffer::zeros(plan.len);
+        for (range, view) in views {
+            let floats =
+                view.data().chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]));
+            values[range].iter_mut().zip(floats).for_each(|(value, float)| *value = float);
         }
         if values.iter().any(|x| !x.is_finite()) {
             return Err("a parameter is not finite".to_owned());
         }
-        Ok(Self { env, architecture, parameters: Buffer::from_slice(&values) })
+        Ok(Self { env, architecture, parameters: values })
     }
 
     /// The network to run it with.
@@ -148,12 +140,23 @@ impl Model {
     }
 }
 
+/// Whether a network can be planned from this at all: sizes that no arithmetic can overflow.
+fn is_plausible(architecture: &Architecture) -> bool {
+    let Architecture { inputs, hidden, actions, head, .. } = architecture;
+    let inner = match *head {
+        Head::Implicit { cosines, acting_quantiles } => [cosines, acting_quantiles],
+        _ => [1, 1],
+    };
+    let sizes = hidden.iter().copied().chain([*inputs, *actions, head.atoms()]).chain(inner);
+    sizes.into_iter().all(|size| (1..=1 << 20).contains(&size))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn model() -> Model {
-        let architecture = Architecture { inputs: 2, hidden: vec![3], actions: 2 };
+        let architecture = Architecture::plain(2, &[3], 2);
         let count = QNetwork::new(architecture.clone(), CpuPath::Scalar).parameter_count();
         let parameters: Vec<f32> = (0..count).map(|i| i as f32 - 0.5).collect();
         Model { env: "CartPole-v0".to_owned(), architecture, parameters: Buffer::from_slice(&parameters) }

@@ -14,6 +14,9 @@ pub enum TargetKind {
     Max,
     /// The target network's Q-value of the action that the online network prefers (van Hasselt et al. 2016).
     Double,
+    /// The target network's softmax policy's mean, its entropy added; and the log of that policy, clipped, added to the
+    /// reward (Vieillard et al. 2020).
+    Munchausen,
 }
 
 /// `target = reward + discount * bootstrap`; where the discount is 0 there is no bootstrap, whatever its value.
@@ -32,6 +35,62 @@ pub fn max(rewards: &[f32], discounts: &[f32], q_target_next: QValues, targets: 
 /// Double DQN: `y = r + d Q'(s', argmax_b Q(s', b))` (van Hasselt et al. 2016).
 pub fn double(rewards: &[f32], discounts: &[f32], q_online_next: QValues, q_target_next: QValues, targets: &mut [f32]) {
     td_targets(rewards, discounts, |item| q_target_next.get(item, q_online_next.argmax(item)), targets);
+}
+
+/// Munchausen's settings.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Munchausen {
+    /// What the log-policy counts for in the reward, in [0, 1].
+    pub alpha: f32,
+    /// The policy's temperature: `pi = softmax(Q' / temperature)`.
+    pub temperature: f32,
+    /// The lowest value that `temperature * log pi` counts as, below 0.
+    pub floor: f32,
+}
+
+/// `temperature * log pi(action | item)` for `pi = softmax(Q' / temperature)`, computed from the largest Q-value down so
+/// that nothing overflows: `Q' - max Q' - temperature * log sum exp((Q' - max Q') / temperature)`.
+pub fn scaled_log_policy(temperature: f32, q_target: QValues, item: usize, action: usize) -> f32 {
+    let largest = q_target.get(item, q_target.argmax(item));
+    let sum: f32 =
+        (0..q_target.actions()).map(|action| libm::expf((q_target.get(item, action) - largest) / temperature)).sum();
+    q_target.get(item, action) - largest - temperature * libm::logf(sum)
+}
+
+/// What Munchausen adds to the reward: `alpha * clip(temperature * log pi(a | s), floor, 0)`.
+pub fn munchausen_bonus(settings: Munchausen, q_target: QValues, item: usize, action: usize) -> f32 {
+    settings.alpha * scaled_log_policy(settings.temperature, q_target, item, action).clamp(settings.floor, 0.0)
+}
+
+/// `pi(action | item)` and `temperature * log pi(action | item)`, for the softmax policy at the next observation.
+pub fn policy_and_log(temperature: f32, q_target_next: QValues, item: usize, action: usize) -> (f32, f32) {
+    let scaled = scaled_log_policy(temperature, q_target_next, item, action);
+    (libm::expf(scaled / temperature), scaled)
+}
+
+/// Munchausen DQN: `y = r + alpha clip(tau log pi(a|s), l0, 0) + d sum_b pi(b|s') (Q'(s', b) - tau log pi(b|s'))`, with
+/// `pi = softmax(Q' / tau)` (Vieillard et al. 2020). `q_target` are the target network's values of the present
+/// observations, in which `actions` were taken.
+pub fn munchausen(
+    settings: Munchausen,
+    rewards: &[f32],
+    discounts: &[f32],
+    actions: &[usize],
+    (q_target, q_target_next): (QValues, QValues),
+    targets: &mut [f32],
+) {
+    let soft_value = |item: usize| {
+        (0..q_target_next.actions())
+            .map(|action| {
+                let (probability, scaled_log) = policy_and_log(settings.temperature, q_target_next, item, action);
+                probability * (q_target_next.get(item, action) - scaled_log)
+            })
+            .sum()
+    };
+    td_targets(rewards, discounts, soft_value, targets);
+    for (item, target) in targets.iter_mut().enumerate() {
+        *target += munchausen_bonus(settings, q_target, item, actions[item]);
+    }
 }
 
 #[cfg(test)]
@@ -57,5 +116,30 @@ mod tests {
         let (q_online, q_target) = (QValues::new(&Q_ONLINE, 2, 3), QValues::new(&Q_TARGET, 2, 3));
         double(&REWARDS, &DISCOUNTS, q_online, q_target, &mut targets);
         assert_eq!(targets, [1.0 + 0.5 * 1.0, -1.0 + 0.25 * 4.0, 3.0]);
+    }
+
+    #[test]
+    fn munchausen_by_hand() {
+        // Temperature 1 and Q' = (ln 1, ln 3): pi = (1/4, 3/4). Action 0 was taken: log pi = -ln 4.
+        let q = [0.0, 3.0_f32.ln()];
+        let view = QValues::new(&q, 2, 1);
+        let settings = Munchausen { alpha: 0.5, temperature: 1.0, floor: -1.0 };
+        let mut targets = [0.0];
+        munchausen(settings, &[2.0], &[0.5], &[0], (view, view), &mut targets);
+        // The soft value is log sum exp Q' = ln 4; -ln 4 is clipped at -1.
+        let expected = 2.0 - 0.5 + 0.5 * 4.0_f32.ln();
+        assert!((targets[0] - expected).abs() < 1e-6, "{targets:?}");
+        let unclipped = Munchausen { floor: -9.0, ..settings };
+        munchausen(unclipped, &[2.0], &[0.0], &[0], (view, QValues::new(&[f32::NAN; 2], 2, 1)), &mut targets);
+        assert!((targets[0] - (2.0 - 0.5 * 4.0_f32.ln())).abs() < 1e-6, "{targets:?}");
+    }
+
+    #[test]
+    fn a_cold_softmax_is_the_maximum() {
+        let mut targets = [0.0; 3];
+        let settings = Munchausen { alpha: 0.0, temperature: 1e-3, floor: -1.0 };
+        let q_target = QValues::new(&Q_TARGET, 2, 3);
+        munchausen(settings, &REWARDS, &DISCOUNTS, &[0, 1, 0], (QValues::new(&[0.0; 6], 2, 3), q_target), &mut targets);
+        assert_eq!(targets, [1.0 + 0.5 * 2.0, -1.0 + 0.25 * 5.0, 3.0]);
     }
 }

@@ -4,82 +4,243 @@ use quarl::agent::Agent;
 use quarl::config::{InitialTarget, presets};
 use quarl::env;
 use quarl::network::kernels::CpuPath;
-use quarl::network::{Architecture, QNetwork, init};
+use quarl::network::noise::{self, Noise};
+use quarl::network::{Activation, Architecture, Head, Linear, QNetwork, init};
 use quarl::rng::Rng;
 
-/// Inputs, hidden layers, actions.
-const ARCHITECTURES: [(usize, &[usize], usize); 7] =
-    [(1, &[], 1), (5, &[], 3), (3, &[1], 2), (4, &[16], 2), (2, &[17, 5], 3), (6, &[32, 32], 4), (4, &[7, 33, 10], 5)];
-const BATCHES: [usize; 5] = [1, 3, 16, 17, 37];
+const BATCHES: [usize; 4] = [1, 3, 16, 21];
+/// How many quantile levels an implicit head is given.
+const LEVELS: usize = 3;
 
-/// A batch to descend on: the mean of (Q(s, a) - y)^2.
+/// Plain networks, then every switch alone and several together.
+fn architectures() -> Vec<Architecture> {
+    let plain = |inputs: usize, hidden: &[usize], actions: usize| Architecture::plain(inputs, hidden, actions);
+    let base = plain(4, &[7, 5], 3);
+    let categorical = Head::Categorical { atoms: 6, v_min: -3.0, v_max: 2.0 };
+    let quantile = Head::Quantile { quantiles: 4 };
+    let implicit = Head::Implicit { cosines: 6, acting_quantiles: 5 };
+    vec![
+        plain(1, &[], 1),
+        plain(5, &[], 3),
+        plain(3, &[1], 2),
+        plain(4, &[16], 2),
+        plain(2, &[17, 5], 3),
+        plain(6, &[32, 32], 4),
+        plain(4, &[7, 33, 10], 5),
+        Architecture { activation: Activation::Tanh, ..base.clone() },
+        Architecture { activation: Activation::Elu, ..base.clone() },
+        Architecture { layer_norm: true, ..base.clone() },
+        Architecture { layer_norm: true, activation: Activation::Tanh, ..plain(3, &[17, 20], 2) },
+        Architecture { dueling: true, ..base.clone() },
+        Architecture { dueling: true, ..plain(3, &[], 1) },
+        Architecture { noisy: true, ..base.clone() },
+        Architecture { head: categorical, ..base.clone() },
+        Architecture { head: quantile, ..base.clone() },
+        Architecture { head: implicit, ..base.clone() },
+        Architecture { head: implicit, ..plain(3, &[], 2) },
+        Architecture { head: categorical, dueling: true, noisy: true, ..base.clone() },
+        Architecture { head: quantile, dueling: true, layer_norm: true, ..base.clone() },
+        Architecture { head: implicit, dueling: true, noisy: true, activation: Activation::Tanh, ..base.clone() },
+        Architecture {
+            head: implicit,
+            dueling: true,
+            noisy: true,
+            layer_norm: true,
+            activation: Activation::Elu,
+            ..base
+        },
+    ]
+}
+
+/// A batch, and how much each output of each item counts in a made-up loss: their weighted sum.
 struct Task {
+    batch: usize,
+    levels: usize,
     obs: Vec<f32>,
-    actions: Vec<usize>,
-    targets: Vec<f32>,
+    /// `[item][level]`
+    quantile_levels: Vec<f32>,
+    noise: Noise,
+    /// `[item][action][atom or level]`
+    coefficients: Vec<f32>,
 }
 
 impl Task {
     fn new(network: &QNetwork, batch: usize, rng: &mut Rng) -> Self {
-        let Architecture { inputs, actions, .. } = network.architecture();
+        let Architecture { inputs, actions, head, .. } = network.architecture();
+        let levels = if matches!(head, Head::Implicit { .. }) { LEVELS } else { 1 };
+        let mut noise = Noise::zeros(network);
+        noise.draw(rng);
         Self {
+            batch,
+            levels,
             obs: (0..batch * inputs).map(|_| rng.uniform_in(-2.0, 2.0) as f32).collect(),
-            actions: (0..batch).map(|_| rng.below(*actions)).collect(),
-            targets: (0..batch).map(|_| rng.uniform_in(-2.0, 2.0) as f32).collect(),
+            quantile_levels: (0..batch * levels).map(|_| rng.uniform() as f32).collect(),
+            noise,
+            coefficients: (0..batch * actions * head.atoms() * levels)
+                .map(|_| rng.uniform_in(-1.0, 1.0) as f32)
+                .collect(),
         }
     }
 }
 
-/// The loss in `f64`, layer by layer and number by number; and how near to zero any hidden unit came before its ReLU.
-fn plain_loss(network: &QNetwork, parameters: &[f64], task: &Task) -> (f64, f64) {
-    let (mut loss, mut nearest_kink) = (0.0, f64::INFINITY);
-    for (item, obs) in task.obs.chunks_exact(network.architecture().inputs).enumerate() {
-        let mut x: Vec<f64> = obs.iter().map(|x| f64::from(*x)).collect();
-        for (i, layer) in network.layers().iter().enumerate() {
-            let weight = &parameters[layer.weight.clone()];
-            let bias = &parameters[layer.bias.clone()];
-            let y = weight.chunks_exact(layer.inputs).zip(bias);
-            let y = y.map(|(row, bias)| bias + row.iter().zip(&x).map(|(w, x)| w * x).sum::<f64>());
-            x = if i + 1 == network.layers().len() {
-                y.collect()
-            } else {
-                y.inspect(|y| nearest_kink = nearest_kink.min(y.abs())).map(|y| y.max(0.0)).collect()
+/// What the plain network found on its way, to keep away from: how near to zero a unit came before its kink.
+struct Kinks(f64);
+
+/// Weight times input plus bias, with a noisy layer's noise.
+fn linear(parameters: &[f64], layer: &Linear, noise: &mut &[f32], x: &[f64]) -> Vec<f64> {
+    let (of_inputs, of_outputs) = match layer.sigma {
+        Some(_) => {
+            let (of_inputs, rest) = noise.split_at(layer.inputs);
+            let (of_outputs, rest) = rest.split_at(layer.outputs);
+            *noise = rest;
+            (of_inputs, of_outputs)
+        }
+        None => (&[][..], &[][..]),
+    };
+    (0..layer.outputs)
+        .map(|row| {
+            let mut y = parameters[layer.bias.start + row];
+            if let Some(sigma) = &layer.sigma {
+                y += parameters[sigma.start + layer.weight.len() + row] * f64::from(of_outputs[row]);
+            }
+            for (column, x) in x.iter().enumerate() {
+                let at = row * layer.inputs + column;
+                let mut weight = parameters[layer.weight.start + at];
+                if let Some(sigma) = &layer.sigma {
+                    let noise = f64::from(of_outputs[row]) * f64::from(of_inputs[column]);
+                    weight += parameters[sigma.start + at] * noise;
+                }
+                y += weight * x;
+            }
+            y
+        })
+        .collect()
+}
+
+/// One item's outputs at one quantile level, `[action][atom]`, layer by layer and number by number.
+fn plain_outputs(
+    network: &QNetwork,
+    parameters: &[f64],
+    task: &Task,
+    item: usize,
+    level: usize,
+    kinks: &mut Kinks,
+) -> Vec<f64> {
+    let architecture = network.architecture();
+    let plan = network.plan();
+    let mut noise = task.noise.values();
+    let inputs = architecture.inputs;
+    let mut x: Vec<f64> = task.obs[item * inputs..(item + 1) * inputs].iter().map(|x| f64::from(*x)).collect();
+    for (i, layer) in plan.hidden.iter().enumerate() {
+        x = linear(parameters, layer, &mut noise, &x);
+        if let Some(norm) = plan.norms.get(i) {
+            let mean = x.iter().sum::<f64>() / x.len() as f64;
+            let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / x.len() as f64;
+            for (unit, x) in x.iter_mut().enumerate() {
+                let normalised = (*x - mean) / (variance + 1e-5).sqrt();
+                *x = normalised * parameters[norm.weight.start + unit] + parameters[norm.bias.start + unit];
+            }
+        }
+        for x in &mut x {
+            *x = match architecture.activation {
+                Activation::Relu => {
+                    kinks.0 = kinks.0.min(x.abs());
+                    x.max(0.0)
+                }
+                Activation::Tanh => x.tanh(),
+                Activation::Elu => {
+                    if *x > 0.0 {
+                        *x
+                    } else {
+                        x.exp() - 1.0
+                    }
+                }
             };
         }
-        loss += (x[task.actions[item]] - f64::from(task.targets[item])).powi(2) / task.targets.len() as f64;
     }
-    (loss, nearest_kink)
+    if let Some(embedding) = &plan.embedding {
+        let tau = f64::from(task.quantile_levels[item * task.levels + level]);
+        let cosines: Vec<f64> = (0..embedding.inputs).map(|i| (std::f64::consts::PI * i as f64 * tau).cos()).collect();
+        let embedded = linear(parameters, embedding, &mut noise, &cosines);
+        for (x, embedded) in x.iter_mut().zip(embedded) {
+            kinks.0 = kinks.0.min(embedded.abs());
+            *x *= embedded.max(0.0);
+        }
+    }
+    let outputs = linear(parameters, &plan.output, &mut noise, &x);
+    if !architecture.dueling {
+        return outputs;
+    }
+    let (atoms, actions) = (architecture.head.atoms(), architecture.actions);
+    let advantage = |action: usize, atom: usize| outputs[(1 + action) * atoms + atom];
+    (0..actions * atoms)
+        .map(|at| {
+            let (action, atom) = (at / atoms, at % atoms);
+            let mean = (0..actions).map(|action| advantage(action, atom)).sum::<f64>() / actions as f64;
+            outputs[atom] + advantage(action, atom) - mean
+        })
+        .collect()
 }
 
-/// The gradients that the network computes.
+/// The made-up loss in `f64`, and how near a kink it is.
+fn plain_loss(network: &QNetwork, parameters: &[f64], task: &Task) -> (f64, f64) {
+    let mut kinks = Kinks(f64::INFINITY);
+    let per_item = task.coefficients.len() / task.batch;
+    let mut loss = 0.0;
+    for item in 0..task.batch {
+        for level in 0..task.levels {
+            let outputs = plain_outputs(network, parameters, task, item, level, &mut kinks);
+            for (at, output) in outputs.iter().enumerate() {
+                loss += output * f64::from(task.coefficients[item * per_item + at * task.levels + level]);
+            }
+        }
+    }
+    (loss, kinks.0)
+}
+
+/// The activations and gradients that the network computes.
 fn computed_gradients(network: &QNetwork, parameters: &[f32], task: &Task) -> Vec<f32> {
-    let mut activations = network.activations(task.actions.len());
+    let mut activations = network.activations(task.batch, task.levels);
     activations.set_inputs(&task.obs);
-    network.forward(parameters, &mut activations);
+    let stride = activations.stride();
+    for (at, level) in task.quantile_levels.iter().enumerate() {
+        if let Some(place) = activations.levels_mut().get_mut(at % task.levels * stride + at / task.levels) {
+            *place = *level;
+        }
+    }
+    let mut perturbed = vec![f32::NAN; network.forward_parameter_count()];
+    noise::perturb(network, parameters, &task.noise, &mut perturbed);
+    network.forward(&perturbed, &mut activations);
     let mut scratch = network.backward_scratch(&activations);
-    let q = activations.q_values();
     let deltas = scratch.output_deltas();
-    let stride = deltas.len() / network.architecture().actions;
-    for (item, action) in task.actions.iter().copied().enumerate() {
-        deltas[action * stride + item] = 2.0 * (q.get(item, action) - task.targets[item]) / task.actions.len() as f32;
+    let per_item = task.coefficients.len() / task.batch;
+    for (at, coefficient) in task.coefficients.iter().enumerate() {
+        deltas[at % per_item * stride + at / per_item] = *coefficient;
     }
     let mut gradients = vec![f32::NAN; network.parameter_count()];
-    network.backward(parameters, &activations, &mut scratch, &mut gradients);
+    network.backward(&perturbed, &activations, &mut scratch, &mut gradients);
+    noise::add_sigma_gradients(network, &task.noise, &mut gradients);
     gradients
+}
+
+/// First parameters away from the special values that some have (sigmas all alike, normalisations the identity).
+fn random_parameters(network: &QNetwork, rng: &mut Rng) -> Vec<f32> {
+    let mut parameters = init::pytorch_default(network, 0.5, rng).to_vec();
+    parameters.iter_mut().for_each(|x| *x += rng.uniform_in(-0.2, 0.2) as f32);
+    parameters
 }
 
 #[test]
 fn backward_gives_the_slopes_that_finite_differences_give() {
     const STEP: f64 = 1e-6;
     let mut rng = Rng::from_seed(1);
-    for (inputs, hidden, actions) in ARCHITECTURES {
+    for architecture in architectures() {
         for batch in BATCHES {
-            let architecture = Architecture { inputs, hidden: hidden.to_vec(), actions };
-            let network = QNetwork::new(architecture, CpuPath::available()[0]);
+            let network = QNetwork::new(architecture.clone(), CpuPath::available()[0]);
             // Away from the kinks of the ReLUs, where there is no slope.
             let (parameters, exact, task) = (0..1000)
                 .map(|_| {
-                    let parameters = init::pytorch_default(&network, &mut rng);
+                    let parameters = random_parameters(&network, &mut rng);
                     let exact: Vec<f64> = parameters.iter().map(|x| f64::from(*x)).collect();
                     (parameters, exact, Task::new(&network, batch, &mut rng))
                 })
@@ -101,8 +262,8 @@ fn backward_gives_the_slopes_that_finite_differences_give() {
                 let error = (f64::from(*gradient) - slope).abs();
                 // A few roundings in f32; the differences themselves are exact to about 1e-9.
                 assert!(
-                    error <= 2e-6 * steepest + 1e-8,
-                    "{inputs}-{hidden:?}-{actions}, batch {batch}: parameter {i} has {gradient}, not {slope}"
+                    error <= 5e-6 * steepest + 1e-7,
+                    "{architecture:?}, batch {batch}: parameter {i} has {gradient}, not {slope}"
                 );
             }
         }
@@ -112,20 +273,60 @@ fn backward_gives_the_slopes_that_finite_differences_give() {
 #[test]
 fn acting_sees_the_q_values_that_learning_sees() {
     let mut rng = Rng::from_seed(2);
-    for (inputs, hidden, actions) in ARCHITECTURES {
-        let architecture = Architecture { inputs, hidden: hidden.to_vec(), actions };
-        let network = QNetwork::new(architecture, CpuPath::available()[0]);
-        let parameters = init::pytorch_default(&network, &mut rng);
-        let task = Task::new(&network, 5, &mut rng);
-        let mut activations = network.activations(5);
-        activations.set_inputs(&task.obs);
-        network.forward(&parameters, &mut activations);
+    for architecture in architectures() {
+        let network = QNetwork::new(architecture.clone(), CpuPath::available()[0]);
+        let parameters = random_parameters(&network, &mut rng);
+        let levels = match architecture.head {
+            Head::Implicit { acting_quantiles, .. } => acting_quantiles,
+            _ => 1,
+        };
+        let obs: Vec<f32> = (0..5 * architecture.inputs).map(|_| rng.uniform_in(-2.0, 2.0) as f32).collect();
+        let mut activations = network.activations(5, levels);
+        activations.set_inputs(&obs);
+        let stride = activations.stride();
         let mut scratch = network.single_scratch();
-        for (item, obs) in task.obs.chunks_exact(inputs).enumerate() {
+        for (row, middle) in activations.levels_mut().chunks_exact_mut(stride).zip(scratch.levels_mut()) {
+            row.fill(*middle);
+        }
+        network.forward(&parameters, &mut activations);
+        for (item, obs) in obs.chunks_exact(architecture.inputs).enumerate() {
             let q = network.q_values(&parameters, obs, &mut scratch);
-            for action in 0..actions {
+            for action in 0..architecture.actions {
                 // Summed in another order.
-                assert!((q.get(0, action) - activations.q_values().get(item, action)).abs() < 2e-6);
+                let (acting, learning) = (q.get(0, action), activations.q_values().get(item, action));
+                assert!((acting - learning).abs() < 1e-5, "{architecture:?}: {acting} and {learning}");
+            }
+        }
+    }
+}
+
+/// Q-values of every head are means: of the quantiles, or of the atoms under their probabilities.
+#[test]
+fn every_head_offers_q_values() {
+    let mut rng = Rng::from_seed(4);
+    for architecture in architectures() {
+        let network = QNetwork::new(architecture.clone(), CpuPath::available()[0]);
+        let parameters = random_parameters(&network, &mut rng);
+        let levels = if matches!(architecture.head, Head::Implicit { .. }) { LEVELS } else { 1 };
+        let mut activations = network.activations(3, levels);
+        activations.set_inputs(&(0..3 * architecture.inputs).map(|i| i as f32 * 0.3 - 1.0).collect::<Vec<f32>>());
+        network.forward(&parameters, &mut activations);
+        let (stride, atoms) = (activations.stride(), architecture.head.atoms() * levels);
+        for item in 0..3 {
+            for action in 0..architecture.actions {
+                let outputs: Vec<f64> = (0..atoms)
+                    .map(|atom| f64::from(activations.outputs()[(action * atoms + atom) * stride + item]))
+                    .collect();
+                let expected = match architecture.head {
+                    Head::Categorical { v_min, v_max, .. } => {
+                        let sum: f64 = outputs.iter().map(|x| x.exp()).sum();
+                        let value = |atom: usize| v_min + (v_max - v_min) * atom as f64 / (atoms - 1) as f64;
+                        outputs.iter().enumerate().map(|(atom, x)| value(atom) * x.exp() / sum).sum::<f64>()
+                    }
+                    _ => outputs.iter().sum::<f64>() / atoms as f64,
+                };
+                let q = f64::from(activations.q_values().get(item, action));
+                assert!((q - expected).abs() < 1e-5, "{architecture:?}: {q}, not {expected}");
             }
         }
     }
@@ -133,10 +334,10 @@ fn acting_sees_the_q_values_that_learning_sees() {
 
 #[test]
 fn first_parameters_are_uniform_between_plus_and_minus_one_over_the_root_of_the_inputs() {
-    let architecture = Architecture { inputs: 37, hidden: vec![128, 300], actions: 100 };
+    let architecture = Architecture::plain(37, &[128, 300], 100);
     let network = QNetwork::new(architecture, CpuPath::Scalar);
-    let parameters = init::pytorch_default(&network, &mut Rng::from_seed(3));
-    for layer in network.layers() {
+    let parameters = init::pytorch_default(&network, 0.5, &mut Rng::from_seed(3));
+    for layer in network.plan().linears() {
         let bound = 1.0 / (layer.inputs as f64).sqrt();
         let both = [&parameters[layer.weight.clone()], &parameters[layer.bias.clone()]];
         for (part, values) in ["weight", "bias"].into_iter().zip(both) {

@@ -132,9 +132,39 @@ pub fn resolve(origin: &str, table: Table) -> Result<TrainConfig, Error> {
 /// Every section and its keys; a test holds it against [`TrainConfig`].
 const SECTIONS: &[(&str, &[&str])] = &[
     ("env", &["id"]),
-    ("network", &["hidden"]),
+    (
+        "network",
+        &[
+            "hidden",
+            "activation",
+            "layer_norm",
+            "dueling",
+            "noisy",
+            "noisy_sigma",
+            "head",
+            "atoms",
+            "v_min",
+            "v_max",
+            "quantiles",
+            "acting_quantiles",
+            "cosines",
+        ],
+    ),
     ("replay", &["capacity"]),
-    ("agent", &["gamma", "n_step", "target", "loss", "batch_size", "time_limit"]),
+    (
+        "agent",
+        &[
+            "gamma",
+            "n_step",
+            "target",
+            "munchausen_alpha",
+            "munchausen_temperature",
+            "munchausen_floor",
+            "loss",
+            "batch_size",
+            "time_limit",
+        ],
+    ),
     ("target_network", &["initial", "every_episodes", "every_steps", "tau"]),
     ("exploration", &["epsilon"]),
     ("optimizer", &["kind", "lr", "beta1", "beta2", "eps", "max_grad_norm"]),
@@ -208,7 +238,10 @@ mod tests {
         assert!(message(&["gamma=0.9"]).contains("expected section.key=value"));
         assert!(message(&["agent.gamma"]).contains("expected section.key=value"));
         assert!(message(&["exploration.epsilon=much"]).contains("expected a number, or a table such as"));
-        assert!(message(&["agent.target=triple"]).contains("unknown variant `triple`, expected `max` or `double`"));
+        assert!(
+            message(&["agent.target=triple"])
+                .contains("unknown variant `triple`, expected one of `max`, `double`, `munchausen`")
+        );
     }
 
     #[test]

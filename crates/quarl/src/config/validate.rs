@@ -1,8 +1,9 @@
 //! What a configuration must satisfy beyond its types; every message says what to change.
 
-use super::TrainConfig;
+use super::{HeadKind, NetworkConfig, TrainConfig};
 use crate::error::Error;
 use crate::schedule::{Changing, Schedule};
+use crate::target::TargetKind;
 
 /// More units, transitions or items than this are a typing mistake, and would only end in a lack of memory.
 const LARGEST_LAYER: usize = 1 << 16;
@@ -29,6 +30,42 @@ impl TrainConfig {
                 "every layer needs from 1 to 65536 units",
             )?;
         }
+        validate_head(network)?;
+        if agent.target == TargetKind::Munchausen {
+            check(
+                network.head != HeadKind::Categorical,
+                "agent.target",
+                "munchausen",
+                "its bonus has no place among a categorical head's fixed atoms: choose another network.head, or max or double",
+            )?;
+            check(
+                agent.n_step == 1,
+                "agent.target",
+                "munchausen",
+                &format!(
+                    "its bonus belongs to one step, agent.n_step is {}: set that to 1, or choose max or double",
+                    agent.n_step
+                ),
+            )?;
+        }
+        check(
+            (0.0..=1.0).contains(&agent.munchausen_alpha),
+            "agent.munchausen_alpha",
+            agent.munchausen_alpha,
+            "choose from 0 to 1",
+        )?;
+        check(
+            (1e-6..=1e6).contains(&agent.munchausen_temperature),
+            "agent.munchausen_temperature",
+            agent.munchausen_temperature,
+            "choose from 1e-6 to 1e6 (0.03 is usual)",
+        )?;
+        check(
+            agent.munchausen_floor <= 0.0 && agent.munchausen_floor.is_finite(),
+            "agent.munchausen_floor",
+            agent.munchausen_floor,
+            "choose a finite number, 0 or below",
+        )?;
         let capacity = replay.capacity;
         check(
             (1..=LARGEST_CAPACITY).contains(&capacity),
@@ -110,6 +147,32 @@ impl TrainConfig {
     }
 }
 
+/// The heads' settings, whichever is in use: a number that cannot be used is wrong everywhere.
+fn validate_head(network: &NetworkConfig) -> Result<(), Error> {
+    const LARGEST_HEAD: usize = 1 << 12;
+    let NetworkConfig { noisy_sigma, atoms, v_min, v_max, quantiles, acting_quantiles, cosines, .. } = network;
+    check(
+        *noisy_sigma >= 0.0 && *noisy_sigma <= 1e3,
+        "network.noisy_sigma",
+        noisy_sigma,
+        "choose from 0 to 1000 (0.5 is usual)",
+    )?;
+    check((2..=LARGEST_HEAD).contains(atoms), "network.atoms", atoms, "choose from 2 to 4096 (51 is usual)")?;
+    check(v_min.is_finite() && v_min.abs() <= 1e30, "network.v_min", v_min, "choose a finite number")?;
+    check(
+        v_max > v_min && v_max.abs() <= 1e30,
+        "network.v_max",
+        v_max,
+        &format!("choose a finite number above network.v_min = {v_min}"),
+    )?;
+    for (key, count) in
+        [("network.quantiles", quantiles), ("network.acting_quantiles", acting_quantiles), ("network.cosines", cosines)]
+    {
+        check((1..=LARGEST_HEAD).contains(count), key, count, "choose from 1 to 4096")?;
+    }
+    Ok(())
+}
+
 fn check(right: bool, key: &str, value: impl ToString, remedy: &str) -> Result<(), Error> {
     if right {
         return Ok(());
@@ -161,6 +224,13 @@ mod tests {
             ("agent.gamma=1.5", "agent.gamma = 1.5: choose from 0 to 1"),
             ("agent.gamma=nan", "agent.gamma = NaN: choose from 0 to 1"),
             ("agent.n_step=0", "agent.n_step = 0: choose from 1"),
+            ("agent.munchausen_alpha=2", "agent.munchausen_alpha = 2: choose from 0 to 1"),
+            ("agent.munchausen_temperature=0", "agent.munchausen_temperature = 0: choose from"),
+            ("agent.munchausen_floor=1", "agent.munchausen_floor = 1: choose a finite number, 0 or below"),
+            ("network.atoms=1", "network.atoms = 1: choose from 2"),
+            ("network.v_max=-10", "network.v_max = -10: choose a finite number above network.v_min = -10"),
+            ("network.quantiles=0", "network.quantiles = 0: choose from 1"),
+            ("network.noisy_sigma=-1", "network.noisy_sigma = -1: choose from 0"),
             ("agent.batch_size=0", "agent.batch_size = 0: choose from 1"),
             ("network.hidden=[128, 0]", "network.hidden = [128, 0]: every layer needs"),
             ("replay.capacity=0", "replay.capacity = 0: choose from 1"),

@@ -9,13 +9,18 @@
 //! of the chosen path.
 #![allow(unsafe_code)]
 
+mod distributions;
+mod exp;
 mod generic;
 mod lanes;
 #[cfg(test)]
 mod tests;
+mod units;
 
 use serde::{Deserialize, Serialize};
 
+use super::architecture::Activation;
+use super::buffer::Buffer;
 use crate::error::Error;
 pub(crate) use lanes::LANES;
 
@@ -166,12 +171,52 @@ pub(crate) struct AdamPass<'a> {
     pub(crate) step_size: f32,
 }
 
+/// Added to the variance before its root is taken, as PyTorch's `LayerNorm` does.
+pub(crate) const LAYER_NORM_EPS: f32 = 1e-5;
+
+/// What a layer normalisation keeps for its gradient.
+#[derive(Clone, Debug)]
+pub(crate) struct LayerNormPass {
+    /// The normalised values, before weight and bias, `[unit][stride]`.
+    pub(crate) normalised: Buffer,
+    /// One over each item's standard deviation, `[stride]`.
+    pub(crate) inverse_deviations: Buffer,
+}
+
+/// The quantile Huber loss of each item (Dabney et al. 2018a, delta 1): summed over predictions, averaged over targets.
+/// All arrays are `[..][stride]`, the stride a multiple of 16.
+pub(crate) struct QuantileHuberPass<'a> {
+    /// The predicted quantiles of the action taken.
+    pub(crate) predictions: &'a [f32],
+    /// Each prediction's quantile level, in (0, 1).
+    pub(crate) levels: &'a [f32],
+    /// Samples of the target distribution.
+    pub(crate) targets: &'a [f32],
+    /// The loss's gradient with respect to each prediction.
+    pub(crate) gradients: &'a mut [f32],
+    /// Each item's loss, `[stride]`.
+    pub(crate) losses: &'a mut [f32],
+    /// Each item's mean absolute TD error over all pairs, `[stride]`.
+    pub(crate) distances: &'a mut [f32],
+}
+
+impl QuantileHuberPass<'_> {
+    /// Panics where the slices do not fit together: a mistake of this crate, never of its user.
+    fn check(&self) {
+        let stride = self.losses.len();
+        assert!(stride > 0 && stride.is_multiple_of(LANES) && self.distances.len() == stride);
+        assert!(self.predictions.len().is_multiple_of(stride) && self.targets.len().is_multiple_of(stride));
+        assert!(!self.predictions.is_empty() && !self.targets.is_empty());
+        assert!(self.levels.len() == self.predictions.len() && self.gradients.len() == self.predictions.len());
+    }
+}
+
 /// Compiles each kernel for each path, and gives it one safe door.
 macro_rules! kernels {
     ($($(#[$doc:meta])* fn $name:ident[$($tile:ident),*]($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)? { $($check:stmt)* })*) => {
         #[cfg(target_arch = "x86_64")]
         mod avx512 {
-            use super::{AdamPass, Product, generic, lanes::Avx512};
+            use super::{Activation, AdamPass, LayerNormPass, Product, QuantileHuberPass, generic, lanes::Avx512};
             pub(super) const ROWS_OF_4: usize = 6;
             pub(super) const ROWS_OF_2: usize = 8;
             pub(super) const ROWS_OF_1: usize = 16;
@@ -184,7 +229,7 @@ macro_rules! kernels {
         }
         #[cfg(target_arch = "x86_64")]
         mod avx2 {
-            use super::{AdamPass, Product, generic, lanes::Avx2};
+            use super::{Activation, AdamPass, LayerNormPass, Product, QuantileHuberPass, generic, lanes::Avx2};
             pub(super) const ROWS_OF_4: usize = 0;
             pub(super) const ROWS_OF_2: usize = 0;
             pub(super) const ROWS_OF_1: usize = 6;
@@ -197,7 +242,7 @@ macro_rules! kernels {
         }
         #[cfg(target_arch = "aarch64")]
         mod neon {
-            use super::{AdamPass, Product, generic, lanes::Neon};
+            use super::{Activation, AdamPass, LayerNormPass, Product, QuantileHuberPass, generic, lanes::Neon};
             pub(super) const ROWS_OF_4: usize = 0;
             pub(super) const ROWS_OF_2: usize = 0;
             pub(super) const ROWS_OF_1: usize = 6;
@@ -208,7 +253,7 @@ macro_rules! kernels {
             })*
         }
         mod scalar {
-            use super::{AdamPass, Product, generic, lanes::Scalar};
+            use super::{Activation, AdamPass, LayerNormPass, Product, QuantileHuberPass, generic, lanes::Scalar};
             pub(super) const ROWS_OF_4: usize = 0;
             pub(super) const ROWS_OF_2: usize = 0;
             pub(super) const ROWS_OF_1: usize = 2;
@@ -280,8 +325,53 @@ kernels! {
         assert!(target.len() == source.len() && target.len().is_multiple_of(LANES))
     }
 
+    /// `values` through an activation, in place (length a multiple of 16).
+    fn activate[](activation: Activation, values: &mut [f32]) {
+        assert!(values.len().is_multiple_of(LANES))
+    }
+
+    /// From the gradient with respect to an activation's output to that with respect to its input, in place; `outputs` is
+    /// what came out (lengths equal, a multiple of 16).
+    fn activation_gradient[](activation: Activation, outputs: &[f32], deltas: &mut [f32]) {
+        assert!(outputs.len() == deltas.len() && deltas.len().is_multiple_of(LANES))
+    }
+
+    /// Normalises each item of `values` (`[unit][stride]`) over its units, then scales and shifts each unit (Ba et al. 2016).
+    fn layer_norm[](pass: &mut LayerNormPass, weight: &[f32], bias: &[f32], values: &mut [f32]) {
+        check_layer_norm(pass, weight.len(), values.len())
+        assert!(bias.len() == weight.len())
+    }
+
+    /// From the gradient with respect to a layer normalisation's output to that with respect to its input, in place.
+    fn layer_norm_gradient[](
+        pass: &LayerNormPass,
+        weight: &[f32],
+        deltas: &mut [f32],
+        weight_gradient: &mut [f32],
+        bias_gradient: &mut [f32],
+    ) {
+        check_layer_norm(pass, weight.len(), deltas.len())
+        assert!(weight_gradient.len() == weight.len() && bias_gradient.len() == weight.len())
+    }
+
+    /// Each item's probabilities from its logits, both `[atom][stride]`, the stride a multiple of 16.
+    fn softmax[](logits: &[f32], stride: usize, probabilities: &mut [f32]) {
+        assert!(stride > 0 && stride.is_multiple_of(LANES) && !logits.is_empty())
+        assert!(logits.len().is_multiple_of(stride) && probabilities.len() == logits.len())
+    }
+
+    /// See [`QuantileHuberPass`].
+    fn quantile_huber[](pass: &mut QuantileHuberPass) {
+        pass.check()
+    }
+
     /// [`CpuPath::multiply_adds`].
     fn multiply_add_loop[CHAINS](repetitions: u64) -> f32 {}
+}
+
+fn check_layer_norm(pass: &LayerNormPass, units: usize, len: usize) {
+    let stride = pass.inverse_deviations.len();
+    assert!(stride > 0 && stride.is_multiple_of(LANES) && len == units * stride && pass.normalised.len() == len);
 }
 
 impl CpuPath {

@@ -9,6 +9,7 @@
 
 use super::lanes::{LANES, Lanes};
 use super::{AdamPass, Finish, Product};
+pub(super) use super::{distributions::*, units::*};
 
 /// [`super::product`]: tiles whose sums stay in registers while k runs, as wide as fits: `MR4` rows by 4 vectors, `MR2` rows
 /// by 2 (where a path's registers hold such), and `MR1` rows by 1.

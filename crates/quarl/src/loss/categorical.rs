@@ -1,0 +1,118 @@
+//! Categorical distributions of returns (C51, Bellemare et al. 2017): projection and cross-entropy, as pure functions.
+//!
+//! Shapes: distributions are `[atom][stride]`, one item a column; everything else has one entry an item.
+
+/// A categorical head's fixed atoms: `atoms` returns, evenly spaced from `v_min` to `v_max`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Support {
+    /// How many; at least 2.
+    pub atoms: usize,
+    /// The lowest.
+    pub v_min: f32,
+    /// The highest.
+    pub v_max: f32,
+}
+
+impl Support {
+    /// From one atom to the next.
+    pub fn gap(&self) -> f32 {
+        (self.v_max - self.v_min) / (self.atoms - 1) as f32
+    }
+}
+
+/// The distribution of `reward + discount * z`, for z distributed over the support as `next` says, put back onto the
+/// support: each moved atom's mass goes to its two neighbours, in proportion to their nearness. What leaves the support
+/// is gathered at its ends. Mass is conserved; so is the mean, where nothing left.
+///
+/// Where the discount is 0 the return is the reward, whatever `next` holds.
+pub fn project(
+    support: Support,
+    rewards: &[f32],
+    discounts: &[f32],
+    next: &[f32],
+    stride: usize,
+    projected: &mut [f32],
+) {
+    let gap = support.gap();
+    projected.fill(0.0);
+    for (item, (reward, discount)) in rewards.iter().zip(discounts).enumerate() {
+        let mut add = |value: f32, mass: f32| {
+            let position = ((value.clamp(support.v_min, support.v_max) - support.v_min) / gap)
+                .clamp(0.0, (support.atoms - 1) as f32);
+            let below = (position as usize).min(support.atoms - 2);
+            let upwards = position - below as f32;
+            projected[below * stride + item] += mass * (1.0 - upwards);
+            projected[(below + 1) * stride + item] += mass * upwards;
+        };
+        if *discount == 0.0 {
+            add(*reward, 1.0);
+            continue;
+        }
+        for atom in 0..support.atoms {
+            add(reward + discount * (support.v_min + gap * atom as f32), next[atom * stride + item]);
+        }
+    }
+}
+
+/// One item's cross-entropy `-sum of target * log p`, from its logits (`p` is their softmax), and the entropy of the
+/// target itself. Their difference is the divergence of prediction from target: zero where they agree.
+pub fn cross_entropy(logits: &[f32], target: &[f32], stride: usize, item: usize) -> (f32, f32) {
+    let atoms = || (item..logits.len()).step_by(stride);
+    let largest = atoms().map(|at| logits[at]).fold(f32::NEG_INFINITY, f32::max);
+    let sum: f32 = atoms().map(|at| libm::expf(logits[at] - largest)).sum();
+    let log_sum = largest + libm::logf(sum);
+    let (mut loss, mut entropy) = (0.0, 0.0);
+    for at in atoms() {
+        loss += target[at] * (log_sum - logits[at]);
+        if target[at] > 0.0 {
+            entropy -= target[at] * libm::logf(target[at]);
+        }
+    }
+    (loss, entropy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUPPORT: Support = Support { atoms: 3, v_min: 0.0, v_max: 2.0 };
+
+    fn projection(reward: f32, discount: f32, next: [f32; 3]) -> [f32; 3] {
+        let mut projected = [f32::NAN; 3];
+        project(SUPPORT, &[reward], &[discount], &next, 1, &mut projected);
+        projected
+    }
+
+    #[test]
+    fn atoms_are_shared_out_among_their_neighbours() {
+        // 0.5 + 0.5 z for z = 0, 1, 2 is 0.5, 1, 1.5.
+        assert_eq!(projection(0.5, 0.5, [0.2, 0.4, 0.4]), [0.1, 0.1 + 0.4 + 0.2, 0.2]);
+    }
+
+    #[test]
+    fn a_return_that_is_an_atom_goes_there_whole() {
+        assert_eq!(projection(1.0, 1.0, [1.0, 0.0, 0.0]), [0.0, 1.0, 0.0]);
+        assert_eq!(projection(0.0, 1.0, [0.25, 0.25, 0.5]), [0.25, 0.25, 0.5]);
+    }
+
+    #[test]
+    fn what_leaves_the_support_gathers_at_its_ends() {
+        assert_eq!(projection(5.0, 1.0, [0.5, 0.25, 0.25]), [0.0, 0.0, 1.0]);
+        assert_eq!(projection(-5.0, 1.0, [0.5, 0.25, 0.25]), [1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn after_the_end_there_is_the_reward_and_nothing_else() {
+        assert_eq!(projection(1.5, 0.0, [f32::NAN; 3]), [0.0, 0.5, 0.5]);
+    }
+
+    #[test]
+    fn cross_entropy_by_hand() {
+        // Softmax of (0, ln 3) is (1/4, 3/4); the target is (1/2, 1/2).
+        let logits = [0.0, 9.0, 3.0_f32.ln(), 9.0];
+        let target = [0.5, 0.0, 0.5, 0.0];
+        let (loss, entropy) = cross_entropy(&logits, &target, 2, 0);
+        assert!((loss - 0.5 * (4.0_f32.ln() + (4.0_f32 / 3.0).ln())).abs() < 1e-6, "{loss}");
+        assert!((entropy - 2.0_f32.ln()).abs() < 1e-6, "{entropy}");
+    }
+}

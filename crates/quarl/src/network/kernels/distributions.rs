@@ -1,0 +1,73 @@
+//! What distributional heads need: softmax and the quantile Huber loss, one item a lane.
+//!
+//! # Safety
+//! As in [`super::generic`].
+
+use super::QuantileHuberPass;
+use super::exp::exp;
+use super::lanes::{LANES, Lanes};
+
+/// [`super::softmax`].
+#[inline(always)]
+pub(super) unsafe fn softmax<V: Lanes>(logits: &[f32], stride: usize, probabilities: &mut [f32]) {
+    let atoms = logits.len() / stride;
+    // SAFETY: the parent has checked the lengths; the caller vouches for the instruction set.
+    unsafe {
+        for column in (0..stride).step_by(LANES) {
+            let logit = |atom: usize| V::load(logits.as_ptr().add(atom * stride + column));
+            let mut largest = logit(0);
+            for atom in 1..atoms {
+                largest = largest.max(logit(atom));
+            }
+            let mut sum = V::splat(0.0);
+            for atom in 0..atoms {
+                let weight = exp(logit(atom).sub(largest));
+                weight.store(probabilities.as_mut_ptr().add(atom * stride + column));
+                sum = sum.add(weight);
+            }
+            for atom in 0..atoms {
+                let place = probabilities.as_mut_ptr().add(atom * stride + column);
+                V::load(place).div(sum).store(place);
+            }
+        }
+    }
+}
+
+/// [`super::quantile_huber`].
+#[inline(always)]
+pub(super) unsafe fn quantile_huber<V: Lanes>(pass: &mut QuantileHuberPass) {
+    let stride = pass.losses.len();
+    let (predictions, targets) = (pass.predictions.len() / stride, pass.targets.len() / stride);
+    // SAFETY: the parent has checked the lengths; the caller vouches for the instruction set.
+    unsafe {
+        let (zero, one, half) = (V::splat(0.0), V::splat(1.0), V::splat(0.5));
+        let per_target = one.div(V::splat(targets as f32));
+        for column in (0..stride).step_by(LANES) {
+            let (mut loss, mut distance) = (zero, zero);
+            for i in 0..predictions {
+                let at = i * stride + column;
+                let (prediction, level) =
+                    (V::load(pass.predictions.as_ptr().add(at)), V::load(pass.levels.as_ptr().add(at)));
+                // |level - 1| less level: what the weight changes by where the error is negative.
+                let change = one.sub(level).sub(level);
+                let (mut row_loss, mut row_slope) = (zero, zero);
+                for j in 0..targets {
+                    let error = V::load(pass.targets.as_ptr().add(j * stride + column)).sub(prediction);
+                    let negative = zero.sub(error);
+                    let weight = level.add(change.where_positive(negative));
+                    let clipped = error.max(V::splat(-1.0)).min(one);
+                    // Huber with delta 1: e^2 / 2 inside, |e| - 1/2 outside.
+                    let huber = clipped.mul(error.sub(half.mul(clipped)));
+                    row_loss = weight.mul_add(huber, row_loss);
+                    row_slope = weight.mul_add(clipped, row_slope);
+                    distance = distance.add(error.max(negative));
+                }
+                loss = row_loss.mul_add(per_target, loss);
+                zero.sub(row_slope.mul(per_target)).store(pass.gradients.as_mut_ptr().add(at));
+            }
+            loss.store(pass.losses.as_mut_ptr().add(column));
+            let pairs = V::splat((predictions * targets) as f32);
+            distance.div(pairs).store(pass.distances.as_mut_ptr().add(column));
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What stands between two layers: activations and layer normalisation, `[unit][item]`.
+//!
+//! # Safety
+//! As in [`super::generic`].
+
+use super::LayerNormPass;
+use super::exp::exp;
+use super::lanes::{LANES, Lanes};
+use crate::network::architecture::Activation;
+
+/// [`super::activate`].
+#[inline(always)]
+pub(super) unsafe fn activate<V: Lanes>(activation: Activation, values: &mut [f32]) {
+    // SAFETY: the length is a multiple of the vector's; the caller vouches for the instruction set.
+    unsafe {
+        let (zero, one, two) = (V::splat(0.0), V::splat(1.0), V::splat(2.0));
+        for at in (0..values.len()).step_by(LANES) {
+            let place = values.as_mut_ptr().add(at);
+            let x = V::load(place);
+            let y = match activation {
+                Activation::Relu => x.where_positive(x),
+                // tanh x = 1 - 2 / (e^2x + 1): exact to a rounding of 1, as its gradient 1 - y^2 needs it.
+                Activation::Tanh => one.sub(two.div(exp(x.add(x)).add(one))),
+                Activation::Elu => x.max(zero).add(exp(x.min(zero)).sub(one)),
+            };
+            y.store(place);
+        }
+    }
+}
+
+/// [`super::activation_gradient`].
+#[inline(always)]
+pub(super) unsafe fn activation_gradient<V: Lanes>(activation: Activation, outputs: &[f32], deltas: &mut [f32]) {
+    // SAFETY: both lengths are the same multiple of the vector's; the caller vouches for the instruction set.
+    unsafe {
+        let (zero, one) = (V::splat(0.0), V::splat(1.0));
+        for at in (0..deltas.len()).step_by(LANES) {
+            let y = V::load(outputs.as_ptr().add(at));
+            let place = deltas.as_mut_ptr().add(at);
+            let delta = V::load(place);
+            let delta = match activation {
+                Activation::Relu => delta.where_positive(y),
+                Activation::Tanh => delta.mul(one.sub(y.mul(y))),
+                Activation::Elu => delta.mul(y.min(zero).add(one)),
+            };
+            delta.store(place);
+        }
+    }
+}
+
+/// [`super::layer_norm`].
+#[inline(always)]
+pub(super) unsafe fn layer_norm<V: Lanes>(pass: &mut LayerNormPass, weight: &[f32], bias: &[f32], values: &mut [f32]) {
+    let stride = pass.inverse_deviations.len();
+    let units = weight.len();
+    // SAFETY: the parent has checked the lengths; the caller vouches for the instruction set.
+    unsafe {
+        let (one, count) = (V::splat(1.0), V::splat(units as f32));
+        for column in (0..stride).step_by(LANES) {
+            let at = |unit: usize| unit * stride + column;
+            let mut sum = V::splat(0.0);
+            for unit in 0..units {
+                sum = sum.add(V::load(values.as_ptr().add(at(unit))));
+            }
+            let mean = sum.div(count);
+            let mut squares = V::splat(0.0);
+            for unit in 0..units {
+                let centred = V::load(values.as_ptr().add(at(unit))).sub(mean);
+                squares = centred.mul_add(centred, squares);
+            }
+            let inverse = one.div(squares.div(count).add(V::splat(super::LAYER_NORM_EPS)).sqrt());
+            inverse.store(pass.inverse_deviations.as_mut_ptr().add(column));
+            for unit in 0..units {
+                let place = values.as_mut_ptr().add(at(unit));
+                let normalised = V::load(place).sub(mean).mul(inverse);
+                normalised.store(pass.normalised.as_mut_ptr().add(at(unit)));
+                normalised.mul_add(V::splat(weight[unit]), V::splat(bias[unit])).store(place);
+            }
+        }
+    }
+}
+
+/// [`super::layer_norm_gradient`].
+#[inline(always)]
+pub(super) unsafe fn layer_norm_gradient<V: Lanes>(
+    pass: &LayerNormPass,
+    weight: &[f32],
+    deltas: &mut [f32],
+    weight_gradient: &mut [f32],
+    bias_gradient: &mut [f32],
+) {
+    let stride = pass.inverse_deviations.len();
+    let units = weight.len();
+    // SAFETY: the parent has checked the lengths; the caller vouches for the instruction set.
+    unsafe {
+        let normalised = |at: usize| V::load(pass.normalised.as_ptr().add(at));
+        for unit in 0..units {
+            let (mut scaled, mut plain) = (V::splat(0.0), V::splat(0.0));
+            for at in (unit * stride..(unit + 1) * stride).step_by(LANES) {
+                let delta = V::load(deltas.as_ptr().add(at));
+                scaled = delta.mul_add(normalised(at), scaled);
+                plain = plain.add(delta);
+            }
+            weight_gradient[unit] = scaled.sum();
+            bias_gradient[unit] = plain.sum();
+        }
+        let count = V::splat(units as f32);
+        for column in (0..stride).step_by(LANES) {
+            let at = |unit: usize| unit * stride + column;
+            let (mut sum, mut projection) = (V::splat(0.0), V::splat(0.0));
+            for unit in 0..units {
+                let delta = V::load(deltas.as_ptr().add(at(unit))).mul(V::splat(weight[unit]));
+                sum = sum.add(delta);
+                projection = delta.mul_add(normalised(at(unit)), projection);
+            }
+            let (mean, projection) = (sum.div(count), projection.div(count));
+            let inverse = V::load(pass.inverse_deviations.as_ptr().add(column));
+            for unit in 0..units {
+                let place = deltas.as_mut_ptr().add(at(unit));
+                let delta = V::load(place).mul(V::splat(weight[unit])).sub(mean);
+                delta.sub(normalised(at(unit)).mul(projection)).mul(inverse).store(place);
+            }
+        }
+    }
+}
