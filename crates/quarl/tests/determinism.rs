@@ -46,6 +46,44 @@ fn everything() -> TrainConfig {
     ])
 }
 
+/// Runs with each switch of the network and of the target, of odd sizes.
+fn family() -> Vec<TrainConfig> {
+    let small = |switches: &[&str]| {
+        let sizes = [
+            "network.hidden=[19, 9]",
+            "network.atoms=11",
+            "network.v_min=0",
+            "network.v_max=20",
+            "network.quantiles=7",
+            "network.acting_quantiles=5",
+            "network.cosines=9",
+            "replay.capacity=150",
+            "agent.batch_size=19",
+            "target_network.every_steps=7",
+            "training.steps=260",
+            "evaluation.every_steps=100",
+            "evaluation.episodes=2",
+        ];
+        textbook(&[&sizes, switches].concat())
+    };
+    vec![
+        small(&["network.activation=tanh", "network.layer_norm=true"]),
+        small(&["network.activation=elu", "network.dueling=true", "agent.target=munchausen"]),
+        small(&["network.noisy=true", "exploration.epsilon=0"]),
+        small(&["network.head=categorical"]),
+        small(&["network.head=quantile", "agent.target=munchausen"]),
+        small(&["network.head=implicit", "agent.target=munchausen"]),
+        small(&["network.head=implicit", "network.dueling=true", "network.noisy=true", "network.layer_norm=true"]),
+        small(&[
+            "network.head=categorical",
+            "network.dueling=true",
+            "network.noisy=true",
+            "agent.target=double",
+            "agent.n_step=3",
+        ]),
+    ]
+}
+
 /// A run so small that its state can be damaged in every place.
 fn tiny() -> TrainConfig {
     textbook(&[
@@ -109,7 +147,7 @@ fn assert_equal(actual: &Outcome, expected: &Outcome, case: &str) {
 
 #[test]
 fn a_run_is_the_same_on_every_instruction_set_of_this_machine() {
-    for config in [textbook(&["training.episodes=12"]), everything()] {
+    for config in [textbook(&["training.episodes=12"]), everything()].into_iter().chain(family()) {
         let expected = outcome(config.clone(), CpuPath::Scalar);
         assert!(expected.events.iter().filter(|event| event.contains("loss")).count() > 50);
         for path in CpuPath::available() {
@@ -150,6 +188,20 @@ fn a_run_saved_anywhere_and_continued_elsewhere_goes_on_as_if_never_interrupted(
         let mut after = finish(continued);
         after.events.splice(0..0, before);
         assert_equal(&after, expected, &format!("interrupted after {cut} events"));
+    }
+}
+
+#[test]
+fn every_switch_resumes_exactly() {
+    for config in family() {
+        let expected = outcome(config.clone(), CpuPath::available()[0]);
+        let mut interrupted = Trainer::on(config.clone(), CpuPath::available()[0]).unwrap();
+        let before: Vec<String> = (&mut interrupted).take(301).map(|event| text(&event.unwrap())).collect();
+        let mut continued = Trainer::on(config, CpuPath::available()[0]).unwrap();
+        continued.load_state(&interrupted.save_state().unwrap()).unwrap();
+        let mut after = finish(continued);
+        after.events.splice(0..0, before);
+        assert_equal(&after, &expected, "interrupted");
     }
 }
 

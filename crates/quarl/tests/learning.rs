@@ -106,6 +106,20 @@ fn values_converge_to_those_worked_out_by_hand() {
         &["agent.loss=huber"],
         &["network.hidden=[16]"],
         &["network.hidden=[16]", "agent.target=double", "agent.loss=huber", "optimizer.max_grad_norm=1.0"],
+        &["network.hidden=[16]", "network.activation=tanh"],
+        &["network.hidden=[16]", "network.activation=elu", "network.layer_norm=true"],
+        &["network.dueling=true"],
+        &["network.head=categorical", "network.v_min=0", "network.v_max=1"],
+        &[
+            "network.head=categorical",
+            "network.v_min=0",
+            "network.v_max=1",
+            "network.dueling=true",
+            "agent.target=double",
+        ],
+        &["network.head=quantile", "network.quantiles=8"],
+        &["network.head=quantile", "network.quantiles=1", "agent.target=double"],
+        &["network.head=implicit", "network.quantiles=8", "network.cosines=8", "network.hidden=[32]"],
     ] {
         for (room, learnt) in values_learnt_in_the_corridor(assignments).into_iter().enumerate() {
             let best = Corridor::best_values(0.8, room);

@@ -65,15 +65,16 @@ fn textbook() -> Result<TrainConfig> {
 }
 
 fn measure(path: CpuPath) -> Result<Figures> {
-    // The scalar path is a hundred times slower; fewer repetitions a round keep it bearable.
-    let (rounds, per_round, warm_up) = if path == CpuPath::Scalar { (5, 2, 100) } else { (300, 10, 3000) };
+    // Long enough rounds for each agent to have the caches to itself, as in training. The scalar path is a hundred times
+    // slower; fewer repetitions keep it bearable.
+    let (rounds, per_round, warm_up) = if path == CpuPath::Scalar { (5, 2, 100) } else { (60, 50, 3000) };
     let mut stepper = Trainer::on(textbook()?, path)?;
     advance(&mut stepper, warm_up)?;
     let mut learner = stepper.agent_copy()?;
     let flops = learner.update_flops() as f64;
 
-    // A tenth of a millisecond at 200 GFLOP/s; on the scalar path as long as an update.
-    let repetitions = 1 + (2_000_000 * per_round) / path.multiply_add_flops();
+    // A quarter of a millisecond at 200 GFLOP/s; on the scalar path two milliseconds.
+    let repetitions = 1 + (1_000_000 * per_round) / path.multiply_add_flops();
     let (mut peaks, mut updates, mut fractions, mut steps) = (vec![], vec![], vec![], vec![]);
     for _ in 0..rounds {
         // Once untimed: a processor that meets denser vector work than before slows down until its clock has settled.

@@ -3,6 +3,7 @@
 //! A definition here is plain Rust over [`f32::mul_add`], in the order of operations that the kernels promise; a kernel has
 //! to give the same bits. The definitions in turn are held against sums in `f64`. NaN is NaN, whatever its payload.
 
+mod heads;
 mod passes;
 mod product;
 mod reductions;
