@@ -29,6 +29,51 @@ const PRESETS: &[Preset] = &[
             ("CartPole-v1", include_str!("../../../../configs/tuned/CartPole-v1.toml")),
         ],
     },
+    Preset {
+        name: "dqn",
+        summary: "DQN at CartPole's size: replay and a target network (Mnih et al. 2015)",
+        files: &[("CartPole-v1", include_str!("../../../../configs/dqn.toml"))],
+    },
+    Preset {
+        name: "double",
+        summary: "dqn, and the online network chooses what the target network values (van Hasselt et al. 2016)",
+        files: &[("CartPole-v1", include_str!("../../../../configs/double.toml"))],
+    },
+    Preset {
+        name: "dueling",
+        summary: "dqn, and the output is a value and advantages (Wang et al. 2016)",
+        files: &[("CartPole-v1", include_str!("../../../../configs/dueling.toml"))],
+    },
+    Preset {
+        name: "nstep",
+        summary: "dqn, and three rewards before bootstrapping (Sutton 1988)",
+        files: &[("CartPole-v1", include_str!("../../../../configs/nstep.toml"))],
+    },
+    Preset {
+        name: "c51",
+        summary: "dqn, and a distribution over 51 returns (Bellemare et al. 2017)",
+        files: &[("CartPole-v1", include_str!("../../../../configs/c51.toml"))],
+    },
+    Preset {
+        name: "qrdqn",
+        summary: "dqn, and the return's quantiles (Dabney et al. 2018a)",
+        files: &[("CartPole-v1", include_str!("../../../../configs/qrdqn.toml"))],
+    },
+    Preset {
+        name: "iqn",
+        summary: "dqn, and the return's quantile at any level (Dabney et al. 2018b)",
+        files: &[("CartPole-v1", include_str!("../../../../configs/iqn.toml"))],
+    },
+    Preset {
+        name: "noisy",
+        summary: "dqn, and learnt noise explores in place of epsilon (Fortunato et al. 2018)",
+        files: &[("CartPole-v1", include_str!("../../../../configs/noisy.toml"))],
+    },
+    Preset {
+        name: "munchausen",
+        summary: "dqn, and a softmax policy's logarithm in the reward (Vieillard et al. 2020)",
+        files: &[("CartPole-v1", include_str!("../../../../configs/munchausen.toml"))],
+    },
 ];
 
 /// Every preset's name and what it is.
