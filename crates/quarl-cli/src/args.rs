@@ -218,6 +218,9 @@ pub(crate) struct BenchArgs {
     /// Measure every path that this machine has, not just the one in use
     #[arg(long)]
     pub(crate) all: bool,
+    /// Measure one update of every preset instead, beside textbook's
+    #[arg(long, conflicts_with = "all")]
+    pub(crate) presets: bool,
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use quarl::agent::Agent;
 use quarl::config::{TrainConfig, presets};
 use quarl::network::kernels::CpuPath;
 use quarl::stats;
@@ -30,8 +31,24 @@ struct Figures {
     step_us: f64,
 }
 
+/// One preset's update.
+#[derive(Debug, Serialize)]
+struct PresetFigures {
+    preset: &'static str,
+    cpu_path: &'static str,
+    /// One update, with the preset's own network and batch.
+    update_us: f64,
+    /// That over textbook's, measured in turn with it.
+    times_textbook: f64,
+    /// Its products' floating-point operations over its time, as a share of the peak.
+    update_peak_fraction: f64,
+}
+
 pub(crate) fn run(args: BenchArgs) -> Result<Outcome> {
     let in_use = CpuPath::select()?;
+    if args.presets {
+        return run_presets(&args, in_use);
+    }
     let paths = if args.all { CpuPath::available() } else { vec![in_use] };
     if !args.json {
         output::line(format!(
@@ -55,20 +72,76 @@ pub(crate) fn run(args: BenchArgs) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The textbook preset with nothing but training.
-fn textbook() -> Result<TrainConfig> {
-    let mut config = presets::config("textbook", None)?;
+fn run_presets(args: &BenchArgs, path: CpuPath) -> Result<Outcome> {
+    if !args.json {
+        output::line(format!(
+            "{:<12} {:>12} {:>16} {:>18}",
+            "preset", "update, us", "times textbook", "update, % of peak"
+        ));
+    }
+    for (preset, _) in presets::list() {
+        let figures = measure_preset(preset, path)?;
+        if args.json {
+            output::json(&figures);
+            continue;
+        }
+        let PresetFigures { preset, update_us, times_textbook, update_peak_fraction, .. } = figures;
+        output::line(format!(
+            "{preset:<12} {update_us:>12.1} {times_textbook:>16.2} {:>18.1}",
+            100.0 * update_peak_fraction
+        ));
+    }
+    Ok(Outcome::Done)
+}
+
+/// A preset with nothing but training.
+fn only_training(preset: &str) -> Result<TrainConfig> {
+    let mut config = presets::config(preset, None)?;
     config.evaluation.every_episodes = None;
+    config.evaluation.every_steps = None;
     config.training.episodes = None;
     config.training.steps = Some(u64::MAX);
     Ok(config)
+}
+
+/// Textbook's and a preset's updates in turn.
+fn measure_preset(preset: &'static str, path: CpuPath) -> Result<PresetFigures> {
+    const ROUNDS: usize = 30;
+    let learner = |preset: &str| -> Result<Agent> {
+        let mut trainer = Trainer::on(only_training(preset)?, path)?;
+        advance(&mut trainer, 1000)?;
+        Ok(trainer.agent_copy()?)
+    };
+    let (mut textbook, mut other) = (learner("textbook")?, learner(preset)?);
+    let flops = other.update_flops() as f64;
+    let repetitions = 1 + 50_000_000 / path.multiply_add_flops();
+    let (mut updates, mut ratios, mut fractions) = (vec![], vec![], vec![]);
+    for _ in 0..ROUNDS {
+        black_box(path.multiply_adds(repetitions));
+        let elapsed = time(|| Ok(black_box(path.multiply_adds(repetitions))))?;
+        let peak = (repetitions * path.multiply_add_flops()) as f64 / elapsed.as_secs_f64();
+        let elapsed = time(|| (0..20).try_for_each(|_| textbook.learn(0).map(|_| ())))?;
+        let base = elapsed.as_secs_f64() / 20.0;
+        let elapsed = time(|| (0..20).try_for_each(|_| other.learn(0).map(|_| ())))?;
+        let update = elapsed.as_secs_f64() / 20.0;
+        updates.push(update);
+        ratios.push(update / base);
+        fractions.push(flops / update / peak);
+    }
+    Ok(PresetFigures {
+        preset,
+        cpu_path: path.name(),
+        update_us: stats::median(&updates) * 1e6,
+        times_textbook: stats::median(&ratios),
+        update_peak_fraction: stats::median(&fractions),
+    })
 }
 
 fn measure(path: CpuPath) -> Result<Figures> {
     // Long enough rounds for each agent to have the caches to itself, as in training. The scalar path is a hundred times
     // slower; fewer repetitions keep it bearable.
     let (rounds, per_round, warm_up) = if path == CpuPath::Scalar { (5, 2, 100) } else { (60, 50, 3000) };
-    let mut stepper = Trainer::on(textbook()?, path)?;
+    let mut stepper = Trainer::on(only_training("textbook")?, path)?;
     advance(&mut stepper, warm_up)?;
     let mut learner = stepper.agent_copy()?;
     let flops = learner.update_flops() as f64;

@@ -273,13 +273,13 @@ impl LearnScratch {
         for item in 0..rewards.len() {
             let action = actions[item];
             gather(online.activations.outputs(), stride, item, action, prediction);
-            let (cross_entropy, entropy) = categorical::cross_entropy(prediction, target, stride, item);
             let probabilities = &online.activations.probabilities()[action * block..(action + 1) * block];
+            let cross_entropy = categorical::cross_entropy(prediction, probabilities, target, stride, item);
             // The softmax and the cross-entropy together: prediction less target.
             for at in (item..block).step_by(stride) {
                 deltas[action * block + at] = weights[item] * per_item * (probabilities[at] - target[at]);
             }
-            priorities[item] = (cross_entropy - entropy).max(0.0);
+            priorities[item] = (cross_entropy - categorical::entropy(target, stride, item)).max(0.0);
             loss += weights[item] * cross_entropy;
         }
         loss

@@ -33,12 +33,11 @@ pub fn project(
     stride: usize,
     projected: &mut [f32],
 ) {
-    let gap = support.gap();
+    let (gap, per_gap) = (support.gap(), 1.0 / support.gap());
     projected.fill(0.0);
     for (item, (reward, discount)) in rewards.iter().zip(discounts).enumerate() {
         let mut add = |value: f32, mass: f32| {
-            let position = ((value.clamp(support.v_min, support.v_max) - support.v_min) / gap)
-                .clamp(0.0, (support.atoms - 1) as f32);
+            let position = ((value - support.v_min) * per_gap).clamp(0.0, (support.atoms - 1) as f32);
             let below = (position as usize).min(support.atoms - 2);
             let upwards = position - below as f32;
             projected[below * stride + item] += mass * (1.0 - upwards);
@@ -54,21 +53,20 @@ pub fn project(
     }
 }
 
-/// One item's cross-entropy `-sum of target * log p`, from its logits (`p` is their softmax), and the entropy of the
-/// target itself. Their difference is the divergence of prediction from target: zero where they agree.
-pub fn cross_entropy(logits: &[f32], target: &[f32], stride: usize, item: usize) -> (f32, f32) {
-    let atoms = || (item..logits.len()).step_by(stride);
-    let largest = atoms().map(|at| logits[at]).fold(f32::NEG_INFINITY, f32::max);
-    let sum: f32 = atoms().map(|at| libm::expf(logits[at] - largest)).sum();
-    let log_sum = largest + libm::logf(sum);
-    let (mut loss, mut entropy) = (0.0, 0.0);
-    for at in atoms() {
-        loss += target[at] * (log_sum - logits[at]);
-        if target[at] > 0.0 {
-            entropy -= target[at] * libm::logf(target[at]);
-        }
-    }
-    (loss, entropy)
+/// One item's cross-entropy `-sum of target * log p`, from its logits and `p`, their softmax.
+pub fn cross_entropy(logits: &[f32], probabilities: &[f32], target: &[f32], stride: usize, item: usize) -> f32 {
+    let column = || (item..logits.len()).step_by(stride);
+    // log p = logit - log sum, which the likeliest atom tells exactly enough: its probability is never small.
+    let likeliest = column().fold(item, |best, at| if logits[at] > logits[best] { at } else { best });
+    let log_sum = logits[likeliest] - libm::logf(probabilities[likeliest]);
+    column().map(|at| target[at] * (log_sum - logits[at])).sum()
+}
+
+/// One item's entropy `-sum of p * log p`. A cross-entropy less its target's entropy is the divergence of the prediction:
+/// zero where they agree.
+pub fn entropy(probabilities: &[f32], stride: usize, item: usize) -> f32 {
+    let column = probabilities.iter().skip(item).step_by(stride);
+    column.filter(|p| **p > 0.0).map(|p| -p * libm::logf(*p)).sum()
 }
 
 #[cfg(test)]
@@ -111,7 +109,8 @@ mod tests {
         // Softmax of (0, ln 3) is (1/4, 3/4); the target is (1/2, 1/2).
         let logits = [0.0, 9.0, 3.0_f32.ln(), 9.0];
         let target = [0.5, 0.0, 0.5, 0.0];
-        let (loss, entropy) = cross_entropy(&logits, &target, 2, 0);
+        let loss = cross_entropy(&logits, &[0.25, 9.0, 0.75, 9.0], &target, 2, 0);
+        let entropy = entropy(&target, 2, 0);
         assert!((loss - 0.5 * (4.0_f32.ln() + (4.0_f32 / 3.0).ln())).abs() < 1e-6, "{loss}");
         assert!((entropy - 2.0_f32.ln()).abs() < 1e-6, "{entropy}");
     }

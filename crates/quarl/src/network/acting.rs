@@ -133,7 +133,7 @@ impl QNetwork {
         for (row, feature) in trunk.chunks_exact_mut(LANES).zip(features) {
             row.fill(*feature);
         }
-        implicit::merge(trunk, LANES, embedded, merged);
+        kernels::merge(self.path(), trunk, LANES, embedded, merged);
     }
 }
 

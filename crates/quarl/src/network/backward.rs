@@ -3,7 +3,7 @@
 use super::architecture::Activation;
 use super::buffer::Buffer;
 use super::kernels::{self, Finish, LANES, Product};
-use super::{Activations, Linear, QNetwork, dueling, implicit};
+use super::{Activations, Linear, QNetwork, dueling};
 
 /// What a backward pass writes besides the gradients.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub struct BackwardScratch {
     merged: Option<Buffer>,
     /// .. with respect to each hidden layer's output.
     hidden: Vec<Buffer>,
+    /// .. with respect to the observation, where an implicit head merges its levels into that.
+    observation: Buffer,
     /// A layer's inputs, item-major: `[column][feature]`, room for the largest.
     transposed: Buffer,
 }
@@ -32,6 +34,7 @@ impl QNetwork {
             streams: activations.streams.as_ref().map(|streams| Buffer::zeros(streams.len())),
             merged: activations.implicit.as_ref().map(|implicit| Buffer::zeros(implicit.merged.len())),
             hidden: activations.trunk[1..].iter().map(|layer| Buffer::zeros(layer.len())).collect(),
+            observation: Buffer::zeros(activations.trunk[0].len()),
             transposed: Buffer::zeros(outer.chain(inner).max().unwrap_or(0)),
         }
     }
@@ -45,7 +48,7 @@ impl QNetwork {
         scratch: &mut BackwardScratch,
         gradients: &mut [f32],
     ) {
-        let BackwardScratch { outputs, streams, merged, hidden, transposed } = scratch;
+        let BackwardScratch { outputs, streams, merged, hidden, observation, transposed } = scratch;
         let Activations { batch, stride, trunk, norms, implicit, .. } = activations;
         let architecture = self.architecture();
         let plan = self.plan();
@@ -63,13 +66,11 @@ impl QNetwork {
                 self.layer_gradient(&plan.output, &implicit.merged, deltas, (columns, columns), transposed, gradients);
                 self.input_gradient(parameters, &plan.output, deltas, columns, Finish::Plain, merged);
                 let last = &trunk[trunk.len() - 1];
-                match hidden.last_mut() {
-                    Some(trunk_deltas) => {
-                        implicit::merge_gradient(last, *stride, &implicit.embedded, merged, trunk_deltas);
-                        kernels::activation_gradient(self.path(), architecture.activation, last, trunk_deltas);
-                    }
-                    // The trunk is the observation itself, whose gradient nobody needs.
-                    None => implicit::embedding_gradient(last, *stride, &implicit.embedded, merged),
+                // Where the trunk is the observation itself, nobody needs its gradient.
+                let trunk_deltas = hidden.last_mut().unwrap_or(observation);
+                kernels::merge_gradient(self.path(), last, *stride, &implicit.embedded, merged, trunk_deltas);
+                if !plan.hidden.is_empty() {
+                    kernels::activation_gradient(self.path(), architecture.activation, last, trunk_deltas);
                 }
                 self.layer_gradient(embedding, &implicit.cosines, merged, (columns, columns), transposed, gradients);
             }

@@ -106,7 +106,7 @@ impl QNetwork {
                 columns = implicit.levels.len();
                 implicit::cosines(&implicit.levels, &mut implicit.recurrence, &mut implicit.cosines);
                 self.linear(parameters, layer, &implicit.cosines, &mut implicit.embedded, columns, Finish::Relu);
-                implicit::merge(last, *stride, &implicit.embedded, &mut implicit.merged);
+                kernels::merge(self.path(), last, *stride, &implicit.embedded, &mut implicit.merged);
                 &implicit.merged
             }
             _ => last,

@@ -1,5 +1,6 @@
 //! Implicit quantile networks (IQN, Dabney et al. 2018b): a quantile level becomes a vector as long as the trunk's output,
-//! `phi_j(tau) = relu(sum over i of cos(pi i tau) w_ij + b_j)`, and the two are multiplied unit by unit.
+//! `phi_j(tau) = relu(sum over i of cos(pi i tau) w_ij + b_j)`, and the two are multiplied unit by unit
+//! ([`super::kernels::merge`]).
 //!
 //! Columns are items at levels: `[..][level][stride]`, one batch behind the other.
 
@@ -24,54 +25,6 @@ pub(super) fn cosines(levels: &[f32], scratch: &mut [f64], embedded: &mut [f32])
             last[column] = twice_cosine[column] * value - last[column];
         }
         std::mem::swap(&mut last, &mut next);
-    }
-}
-
-/// `merged = embedded * trunk`, the trunk's `[units][stride]` repeated for each level.
-pub(super) fn merge(trunk: &[f32], stride: usize, embedded: &[f32], merged: &mut [f32]) {
-    let columns = merged.len() / (trunk.len() / stride);
-    let rows = merged.chunks_exact_mut(columns).zip(embedded.chunks_exact(columns)).zip(trunk.chunks_exact(stride));
-    for ((merged, embedded), trunk) in rows {
-        for (merged, embedded) in merged.chunks_exact_mut(stride).zip(embedded.chunks_exact(stride)) {
-            for ((merged, embedded), trunk) in merged.iter_mut().zip(embedded).zip(trunk) {
-                *merged = embedded * trunk;
-            }
-        }
-    }
-}
-
-/// From the gradient with respect to the product (`deltas`, which becomes the embedding's, before its ReLU) to that with
-/// respect to the trunk's output, summed over levels in their order.
-pub(super) fn merge_gradient(
-    trunk: &[f32],
-    stride: usize,
-    embedded: &[f32],
-    deltas: &mut [f32],
-    trunk_deltas: &mut [f32],
-) {
-    let columns = deltas.len() / (trunk.len() / stride);
-    let rows = deltas.chunks_exact(columns).zip(embedded.chunks_exact(columns));
-    for ((deltas, embedded), trunk_deltas) in rows.zip(trunk_deltas.chunks_exact_mut(stride)) {
-        trunk_deltas.fill(0.0);
-        for (deltas, embedded) in deltas.chunks_exact(stride).zip(embedded.chunks_exact(stride)) {
-            for ((sum, delta), embedded) in trunk_deltas.iter_mut().zip(deltas).zip(embedded) {
-                *sum += delta * embedded;
-            }
-        }
-    }
-    embedding_gradient(trunk, stride, embedded, deltas);
-}
-
-/// From the gradient with respect to the product to that with respect to the embedding before its ReLU, in place.
-pub(super) fn embedding_gradient(trunk: &[f32], stride: usize, embedded: &[f32], deltas: &mut [f32]) {
-    let columns = deltas.len() / (trunk.len() / stride);
-    let rows = deltas.chunks_exact_mut(columns).zip(embedded.chunks_exact(columns));
-    for ((deltas, embedded), trunk) in rows.zip(trunk.chunks_exact(stride)) {
-        for (deltas, embedded) in deltas.chunks_exact_mut(stride).zip(embedded.chunks_exact(stride)) {
-            for ((delta, embedded), trunk) in deltas.iter_mut().zip(embedded).zip(trunk) {
-                *delta = if *embedded > 0.0 { *delta * trunk } else { 0.0 };
-            }
-        }
     }
 }
 

@@ -354,6 +354,24 @@ kernels! {
         assert!(weight_gradient.len() == weight.len() && bias_gradient.len() == weight.len())
     }
 
+    /// `merged = embedded * trunk`: `[unit][level][stride]` times `[unit][stride]`, repeated for each level.
+    fn merge[](trunk: &[f32], stride: usize, embedded: &[f32], merged: &mut [f32]) {
+        check_merge(trunk.len(), stride, embedded.len(), merged.len())
+    }
+
+    /// From the gradient with respect to [`merge`]'s result (`deltas`, which becomes that of the embedding before its ReLU)
+    /// to that with respect to the trunk, summed over levels in their order.
+    fn merge_gradient[](
+        trunk: &[f32],
+        stride: usize,
+        embedded: &[f32],
+        deltas: &mut [f32],
+        trunk_deltas: &mut [f32],
+    ) {
+        check_merge(trunk.len(), stride, embedded.len(), deltas.len())
+        assert!(trunk_deltas.len() == trunk.len())
+    }
+
     /// Each item's probabilities from its logits, both `[atom][stride]`, the stride a multiple of 16.
     fn softmax[](logits: &[f32], stride: usize, probabilities: &mut [f32]) {
         assert!(stride > 0 && stride.is_multiple_of(LANES) && !logits.is_empty())
@@ -367,6 +385,11 @@ kernels! {
 
     /// [`CpuPath::multiply_adds`].
     fn multiply_add_loop[CHAINS](repetitions: u64) -> f32 {}
+}
+
+fn check_merge(trunk: usize, stride: usize, embedded: usize, merged: usize) {
+    assert!(stride > 0 && stride.is_multiple_of(LANES) && trunk > 0 && trunk.is_multiple_of(stride));
+    assert!(embedded == merged && merged.is_multiple_of(trunk));
 }
 
 fn check_layer_norm(pass: &LayerNormPass, units: usize, len: usize) {

@@ -1,4 +1,4 @@
-//! What stands between two layers: activations and layer normalisation, `[unit][item]`.
+//! What stands between two layers: activations, layer normalisation and the merging in of quantile levels, `[unit][item]`.
 //!
 //! # Safety
 //! As in [`super::generic`].
@@ -119,6 +119,51 @@ pub(super) unsafe fn layer_norm_gradient<V: Lanes>(
                 let place = deltas.as_mut_ptr().add(at(unit));
                 let delta = V::load(place).mul(V::splat(weight[unit])).sub(mean);
                 delta.sub(normalised(at(unit)).mul(projection)).mul(inverse).store(place);
+            }
+        }
+    }
+}
+
+/// [`super::merge`].
+#[inline(always)]
+pub(super) unsafe fn merge<V: Lanes>(trunk: &[f32], stride: usize, embedded: &[f32], merged: &mut [f32]) {
+    let columns = merged.len() / (trunk.len() / stride);
+    for (unit, trunk) in trunk.chunks_exact(stride).enumerate() {
+        for column in (0..stride).step_by(LANES) {
+            // SAFETY: the parent has checked the lengths; the caller vouches for the instruction set.
+            unsafe {
+                let of_trunk = V::load(trunk.as_ptr().add(column));
+                for at in (unit * columns + column..(unit + 1) * columns).step_by(stride) {
+                    V::load(embedded.as_ptr().add(at)).mul(of_trunk).store(merged.as_mut_ptr().add(at));
+                }
+            }
+        }
+    }
+}
+
+/// [`super::merge_gradient`].
+#[inline(always)]
+pub(super) unsafe fn merge_gradient<V: Lanes>(
+    trunk: &[f32],
+    stride: usize,
+    embedded: &[f32],
+    deltas: &mut [f32],
+    trunk_deltas: &mut [f32],
+) {
+    let columns = deltas.len() / (trunk.len() / stride);
+    for (unit, trunk) in trunk.chunks_exact(stride).enumerate() {
+        for column in (0..stride).step_by(LANES) {
+            // SAFETY: as in `merge`.
+            unsafe {
+                let of_trunk = V::load(trunk.as_ptr().add(column));
+                let mut sum = V::splat(0.0);
+                for at in (unit * columns + column..(unit + 1) * columns).step_by(stride) {
+                    let (place, of_level) = (deltas.as_mut_ptr().add(at), V::load(embedded.as_ptr().add(at)));
+                    let delta = V::load(place);
+                    sum = delta.mul_add(of_level, sum);
+                    delta.mul(of_trunk).where_positive(of_level).store(place);
+                }
+                sum.store(trunk_deltas.as_mut_ptr().add(unit * stride + column));
             }
         }
     }
