@@ -81,7 +81,11 @@ impl Agent {
         let OptimizerConfig { beta1, beta2, eps, .. } = config.optimizer;
         let state = AgentState {
             optimizer: Adam::new(network.parameter_count(), beta1, beta2, eps),
-            replay: Replay::new(config.replay.capacity, features)?,
+            replay: if spec.has_action_mask {
+                Replay::new(config.replay.capacity, features)?.with_action_masks(spec.action_space.n)?
+            } else {
+                Replay::new(config.replay.capacity, features)?
+            },
             exploration: Stream::Exploration.rng(seed),
             sampling: Stream::Replay.rng(seed),
             online,
@@ -89,7 +93,11 @@ impl Agent {
         };
         let activations = network.activations(config.agent.batch_size);
         let scratch = Scratch {
-            batch: Batch::new(config.agent.batch_size, features),
+            batch: if spec.has_action_mask {
+                Batch::new(config.agent.batch_size, features).with_action_masks(spec.action_space.n)
+            } else {
+                Batch::new(config.agent.batch_size, features)
+            },
             online: activations.clone(),
             online_next: activations.clone(),
             target_next: activations.clone(),
@@ -168,10 +176,10 @@ impl Agent {
         Ok(())
     }
 
-    /// The action for an observation, epsilon-greedily.
-    pub fn act(&mut self, observation: &[f32], epsilon: f64) -> usize {
+    /// The action for an observation, epsilon-greedily; `mask` says which are allowed, where not all are.
+    pub fn act(&mut self, observation: &[f32], mask: Option<&[bool]>, epsilon: f64) -> usize {
         let Self { network, state, scratch, .. } = self;
-        epsilon_greedy(epsilon, network.architecture().actions, &mut state.exploration, || {
+        epsilon_greedy(epsilon, network.architecture().actions, mask, &mut state.exploration, || {
             network.q_values(&state.online, observation, &mut scratch.single)
         })
     }
@@ -196,13 +204,14 @@ impl Agent {
 
         scratch.target_next.set_inputs(&batch.next_obs);
         network.forward(&state.target, &mut scratch.target_next);
-        let q_target_next = scratch.target_next.q_values();
+        let next_mask = Some(&*batch.next_masks);
+        let q_target_next = scratch.target_next.q_values().masked(next_mask);
         match config.target {
             TargetKind::Max => target::max(&batch.rewards, &batch.discounts, q_target_next, &mut scratch.targets),
             TargetKind::Double => {
                 scratch.online_next.set_inputs(&batch.next_obs);
                 network.forward(&state.online, &mut scratch.online_next);
-                let q_online_next = scratch.online_next.q_values();
+                let q_online_next = scratch.online_next.q_values().masked(next_mask);
                 target::double(&batch.rewards, &batch.discounts, q_online_next, q_target_next, &mut scratch.targets);
             }
         }
