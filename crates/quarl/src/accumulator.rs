@@ -24,6 +24,15 @@ pub struct Accumulator {
     len: usize,
 }
 
+/// Where a step led: what a return may bootstrap from.
+#[derive(Clone, Copy, Debug)]
+pub struct Next<'a> {
+    /// What was seen after the step.
+    pub obs: &'a [f32],
+    /// Which actions are allowed there, one entry an action; `None` where all are.
+    pub mask: Option<&'a [bool]>,
+}
+
 impl Accumulator {
     /// For observations of `features` numbers, returns over `n` steps, discounted by `gamma` a step.
     ///
@@ -50,7 +59,7 @@ impl Accumulator {
         obs: &[f32],
         action: usize,
         reward: f64,
-        next_obs: &[f32],
+        next: Next,
         end: Option<End>,
         mut emit: impl FnMut(Transition),
     ) {
@@ -64,16 +73,16 @@ impl Accumulator {
             self.rewards[waiting] += self.discounts[self.len - 1 - age] * reward;
         }
         match end {
-            None if self.len == self.n => self.emit_oldest(next_obs, self.discounts[self.n], &mut emit),
+            None if self.len == self.n => self.emit_oldest(next, self.discounts[self.n], &mut emit),
             None => {}
             Some(End::Terminated) => {
                 while self.len > 0 {
-                    self.emit_oldest(next_obs, 0.0, &mut emit);
+                    self.emit_oldest(next, 0.0, &mut emit);
                 }
             }
             Some(End::Truncated) => {
                 while self.len > 0 {
-                    self.emit_oldest(next_obs, self.discounts[self.len], &mut emit);
+                    self.emit_oldest(next, self.discounts[self.len], &mut emit);
                 }
             }
         }
@@ -90,7 +99,7 @@ impl Accumulator {
             && self.len < self.n
     }
 
-    fn emit_oldest(&mut self, next_obs: &[f32], discount: f64, emit: &mut impl FnMut(Transition)) {
+    fn emit_oldest(&mut self, next: Next, discount: f64, emit: &mut impl FnMut(Transition)) {
         let oldest = self.start;
         self.start = (self.start + 1) % self.n;
         self.len -= 1;
@@ -99,7 +108,8 @@ impl Accumulator {
             action: self.actions[oldest],
             reward: self.rewards[oldest] as f32,
             discount: discount as f32,
-            next_obs,
+            next_obs: next.obs,
+            next_mask: next.mask,
         });
     }
 }
@@ -113,10 +123,17 @@ mod tests {
         let mut accumulator = Accumulator::new(n, gamma, 1);
         let mut out = Vec::new();
         for (t, (reward, end)) in steps.iter().enumerate() {
-            accumulator.push(&[t as f32], t, *reward, &[t as f32 + 1.0], *end, |transition| {
-                let Transition { obs, action, reward, discount, next_obs } = transition;
-                out.push((obs[0], action, reward, discount, next_obs[0]));
-            });
+            accumulator.push(
+                &[t as f32],
+                t,
+                *reward,
+                Next { obs: &[t as f32 + 1.0], mask: None },
+                *end,
+                |transition| {
+                    let Transition { obs, action, reward, discount, next_obs, .. } = transition;
+                    out.push((obs[0], action, reward, discount, next_obs[0]));
+                },
+            );
         }
         out
     }

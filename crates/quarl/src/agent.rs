@@ -15,6 +15,7 @@ use crate::optimizer::Adam;
 use crate::policy::epsilon_greedy;
 use crate::replay::Replay;
 use crate::rng::{Rng, Stream};
+use crate::target::TargetKind;
 use crate::transition::Transition;
 use learn::LearnScratch;
 
@@ -67,6 +68,17 @@ impl Agent {
     pub fn new(config: &TrainConfig, spec: &EnvironmentSpec, seed: u64, path: CpuPath) -> Result<Self, Error> {
         let architecture = config.network.architecture(spec.observation_space.len(), spec.action_space.n);
         let network = QNetwork::new(architecture, path);
+        let masked_actions = if spec.has_action_mask { spec.action_space.n } else { 0 };
+        if spec.has_action_mask && config.agent.target == TargetKind::Munchausen {
+            return Err(Error::InvalidValue {
+                key: "agent.target".to_owned(),
+                value: "munchausen".to_owned(),
+                remedy: format!(
+                    "{} forbids actions, and the policy's logarithm would count them: choose max or double",
+                    spec.id
+                ),
+            });
+        }
         let mut initialisation = Stream::Initialisation.rng(seed);
         let online = init::pytorch_default(&network, config.network.noisy_sigma, &mut initialisation);
         let target = match config.target_network.initial {
@@ -77,7 +89,7 @@ impl Agent {
         let OptimizerConfig { beta1, beta2, eps, .. } = config.optimizer;
         let state = AgentState {
             optimizer: Adam::new(network.parameter_count(), beta1, beta2, eps),
-            replay: Replay::new(config.replay.capacity, features)?,
+            replay: Replay::new(config.replay.capacity, features)?.with_action_masks(masked_actions)?,
             exploration: Stream::Exploration.rng(seed),
             sampling: Stream::Replay.rng(seed),
             noise: Stream::Noise.rng(seed),
@@ -85,7 +97,7 @@ impl Agent {
             target,
         };
         let scratch = Scratch {
-            learn: LearnScratch::new(&network, config),
+            learn: LearnScratch::new(&network, config, masked_actions),
             single: network.single_scratch(),
             noise: Noise::zeros(&network),
             perturbed: Buffer::zeros(if config.network.noisy { network.forward_parameter_count() } else { 0 }),
@@ -159,11 +171,11 @@ impl Agent {
     }
 
     /// The action for an observation, epsilon-greedily; in a noisy network under fresh noise, and for an implicit head at
-    /// fresh quantile levels.
-    pub fn act(&mut self, observation: &[f32], epsilon: f64) -> usize {
+    /// fresh quantile levels. `mask` says which actions are allowed, where not all are.
+    pub fn act(&mut self, observation: &[f32], mask: Option<&[bool]>, epsilon: f64) -> usize {
         let Self { network, state, scratch, .. } = self;
         let AgentState { online, exploration, noise: noise_rng, .. } = state;
-        epsilon_greedy(epsilon, network.architecture().actions, exploration, || {
+        epsilon_greedy(epsilon, network.architecture().actions, mask, exploration, || {
             let Scratch { single, noise, perturbed, .. } = scratch;
             if let Head::Implicit { .. } = network.architecture().head {
                 single.levels_mut().iter_mut().for_each(|level| *level = noise_rng.uniform() as f32);

@@ -59,6 +59,8 @@ pub struct EnvironmentSpec {
     pub reward_threshold: Option<f64>,
     /// How many steps a second look natural when it is shown.
     pub render_fps: u32,
+    /// Whether it says, for each observation, which actions are allowed (see [`Environment::action_mask`]).
+    pub has_action_mask: bool,
 }
 
 impl EnvironmentSpec {
@@ -111,6 +113,13 @@ pub trait Environment: Send {
     /// action outside the space, [`Error::ObservationLength`] for a slice of the wrong length.
     fn step(&mut self, action: usize, observation: &mut [f32]) -> Result<Step, Error>;
 
+    /// Which actions are allowed at the latest observation, one entry an action; `None` where all always are.
+    ///
+    /// It is `Some` exactly where the spec has `has_action_mask`. At least one action is allowed while an episode runs.
+    fn action_mask(&self) -> Option<&[bool]> {
+        None
+    }
+
     /// A picture of the present state, or `None` where the environment cannot be shown.
     fn scene(&mut self) -> Result<Option<Scene>, Error>;
 
@@ -132,6 +141,10 @@ impl<E: Environment + ?Sized> Environment for Box<E> {
 
     fn step(&mut self, action: usize, observation: &mut [f32]) -> Result<Step, Error> {
         (**self).step(action, observation)
+    }
+
+    fn action_mask(&self) -> Option<&[bool]> {
+        (**self).action_mask()
     }
 
     fn scene(&mut self) -> Result<Option<Scene>, Error> {

@@ -88,6 +88,17 @@ pub enum Error {
         step: u64,
     },
 
+    /// An environment's action mask allows nothing while its episode runs.
+    #[error(
+        "{id}: the action mask at step {step} allows no action: the environment has to allow one, or end the episode"
+    )]
+    NoActionAllowed {
+        /// The environment.
+        id: String,
+        /// The environment step.
+        step: u64,
+    },
+
     /// A loss or parameter is no longer a finite number.
     #[error("{what} is not finite at step {step}: lower optimizer.lr, or set optimizer.max_grad_norm")]
     NotFinite {

@@ -17,9 +17,10 @@ impl<'a> GreedyPolicy<'a> {
         Self { network, parameters, scratch: network.single_scratch() }
     }
 
-    /// The action with the highest Q-value; the lowest where several are equal.
-    pub fn act(&mut self, observation: &[f32]) -> usize {
-        self.network.q_values(self.parameters, observation, &mut self.scratch).argmax(0)
+    /// The action with the highest Q-value; the lowest where several are equal. `mask` says which are allowed, where not
+    /// all are.
+    pub fn act(&mut self, observation: &[f32], mask: Option<&[bool]>) -> usize {
+        self.network.q_values(self.parameters, observation, &mut self.scratch).masked(mask).argmax(0)
     }
 }
 
@@ -51,7 +52,7 @@ pub fn play(
             env.reset((episode == 0).then_some(seed), &mut observation)?;
             let (mut total_reward, mut length) = (0.0, 0);
             loop {
-                let action = policy.act(&observation);
+                let action = policy.act(&observation, env.action_mask());
                 let step = env.step(action, &mut observation)?;
                 total_reward += step.reward;
                 length += 1;

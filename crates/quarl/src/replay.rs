@@ -20,6 +20,8 @@ pub struct Replay {
     rewards: Vec<f32>,
     discounts: Vec<f32>,
     next_obs: Vec<f32>,
+    /// `[id][action]`; empty where all actions are always allowed.
+    next_masks: Vec<bool>,
 }
 
 impl Replay {
@@ -50,7 +52,29 @@ impl Replay {
             rewards: zeros(1)?,
             discounts: zeros(1)?,
             next_obs: zeros(features)?,
+            next_masks: Vec::new(),
         })
+    }
+
+    /// The same with room for the masks of an environment with so many actions (a byte each).
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] where the memory cannot be had.
+    pub fn with_action_masks(mut self, actions: usize) -> Result<Self, Error> {
+        let too_large = || Error::InvalidValue {
+            key: "replay.capacity".to_owned(),
+            value: self.capacity.to_string(),
+            remedy: format!("masks of {actions} actions need more memory than there is; lower it"),
+        };
+        let len = self.capacity.checked_mul(actions).ok_or_else(too_large)?;
+        Vec::<bool>::new().try_reserve_exact(len).map_err(|_| too_large())?;
+        self.next_masks = vec![true; len];
+        Ok(self)
+    }
+
+    /// How many actions a mask has; 0 where there are none.
+    fn mask_len(&self) -> usize {
+        self.next_masks.len() / self.capacity
     }
 
     /// How many transitions it holds.
@@ -72,6 +96,7 @@ impl Replay {
             && self.rewards.len() == fresh.rewards.len()
             && self.discounts.len() == fresh.discounts.len()
             && self.next_obs.len() == fresh.next_obs.len()
+            && self.next_masks.len() == fresh.next_masks.len()
             && self.actions.iter().all(|action| (*action as usize) < actions)
     }
 
@@ -84,6 +109,11 @@ impl Replay {
         self.rewards[id] = transition.reward;
         self.discounts[id] = transition.discount;
         self.next_obs[row].copy_from_slice(transition.next_obs);
+        let actions = self.mask_len();
+        match transition.next_mask {
+            Some(mask) if actions > 0 => self.next_masks[id * actions..(id + 1) * actions].copy_from_slice(mask),
+            _ => self.next_masks[id * actions..(id + 1) * actions].fill(true),
+        }
         self.pushed += 1;
     }
 
@@ -105,6 +135,7 @@ impl Replay {
 
     /// Copies the transitions that `batch.ids` names into the batch.
     fn gather(&self, batch: &mut Batch) {
+        let actions = self.mask_len();
         for (item, id) in batch.ids.iter().copied().enumerate() {
             let (from, to) = (id * self.features, item * self.features);
             batch.obs[to..to + self.features].copy_from_slice(&self.obs[from..from + self.features]);
@@ -113,6 +144,8 @@ impl Replay {
             batch.rewards[item] = self.rewards[id];
             batch.discounts[item] = self.discounts[id];
             batch.weights[item] = 1.0;
+            batch.next_masks[item * actions..(item + 1) * actions]
+                .copy_from_slice(&self.next_masks[id * actions..(id + 1) * actions]);
         }
     }
 }
@@ -131,6 +164,7 @@ mod tests {
                 reward: 10.0 * x,
                 discount: 0.5,
                 next_obs: &[x + 1.0, -x - 1.0],
+                next_mask: None,
             });
         }
         replay

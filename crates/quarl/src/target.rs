@@ -48,7 +48,7 @@ pub struct Munchausen {
     pub floor: f32,
 }
 
-/// `temperature * log pi(action | item)` for `pi = softmax(Q' / temperature)`, computed from the largest Q-value down so
+/// `temperature * log pi(action | item)` for `pi = softmax(Q' / temperature)` over the allowed actions, computed from the largest Q-value down so
 /// that nothing overflows: `Q' - max Q' - temperature * log sum exp((Q' - max Q') / temperature)`.
 pub fn scaled_log_policy(temperature: f32, q_target: QValues, item: usize, action: usize) -> f32 {
     let largest = q_target.get(item, q_target.argmax(item));
@@ -81,6 +81,7 @@ pub fn munchausen(
 ) {
     let soft_value = |item: usize| {
         (0..q_target_next.actions())
+            .filter(|action| q_target_next.is_allowed(item, *action))
             .map(|action| {
                 let (probability, scaled_log) = policy_and_log(settings.temperature, q_target_next, item, action);
                 probability * (q_target_next.get(item, action) - scaled_log)

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::accumulator::Accumulator;
+use crate::accumulator::{Accumulator, Next};
 use crate::agent::{Agent, AgentState, LearnReport};
 use crate::config::{TimeLimitMeaning, TrainConfig};
 use crate::env::{self, End, Environment};
@@ -212,17 +212,21 @@ impl Trainer {
                 let seed = (progress.env_steps == 0).then_some(config.training.seed);
                 env.reset(seed, &mut progress.observation)?;
                 check_finite("observation", &progress.observation, env.spec().id.as_str(), progress.env_steps)?;
+                check_mask(&**env, progress.env_steps)?;
                 EpisodeProgress::default()
             }
         };
 
         let epsilon = config.exploration.epsilon.value(progress.env_steps);
-        let action = agent.act(&progress.observation, epsilon);
+        let action = agent.act(&progress.observation, env.action_mask(), epsilon);
         let step = env.step(action, next_observation)?;
         progress.env_steps += 1;
         let env_steps = progress.env_steps;
         check_finite("reward", &[step.reward as f32], env.spec().id.as_str(), env_steps)?;
         check_finite("observation", next_observation, env.spec().id.as_str(), env_steps)?;
+        if step.end.is_none() {
+            check_mask(&**env, env_steps)?;
+        }
         episode.total_reward += step.reward;
         episode.length += 1;
         pending.push_back(Event::Step { env_steps, action, reward: step.reward });
@@ -232,7 +236,8 @@ impl Trainer {
             TimeLimitMeaning::Terminal => step.end.map(|_| End::Terminated),
         };
         let Progress { accumulator, observation, .. } = progress;
-        accumulator.push(observation, action, step.reward, next_observation, end, |transition| {
+        let next = Next { obs: next_observation, mask: env.action_mask() };
+        accumulator.push(observation, action, step.reward, next, end, |transition| {
             agent.observe(transition);
         });
         std::mem::swap(observation, next_observation);
@@ -392,6 +397,14 @@ fn check_finite(what: &'static str, values: &[f32], id: &str, step: u64) -> Resu
     match values.iter().find(|x| !x.is_finite()) {
         None => Ok(()),
         Some(value) => Err(Error::EnvironmentValue { id: id.to_owned(), what, value: *value, step }),
+    }
+}
+
+/// While an episode runs, something has to be allowed.
+fn check_mask(env: &dyn Environment, step: u64) -> Result<(), Error> {
+    match env.action_mask() {
+        Some(mask) if !mask.contains(&true) => Err(Error::NoActionAllowed { id: env.spec().id.clone(), step }),
+        _ => Ok(()),
     }
 }
 

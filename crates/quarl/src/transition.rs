@@ -18,6 +18,8 @@ pub struct Transition<'a> {
     pub discount: f32,
     /// What was seen k steps later.
     pub next_obs: &'a [f32],
+    /// Which actions are allowed at `next_obs`, one entry an action; `None` where all always are.
+    pub next_mask: Option<&'a [bool]>,
 }
 
 /// Transitions drawn from a replay buffer. Every array has one entry an item.
@@ -37,6 +39,8 @@ pub struct Batch {
     pub discounts: Vec<f32>,
     /// Next observations, `[item][feature]`.
     pub next_obs: Buffer,
+    /// Which actions are allowed at the next observations, `[item][action]`; empty where all always are.
+    pub next_masks: Vec<bool>,
 }
 
 impl Batch {
@@ -50,7 +54,14 @@ impl Batch {
             rewards: vec![0.0; size],
             discounts: vec![0.0; size],
             next_obs: Buffer::zeros(size * features),
+            next_masks: Vec::new(),
         }
+    }
+
+    /// The same with room for the masks of an environment with so many actions.
+    pub fn with_action_masks(mut self, actions: usize) -> Self {
+        self.next_masks = vec![true; self.len() * actions];
+        self
     }
 
     /// How many transitions it has.

@@ -293,6 +293,13 @@ fn an_agent_refuses_the_state_of_another_agent() {
     }
     // An action that the environment does not have.
     let mut other = agent(&[]);
-    other.observe(Transition { obs: &[0.0; 4], action: 2, reward: 0.0, discount: 0.0, next_obs: &[0.0; 4] });
+    other.observe(Transition {
+        obs: &[0.0; 4],
+        action: 2,
+        reward: 0.0,
+        discount: 0.0,
+        next_obs: &[0.0; 4],
+        next_mask: None,
+    });
     assert!(agent(&[]).set_state(other.state().clone()).is_err());
 }

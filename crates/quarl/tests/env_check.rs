@@ -62,6 +62,7 @@ impl Walk {
             max_episode_steps: Some(30),
             reward_threshold: None,
             render_fps: 10,
+            has_action_mask: false,
         };
         let running = fault == Fault::StepsBeforeReset;
         let place = Place { rng: Rng::from_seed(0), x: 0.0, running, steps: 0 };

@@ -1,7 +1,7 @@
 //! Agents learn: the values that can be worked out by hand, and a task within its budget of episodes.
 
 use quarl::Error;
-use quarl::accumulator::Accumulator;
+use quarl::accumulator::{Accumulator, Next};
 use quarl::agent::Agent;
 use quarl::config::{TrainConfig, layers, presets};
 use quarl::env::{End, EnvironmentSpec};
@@ -35,6 +35,7 @@ impl Corridor {
             max_episode_steps: None,
             reward_threshold: None,
             render_fps: 1,
+            has_action_mask: false,
         }
     }
 
@@ -74,11 +75,18 @@ fn values_learnt_in_the_corridor(assignments: &[&str]) -> Vec<[f64; 2]> {
     let (mut corridor, mut rng) = (Corridor { room: 0 }, Rng::from_seed(0));
     for step in 1..=6000 {
         let obs = Corridor::seen(corridor.room);
-        let action = agent.act(&obs, 1.0);
+        let action = agent.act(&obs, None, 1.0);
         let (reward, end) = corridor.step(action);
-        accumulator.push(&obs, action, reward, &Corridor::seen(corridor.room), end, |transition| {
-            agent.observe(transition);
-        });
+        accumulator.push(
+            &obs,
+            action,
+            reward,
+            Next { obs: &Corridor::seen(corridor.room), mask: None },
+            end,
+            |transition| {
+                agent.observe(transition);
+            },
+        );
         if end.is_some() {
             corridor.room = rng.below(Corridor::ROOMS);
         }

@@ -1,6 +1,6 @@
 //! Every preset learns: a chain of rooms, within a stated number of steps, on at least nine of ten seeds.
 
-use quarl::accumulator::Accumulator;
+use quarl::accumulator::{Accumulator, Next};
 use quarl::agent::Agent;
 use quarl::config::{layers, presets};
 use quarl::env::{End, EnvironmentSpec};
@@ -35,6 +35,7 @@ fn spec() -> EnvironmentSpec {
         max_episode_steps: Some(50),
         reward_threshold: None,
         render_fps: 1,
+        has_action_mask: false,
     }
 }
 
@@ -67,13 +68,14 @@ fn solves(preset: &str, seed: u64) -> bool {
     let mut accumulator = Accumulator::new(config.agent.n_step, config.agent.gamma, ROOMS);
     let (mut room, mut length) = (0, 0);
     for env_steps in 1..=STEPS {
-        let action = agent.act(&seen(room), config.exploration.epsilon.value(env_steps));
+        let action = agent.act(&seen(room), None, config.exploration.epsilon.value(env_steps));
         let (next, reward, mut end) = step(room, action);
         length += 1;
         if end.is_none() && length == 50 {
             end = Some(End::Truncated);
         }
-        accumulator.push(&seen(room), action, reward, &seen(next), end, |transition| agent.observe(transition));
+        let next_obs = Next { obs: &seen(next), mask: None };
+        accumulator.push(&seen(room), action, reward, next_obs, end, |transition| agent.observe(transition));
         (room, length) = if end.is_some() { (0, 0) } else { (next, length) };
         if agent.replay_len() >= config.agent.batch_size {
             agent.learn(env_steps).unwrap();
@@ -83,7 +85,7 @@ fn solves(preset: &str, seed: u64) -> bool {
         }
     }
     let mut policy = GreedyPolicy::new(agent.network(), agent.parameters());
-    (0..ROOMS).all(|room| policy.act(&seen(room)) == 1)
+    (0..ROOMS).all(|room| policy.act(&seen(room), None) == 1)
 }
 
 #[test]
@@ -103,7 +105,7 @@ fn an_untrained_agent_does_not_solve_the_chain() {
     let solved = (0..200).filter(|_| {
         let agent = Agent::new(&config, &spec(), rng.next_u64() >> 1, CpuPath::available()[0]).unwrap();
         let mut policy = GreedyPolicy::new(agent.network(), agent.parameters());
-        (0..ROOMS).all(|room| policy.act(&seen(room)) == 1)
+        (0..ROOMS).all(|room| policy.act(&seen(room), None) == 1)
     });
     // One of two actions in each of five rooms, which a network does not choose quite independently.
     let solved = solved.count();

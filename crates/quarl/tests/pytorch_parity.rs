@@ -142,6 +142,7 @@ impl Case {
             max_episode_steps: None,
             reward_threshold: None,
             render_fps: 1,
+            has_action_mask: false,
         };
         let mut agent = Agent::new(&config, &spec, 0, self.network.path()).unwrap();
         // A saved agent begins with its two networks' parameters.
@@ -157,6 +158,7 @@ impl Case {
                 reward: self.rewards[item],
                 discount: self.discounts[item],
                 next_obs: &self.next_obs[item * INPUTS..(item + 1) * INPUTS],
+                next_mask: None,
             });
         }
         agent

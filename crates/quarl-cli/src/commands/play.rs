@@ -105,7 +105,7 @@ impl Show {
                 if go_on != KeepGoing::Yes {
                     break 'episodes;
                 }
-                let outcome = env.step(policy.act(&observation), &mut observation)?;
+                let outcome = env.step(policy.act(&observation, env.action_mask()), &mut observation)?;
                 total_reward += outcome.reward;
                 if outcome.end.is_some() {
                     break;

@@ -60,7 +60,8 @@ struct Distribution {
 }
 
 impl LearnScratch {
-    pub(super) fn new(network: &QNetwork, config: &TrainConfig) -> Self {
+    /// `masked_actions` is how many actions a mask has; 0 where there are no masks.
+    pub(super) fn new(network: &QNetwork, config: &TrainConfig, masked_actions: usize) -> Self {
         let batch_size = config.agent.batch_size;
         let architecture = network.architecture();
         let implicit = matches!(architecture.head, Head::Implicit { .. });
@@ -73,7 +74,7 @@ impl LearnScratch {
             config.agent.target == TargetKind::Double || (implicit && config.agent.target == TargetKind::Max);
         let needs_now = config.agent.target == TargetKind::Munchausen;
         Self {
-            batch: Batch::new(batch_size, architecture.inputs),
+            batch: Batch::new(batch_size, architecture.inputs).with_action_masks(masked_actions),
             target_next: Pass::new(network, batch_size, levels),
             selection: needs_selection.then(|| Pass::new(network, batch_size, acting_levels)),
             target_now: needs_now.then(|| Pass::new(network, batch_size, acting_levels)),
@@ -226,11 +227,12 @@ impl LearnScratch {
     /// The loss's sum over items, for Q-values; its gradient goes into the backward scratch.
     fn scalar_loss(&mut self, config: &AgentConfig) -> f32 {
         let Self { batch, online, target_next, selection, target_now, backward, targets, priorities, .. } = self;
-        let Batch { rewards, discounts, actions, weights, .. } = batch;
-        let q_target_next = target_next.q_values();
+        let Batch { rewards, discounts, actions, weights, next_masks, .. } = &*batch;
+        let q_target_next = target_next.q_values().masked(Some(next_masks));
         match (config.target, &selection, &target_now) {
             (TargetKind::Double, Some(selection), _) => {
-                target::double(rewards, discounts, selection.q_values(), q_target_next, targets);
+                let q_online_next = selection.q_values().masked(Some(next_masks));
+                target::double(rewards, discounts, q_online_next, q_target_next, targets);
             }
             (TargetKind::Munchausen, _, Some(now)) => {
                 let q_target = (now.q_values(), q_target_next);
@@ -257,10 +259,10 @@ impl LearnScratch {
     /// The loss's sum over items, for distributions over fixed atoms (C51): the cross-entropy from the projected target.
     fn categorical_loss(&mut self, support: Support) -> f32 {
         let Self { batch, online, target_next, selection, backward, distribution, priorities, .. } = self;
-        let Batch { rewards, discounts, actions, weights, .. } = batch;
+        let Batch { rewards, discounts, actions, weights, next_masks, .. } = &*batch;
         let Distribution { prediction, target, next, .. } = distribution;
         let stride = online.activations.stride();
-        let chooser = selection.as_ref().unwrap_or(target_next).q_values();
+        let chooser = selection.as_ref().unwrap_or(target_next).q_values().masked(Some(next_masks));
         for item in 0..rewards.len() {
             gather(target_next.activations.probabilities(), stride, item, chooser.argmax(item), next);
         }
@@ -288,13 +290,13 @@ impl LearnScratch {
     /// The loss's sum over items, for quantiles (QR-DQN, IQN): the quantile Huber loss against samples of the target.
     fn quantile_loss(&mut self, network: &QNetwork, config: &AgentConfig) -> f32 {
         let Self { batch, online, target_next, selection, target_now, backward, distribution, priorities, .. } = self;
-        let Batch { rewards, discounts, actions, weights, .. } = batch;
+        let Batch { rewards, discounts, actions, weights, next_masks, .. } = &*batch;
         let Distribution { prediction, target, levels, gradients, losses, distances, .. } = distribution;
         let stride = online.activations.stride();
         let block = prediction.len();
         let next = target_next.activations.outputs();
-        let q_target_next = target_next.q_values();
-        let chooser = selection.as_ref().unwrap_or(target_next).q_values();
+        let q_target_next = target_next.q_values().masked(Some(next_masks));
+        let chooser = selection.as_ref().unwrap_or(target_next).q_values().masked(Some(next_masks));
         for item in 0..rewards.len() {
             gather(online.activations.outputs(), stride, item, actions[item], prediction);
             if discounts[item] == 0.0 {
@@ -302,7 +304,7 @@ impl LearnScratch {
             } else if config.target == TargetKind::Munchausen {
                 let temperature = config.munchausen().temperature;
                 (item..block).step_by(stride).for_each(|at| target[at] = 0.0);
-                for action in 0..q_target_next.actions() {
+                for action in (0..q_target_next.actions()).filter(|action| q_target_next.is_allowed(item, *action)) {
                     let (probability, log) = target::policy_and_log(temperature, q_target_next, item, action);
                     for at in (item..block).step_by(stride) {
                         target[at] += probability * (next[action * block + at] - log);

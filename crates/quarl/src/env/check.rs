@@ -33,6 +33,8 @@ pub enum Promise {
     ObservationsAreWhole,
     /// Every observation lies in the observation space (and is a whole number where pixels are stored).
     ObservationsLieInTheSpace,
+    /// There is an action mask exactly where the spec says so, with one entry an action.
+    MasksFitTheActions,
     /// Every reward is a finite number.
     RewardsAreFinite,
     /// An episode is over after `max_episode_steps` steps.

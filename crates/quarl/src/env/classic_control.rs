@@ -87,6 +87,7 @@ impl<P: Physics> ClassicControl<P> {
             max_episode_steps: None,
             reward_threshold,
             render_fps: P::RENDER_FPS,
+            has_action_mask: false,
         };
         Self { spec, episode: Episode { rng: Rng::from_seed(0), state: P::State::default(), phase: Phase::New } }
     }

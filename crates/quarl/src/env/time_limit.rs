@@ -81,6 +81,10 @@ impl<E: Environment> Environment for TimeLimit<E> {
         Ok(step)
     }
 
+    fn action_mask(&self) -> Option<&[bool]> {
+        self.inner.action_mask()
+    }
+
     fn scene(&mut self) -> Result<Option<Scene>, Error> {
         self.inner.scene()
     }

@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::{Findings, MOST_STEPS, Promise, flaw};
 use crate::env::{End, Environment, EnvironmentSpec};
 use crate::error::Error;
+use crate::policy::random;
 use crate::rng::Rng;
 use crate::space::Dtype;
 
@@ -89,7 +90,7 @@ impl<'a> Player<'a> {
 
     /// Takes one random action; tells whether the episode is over, or has been tried out for long enough.
     pub(super) fn step(&mut self, record: &mut Record) -> Result<bool, Error> {
-        let action = self.actions.below(self.spec.action_space.n);
+        let action = random(self.spec.action_space.n, self.env.action_mask(), &mut self.actions);
         self.observation.fill(f32::from_bits(UNWRITTEN));
         let step = self.env.step(action, &mut self.observation)?;
         self.steps += 1;
@@ -157,6 +158,9 @@ impl<'a> Player<'a> {
     }
 
     fn look(&mut self, call: &str) {
+        let mask = self.env.action_mask();
+        let fits = mask.map(|mask| mask.len()) == self.spec.has_action_mask.then_some(self.spec.action_space.n);
+        self.findings.expect(fits, Promise::MasksFitTheActions, || format!("after a {call} the mask is {mask:?}"));
         let (space, observation, steps) = (&self.spec.observation_space, &self.observation, self.steps);
         if let Some(i) = observation.iter().position(|x| x.to_bits() == UNWRITTEN) {
             self.findings
