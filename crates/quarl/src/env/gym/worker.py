@@ -330,7 +330,7 @@ def main():
         if hello["id"]:
             try:
                 env = make(hello, hello["render"])
-            except gymnasium.error.UnregisteredEnv as error:
+            except (gymnasium.error.UnregisteredEnv, gymnasium.error.DeprecatedEnv) as error:
                 raise Refused("unknown", str(error)) from error
             answer, raw = describe(env, hello)
         else:
