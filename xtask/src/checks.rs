@@ -7,9 +7,13 @@ use anyhow::{Context, Result, bail};
 const WASM: &str = "wasm32-unknown-unknown";
 const ARM: &str = "aarch64-unknown-linux-gnu";
 
-/// All tests of the workspace: the library's, the command's, the documentation's examples.
+/// All tests of the workspace: the library's, the command's, the documentation's examples, and those that need Gymnasium,
+/// which is installed into .venv first.
 pub(crate) fn test() -> Result<()> {
-    run("cargo", &["test", "--workspace", "--all-features"], &[])
+    let python = crate::gymnasium::python()?;
+    let python = python.to_str().context("the repository's path is not UTF-8")?;
+    let everything = ["test", "--workspace", "--all-features", "--", "--include-ignored"];
+    run("cargo", &everything, &[("QUARL_TEST_PYTHON", python)])
 }
 
 /// Everything that a change must pass.

@@ -1,6 +1,7 @@
 //! What a contributor runs: `cargo xtask test`, `cargo xtask ci`, `cargo xtask arm`, `cargo xtask peers`.
 
 mod checks;
+mod gymnasium;
 mod peers;
 
 use clap::{Parser, Subcommand};

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use quarl::Error;
-use quarl::config::{TrainConfig, layers, presets};
+use quarl::config::{EnvConfig, TrainConfig, layers, presets};
+use toml::Table;
 
 /// Deep Q-learning: see it learn, trust the result, use the agent.
 #[derive(Debug, Parser)]
@@ -24,8 +25,8 @@ pub(crate) enum Command {
     Experiment(ExperimentArgs),
     /// Draw runs and experiments in one figure
     Plot(PlotArgs),
-    /// List the built-in environments
-    Envs,
+    /// List the built-in environments, or show what one of Gymnasium's offers
+    Envs(EnvsArgs),
     /// List the presets, or print one
     Presets(PresetsArgs),
     /// Measure this machine, and training on it
@@ -46,6 +47,8 @@ pub(crate) struct ConfigArgs {
     /// Set one key, such as agent.gamma=0.99; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) assignments: Vec<String>,
+    #[command(flatten)]
+    pub(crate) gym: GymArgs,
     /// The seed; the first one of an experiment
     #[arg(long)]
     pub(crate) seed: Option<u64>,
@@ -55,6 +58,53 @@ pub(crate) struct ConfigArgs {
     /// Train for so many environment steps
     #[arg(long)]
     pub(crate) steps: Option<u64>,
+}
+
+/// How to get at an environment of Gymnasium's (`gym:ID`).
+#[derive(Debug, Default, Args)]
+pub(crate) struct GymArgs {
+    /// For gym:ID: the Python interpreter [default: the active virtual environment's, ./.venv's, or python3]
+    #[arg(long, value_name = "PYTHON")]
+    pub(crate) python: Option<String>,
+    /// For gym:ID: an argument for gymnasium.make; may be repeated
+    #[arg(long = "env-arg", value_name = "KEY=VALUE")]
+    pub(crate) env_args: Vec<String>,
+    /// For gym:ID: import this module first, because it registers environments; may be repeated
+    #[arg(long = "gym-import", value_name = "MODULE")]
+    pub(crate) imports: Vec<String>,
+}
+
+impl GymArgs {
+    /// Puts what was said into the table of `[env]`.
+    pub(crate) fn overlay(&self, env: &mut Table) -> Result<(), Error> {
+        if let Some(python) = &self.python {
+            env.insert("python".to_owned(), python.as_str().into());
+        }
+        if !self.imports.is_empty() {
+            env.insert("imports".to_owned(), self.imports.clone().into());
+        }
+        for argument in &self.env_args {
+            let origin = format!("--env-arg {argument}");
+            let usage = || Error::Config { origin: origin.clone(), message: "expected KEY=VALUE".to_owned() };
+            let (key, _) = argument.split_once('=').filter(|(key, _)| !key.trim().is_empty()).ok_or_else(usage)?;
+            // Read as --set reads its values.
+            let mut value = layers::assignment(&format!("env.{argument}")).map_err(|_| usage())?;
+            let value =
+                value.get_mut("env").and_then(|env| env.as_table_mut()?.remove(key.trim())).ok_or_else(usage)?;
+            let args = env.entry("args").or_insert_with(|| Table::new().into());
+            args.as_table_mut().ok_or_else(usage)?.insert(key.trim().to_owned(), value);
+        }
+        Ok(())
+    }
+
+    /// The settings for environment `id`, over `base`.
+    pub(crate) fn config(&self, base: EnvConfig) -> Result<EnvConfig, Error> {
+        let id = base.id.clone();
+        let damaged = |error: String| Error::Config { origin: id.clone(), message: error };
+        let mut table = Table::try_from(base).map_err(|error| damaged(error.to_string()))?;
+        self.overlay(&mut table)?;
+        table.try_into().map_err(|error: toml::de::Error| damaged(error.message().to_owned()))
+    }
 }
 
 /// A configuration, and the name of where it came from.
@@ -96,6 +146,9 @@ impl ConfigArgs {
         };
         if let Some(id) = env {
             layers::overlay(&mut table, &layers::key("env", "id", id));
+        }
+        if let Some(env) = table.get_mut("env").and_then(|env| env.as_table_mut()) {
+            self.gym.overlay(env)?;
         }
         for assignment in &self.assignments {
             layers::overlay(&mut table, &layers::assignment(assignment)?);
@@ -169,6 +222,8 @@ pub(crate) struct PlayArgs {
     /// Steps shown a second [default: what looks natural, 50 for CartPole]
     #[arg(long)]
     pub(crate) fps: Option<f64>,
+    #[command(flatten)]
+    pub(crate) gym: GymArgs,
 }
 
 #[derive(Debug, Args)]
@@ -200,6 +255,14 @@ pub(crate) struct PlotArgs {
     /// Over how many episodes each curve is averaged; 1 for no smoothing
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(crate) window: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EnvsArgs {
+    /// One environment; `gym:ID` for one of Gymnasium's, `gym:` to list all of those
+    pub(crate) env: Option<String>,
+    #[command(flatten)]
+    pub(crate) gym: GymArgs,
 }
 
 #[derive(Debug, Args)]

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         Command::Play(args) => commands::play::run(args),
         Command::Experiment(args) => commands::experiment::run(args),
         Command::Plot(args) => commands::plot::run(args),
-        Command::Envs => commands::envs::run(),
+        Command::Envs(args) => commands::envs::run(args),
         Command::Presets(args) => commands::presets::run(args),
         Command::Bench(args) => commands::bench::run(args),
     };

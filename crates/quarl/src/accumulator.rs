@@ -88,6 +88,11 @@ impl Accumulator {
         }
     }
 
+    /// Forgets the waiting steps: how their episode went on is not known.
+    pub fn clear(&mut self) {
+        (self.start, self.len) = (0, 0);
+    }
+
     /// Whether this, read back from somewhere, can take the place of `fresh`.
     pub(crate) fn fits(&self, fresh: &Self) -> bool {
         (self.n, self.features) == (fresh.n, fresh.features)

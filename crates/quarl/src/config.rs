@@ -39,11 +39,32 @@ pub struct TrainConfig {
 }
 
 /// `[env]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EnvConfig {
-    /// The environment's name, such as `CartPole-v0`.
+    /// The environment's name, such as `CartPole-v0`, or `gym:LunarLander-v3` for one of Gymnasium's. The other keys are for
+    /// these alone.
     pub id: String,
+    /// The Python interpreter; absent for that of the active virtual environment, of `./.venv`, or `python3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<String>,
+    /// Modules to import first, which register environments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub imports: Vec<String>,
+    /// How many seconds an answer may take; absent for 60.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<u64>,
+    /// Arguments for `gymnasium.make`.
+    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    pub args: toml::Table,
+}
+
+impl EnvConfig {
+    /// The environment of this name, as it is without further settings.
+    pub fn named(id: &str) -> Self {
+        let id = id.to_owned();
+        Self { id, python: None, imports: Vec::new(), timeout_seconds: None, args: toml::Table::new() }
+    }
 }
 
 /// `[network]`

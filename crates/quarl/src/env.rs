@@ -3,12 +3,15 @@
 //! The contract is Gymnasium's with its two ambiguities removed: an episode says *why* it ended ([`End`]), and stepping
 //! an episode that has ended is an error instead of a warning.
 //!
-//! [`make`] builds the environments that are known by name; [`TimeLimit`] puts a clock over any environment.
+//! [`make`] builds the environments that are known by name, [`make_configured`] those that need more than a name (Gymnasium's,
+//! in Python); [`TimeLimit`] puts a clock over any environment.
 
 pub mod acrobot;
 pub mod cartpole;
 pub mod check;
 pub mod classic_control;
+#[cfg(all(feature = "gym", unix))]
+pub mod gym;
 pub mod mountain_car;
 pub mod seeding;
 pub mod state;
@@ -21,6 +24,7 @@ pub use time_limit::TimeLimit;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::EnvConfig;
 use crate::error::Error;
 use crate::render::Scene;
 use crate::space::{BoxSpace, Discrete};
@@ -123,6 +127,11 @@ pub trait Environment: Send {
     /// A picture of the present state, or `None` where the environment cannot be shown.
     fn scene(&mut self) -> Result<Option<Scene>, Error>;
 
+    /// Whether [`Environment::save_state`] works in the middle of an episode; between episodes it always does.
+    fn saves_within_episodes(&self) -> bool {
+        true
+    }
+
     /// The whole changing state (episode and random stream), to be given to [`Environment::load_state`].
     fn save_state(&self) -> Result<Vec<u8>, Error>;
 
@@ -151,6 +160,10 @@ impl<E: Environment + ?Sized> Environment for Box<E> {
         (**self).scene()
     }
 
+    fn saves_within_episodes(&self) -> bool {
+        (**self).saves_within_episodes()
+    }
+
     fn save_state(&self) -> Result<Vec<u8>, Error> {
         (**self).save_state()
     }
@@ -165,11 +178,23 @@ pub fn ids() -> &'static [&'static str] {
     &["Acrobot-v1", "CartPole-v0", "CartPole-v1", "MountainCar-v0"]
 }
 
-/// The environment called `id`, with its time limit.
+/// The environment called `id`, with its time limit. An id that begins with `gym:` is one of Gymnasium's.
 ///
 /// # Errors
-/// [`Error::UnknownEnvironment`], with the nearest known names.
+/// [`Error::UnknownEnvironment`], with the nearest known names; for one of Gymnasium's also [`Error::Gym`].
 pub fn make(id: &str) -> Result<Box<dyn Environment>, Error> {
+    make_configured(&EnvConfig::named(id), false)
+}
+
+/// The environment that a configuration says; `rendering` where it is going to be shown.
+///
+/// # Errors
+/// As [`make`].
+pub fn make_configured(config: &EnvConfig, rendering: bool) -> Result<Box<dyn Environment>, Error> {
+    let id = config.id.as_str();
+    if let Some(name) = id.strip_prefix("gym:") {
+        return bridged(name, config, rendering);
+    }
     Ok(match id {
         "Acrobot-v1" => Box::new(Acrobot::v1()),
         "CartPole-v0" => Box::new(CartPole::v0()),
@@ -177,4 +202,17 @@ pub fn make(id: &str) -> Result<Box<dyn Environment>, Error> {
         "MountainCar-v0" => Box::new(MountainCar::v0()),
         _ => return Err(Error::UnknownEnvironment { id: id.to_owned(), remedy: suggest::remedy(id, ids()) }),
     })
+}
+
+#[cfg(all(feature = "gym", unix))]
+fn bridged(name: &str, config: &EnvConfig, render: bool) -> Result<Box<dyn Environment>, Error> {
+    let EnvConfig { python, imports, timeout_seconds, args, .. } = config.clone();
+    let options = gym::GymOptions { id: name.to_owned(), python, args, imports, timeout_seconds, render };
+    Ok(Box::new(gym::GymEnv::new(options)?))
+}
+
+#[cfg(not(all(feature = "gym", unix)))]
+fn bridged(_: &str, config: &EnvConfig, _: bool) -> Result<Box<dyn Environment>, Error> {
+    let message = "this build has no bridge to Python: build it for Unix with the feature 'gym'".to_owned();
+    Err(Error::Gym { id: config.id.clone(), message })
 }

@@ -88,6 +88,41 @@ pub enum Error {
         step: u64,
     },
 
+    /// An environment in Python cannot be had.
+    #[error("{id}: {message}")]
+    Gym {
+        /// The environment, or `gym:` where it is about all of them.
+        id: String,
+        /// What is missing or not supported, and what to do.
+        message: String,
+    },
+
+    /// An environment failed while it ran.
+    #[error("{id} failed at step {step}, in episode {episode}: {message}")]
+    EnvironmentFailed {
+        /// The environment.
+        id: String,
+        /// The step since the environment was made, from 1.
+        step: u64,
+        /// The episode, from 0.
+        episode: u64,
+        /// What it said.
+        message: String,
+    },
+
+    /// The process that ran an environment is gone.
+    #[error("{id} lost its worker at step {step}, in episode {episode}: {how}")]
+    WorkerLost {
+        /// The environment.
+        id: String,
+        /// The step since the environment was made, from 1.
+        step: u64,
+        /// The episode, from 0.
+        episode: u64,
+        /// How it ended.
+        how: String,
+    },
+
     /// An environment's action mask allows nothing while its episode runs.
     #[error(
         "{id}: the action mask at step {step} allows no action: the environment has to allow one, or end the episode"

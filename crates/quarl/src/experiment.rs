@@ -129,7 +129,7 @@ pub fn seeds(out: &Path) -> Result<Vec<u64>, Error> {
 /// [`Error::Config`] where the directory belongs to another configuration, [`Error::Io`] where the system refuses.
 pub fn prepare(plan: &Plan) -> Result<Vec<u64>, Error> {
     plan.config.validate()?;
-    env::make(&plan.config.env.id)?;
+    env::make_configured(&plan.config.env, false)?;
     let io = |action, path: &Path, source| Error::Io { action, path: path.to_owned(), source };
     let config_path = plan.out.join(run_dir::CONFIG);
     if plan.out.exists() {
@@ -264,7 +264,7 @@ fn run(
 /// # Errors
 /// What is wrong with a run's files.
 pub fn aggregate(plan: &Plan) -> Result<(Vec<MeanRow>, ExperimentSummary), Error> {
-    let threshold = env::make(&plan.config.env.id)?.spec().reward_threshold;
+    let threshold = env::make_configured(&plan.config.env, false)?.spec().reward_threshold;
     let mut returns = Vec::new();
     let mut greedy = Vec::new();
     for seed in plan.seeds() {

@@ -64,14 +64,26 @@ pub struct Summary {
     pub steps_per_second: f64,
     /// The returns of the last model's greedy episodes.
     pub greedy_returns: Vec<f64>,
-    /// Their mean.
+    /// Their mean; NaN (null in the file) where there was no last evaluation.
+    #[serde(deserialize_with = "nan_if_null")]
     pub greedy_mean: f64,
-    /// The best evaluation's mean return: what `best.safetensors` reached.
+    /// The best evaluation's mean return: what `best.safetensors` reached. NaN (null in the file) where there was none.
+    #[serde(deserialize_with = "nan_if_null")]
     pub best_mean: f64,
     /// After how many episodes that was.
     pub best_episodes: u64,
     /// Whether training was stopped before its budget was used.
     pub interrupted: bool,
+    /// Episodes that were dropped because the environment's process was gone.
+    #[serde(default)]
+    pub episodes_lost: u64,
+    /// What stopped it before its budget was used, where something failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+fn nan_if_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 /// A run's directory while it trains.
@@ -178,6 +190,24 @@ impl RunWriter {
     /// # Errors
     /// [`Error::Io`] where the system refuses.
     pub fn finish(self, trainer: &Trainer, wall_seconds: f64, interrupted: bool) -> Result<Summary, Error> {
+        self.end(trainer, wall_seconds, interrupted, None)
+    }
+
+    /// As [`RunWriter::finish`], for a run that `error` stopped: what there is so far.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the system refuses.
+    pub fn abandon(self, trainer: &Trainer, wall_seconds: f64, error: &Error) -> Result<Summary, Error> {
+        self.end(trainer, wall_seconds, false, Some(error.to_string()))
+    }
+
+    fn end(
+        self,
+        trainer: &Trainer,
+        wall_seconds: f64,
+        interrupted: bool,
+        error: Option<String>,
+    ) -> Result<Summary, Error> {
         model(trainer, trainer.agent().parameters()).save(&self.dir.join(MODEL))?;
         let (best_mean, best_episodes) = self.best.unwrap_or((f64::NAN, 0));
         let (greedy_returns, greedy_mean) =
@@ -196,6 +226,8 @@ impl RunWriter {
             best_mean,
             best_episodes,
             interrupted,
+            episodes_lost: trainer.episodes_lost(),
+            error,
         };
         let text = serde_json::to_string_pretty(&summary).expect("a summary is plain data") + "\n";
         beside::write(&self.dir.join(SUMMARY), text.as_bytes())?;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::accumulator::{Accumulator, Next};
 use crate::agent::{Agent, AgentState, LearnReport};
 use crate::config::{TimeLimitMeaning, TrainConfig};
+use crate::env::seeding::derived;
 use crate::env::{self, End, Environment};
 use crate::error::Error;
 use crate::evaluate::{self, GreedyPolicy};
@@ -117,7 +118,14 @@ struct Progress {
     episode: Option<EpisodeProgress>,
     best: Option<(f64, Buffer)>,
     finished: bool,
+    /// Episodes that were dropped because the environment's process was gone.
+    episodes_lost: u64,
+    /// How many of them since an episode was last played to its end.
+    lost_in_a_row: u64,
 }
+
+/// So many workers lost in a row are no accident.
+const MOST_LOST_IN_A_ROW: u64 = 3;
 
 /// The running episode's sums.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -144,8 +152,8 @@ impl Trainer {
     /// What is wrong with the configuration.
     pub fn on(config: TrainConfig, path: CpuPath) -> Result<Self, Error> {
         config.validate()?;
-        let env = env::make(&config.env.id)?;
-        let evaluation_env = env::make(&config.env.id)?;
+        let env = env::make_configured(&config.env, false)?;
+        let evaluation_env = env::make_configured(&config.env, false)?;
         let agent = Agent::new(&config, env.spec(), config.training.seed, path)?;
         let features = env.spec().observation_space.len();
         let progress = Progress {
@@ -156,6 +164,8 @@ impl Trainer {
             episode: None,
             best: None,
             finished: false,
+            episodes_lost: 0,
+            lost_in_a_row: 0,
         };
         let pending = VecDeque::with_capacity(4 + config.training.gradient_steps.min(1024) as usize);
         Ok(Self { config, env, evaluation_env, agent, progress, next_observation: vec![0.0; features], pending })
@@ -197,6 +207,11 @@ impl Trainer {
         self.progress.episodes
     }
 
+    /// Episodes that were dropped because the environment's process was gone.
+    pub fn episodes_lost(&self) -> u64 {
+        self.progress.episodes_lost
+    }
+
     /// The parameters of the best evaluation so far.
     pub fn best_parameters(&self) -> Option<&[f32]> {
         self.progress.best.as_ref().map(|(_, parameters)| &**parameters)
@@ -209,8 +224,14 @@ impl Trainer {
         let mut episode = match progress.episode {
             Some(episode) => episode,
             None => {
-                let seed = (progress.env_steps == 0).then_some(config.training.seed);
-                env.reset(seed, &mut progress.observation)?;
+                let seed = match progress.lost_in_a_row {
+                    0 => (progress.env_steps == 0).then_some(config.training.seed),
+                    _ => Some(derived(config.training.seed, progress.episodes_lost)),
+                };
+                match env.reset(seed, &mut progress.observation) {
+                    Err(error @ Error::WorkerLost { .. }) => return progress.lose_episode(error),
+                    result => result?,
+                }
                 check_finite("observation", &progress.observation, env.spec().id.as_str(), progress.env_steps)?;
                 check_mask(&**env, progress.env_steps)?;
                 EpisodeProgress::default()
@@ -219,7 +240,10 @@ impl Trainer {
 
         let epsilon = config.exploration.epsilon.value(progress.env_steps);
         let action = agent.act(&progress.observation, env.action_mask(), epsilon);
-        let step = env.step(action, next_observation)?;
+        let step = match env.step(action, next_observation) {
+            Err(error @ Error::WorkerLost { .. }) => return progress.lose_episode(error),
+            step => step?,
+        };
         progress.env_steps += 1;
         let env_steps = progress.env_steps;
         check_finite("reward", &[step.reward as f32], env.spec().id.as_str(), env_steps)?;
@@ -261,6 +285,7 @@ impl Trainer {
         if step.end.is_some() {
             let index = progress.episodes;
             progress.episodes += 1;
+            progress.lost_in_a_row = 0;
             pending.push_back(Event::Episode(episode.record(index, env_steps, epsilon)));
             if config.target_network.every_episodes.is_some_and(|every| index.is_multiple_of(every)) {
                 agent.sync_target();
@@ -285,7 +310,16 @@ impl Trainer {
     fn evaluate(&mut self, last: bool) -> Result<Evaluation, Error> {
         let seed = Stream::Evaluation.seed(self.config.training.seed);
         let mut policy = GreedyPolicy::new(self.agent.network(), self.agent.parameters());
-        let episodes = evaluate::play(&mut policy, &mut *self.evaluation_env, seed, self.config.evaluation.episodes)?;
+        let mut lost = 0;
+        let episodes = loop {
+            let env = &mut *self.evaluation_env;
+            match evaluate::play(&mut policy, env, seed, self.config.evaluation.episodes) {
+                // Played again from the start: with the same seed it is the same evaluation.
+                Err(Error::WorkerLost { .. }) if lost + 1 < MOST_LOST_IN_A_ROW => lost += 1,
+                episodes => break episodes?,
+            }
+        };
+        self.progress.episodes_lost += lost;
         let returns: Vec<f64> = episodes.iter().map(|episode| episode.total_reward).collect();
         let mean_return = returns.iter().sum::<f64>() / returns.len() as f64;
         let best = self.progress.best.as_ref().is_none_or(|(so_far, _)| mean_return >= *so_far);
@@ -354,25 +388,42 @@ impl Iterator for Trainer {
 
     /// The next event; after an error, and after the last evaluation, there are no more.
     fn next(&mut self) -> Option<Self::Item> {
-        if self.pending.is_empty()
-            && !self.progress.finished
-            && let Err(error) = self.advance()
-        {
-            self.progress.finished = true;
-            self.pending.clear();
-            return Some(Err(error));
+        // A step of which nothing is left, because its environment was lost, gives no event.
+        while self.pending.is_empty() && !self.progress.finished {
+            if let Err(error) = self.advance() {
+                self.progress.finished = true;
+                self.pending.clear();
+                return Some(Err(error));
+            }
         }
         self.pending.pop_front().map(Ok)
     }
 }
 
 impl Progress {
+    /// Drops the running episode, whose environment is gone; the transitions that were finished stay.
+    fn lose_episode(&mut self, error: Error) -> Result<(), Error> {
+        self.accumulator.clear();
+        self.episode = None;
+        self.episodes_lost += 1;
+        self.lost_in_a_row += 1;
+        match error {
+            Error::WorkerLost { id, step, episode, how } if self.lost_in_a_row >= MOST_LOST_IN_A_ROW => {
+                let how = format!("{how}; {MOST_LOST_IN_A_ROW} in a row, so this is no accident");
+                Err(Error::WorkerLost { id, step, episode, how })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether this, read back from somewhere, can take the place of `fresh` for a network with `parameters` parameters.
     fn fits(&self, fresh: &Self, parameters: usize) -> bool {
         self.accumulator.fits(&fresh.accumulator)
             && self.observation.len() == fresh.observation.len()
             && self.env_steps <= i64::MAX as u64
             && self.episodes <= self.env_steps
+            && self.episodes_lost <= i64::MAX as u64
+            && self.lost_in_a_row < MOST_LOST_IN_A_ROW
             && self.episode.is_none_or(|episode| episode.length <= self.env_steps && episode.updates <= i64::MAX as u64)
             && self.best.as_ref().is_none_or(|(_, best)| best.len() == parameters)
     }

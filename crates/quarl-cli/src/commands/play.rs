@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use quarl::Error;
+use quarl::config::EnvConfig;
 use quarl::env::{self, Environment};
 use quarl::evaluate::GreedyPolicy;
 use quarl::model::Model;
@@ -21,7 +22,7 @@ const RECORD_SIZE: (u32, u32) = (600, 400);
 
 pub(crate) fn run(args: PlayArgs) -> Result<Outcome> {
     let model = Model::load(&model_path(&args.run)?)?;
-    let mut env = env::make(&model.env)?;
+    let mut env = env::make_configured(&args.gym.config(env_config(&args.run, &model)?)?, true)?;
     let network = model.network(env.spec())?;
     let fps = args.fps.unwrap_or(f64::from(env.spec().render_fps));
     if !(0.01..=1000.0).contains(&fps) {
@@ -53,6 +54,18 @@ pub(crate) fn run(args: PlayArgs) -> Result<Outcome> {
         output::line(format!("recorded in {}", path.display()));
     }
     Ok(if interrupted { Outcome::Interrupted } else { Outcome::Done })
+}
+
+/// The environment's settings: those of the run that the model lies in, if they are for the model's environment.
+fn env_config(run: &Path, model: &Model) -> Result<EnvConfig, Error> {
+    let dir = if run.is_dir() { run } else { run.parent().unwrap_or(Path::new("")) };
+    if dir.join(run_dir::CONFIG).exists() {
+        let config = run_dir::read_config(dir)?.env;
+        if config.id == model.env {
+            return Ok(config);
+        }
+    }
+    Ok(EnvConfig::named(&model.env))
 }
 
 /// The model file of a run, or the file itself.

@@ -94,5 +94,9 @@ fn write_both(figure: &Figure, dir: &Path) -> Result<()> {
 }
 
 fn threshold(id: &str) -> Result<Option<f64>, Error> {
+    // Asking Python for one number would take longer than the drawing.
+    if id.starts_with("gym:") {
+        return Ok(None);
+    }
     Ok(env::make(id)?.spec().reward_threshold)
 }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
-use quarl::env;
 use quarl::run_dir::{RunWriter, Summary};
 use quarl::train::{Event, Trainer};
+use quarl::{Error, env};
 use serde_json::json;
 
 use crate::args::{Resolved, TrainArgs};
@@ -20,7 +20,11 @@ pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
     let mut trainer = Trainer::new(config)?;
     let out = match &args.out {
         Some(out) => out.clone(),
-        None => new_directory(&format!("{}-{name}-seed{}", trainer.config().env.id, trainer.config().training.seed)),
+        None => {
+            // Gymnasium's names have colons and slashes, which mean something else to shells and directories.
+            let id = trainer.config().env.id.replace([':', '/'], "-");
+            new_directory(&format!("{id}-{name}-seed{}", trainer.config().training.seed))
+        }
     };
     let mut writer = RunWriter::create(&out, args.force, trainer.config())?;
     interrupt::listen();
@@ -28,7 +32,20 @@ pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
         output::json(&json!({ "event": "start", "dir": out, "config": trainer.config() }));
     }
 
-    let (summary, interrupted) = train(&args, &mut trainer, &mut writer)?.write(writer, &trainer)?;
+    let started = Instant::now();
+    let (summary, interrupted) = match train(&args, &mut trainer, &mut writer) {
+        Ok(trained) => trained.write(writer, &trainer)?,
+        Err(error) => {
+            // What was learnt until then is kept, as far as that is possible.
+            if let Some(failure) = error.downcast_ref::<Error>() {
+                writer.abandon(&trainer, started.elapsed().as_secs_f64(), failure)?;
+                if trainer.episodes() > 0 {
+                    plot::draw_run(&out)?;
+                }
+            }
+            return Err(error.context(format!("stopped; the run so far is in {}", out.display())));
+        }
+    };
     plot::draw_run(&out)?;
     if interrupted {
         if !args.json {
@@ -93,7 +110,7 @@ fn watch(args: &TrainArgs, trainer: &Trainer, summary: &Summary) -> Result<()> {
         return Ok(());
     }
     if !args.quiet && output::is_terminal() && !interrupt::requested() {
-        let mut env = env::make(&trainer.config().env.id)?;
+        let mut env = env::make_configured(&trainer.config().env, true)?;
         let display = Display::terminal(f64::from(env.spec().render_fps))?;
         let seed = quarl::rng::Stream::Evaluation.seed(trainer.config().training.seed);
         let agent = trainer.agent();

@@ -131,7 +131,7 @@ pub fn resolve(origin: &str, table: Table) -> Result<TrainConfig, Error> {
 
 /// Every section and its keys; a test holds it against [`TrainConfig`].
 const SECTIONS: &[(&str, &[&str])] = &[
-    ("env", &["id"]),
+    ("env", &["id", "python", "imports", "timeout_seconds", "args"]),
     (
         "network",
         &[
@@ -196,6 +196,10 @@ mod tests {
     #[test]
     fn the_list_of_keys_is_the_structs() {
         let mut config = textbook_with(&["optimizer.max_grad_norm=10"]).unwrap();
+        config.env.python = Some("python3".to_owned());
+        config.env.imports = vec!["ale_py".to_owned()];
+        config.env.timeout_seconds = Some(60);
+        config.env.args = Table::from_iter([("continuous".to_owned(), Value::Boolean(false))]);
         config.target_network.every_steps = Some(1);
         config.training.steps = Some(1);
         config.evaluation.every_steps = Some(1);

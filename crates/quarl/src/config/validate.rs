@@ -19,7 +19,20 @@ impl TrainConfig {
     /// # Errors
     /// [`Error::InvalidValue`], naming the first key that cannot be used and what to do.
     pub fn validate(&self) -> Result<(), Error> {
-        let Self { network, replay, agent, target_network, exploration, optimizer, training, evaluation, .. } = self;
+        let Self { env, network, replay, agent, target_network, exploration, optimizer, training, evaluation } = self;
+
+        check(env.timeout_seconds != Some(0), "env.timeout_seconds", 0, "choose 1 second or more")?;
+        if !env.id.starts_with("gym:") {
+            for (key, given) in [
+                ("env.python", env.python.is_some()),
+                ("env.imports", !env.imports.is_empty()),
+                ("env.timeout_seconds", env.timeout_seconds.is_some()),
+                ("env.args", !env.args.is_empty()),
+            ] {
+                let remedy = format!("{} is built in: use it with gym:{}, or leave it out", env.id, env.id);
+                check(!given, key, "(set)", &remedy)?;
+            }
+        }
 
         for units in &network.hidden {
             let shown = format!("{:?}", network.hidden);

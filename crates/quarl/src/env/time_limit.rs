@@ -89,6 +89,10 @@ impl<E: Environment> Environment for TimeLimit<E> {
         self.inner.scene()
     }
 
+    fn saves_within_episodes(&self) -> bool {
+        self.inner.saves_within_episodes()
+    }
+
     fn save_state(&self) -> Result<Vec<u8>, Error> {
         state::save(&self.spec.id, &(self.elapsed, self.inner.save_state()?))
     }

@@ -1,0 +1,228 @@
+//! The command with environments in Python, well-behaved and not. `cargo xtask test` installs Gymnasium and runs these.
+#![cfg(unix)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+fn python() -> String {
+    std::env::var("QUARL_TEST_PYTHON").expect("cargo xtask test sets QUARL_TEST_PYTHON")
+}
+
+/// `quarl` in a directory of its own, with the tests' Python and its environments.
+fn quarl(here: &TempDir) -> Command {
+    let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../quarl/tests/python");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quarl"));
+    command.current_dir(here).env("PYTHONPATH", modules).env_remove("VIRTUAL_ENV").env_remove("QUARL_CPU");
+    command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
+    command
+}
+
+/// Trains four short episodes on one of the tests' environments.
+fn train(here: &TempDir, id: &str, more: &[&str]) -> Output {
+    let id = format!("gym:{id}-v0");
+    let common = ["--preset", "textbook", "--episodes", "4", "--out", "run", "--gym-import", "misbehaving", "--python"];
+    quarl(here).args(["train", &id]).args(common).arg(python()).args(more).output().unwrap()
+}
+
+fn error(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().to_owned()
+}
+
+fn summary(here: &TempDir) -> serde_json::Value {
+    serde_json::from_str(&fs::read_to_string(here.path().join("run/summary.json")).unwrap()).unwrap()
+}
+
+fn directory() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn training_on_gymnasiums_cartpole_is_training_on_the_built_in_one() {
+    let here = directory();
+    for (id, out) in [("gym:CartPole-v1", "bridged"), ("CartPole-v1", "built-in")] {
+        let python = python();
+        let bridge: &[&str] = if id.starts_with("gym:") { &["--python", &python] } else { &[] };
+        let arguments = ["train", id, "--preset", "textbook", "--steps", "1500", "--quiet", "--out", out];
+        let status = quarl(&here).args(arguments).args(bridge).status().unwrap();
+        assert!(status.success());
+    }
+    for file in ["episodes.csv", "evaluations.csv"] {
+        let read = |run: &str| fs::read_to_string(here.path().join(run).join(file)).unwrap();
+        assert!(read("bridged").lines().count() > 1);
+        assert_eq!(read("bridged"), read("built-in"), "{file}");
+    }
+}
+
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn lunar_lander_trains_and_is_recorded_with_what_the_run_remembers() {
+    let here = directory();
+    let id = "gym:LunarLander-v3";
+    let out = ["--steps", "300", "--quiet", "--out", "run", "--env-arg", "gravity=-5.0"];
+    assert!(quarl(&here).args(["train", id, "--python", &python()]).args(out).status().unwrap().success());
+    let config = fs::read_to_string(here.path().join("run/config.toml")).unwrap();
+    assert!(config.contains("gravity = -5.0") && config.contains("python = "), "{config}");
+    let output = quarl(&here).args(["play", "run", "--record", "a.gif"]).output().unwrap();
+    assert!(output.status.success(), "{}", error(&output));
+    assert!(fs::read(here.path().join("a.gif")).unwrap().starts_with(b"GIF89a"));
+}
+
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn what_goes_wrong_in_an_environment_is_named_and_the_run_so_far_is_kept() {
+    for (id, expected) in [
+        ("Raises", "failed at step 7, in episode 0: ValueError: the wheel came off ("),
+        ("RaisesAtReset", "RuntimeError: no wheels ("),
+        ("NanObservation", "gave observation NaN at step 7"),
+        ("InfiniteReward", "gave reward inf at step 7"),
+        ("NoReward", "failed at step 7, in episode 0: the reward is None"),
+        ("WrongShape", "failed at step 7, in episode 0: the observation is float32 of shape (3,)"),
+        ("WrongType", "failed at step 7, in episode 0: the observation is float64 of shape (2,)"),
+        ("NothingAllowed", "the action mask at step 7 allows no action"),
+        ("Exits", "lost its worker at step 19, in episode 2: it ended with status 3; 3 in a row"),
+    ] {
+        let here = directory();
+        let output = train(&here, id, &[]);
+        assert_eq!(output.status.code(), Some(1), "{id}");
+        assert!(error(&output).starts_with("error: ") && error(&output).contains(expected), "{id}: {}", error(&output));
+        assert!(here.path().join("run/model.safetensors").exists(), "{id}");
+        let stopped_by = summary(&here)["error"].as_str().unwrap().to_owned();
+        assert!(stopped_by.contains(expected), "{id}: {stopped_by}");
+    }
+}
+
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn unusual_environments_are_trained_on() {
+    for id in ["Walk", "Prints", "PrintsFromC", "Reads", "StartsAtFive", "Nested", "Pixels", "Masked", "BothFlags"] {
+        let here = directory();
+        let output = train(&here, id, &["--json"]);
+        assert!(output.status.success(), "{id}: {}", error(&output));
+        for line in String::from_utf8(output.stdout).unwrap().lines() {
+            assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{id}: its prints are not ours: {line}");
+        }
+        assert_eq!(summary(&here)["episodes"], 4, "{id}");
+    }
+}
+
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn a_lost_worker_costs_its_episode_and_nothing_more() {
+    for id in ["ExitsOnce", "KilledOnce"] {
+        let mut runs = Vec::new();
+        for _ in 0..2 {
+            let here = directory();
+            let output = train(&here, id, &["--env-arg", "memory=memory"]);
+            assert!(output.status.success(), "{id}: {}", error(&output));
+            assert_eq!((&summary(&here)["episodes"], &summary(&here)["episodes_lost"]), (&4.into(), &1.into()), "{id}");
+            runs.push(fs::read_to_string(here.path().join("run/episodes.csv")).unwrap());
+        }
+        assert_eq!(runs[0], runs[1], "{id}: what follows a loss is seeded, too");
+    }
+}
+
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn what_cannot_be_trained_on_is_refused_before_training() {
+    for (id, status, expected) in [
+        ("gym:ContinuousActions-v0", 1, "action space Box(-1.0, 1.0, (1,), float32): "),
+        ("gym:Texts-v0", 1, "observation space Text("),
+        ("gym:Nonsense-v0", 2, "unknown environment 'gym:Nonsense-v0'"),
+    ] {
+        let here = directory();
+        let arguments = ["train", id, "--gym-import", "misbehaving", "--out", "run", "--python", &python()];
+        let output = quarl(&here).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(status), "{id}: {}", error(&output));
+        assert!(error(&output).contains(expected), "{id}: {}", error(&output));
+        assert!(!here.path().join("run").exists(), "{id}");
+    }
+}
+
+#[test]
+fn a_python_that_is_not_there_is_named_with_the_remedy() {
+    let here = directory();
+    let output = quarl(&here).args(["train", "gym:CartPole-v1", "--python", "no-such-python"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(error(&output).contains("cannot start 'no-such-python'") && error(&output).contains("--python"));
+}
+
+#[test]
+fn what_is_for_gymnasium_alone_is_refused_elsewhere() {
+    let here = directory();
+    let output = quarl(&here).args(["train", "CartPole-v1", "--env-arg", "gravity=1"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(error(&output).contains("env.args") && error(&output).contains("gym:CartPole-v1"), "{}", error(&output));
+}
+
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn a_python_without_gymnasium_is_told_what_to_install() {
+    let here = directory();
+    // The same interpreter, kept from its packages.
+    let bare = here.path().join("bare-python");
+    fs::write(&bare, format!("#!/bin/sh\nexec {} -S \"$@\"\n", python())).unwrap();
+    fs::set_permissions(&bare, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let bare = bare.display().to_string();
+    let output = quarl(&here).args(["train", "gym:CartPole-v1", "--python", &bare]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let expected = format!("{bare} -m pip install \"gymnasium[classic-control]\"");
+    assert!(error(&output).ends_with(&expected), "{}", error(&output));
+}
+
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn a_worker_that_hangs_is_given_up_after_the_timeout() {
+    for id in ["Hangs", "HangsInC"] {
+        let here = directory();
+        let started = Instant::now();
+        let output = train(&here, id, &["--set", "env.timeout_seconds=1"]);
+        assert_eq!(output.status.code(), Some(1), "{id}");
+        assert!(error(&output).contains("no answer within 1 seconds: raise env.timeout_seconds"), "{}", error(&output));
+        assert!(started.elapsed() < Duration::from_secs(30), "{id}");
+    }
+}
+
+/// The processes whose working directory is `here`.
+#[cfg(target_os = "linux")]
+fn processes_in(here: &TempDir) -> Vec<PathBuf> {
+    let here = here.path().canonicalize().unwrap();
+    let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| Some(entry.ok()?.path()));
+    processes.filter(|path| fs::read_link(path.join("cwd")).is_ok_and(|cwd| cwd == here)).collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn no_worker_outlives_a_killed_parent_even_stuck_in_a_step() {
+    for (id, command) in [("Walk", "train"), ("Hangs", "train"), ("HangsInC", "train"), ("HangsInC", "experiment")] {
+        let here = directory();
+        let mut quarl = quarl(&here);
+        let id = format!("gym:{id}-v0");
+        quarl.args([command, &id, "--preset", "textbook", "--steps", "100000000", "--out", "run", "--quiet"]);
+        quarl.args(["--gym-import", "misbehaving", "--python", &python()]);
+        if command == "experiment" {
+            quarl.args(["--runs", "3", "--jobs", "3"]);
+        }
+        let mut parent = quarl.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // quarl, and two processes for each of a run's two environments.
+        let expected = if command == "experiment" { 13 } else { 5 };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while processes_in(&here).len() < expected && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(processes_in(&here).len() >= expected, "{command} {id} is not under way");
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !processes_in(&here).is_empty() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        assert_eq!(processes_in(&here), Vec::<PathBuf>::new(), "{command} {id}");
+    }
+}

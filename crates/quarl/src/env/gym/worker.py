@@ -1,0 +1,349 @@
+# Holds one Gymnasium environment and answers requests about it. Started by env/gym.rs; the protocol is described there.
+import os
+import select
+import signal
+import sys
+import time
+
+PROTOCOL = 1
+
+# The environment's prints, from Python or from C, go to standard error, and it has nothing to read.
+requests, replies = os.dup(0), os.dup(1)
+os.dup2(2, 1)
+nothing = os.open(os.devnull, os.O_RDONLY)
+os.dup2(nothing, 0)
+os.close(nothing)
+# Ctrl-C reaches the whole process group; the parent decides what it means.
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def watch(worker):
+    """Ends the worker where its parent is gone, even if it is stuck in C code. Runs in a process of its own."""
+    os.close(replies)
+    poll = select.poll()
+    poll.register(requests, 0)
+    while os.getppid() == worker:
+        if poll.poll(200):
+            # Time to end by itself: an environment may have something to close.
+            deadline = time.monotonic() + 1.5
+            while os.getppid() == worker and time.monotonic() < deadline:
+                time.sleep(0.02)
+            if os.getppid() == worker:
+                os.kill(worker, signal.SIGKILL)
+            break
+    os._exit(0)
+
+
+me = os.getpid()
+if os.fork() == 0:
+    watch(me)
+
+import json
+import struct
+import traceback
+
+if os.getcwd() not in sys.path and "" not in sys.path:
+    sys.path.insert(0, os.getcwd())
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+
+HEADER = struct.Struct("<BBHId")  # status, flags, unused, payload's length, reward
+REQUEST = struct.Struct("<BBHIQ")  # operation, flag, unused, payload's length, argument
+OK, FAILED = 0, 1
+RESET, STEP, RENDER, SAVE, LOAD = 1, 2, 3, 4, 5
+TERMINATED, TRUNCATED = 1, 2
+
+
+class Refused(Exception):
+    """What the environment offers or gave cannot be used; `kind` says in which way."""
+
+    def __init__(self, kind, message):
+        super().__init__(message)
+        self.kind = kind
+
+
+def read(length):
+    data = b""
+    while len(data) < length:
+        part = os.read(requests, length - len(data))
+        if not part:
+            raise EOFError
+        data += part
+    return data
+
+
+def write(view):
+    while len(view):
+        view = view[os.write(replies, view) :]
+
+
+def failure(error):
+    """An exception as the parent wants to know it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    at = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    kind = getattr(error, "kind", "exception")
+    kind = "dependency" if type(error).__name__ == "DependencyNotInstalled" else kind
+    return json.dumps({"kind": kind, "type": type(error).__name__, "message": str(error), "at": at}).encode()
+
+
+def send_failure(error):
+    payload = failure(error)
+    write(memoryview(HEADER.pack(FAILED, 0, 0, len(payload), 0.0) + payload))
+
+
+def leaves(space, path=()):
+    """The plain spaces in `space`, in the order of gymnasium.spaces.utils.flatten, each with the way to its value."""
+    if isinstance(space, spaces.Tuple):
+        return [leaf for i, part in enumerate(space.spaces) for leaf in leaves(part, (*path, i))]
+    if isinstance(space, spaces.Dict):
+        return [leaf for key, part in space.spaces.items() for leaf in leaves(part, (*path, key))]
+    if isinstance(space, (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)):
+        return [(path, space)]
+    raise Refused("space", f"observation space {space}: {type(space).__name__} has no fixed number of numbers")
+
+
+def writer(space, view, name):
+    """A function that writes a value of `space` into `view`, refusing what is not of the space's type and shape."""
+    if isinstance(space, (spaces.Box, spaces.MultiBinary)):
+        shape, dtype, ndarray, into = space.shape, space.dtype, np.ndarray, view.reshape(space.shape)
+
+        def array(value):
+            if type(value) is not ndarray or value.shape != shape or value.dtype != dtype:
+                found = f"{value.dtype} of shape {value.shape}" if isinstance(value, ndarray) else repr(value)
+                raise Refused("value", f"{name} is {found}, the space says {dtype} of shape {shape}")
+            into[...] = value
+
+        return array
+    if isinstance(space, spaces.Discrete):
+        start, n = int(space.start), int(space.n)
+
+        def one_hot(value):
+            if not isinstance(value, (int, np.integer)) and getattr(value, "shape", None) != ():
+                raise Refused("value", f"{name} is {value!r}, the space says an integer")
+            index = int(value) - start
+            if not 0 <= index < n:
+                raise Refused("value", f"{name} is {value}, the space says {start} to {start + n - 1}")
+            view[:] = 0
+            view[index] = 1
+
+        return one_hot
+    counts, starts = space.nvec.ravel(), np.asarray(space.start).ravel()
+    offsets = np.concatenate([[0], np.cumsum(counts)[:-1]])
+
+    def one_hots(value):
+        value = np.asarray(value)
+        if value.shape != space.shape or value.dtype.kind not in "iu":
+            raise Refused("value", f"{name} is {value!r}, the space says integers of shape {space.shape}")
+        index = value.ravel() - starts
+        if (index < 0).any() or (index >= counts).any():
+            raise Refused("value", f"{name} is {value!r}, which is not in {space}")
+        view[:] = 0
+        view[offsets + index] = 1
+
+    return one_hots
+
+
+def observer(space, view):
+    """A function that writes a whole observation into `view`."""
+    parts = leaves(space)
+    if len(parts) == 1 and parts[0][0] == ():
+        return writer(space, view, "the observation")
+    writers, at = [], 0
+    for path, part in parts:
+        size = spaces.flatdim(part)
+        name = "the observation" + "".join(f"[{key!r}]" for key in path)
+        writers.append((path, writer(part, view[at : at + size], name)))
+        at += size
+
+    def nested(value):
+        for path, write_part in writers:
+            part = value
+            try:
+                for key in path:
+                    part = part[key]
+            except (KeyError, IndexError, TypeError) as error:
+                raise Refused("value", f"the observation {value!r} is not in {space}") from error
+            write_part(part)
+
+    return nested
+
+
+def describe(env, hello):
+    """What the parent has to know: JSON, then the bounds as f32."""
+    space, action_space = env.observation_space, env.action_space
+    if not isinstance(action_space, spaces.Discrete):
+        raise Refused("space", f"action space {action_space}: a Q-network has one output an action, so only Discrete fits")
+    parts = leaves(space)
+    size = sum(spaces.flatdim(part) for _, part in parts)
+    if size == 0:
+        raise Refused("space", f"observation space {space}: there are no numbers in it")
+    single = len(parts) == 1 and parts[0][0] == () and isinstance(space, spaces.Box)
+    bounds = [(np.ravel(p.low), np.ravel(p.high)) if isinstance(p, spaces.Box) else (np.zeros(spaces.flatdim(p)),
+              np.ones(spaces.flatdim(p))) for _, p in parts]  # fmt: skip
+    with np.errstate(over="ignore"):
+        low, high = (np.concatenate([b[i] for b in bounds]).astype("<f4") for i in (0, 1))
+    spec = env.spec
+    answer = {
+        "protocol": PROTOCOL,
+        "shape": list(space.shape) if single and space.shape else [size],
+        "bytes": bool(single and space.dtype == np.uint8),
+        "actions": int(action_space.n),
+        "max_episode_steps": spec.max_episode_steps if spec else None,
+        "reward_threshold": spec.reward_threshold if spec else None,
+        "render_fps": int(env.metadata.get("render_fps") or 30),
+        "has_action_mask": has_action_mask(hello),
+        "observation_space": str(space),
+        "action_space": str(action_space),
+        "gymnasium": gymnasium.__version__,
+    }
+    return answer, low.tobytes() + high.tobytes()
+
+
+def make(hello, rendering):
+    args = dict(hello["args"])
+    args.setdefault("disable_env_checker", True)
+    if rendering and "render_mode" not in args:
+        probe = gymnasium.make(hello["id"], **args)
+        modes = probe.metadata.get("render_modes") or []
+        probe.close()
+        if "rgb_array" in modes:
+            args["render_mode"] = "rgb_array"
+    return gymnasium.make(hello["id"], **args)
+
+
+def has_action_mask(hello):
+    """Found out on an environment of its own, so that the real one is untouched. What fails here fails there, too."""
+    try:
+        probe = make(hello, False)
+        _, info = probe.reset(seed=0)
+        probe.close()
+        return "action_mask" in info
+    except Exception:
+        return False
+
+
+def serve(env, answer):
+    """Answers requests until there are no more."""
+    size, n = int(np.prod(answer["shape"])), answer["actions"]
+    dtype = np.dtype("u1" if answer["bytes"] else "<f4")
+    masked = answer["has_action_mask"]
+    length = size * dtype.itemsize + (n if masked else 0)
+    reply = bytearray(HEADER.size + length)
+    out = memoryview(reply)
+    observe = observer(env.observation_space, np.frombuffer(reply, dtype, size, HEADER.size))
+    mask_view = np.frombuffer(reply, np.uint8, n if masked else 0, len(reply) - (n if masked else 0))
+    integer = getattr(env.action_space.dtype, "type", int)
+    actions = [integer(int(env.action_space.start) + i) for i in range(n)]
+    pack, unpack, step, whole = HEADER.pack_into, REQUEST.unpack, env.step, REQUEST.size
+
+    def see(info):
+        mask = info.get("action_mask")
+        if mask is None:
+            mask_view[:] = 1
+            return
+        if not masked:
+            raise Refused("value", "info has an action_mask that the first reset did not have")
+        mask = np.asarray(mask)
+        if mask.shape != (n,) or not np.isin(mask, (0, 1)).all():
+            raise Refused("value", f"info's action_mask is {mask!r}, expected {n} zeros and ones")
+        mask_view[:] = mask
+
+    while True:
+        request = os.read(requests, whole)
+        if len(request) < whole:
+            if not request:
+                return
+            request += read(whole - len(request))
+        operation, flag, _, extra, argument = unpack(request)
+        try:
+            if operation == STEP:
+                observation, reward, terminated, truncated, info = step(actions[argument])
+                observe(observation)
+                if masked or "action_mask" in info:
+                    see(info)
+                end = TERMINATED if terminated else TRUNCATED if truncated else 0
+                try:
+                    pack(reply, 0, OK, end, 0, length, reward)
+                except (struct.error, TypeError) as error:
+                    raise Refused("value", f"the reward is {reward!r}, expected a number") from error
+                write(out)
+            elif operation == RESET:
+                observation, info = env.reset(seed=argument if flag else None)
+                observe(observation)
+                if masked or "action_mask" in info:
+                    see(info)
+                pack(reply, 0, OK, 0, 0, length, 0.0)
+                write(out)
+            else:
+                payload = OTHER[operation](env, read(extra))
+                write(memoryview(HEADER.pack(OK, 0, 0, len(payload), 0.0) + payload))
+        except EOFError:
+            return
+        except (Exception, SystemExit) as error:
+            send_failure(error)
+
+
+def render(env, _):
+    """Width, height, then the picture's bytes; nothing where there is none."""
+    if env.render_mode != "rgb_array":
+        return b""
+    frame = env.render()
+    if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+        raise Refused("value", f"render() gave {type(frame).__name__}, expected an array of bytes [height, width, 3]")
+    return struct.pack("<II", frame.shape[1], frame.shape[0]) + frame.tobytes()
+
+
+def save(env, _):
+    """The random generator as JSON, where the environment has one that can be written down; else nothing."""
+    generator = getattr(env.unwrapped, "_np_random", None)
+    try:
+        return json.dumps(generator.bit_generator.state).encode()
+    except (AttributeError, TypeError):
+        return b""
+
+
+def load(env, state):
+    env.unwrapped.np_random.bit_generator.state = json.loads(state)
+    return b""
+
+
+OTHER = {RENDER: render, SAVE: save, LOAD: load}
+
+
+def main():
+    global gymnasium, np, spaces
+    (length,) = struct.unpack("<I", read(4))
+    hello = json.loads(read(length))
+    try:
+        if hello["protocol"] != PROTOCOL:
+            raise Refused("protocol", f"protocol {hello['protocol']} was asked for, this worker speaks {PROTOCOL}")
+        try:
+            import gymnasium
+            import numpy as np
+            from gymnasium import spaces
+        except ImportError as error:
+            raise Refused("gymnasium", str(error)) from error
+        for module in hello["imports"]:
+            try:
+                __import__(module)
+            except ImportError as error:
+                raise Refused("import", f"{module}: {error}") from error
+        if hello["id"]:
+            try:
+                env = make(hello, hello["render"])
+            except (gymnasium.error.UnregisteredEnv, gymnasium.error.DeprecatedEnv) as error:
+                raise Refused("unknown", str(error)) from error
+            answer, raw = describe(env, hello)
+        else:
+            answer, raw = {"protocol": PROTOCOL, "ids": sorted(gymnasium.registry)}, b""
+    except (Exception, SystemExit) as error:
+        send_failure(error)
+        return
+    text = json.dumps(answer).encode()
+    payload = struct.pack("<I", len(text)) + text + raw
+    write(memoryview(HEADER.pack(OK, 0, 0, len(payload), 0.0) + payload))
+    if hello["id"]:
+        serve(env, answer)
+        env.close()
+
+
+main()
