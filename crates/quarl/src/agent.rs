@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{AgentConfig, InitialTarget, OptimizerConfig, TrainConfig};
+use crate::config::{AgentConfig, InitialTarget, OptimizerConfig, TrainConfig, TrainingConfig};
 use crate::env::EnvironmentSpec;
 use crate::error::Error;
 use crate::network::buffer::Buffer;
@@ -12,6 +12,7 @@ use crate::optimizer::{Adam, clip_scale};
 use crate::policy::epsilon_greedy;
 use crate::replay::Replay;
 use crate::rng::{Rng, Stream};
+use crate::schedule::Schedule;
 use crate::target::{self, TargetKind};
 use crate::transition::{Batch, Transition};
 
@@ -27,7 +28,9 @@ pub struct LearnReport {
 /// A deep Q-learning agent (Mnih et al. 2015).
 pub struct Agent {
     network: QNetwork,
+    /// `[agent]`, with the batch size that is used.
     config: AgentConfig,
+    beta: Schedule,
     optimizer_config: OptimizerConfig,
     tau: f64,
     /// Everything that changes while it learns.
@@ -81,27 +84,29 @@ impl Agent {
         let OptimizerConfig { beta1, beta2, eps, .. } = config.optimizer;
         let state = AgentState {
             optimizer: Adam::new(network.parameter_count(), beta1, beta2, eps),
-            replay: Replay::new(config.replay.capacity, features)?,
+            replay: Replay::new(&config.replay, config.agent.n_step, &spec.observation_space)?,
             exploration: Stream::Exploration.rng(seed),
             sampling: Stream::Replay.rng(seed),
             online,
             target,
         };
-        let activations = network.activations(config.agent.batch_size);
+        let batch_size = config.batch_size();
+        let activations = network.activations(batch_size);
         let scratch = Scratch {
-            batch: Batch::new(config.agent.batch_size, features),
+            batch: Batch::new(batch_size, features),
             online: activations.clone(),
             online_next: activations.clone(),
             target_next: activations.clone(),
             backward: network.backward_scratch(&activations),
             gradients: Buffer::zeros(network.parameter_count()),
-            targets: vec![0.0; config.agent.batch_size],
-            td_errors: vec![0.0; config.agent.batch_size],
+            targets: vec![0.0; batch_size],
+            td_errors: vec![0.0; batch_size],
             single: network.single_scratch(),
         };
         Ok(Self {
             network,
-            config: config.agent.clone(),
+            config: AgentConfig { batch_size, ..config.agent.clone() },
+            beta: config.beta(),
             optimizer_config: config.optimizer.clone(),
             tau: config.target_network.tau,
             state,
@@ -149,6 +154,7 @@ impl Agent {
     pub fn set_state(&mut self, state: AgentState) -> Result<(), Error> {
         self.check_state(&state)?;
         self.state = state;
+        self.state.replay.reserve();
         Ok(())
     }
 
@@ -181,6 +187,22 @@ impl Agent {
         self.state.replay.push(transition);
     }
 
+    /// How many updates follow environment step `step`. With replay, `gradient_steps` every `train_frequency` steps, once
+    /// learning starts and there is a batch; without, one for each transition that has come since, and what came before
+    /// learning starts is given up.
+    pub fn updates_due(&mut self, step: u64, training: &TrainingConfig) -> u64 {
+        let replay = &mut self.state.replay;
+        let started = step >= training.learning_starts;
+        if let Some(waiting) = replay.waiting() {
+            if !started {
+                replay.skip_waiting();
+            }
+            return if started { waiting } else { 0 };
+        }
+        let due = started && replay.len() >= self.config.batch_size && step.is_multiple_of(training.train_frequency);
+        if due { training.gradient_steps } else { 0 }
+    }
+
     /// One update: draws a batch and descends its loss by one step. `step` is the environment step, for schedules and
     /// messages.
     ///
@@ -190,9 +212,9 @@ impl Agent {
     /// # Panics
     /// When there are fewer transitions than a batch.
     pub fn learn(&mut self, step: u64) -> Result<LearnReport, Error> {
-        let Self { network, config, state, scratch, .. } = self;
+        let Self { network, config, beta, state, scratch, .. } = self;
         let batch = &mut scratch.batch;
-        state.replay.sample(&mut state.sampling, batch);
+        state.replay.sample(beta.value(step), &mut state.sampling, batch);
 
         scratch.target_next.set_inputs(&batch.next_obs);
         network.forward(&state.target, &mut scratch.target_next);
@@ -237,6 +259,7 @@ impl Agent {
         if !state.optimizer.step(path, lr, gradient_scale, &mut state.online, &scratch.gradients) {
             return Err(Error::NotFinite { what: "a parameter".to_owned(), step });
         }
+        state.replay.update_priorities(&batch.ids, scratch.td_errors.iter().map(|td_error| td_error.abs()));
         Ok(report)
     }
 
