@@ -2,14 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{AgentConfig, InitialTarget, OptimizerConfig, TrainConfig, TrainingConfig};
+use crate::config::{
+    AgentConfig, InitialTarget, OptimizerConfig, TargetNetworkConfig, TargetNetworkKind, TrainConfig, TrainingConfig,
+};
 use crate::env::EnvironmentSpec;
 use crate::error::Error;
 use crate::network::buffer::Buffer;
 use crate::network::kernels::{self, CpuPath};
 use crate::network::{Activations, Architecture, BackwardScratch, QNetwork, init};
-use crate::optimizer::{Adam, clip_scale};
-use crate::policy::epsilon_greedy;
+use crate::optimizer::{Optimizer, clip_scale};
+use crate::policy::Exploration;
 use crate::replay::Replay;
 use crate::rng::{Rng, Stream};
 use crate::schedule::Schedule;
@@ -32,7 +34,7 @@ pub struct Agent {
     config: AgentConfig,
     beta: Schedule,
     optimizer_config: OptimizerConfig,
-    tau: f64,
+    target_network: TargetNetworkConfig,
     /// Everything that changes while it learns.
     state: AgentState,
     scratch: Scratch,
@@ -43,7 +45,7 @@ pub struct Agent {
 pub struct AgentState {
     online: Buffer,
     target: Buffer,
-    optimizer: Adam,
+    optimizer: Optimizer,
     replay: Replay,
     exploration: Rng,
     sampling: Rng,
@@ -77,13 +79,14 @@ impl Agent {
         let mut initialisation = Stream::Initialisation.rng(seed);
         let online = init::pytorch_default(&network, &mut initialisation);
         let target = match config.target_network.initial {
-            InitialTarget::Random => init::pytorch_default(&network, &mut initialisation),
-            InitialTarget::Online => online.clone(),
+            InitialTarget::Random if config.target_network.kind != Some(TargetNetworkKind::None) => {
+                init::pytorch_default(&network, &mut initialisation)
+            }
+            _ => online.clone(),
         };
         let features = network.architecture().inputs;
-        let OptimizerConfig { beta1, beta2, eps, .. } = config.optimizer;
         let state = AgentState {
-            optimizer: Adam::new(network.parameter_count(), beta1, beta2, eps),
+            optimizer: Optimizer::new(network.parameter_count(), &config.optimizer),
             replay: Replay::new(&config.replay, config.agent.n_step, &spec.observation_space)?,
             exploration: Stream::Exploration.rng(seed),
             sampling: Stream::Replay.rng(seed),
@@ -108,7 +111,7 @@ impl Agent {
             config: AgentConfig { batch_size, ..config.agent.clone() },
             beta: config.beta(),
             optimizer_config: config.optimizer.clone(),
-            tau: config.target_network.tau,
+            target_network: config.target_network.clone(),
             state,
             scratch,
         })
@@ -176,8 +179,13 @@ impl Agent {
 
     /// The action for an observation, epsilon-greedily.
     pub fn act(&mut self, observation: &[f32], epsilon: f64) -> usize {
+        self.explore(observation, Exploration::EpsilonGreedy(epsilon))
+    }
+
+    /// The action for an observation.
+    pub fn explore(&mut self, observation: &[f32], exploration: Exploration) -> usize {
         let Self { network, state, scratch, .. } = self;
-        epsilon_greedy(epsilon, network.architecture().actions, &mut state.exploration, || {
+        exploration.choose(network.architecture().actions, &mut state.exploration, || {
             network.q_values(&state.online, observation, &mut scratch.single)
         })
     }
@@ -212,12 +220,16 @@ impl Agent {
     /// # Panics
     /// When there are fewer transitions than a batch.
     pub fn learn(&mut self, step: u64) -> Result<LearnReport, Error> {
-        let Self { network, config, beta, state, scratch, .. } = self;
+        let Self { network, config, beta, target_network, state, scratch, .. } = self;
         let batch = &mut scratch.batch;
         state.replay.sample(beta.value(step), &mut state.sampling, batch);
 
         scratch.target_next.set_inputs(&batch.next_obs);
-        network.forward(&state.target, &mut scratch.target_next);
+        let target_parameters = match target_network.kind {
+            Some(TargetNetworkKind::None) => &state.online,
+            _ => &state.target,
+        };
+        network.forward(target_parameters, &mut scratch.target_next);
         let q_target_next = scratch.target_next.q_values();
         match config.target {
             TargetKind::Max => target::max(&batch.rewards, &batch.discounts, q_target_next, &mut scratch.targets),
@@ -259,17 +271,23 @@ impl Agent {
         if !state.optimizer.step(path, lr, gradient_scale, &mut state.online, &scratch.gradients) {
             return Err(Error::NotFinite { what: "a parameter".to_owned(), step });
         }
+        if self.target_network.follows_updates() {
+            blend_target(network.path(), self.target_network.tau, state);
+        }
         state.replay.update_priorities(&batch.ids, scratch.td_errors.iter().map(|td_error| td_error.abs()));
         Ok(report)
     }
 
     /// Moves the target network by tau towards the online one; copies it where tau is 1.
     pub fn sync_target(&mut self) {
-        let Self { network, state, tau, .. } = self;
-        if *tau == 1.0 {
-            state.target.copy_from_slice(&state.online);
-        } else {
-            kernels::blend(network.path(), state.target.padded_mut(), state.online.padded(), *tau as f32);
-        }
+        blend_target(self.network.path(), self.target_network.tau, &mut self.state);
+    }
+}
+
+fn blend_target(path: CpuPath, tau: f64, state: &mut AgentState) {
+    if tau == 1.0 {
+        state.target.copy_from_slice(&state.online);
+    } else {
+        kernels::blend(path, state.target.padded_mut(), state.online.padded(), tau as f32);
     }
 }

@@ -217,8 +217,9 @@ impl Trainer {
             }
         };
 
-        let epsilon = config.exploration.epsilon.value(progress.env_steps);
-        let action = agent.act(&progress.observation, epsilon);
+        let exploration = config.exploration.at(progress.env_steps);
+        let epsilon = exploration.epsilon();
+        let action = agent.explore(&progress.observation, exploration);
         let step = env.step(action, next_observation)?;
         progress.env_steps += 1;
         let env_steps = progress.env_steps;
@@ -233,7 +234,8 @@ impl Trainer {
             TimeLimitMeaning::Terminal => step.end.map(|_| End::Terminated),
         };
         let Progress { accumulator, observation, .. } = progress;
-        accumulator.push(observation, action, step.reward, next_observation, end, |transition| {
+        let reward = config.agent.reward_clip.map_or(step.reward, |[low, high]| step.reward.clamp(low, high));
+        accumulator.push(observation, action, reward, next_observation, end, |transition| {
             agent.observe(transition);
         });
         std::mem::swap(observation, next_observation);
