@@ -40,7 +40,10 @@ const SWITCHES: &[&[&str]] = &[
     &["optimizer.kind=rmsprop"],
     &["optimizer.kind=rmsprop", "optimizer.centered=true", "optimizer.eps_inside_sqrt=true", "optimizer.momentum=0.5"],
     &["optimizer.kind=sgd", "optimizer.momentum=0.9", "optimizer.nesterov=true"],
-    &["exploration.kind=softmax", "exploration.temperature={ kind = \"linear\", from = 2.0, to = 0.1, fraction = 0.5 }"],
+    &[
+        "exploration.kind=softmax",
+        "exploration.temperature={ kind = \"linear\", from = 2.0, to = 0.1, fraction = 0.5 }",
+    ],
     &["agent.reward_clip=[-0.5, 0.5]"],
 ];
 

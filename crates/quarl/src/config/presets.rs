@@ -29,6 +29,26 @@ const PRESETS: &[Preset] = &[
             ("CartPole-v1", include_str!("../../../../configs/tuned/CartPole-v1.toml")),
         ],
     },
+    Preset {
+        name: "dqn",
+        summary: "DQN (Mnih et al. 2015) on CartPole-v1, 50,000 steps",
+        files: &[("CartPole-v1", include_str!("../../../../configs/dqn.toml"))],
+    },
+    Preset {
+        name: "double",
+        summary: "Double DQN (van Hasselt et al. 2016) on CartPole-v1, 50,000 steps",
+        files: &[("CartPole-v1", include_str!("../../../../configs/double.toml"))],
+    },
+    Preset {
+        name: "per",
+        summary: "prioritised replay (Schaul et al. 2016) on CartPole-v1, 50,000 steps",
+        files: &[("CartPole-v1", include_str!("../../../../configs/per.toml"))],
+    },
+    Preset {
+        name: "nstep",
+        summary: "DQN with three-step returns (Sutton 1988) on CartPole-v1, 50,000 steps",
+        files: &[("CartPole-v1", include_str!("../../../../configs/nstep.toml"))],
+    },
 ];
 
 /// Every preset's name and what it is.
