@@ -4,15 +4,17 @@ mod learn;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{AgentConfig, InitialTarget, OptimizerConfig, TrainConfig, TrainingConfig};
+use crate::config::{
+    AgentConfig, InitialTarget, OptimizerConfig, TargetNetworkConfig, TargetNetworkKind, TrainConfig, TrainingConfig,
+};
 use crate::env::EnvironmentSpec;
 use crate::error::Error;
 use crate::network::buffer::Buffer;
 use crate::network::kernels::{self, CpuPath};
 use crate::network::noise::{self, Noise};
 use crate::network::{Head, QNetwork, SingleScratch, init};
-use crate::optimizer::Adam;
-use crate::policy::epsilon_greedy;
+use crate::optimizer::Optimizer;
+use crate::policy::Exploration;
 use crate::replay::Replay;
 use crate::rng::{Rng, Stream};
 use crate::schedule::Schedule;
@@ -36,7 +38,7 @@ pub struct Agent {
     config: AgentConfig,
     beta: Schedule,
     optimizer_config: OptimizerConfig,
-    tau: f64,
+    target_network: TargetNetworkConfig,
     /// Everything that changes while it learns.
     state: AgentState,
     scratch: Scratch,
@@ -47,7 +49,7 @@ pub struct Agent {
 pub struct AgentState {
     online: Buffer,
     target: Buffer,
-    optimizer: Adam,
+    optimizer: Optimizer,
     replay: Replay,
     exploration: Rng,
     sampling: Rng,
@@ -85,12 +87,13 @@ impl Agent {
         let mut initialisation = Stream::Initialisation.rng(seed);
         let online = init::pytorch_default(&network, config.network.noisy_sigma, &mut initialisation);
         let target = match config.target_network.initial {
-            InitialTarget::Random => init::pytorch_default(&network, config.network.noisy_sigma, &mut initialisation),
-            InitialTarget::Online => online.clone(),
+            InitialTarget::Random if config.target_network.kind != Some(TargetNetworkKind::None) => {
+                init::pytorch_default(&network, config.network.noisy_sigma, &mut initialisation)
+            }
+            _ => online.clone(),
         };
-        let OptimizerConfig { beta1, beta2, eps, .. } = config.optimizer;
         let state = AgentState {
-            optimizer: Adam::new(network.parameter_count(), beta1, beta2, eps),
+            optimizer: Optimizer::new(network.parameter_count(), &config.optimizer),
             replay: Replay::new(&config.replay, config.agent.n_step, &spec.observation_space, masked_actions)?,
             exploration: Stream::Exploration.rng(seed),
             sampling: Stream::Replay.rng(seed),
@@ -109,7 +112,7 @@ impl Agent {
             config: AgentConfig { batch_size: config.batch_size(), ..config.agent.clone() },
             beta: config.beta(),
             optimizer_config: config.optimizer.clone(),
-            tau: config.target_network.tau,
+            target_network: config.target_network.clone(),
             state,
             scratch,
         })
@@ -174,12 +177,17 @@ impl Agent {
         Ok(())
     }
 
-    /// The action for an observation, epsilon-greedily; in a noisy network under fresh noise, and for an implicit head at
-    /// fresh quantile levels. `mask` says which actions are allowed, where not all are.
+    /// The action for an observation, epsilon-greedily. `mask` says which actions are allowed, where not all are.
     pub fn act(&mut self, observation: &[f32], mask: Option<&[bool]>, epsilon: f64) -> usize {
+        self.explore(observation, mask, Exploration::EpsilonGreedy(epsilon))
+    }
+
+    /// The action for an observation; in a noisy network under fresh noise, and for an implicit head at fresh quantile
+    /// levels. `mask` says which actions are allowed, where not all are.
+    pub fn explore(&mut self, observation: &[f32], mask: Option<&[bool]>, exploration: Exploration) -> usize {
         let Self { network, state, scratch, .. } = self;
-        let AgentState { online, exploration, noise: noise_rng, .. } = state;
-        epsilon_greedy(epsilon, network.architecture().actions, mask, exploration, || {
+        let AgentState { online, exploration: exploration_rng, noise: noise_rng, .. } = state;
+        exploration.choose(network.architecture().actions, mask, exploration_rng, || {
             let Scratch { single, noise, perturbed, .. } = scratch;
             if let Head::Implicit { .. } = network.architecture().head {
                 single.levels_mut().iter_mut().for_each(|level| *level = noise_rng.uniform() as f32);
@@ -217,11 +225,14 @@ impl Agent {
 
     /// Moves the target network by tau towards the online one; copies it where tau is 1.
     pub fn sync_target(&mut self) {
-        let Self { network, state, tau, .. } = self;
-        if *tau == 1.0 {
-            state.target.copy_from_slice(&state.online);
-        } else {
-            kernels::blend(network.path(), state.target.padded_mut(), state.online.padded(), *tau as f32);
-        }
+        blend_target(self.network.path(), self.target_network.tau, &mut self.state);
+    }
+}
+
+fn blend_target(path: CpuPath, tau: f64, state: &mut AgentState) {
+    if tau == 1.0 {
+        state.target.copy_from_slice(&state.online);
+    } else {
+        kernels::blend(path, state.target.padded_mut(), state.online.padded(), tau as f32);
     }
 }

@@ -239,8 +239,9 @@ impl Trainer {
             }
         };
 
-        let epsilon = config.exploration.epsilon.value(progress.env_steps);
-        let action = agent.act(&progress.observation, env.action_mask(), epsilon);
+        let exploration = config.exploration.at(progress.env_steps);
+        let epsilon = exploration.epsilon();
+        let action = agent.explore(&progress.observation, env.action_mask(), exploration);
         let step = match env.step(action, next_observation) {
             Err(error @ Error::WorkerLost { .. }) => return progress.lose_episode(error),
             step => step?,
@@ -262,7 +263,8 @@ impl Trainer {
         };
         let Progress { accumulator, observation, .. } = progress;
         let next = Next { obs: next_observation, mask: env.action_mask() };
-        accumulator.push(observation, action, step.reward, next, end, |transition| {
+        let reward = config.agent.reward_clip.map_or(step.reward, |[low, high]| step.reward.clamp(low, high));
+        accumulator.push(observation, action, reward, next, end, |transition| {
             agent.observe(transition);
         });
         std::mem::swap(observation, next_observation);
