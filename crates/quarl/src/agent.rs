@@ -178,8 +178,16 @@ impl Agent {
 
     /// The action for an observation, epsilon-greedily; `mask` says which are allowed, where not all are.
     pub fn act(&mut self, observation: &[f32], mask: Option<&[bool]>, epsilon: f64) -> usize {
+        let mut exploration = self.state.exploration.clone();
+        let action = self.act_with(observation, mask, epsilon, &mut exploration);
+        self.state.exploration = exploration;
+        action
+    }
+
+    /// [`Agent::act`] with random numbers from elsewhere: one stream for each of several environments.
+    pub fn act_with(&mut self, observation: &[f32], mask: Option<&[bool]>, epsilon: f64, rng: &mut Rng) -> usize {
         let Self { network, state, scratch, .. } = self;
-        epsilon_greedy(epsilon, network.architecture().actions, mask, &mut state.exploration, || {
+        epsilon_greedy(epsilon, network.architecture().actions, mask, rng, || {
             network.q_values(&state.online, observation, &mut scratch.single)
         })
     }

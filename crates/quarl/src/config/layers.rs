@@ -138,7 +138,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("target_network", &["initial", "every_episodes", "every_steps", "tau"]),
     ("exploration", &["epsilon"]),
     ("optimizer", &["kind", "lr", "beta1", "beta2", "eps", "max_grad_norm"]),
-    ("training", &["seed", "episodes", "steps", "learning_starts", "train_frequency", "gradient_steps"]),
+    ("training", &["seed", "episodes", "steps", "num_envs", "learning_starts", "train_frequency", "gradient_steps"]),
     ("evaluation", &["every_episodes", "every_steps", "episodes"]),
 ];
 
@@ -172,6 +172,7 @@ mod tests {
         config.env.args = Table::from_iter([("continuous".to_owned(), Value::Boolean(false))]);
         config.target_network.every_steps = Some(1);
         config.training.steps = Some(1);
+        config.training.num_envs = 2;
         config.evaluation.every_steps = Some(1);
         let table = Table::try_from(&config).unwrap();
         let mut sections: Vec<&str> = table.keys().map(String::as_str).collect();
