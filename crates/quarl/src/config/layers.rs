@@ -131,7 +131,7 @@ pub fn resolve(origin: &str, table: Table) -> Result<TrainConfig, Error> {
 
 /// Every section and its keys; a test holds it against [`TrainConfig`].
 const SECTIONS: &[(&str, &[&str])] = &[
-    ("env", &["id", "python", "imports", "timeout_seconds", "args"]),
+    ("env", &["id", "python", "imports", "timeout_seconds", "max_episode_steps", "frame_stack", "args"]),
     ("network", &["hidden"]),
     ("replay", &["capacity"]),
     ("agent", &["gamma", "n_step", "target", "loss", "batch_size", "time_limit"]),
@@ -169,6 +169,8 @@ mod tests {
         config.env.python = Some("python3".to_owned());
         config.env.imports = vec!["ale_py".to_owned()];
         config.env.timeout_seconds = Some(60);
+        config.env.max_episode_steps = Some(100);
+        config.env.frame_stack = Some(4);
         config.env.args = Table::from_iter([("continuous".to_owned(), Value::Boolean(false))]);
         config.target_network.every_steps = Some(1);
         config.training.steps = Some(1);
