@@ -146,6 +146,9 @@ struct Slot {
 /// So many workers lost in a row are no accident.
 const MOST_LOST_IN_A_ROW: u64 = 3;
 
+/// What [`Trainer::save_state`] writes after the configuration: the loop, the agent, each environment, the events as JSON.
+type Saved = (Progress, AgentState, Vec<Vec<u8>>, Vec<u8>);
+
 /// The running episode's sums.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct EpisodeProgress {
@@ -419,8 +422,7 @@ impl Trainer {
         if config != self.config.to_toml() {
             return Err(refused("it was saved under another configuration".to_owned()));
         }
-        let ((progress, agent, envs, pending), rest): ((Progress, AgentState, Vec<Vec<u8>>, Vec<u8>), _) =
-            postcard::take_from_bytes(rest).map_err(damaged)?;
+        let ((progress, agent, envs, pending), rest): (Saved, _) = postcard::take_from_bytes(rest).map_err(damaged)?;
         if !rest.is_empty() {
             return Err(refused(format!("the saved state is {} bytes too long", rest.len())));
         }
@@ -431,8 +433,8 @@ impl Trainer {
         }
         self.agent.check_state(&agent)?;
         let before: Vec<_> = self.envs.iter().map(|env| env.save_state()).collect();
-        for i in 0..envs.len() {
-            if let Err(error) = self.envs[i].load_state(&envs[i]) {
+        for (i, state) in envs.iter().enumerate() {
+            if let Err(error) = self.envs[i].load_state(state) {
                 for (env, state) in
                     self.envs[..i].iter_mut().zip(before).filter_map(|(env, state)| Some((env, state.ok()?)))
                 {

@@ -117,8 +117,8 @@ mod tests {
         plain.reset(Some(1), &mut seen[0]).unwrap();
         stacked.reset(Some(1), &mut all).unwrap();
         assert_eq!(all[..], [seen[0], seen[0], seen[0]].concat());
-        for t in 1..4 {
-            plain.step(1, &mut seen[t]).unwrap();
+        for next in &mut seen[1..] {
+            plain.step(1, next).unwrap();
             stacked.step(1, &mut all).unwrap();
         }
         assert_eq!(all[..], seen[1..].concat());
