@@ -185,9 +185,23 @@ impl Agent {
     /// The action for an observation; in a noisy network under fresh noise, and for an implicit head at fresh quantile
     /// levels. `mask` says which actions are allowed, where not all are.
     pub fn explore(&mut self, observation: &[f32], mask: Option<&[bool]>, exploration: Exploration) -> usize {
+        let mut rng = self.state.exploration.clone();
+        let action = self.explore_with(observation, mask, exploration, &mut rng);
+        self.state.exploration = rng;
+        action
+    }
+
+    /// [`Agent::explore`] with random numbers from elsewhere: one stream for each of several environments.
+    pub fn explore_with(
+        &mut self,
+        observation: &[f32],
+        mask: Option<&[bool]>,
+        exploration: Exploration,
+        rng: &mut Rng,
+    ) -> usize {
         let Self { network, state, scratch, .. } = self;
-        let AgentState { online, exploration: exploration_rng, noise: noise_rng, .. } = state;
-        exploration.choose(network.architecture().actions, mask, exploration_rng, || {
+        let AgentState { online, noise: noise_rng, .. } = state;
+        exploration.choose(network.architecture().actions, mask, rng, || {
             let Scratch { single, noise, perturbed, .. } = scratch;
             if let Head::Implicit { .. } = network.architecture().head {
                 single.levels_mut().iter_mut().for_each(|level| *level = noise_rng.uniform() as f32);

@@ -43,8 +43,7 @@ pub struct TrainConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EnvConfig {
-    /// The environment's name, such as `CartPole-v0`, or `gym:LunarLander-v3` for one of Gymnasium's. The other keys are for
-    /// these alone.
+    /// The environment's name, such as `CartPole-v0`, or `gym:LunarLander-v3` for one of Gymnasium's.
     pub id: String,
     /// The Python interpreter; absent for that of the active virtual environment, of `./.venv`, or `python3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,6 +54,12 @@ pub struct EnvConfig {
     /// How many seconds an answer may take; absent for 60.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
+    /// Episodes are truncated after this many steps, or after the environment's own limit where that is shorter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_episode_steps: Option<u32>,
+    /// The agent sees this many of the last observations at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame_stack: Option<usize>,
     /// Arguments for `gymnasium.make`.
     #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     pub args: toml::Table,
@@ -64,7 +69,8 @@ impl EnvConfig {
     /// The environment of this name, as it is without further settings.
     pub fn named(id: &str) -> Self {
         let id = id.to_owned();
-        Self { id, python: None, imports: Vec::new(), timeout_seconds: None, args: toml::Table::new() }
+        let (imports, args) = (Vec::new(), toml::Table::new());
+        Self { id, python: None, imports, timeout_seconds: None, max_episode_steps: None, frame_stack: None, args }
     }
 }
 
@@ -455,12 +461,23 @@ pub struct TrainingConfig {
     /// Train for this many environment steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
+    /// How many environments are stepped in turn, 1 or more; environment i starts from seed + i.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub num_envs: usize,
     /// Learn only after this many environment steps, and only once there is a whole batch.
     pub learning_starts: u64,
     /// Learn after every environment step whose number (from 1) is a multiple of this.
     pub train_frequency: u64,
     /// How many updates then.
     pub gradient_steps: u64,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(n: &usize) -> bool {
+    *n == 1
 }
 
 /// `[evaluation]`

@@ -10,6 +10,7 @@ pub mod acrobot;
 pub mod cartpole;
 pub mod check;
 pub mod classic_control;
+pub mod frame_stack;
 #[cfg(all(feature = "gym", unix))]
 pub mod gym;
 pub mod mountain_car;
@@ -19,6 +20,7 @@ pub mod time_limit;
 
 pub use acrobot::Acrobot;
 pub use cartpole::CartPole;
+pub use frame_stack::FrameStackObservation;
 pub use mountain_car::MountainCar;
 pub use time_limit::TimeLimit;
 
@@ -117,6 +119,15 @@ pub trait Environment: Send {
     /// action outside the space, [`Error::ObservationLength`] for a slice of the wrong length.
     fn step(&mut self, action: usize, observation: &mut [f32]) -> Result<Step, Error>;
 
+    /// Says that [`Environment::step`] with this action comes next. An environment that works elsewhere can begin at once, so
+    /// that several of them work at the same time; the others need do nothing.
+    ///
+    /// # Errors
+    /// As [`Environment::step`].
+    fn begin_step(&mut self, _action: usize) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Which actions are allowed at the latest observation, one entry an action; `None` where all always are.
     ///
     /// It is `Some` exactly where the spec has `has_action_mask`. At least one action is allowed while an episode runs.
@@ -150,6 +161,10 @@ impl<E: Environment + ?Sized> Environment for Box<E> {
 
     fn step(&mut self, action: usize, observation: &mut [f32]) -> Result<Step, Error> {
         (**self).step(action, observation)
+    }
+
+    fn begin_step(&mut self, action: usize) -> Result<(), Error> {
+        (**self).begin_step(action)
     }
 
     fn action_mask(&self) -> Option<&[bool]> {
@@ -186,11 +201,23 @@ pub fn make(id: &str) -> Result<Box<dyn Environment>, Error> {
     make_configured(&EnvConfig::named(id), false)
 }
 
-/// The environment that a configuration says; `rendering` where it is going to be shown.
+/// The environment that a configuration says, with its wrappers; `rendering` where it is going to be shown.
 ///
 /// # Errors
-/// As [`make`].
+/// As [`make`]; [`Error::InvalidValue`] for a wrapper that cannot be.
 pub fn make_configured(config: &EnvConfig, rendering: bool) -> Result<Box<dyn Environment>, Error> {
+    let mut env = make_bare(config, rendering)?;
+    if let Some(limit) = config.max_episode_steps {
+        env = Box::new(TimeLimit::new(env, limit)?);
+    }
+    if let Some(stack_size) = config.frame_stack {
+        env = Box::new(FrameStackObservation::new(env, stack_size)?);
+    }
+    Ok(env)
+}
+
+/// The environment without wrappers of the user's.
+fn make_bare(config: &EnvConfig, rendering: bool) -> Result<Box<dyn Environment>, Error> {
     let id = config.id.as_str();
     if let Some(name) = id.strip_prefix("gym:") {
         return bridged(name, config, rendering);

@@ -1,7 +1,7 @@
 //! Every switch: the same run on all paths, repeated, and across a pause; and what each of them promises.
 
 use proptest::prelude::*;
-use quarl::accumulator::Accumulator;
+use quarl::accumulator::{Accumulator, Next};
 use quarl::config::{TrainConfig, layers, presets};
 use quarl::env::End;
 use quarl::network::kernels::CpuPath;
@@ -142,8 +142,9 @@ fn accumulate(n: usize, gamma: f64, steps: &[(f64, Option<End>)]) -> Vec<Seen> {
     let mut accumulator = Accumulator::new(n, gamma, 1);
     let mut out = Vec::new();
     for (t, (reward, end)) in steps.iter().enumerate() {
-        accumulator.push(&[t as f32], t % 5, *reward, &[t as f32 + 0.5], *end, |transition| {
-            let Transition { obs, action, reward, discount, next_obs } = transition;
+        let next = Next { obs: &[t as f32 + 0.5], mask: None };
+        accumulator.push(&[t as f32], t % 5, *reward, next, *end, |transition| {
+            let Transition { obs, action, reward, discount, next_obs, .. } = transition;
             out.push((obs[0] as usize, action, reward, discount, (next_obs[0] - 0.5) as usize));
         });
     }
