@@ -1,7 +1,7 @@
 //! Any environment of Python's Gymnasium, in a worker process.
 //!
 //! [`GymEnv`] is one environment in one process of the user's interpreter; [`GymOptions`] says which. The worker is a small
-//! Python program (`worker.py`) that is part of this library; [`worker`](self) processes end when their environment is
+//! Python program (`worker.py`) that is part of this library; the processes end when their environment is
 //! dropped, and when the program that started them is killed, even while they are stuck in a step.
 //!
 //! **Observations.** Box (any shape and type), Discrete and MultiDiscrete (one-hot), MultiBinary, and Tuple and Dict of
