@@ -4,7 +4,7 @@ mod learn;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{AgentConfig, InitialTarget, OptimizerConfig, TrainConfig};
+use crate::config::{AgentConfig, InitialTarget, OptimizerConfig, TrainConfig, TrainingConfig};
 use crate::env::EnvironmentSpec;
 use crate::env::wrappers::ObservationStatistics;
 use crate::error::Error;
@@ -16,6 +16,7 @@ use crate::optimizer::Adam;
 use crate::policy::epsilon_greedy;
 use crate::replay::Replay;
 use crate::rng::{Rng, Stream};
+use crate::schedule::Schedule;
 use crate::target::TargetKind;
 use crate::transition::Transition;
 use learn::LearnScratch;
@@ -32,7 +33,9 @@ pub struct LearnReport {
 /// A deep Q-learning agent (Mnih et al. 2015).
 pub struct Agent {
     network: QNetwork,
+    /// `[agent]`, with the batch size that is used.
     config: AgentConfig,
+    beta: Schedule,
     optimizer_config: OptimizerConfig,
     tau: f64,
     /// Everything that changes while it learns.
@@ -89,11 +92,10 @@ impl Agent {
             InitialTarget::Random => init::pytorch_default(&network, config.network.noisy_sigma, &mut initialisation),
             InitialTarget::Online => online.clone(),
         };
-        let features = network.architecture().inputs;
         let OptimizerConfig { beta1, beta2, eps, .. } = config.optimizer;
         let state = AgentState {
             optimizer: Adam::new(network.parameter_count(), beta1, beta2, eps),
-            replay: Replay::new(config.replay.capacity, features)?.with_action_masks(masked_actions)?,
+            replay: Replay::new(&config.replay, config.agent.n_step, &spec.observation_space, masked_actions)?,
             exploration: Stream::Exploration.rng(seed),
             sampling: Stream::Replay.rng(seed),
             noise: Stream::Noise.rng(seed),
@@ -110,7 +112,8 @@ impl Agent {
         };
         Ok(Self {
             network,
-            config: config.agent.clone(),
+            config: AgentConfig { batch_size: config.batch_size(), ..config.agent.clone() },
+            beta: config.beta(),
             optimizer_config: config.optimizer.clone(),
             tau: config.target_network.tau,
             state,
@@ -157,6 +160,7 @@ impl Agent {
     pub fn set_state(&mut self, state: AgentState) -> Result<(), Error> {
         self.check_state(&state)?;
         self.state = state;
+        self.state.replay.reserve();
         Ok(())
     }
 
@@ -225,6 +229,22 @@ impl Agent {
     /// Stores a transition.
     pub fn observe(&mut self, transition: Transition) {
         self.state.replay.push(transition);
+    }
+
+    /// How many updates follow environment step `step`. With replay, `gradient_steps` every `train_frequency` steps, once
+    /// learning starts and there is a batch; without, one for each transition that has come since, and what came before
+    /// learning starts is given up.
+    pub fn updates_due(&mut self, step: u64, training: &TrainingConfig) -> u64 {
+        let replay = &mut self.state.replay;
+        let started = step >= training.learning_starts;
+        if let Some(waiting) = replay.waiting() {
+            if !started {
+                replay.skip_waiting();
+            }
+            return if started { waiting } else { 0 };
+        }
+        let due = started && replay.len() >= self.config.batch_size && step.is_multiple_of(training.train_frequency);
+        if due { training.gradient_steps } else { 0 }
     }
 
     /// Moves the target network by tau towards the online one; copies it where tau is 1.

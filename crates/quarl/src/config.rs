@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::loss::Loss;
 use crate::network::{Activation, Architecture, Head};
-use crate::schedule::Schedule;
+use crate::schedule::{Changing, Schedule};
 use crate::target::{Munchausen, TargetKind};
 
 /// Everything that decides a run's result. Training again from the same configuration gives the same bytes.
@@ -182,11 +182,52 @@ impl NetworkConfig {
 }
 
 /// `[replay]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReplayConfig {
+    /// `uniform` (the default), `prioritized`, or `none`: learn from each transition once, as it comes. Then `capacity`,
+    /// `agent.batch_size` (it is 1), `training.train_frequency` and `training.gradient_steps` have no meaning and are not
+    /// looked at: presets carry them all, and `replay.kind = "none"` alone is to be enough.
+    #[serde(default)]
+    pub kind: ReplayKind,
     /// How many transitions it holds; the oldest gives way.
     pub capacity: usize,
+    /// Prioritised: how much priorities matter, from 0 (uniform) to 1; 0.6 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f64>,
+    /// Prioritised: how far the weights make up for unequal probabilities, from 0 to 1; a number or a schedule over
+    /// environment steps. If absent, from 0.4 to 1 over `training.steps`, or over 100,000 steps where the budget is in
+    /// episodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beta: Option<Schedule>,
+    /// Prioritised: added to every priority, so that none is 0; 1e-6 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eps: Option<f64>,
+}
+
+impl ReplayConfig {
+    /// [`ReplayConfig::alpha`], or what is used where it is absent (Schaul et al. 2016).
+    pub fn alpha(&self) -> f64 {
+        self.alpha.unwrap_or(0.6)
+    }
+
+    /// [`ReplayConfig::eps`], or what is used where it is absent.
+    pub fn eps(&self) -> f64 {
+        self.eps.unwrap_or(1e-6)
+    }
+}
+
+/// Which transitions are learnt from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReplayKind {
+    /// Any, each as likely.
+    #[default]
+    Uniform,
+    /// The surprising ones more often (Schaul et al. 2016).
+    Prioritized,
+    /// The newest, once.
+    None,
 }
 
 /// `[agent]`
@@ -345,6 +386,17 @@ pub struct EvaluationConfig {
 }
 
 impl TrainConfig {
+    /// Transitions an update: [`AgentConfig::batch_size`], or 1 where there is no replay.
+    pub fn batch_size(&self) -> usize {
+        if self.replay.kind == ReplayKind::None { 1 } else { self.agent.batch_size }
+    }
+
+    /// [`ReplayConfig::beta`], or what is used where it is absent.
+    pub fn beta(&self) -> Schedule {
+        let steps = self.training.steps.unwrap_or(100_000);
+        self.replay.beta.unwrap_or(Schedule::Changing(Changing::Linear { from: 0.4, to: 1.0, steps }))
+    }
+
     /// The configuration as TOML, complete.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a configuration holds nothing that TOML cannot say")

@@ -167,7 +167,8 @@ impl Trainer {
             episodes_lost: 0,
             lost_in_a_row: 0,
         };
-        let pending = VecDeque::with_capacity(4 + config.training.gradient_steps.min(1024) as usize);
+        let pending =
+            VecDeque::with_capacity(4 + (config.training.gradient_steps.min(1024) as usize).max(config.agent.n_step));
         Ok(Self { config, env, evaluation_env, agent, progress, next_observation: vec![0.0; features], pending })
     }
 
@@ -271,15 +272,12 @@ impl Trainer {
         std::mem::swap(observation, next_observation);
 
         let training = &config.training;
-        let can_learn = env_steps >= training.learning_starts && agent.replay_len() >= config.agent.batch_size;
-        if can_learn && env_steps.is_multiple_of(training.train_frequency) {
-            for _ in 0..training.gradient_steps {
-                let report = agent.learn(env_steps)?;
-                episode.updates += 1;
-                episode.loss_sum += f64::from(report.loss);
-                episode.q_sum += f64::from(report.mean_q);
-                pending.push_back(Event::Learn { env_steps, report });
-            }
+        for _ in 0..agent.updates_due(env_steps, training) {
+            let report = agent.learn(env_steps)?;
+            episode.updates += 1;
+            episode.loss_sum += f64::from(report.loss);
+            episode.q_sum += f64::from(report.mean_q);
+            pending.push_back(Event::Learn { env_steps, report });
         }
         if config.target_network.every_steps.is_some_and(|every| env_steps.is_multiple_of(every)) {
             agent.sync_target();

@@ -62,7 +62,7 @@ struct Distribution {
 impl LearnScratch {
     /// `masked_actions` is how many actions a mask has; 0 where there are no masks.
     pub(super) fn new(network: &QNetwork, config: &TrainConfig, masked_actions: usize) -> Self {
-        let batch_size = config.agent.batch_size;
+        let batch_size = config.batch_size();
         let architecture = network.architecture();
         let implicit = matches!(architecture.head, Head::Implicit { .. });
         let (levels, acting_levels) = match architecture.head {
@@ -109,10 +109,10 @@ impl Agent {
     /// # Panics
     /// When there are fewer transitions than a batch.
     pub fn learn(&mut self, step: u64) -> Result<LearnReport, Error> {
-        let Self { network, config, state, scratch, .. } = self;
+        let Self { network, config, beta, state, scratch, .. } = self;
         let AgentState { online, target, replay, sampling, noise: noise_rng, observation_statistics, .. } = state;
         let scratch = &mut scratch.learn;
-        replay.sample(sampling, &mut scratch.batch);
+        replay.sample(beta.value(step), sampling, &mut scratch.batch);
         // Replay keeps what was seen; the network is shown what is known of it by now.
         if let Some(statistics) = observation_statistics {
             statistics.normalize(&mut scratch.batch.obs);
@@ -158,6 +158,7 @@ impl Agent {
         if !state.optimizer.step(path, lr, gradient_scale, &mut state.online, &scratch.gradients) {
             return Err(Error::NotFinite { what: "a parameter".to_owned(), step });
         }
+        state.replay.update_priorities(&scratch.batch.ids, scratch.priorities.iter().copied());
         Ok(report)
     }
 }

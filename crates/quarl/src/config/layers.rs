@@ -13,6 +13,9 @@ const ALTERNATIVES: [(&str, [&str; 2]); 3] = [
     ("evaluation", ["every_episodes", "every_steps"]),
 ];
 
+/// Sections with a `kind`: whoever sets another kind takes back what belongs to the old one, all keys but these.
+const KINDS: [(&str, &[&str]); 1] = [("replay", &["capacity"])];
+
 /// A table read from TOML text; `origin` (a file's name, say) is for messages.
 ///
 /// # Errors
@@ -62,6 +65,13 @@ pub fn overlay(lower: &mut Table, upper: &Table) {
                 for (name, alternatives) in ALTERNATIVES {
                     if name == section && alternatives.iter().any(|key| upper_keys.contains_key(*key)) {
                         lower_keys.retain(|key, _| !alternatives.contains(&key));
+                    }
+                }
+                for (name, shared) in KINDS {
+                    if name == section
+                        && upper_keys.get("kind").is_some_and(|kind| lower_keys.get("kind") != Some(kind))
+                    {
+                        lower_keys.retain(|key, _| shared.contains(&key));
                     }
                 }
                 lower_keys.extend(upper_keys.iter().map(|(key, value)| (key.clone(), value.clone())));
@@ -164,7 +174,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
             "cosines",
         ],
     ),
-    ("replay", &["capacity"]),
+    ("replay", &["kind", "capacity", "alpha", "beta", "eps"]),
     (
         "agent",
         &[
@@ -194,6 +204,7 @@ fn config_error(origin: &str, message: String) -> Error {
 mod tests {
     use super::*;
     use crate::config::presets;
+    use crate::schedule::Schedule;
 
     fn textbook_with(assignments: &[&str]) -> Result<TrainConfig, Error> {
         let mut table = presets::table("textbook", None).unwrap();
@@ -222,6 +233,9 @@ mod tests {
         config.target_network.every_steps = Some(1);
         config.training.steps = Some(1);
         config.evaluation.every_steps = Some(1);
+        config.replay.alpha = Some(0.5);
+        config.replay.beta = Some(Schedule::Constant(0.5));
+        config.replay.eps = Some(1e-3);
         let table = Table::try_from(&config).unwrap();
         let mut sections: Vec<&str> = table.keys().map(String::as_str).collect();
         let mut expected: Vec<&str> = SECTIONS.iter().map(|(name, _)| *name).collect();

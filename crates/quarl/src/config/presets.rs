@@ -45,6 +45,11 @@ const PRESETS: &[Preset] = &[
         files: &[("CartPole-v1", include_str!("../../../../configs/dueling.toml"))],
     },
     Preset {
+        name: "per",
+        summary: "dqn, and what surprised is replayed more often (Schaul et al. 2016)",
+        files: &[("CartPole-v1", include_str!("../../../../configs/per.toml"))],
+    },
+    Preset {
         name: "nstep",
         summary: "dqn, and three rewards before bootstrapping (Sutton 1988)",
         files: &[("CartPole-v1", include_str!("../../../../configs/nstep.toml"))],
@@ -73,6 +78,11 @@ const PRESETS: &[Preset] = &[
         name: "munchausen",
         summary: "dqn, and a softmax policy's logarithm in the reward (Vieillard et al. 2020)",
         files: &[("CartPole-v1", include_str!("../../../../configs/munchausen.toml"))],
+    },
+    Preset {
+        name: "rainbow",
+        summary: "double, dueling, prioritised replay, three steps, C51 and noise together (Hessel et al. 2018)",
+        files: &[("CartPole-v1", include_str!("../../../../configs/rainbow.toml"))],
     },
 ];
 

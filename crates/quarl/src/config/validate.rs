@@ -1,6 +1,6 @@
 //! What a configuration must satisfy beyond its types; every message says what to change.
 
-use super::{HeadKind, NetworkConfig, TrainConfig};
+use super::{HeadKind, NetworkConfig, ReplayConfig, ReplayKind, TrainConfig};
 use crate::error::Error;
 use crate::schedule::{Changing, Schedule};
 use crate::target::TargetKind;
@@ -97,6 +97,7 @@ impl TrainConfig {
             capacity,
             "choose from 1 to 4294967295 transitions",
         )?;
+        self.validate_replay()?;
 
         check((0.0..=1.0).contains(&agent.gamma), "agent.gamma", agent.gamma, "choose from 0 to 1")?;
         check(
@@ -113,7 +114,7 @@ impl TrainConfig {
             "choose from 1 to 1048576 transitions",
         )?;
         check(
-            batch_size <= capacity,
+            batch_size <= capacity || replay.kind == ReplayKind::None,
             "agent.batch_size",
             batch_size,
             &format!("larger than replay.capacity = {capacity}: lower one or raise the other"),
@@ -168,6 +169,27 @@ impl TrainConfig {
             check(value != Some(0), key, 0, "choose 1 or more")?;
         }
         check(evaluation.episodes > 0, "evaluation.episodes", evaluation.episodes, "choose 1 or more")
+    }
+
+    fn validate_replay(&self) -> Result<(), Error> {
+        let ReplayConfig { kind, alpha, beta, eps, .. } = &self.replay;
+        let of_priorities =
+            [("replay.alpha", alpha.is_some()), ("replay.beta", beta.is_some()), ("replay.eps", eps.is_some())];
+        if *kind != ReplayKind::Prioritized {
+            for (key, given) in of_priorities {
+                check(
+                    !given,
+                    key,
+                    "(set)",
+                    "only prioritised replay has it: set replay.kind = \"prioritized\", or remove it",
+                )?;
+            }
+        }
+        check((0.0..=1.0).contains(&self.replay.alpha()), "replay.alpha", self.replay.alpha(), "choose from 0 to 1")?;
+        check_schedule("replay.beta", &self.beta(), "choose from 0 to 1", |x| (0.0..=1.0).contains(&x))?;
+        // From 1e-12 on, the rarest and the most frequent of four billion items still add up without losing the rarest.
+        let eps = self.replay.eps();
+        check((1e-12..=1.0).contains(&eps), "replay.eps", eps, "choose from 1e-12 to 1 (1e-6 is usual)")
     }
 }
 

@@ -1,0 +1,193 @@
+//! The ring that transitions are kept in: each field has its own array, as long as what has been stored so far.
+
+use serde::{Deserialize, Serialize};
+
+use crate::space::{BoxSpace, Dtype};
+use crate::transition::{Batch, Transition};
+
+/// Observations, one after the other, stored as their space says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Observations {
+    F32(Vec<f32>),
+    U8(Vec<u8>),
+}
+
+impl Observations {
+    fn new(dtype: Dtype) -> Self {
+        match dtype {
+            Dtype::F32 => Self::F32(Vec::new()),
+            Dtype::U8 => Self::U8(Vec::new()),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::F32(values) => values.len(),
+            Self::U8(values) => values.len(),
+        }
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::F32(_), Self::F32(_)) | (Self::U8(_), Self::U8(_)))
+    }
+
+    fn try_reserve(&mut self, len: usize) -> bool {
+        match self {
+            Self::F32(values) => try_reserve(values, len),
+            Self::U8(values) => try_reserve(values, len),
+        }
+    }
+
+    /// Puts an observation in place `id`, at the end or over an old one. Bytes are rounded: they were whole numbers.
+    fn put(&mut self, id: usize, observation: &[f32]) {
+        match self {
+            Self::F32(values) => put(values, id, observation.iter().copied()),
+            Self::U8(values) => put(values, id, observation.iter().map(|x| x.round() as u8)),
+        }
+    }
+
+    fn copy_to(&self, id: usize, out: &mut [f32]) {
+        let row = id * out.len()..(id + 1) * out.len();
+        match self {
+            Self::F32(values) => out.copy_from_slice(&values[row]),
+            Self::U8(values) => {
+                for (out, byte) in out.iter_mut().zip(&values[row]) {
+                    *out = f32::from(*byte);
+                }
+            }
+        }
+    }
+}
+
+/// The latest transitions, up to a capacity; a new one takes the oldest one's place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Store {
+    capacity: usize,
+    features: usize,
+    /// How many transitions were ever pushed; the next goes to `pushed % capacity`.
+    pushed: u64,
+    obs: Observations,
+    actions: Vec<u32>,
+    rewards: Vec<f32>,
+    discounts: Vec<f32>,
+    next_obs: Observations,
+    /// How many actions a mask has; 0 where all actions are always allowed.
+    masked_actions: usize,
+    next_masks: Vec<bool>,
+}
+
+impl Store {
+    /// Room for `capacity` transitions with observations of this space and masks of so many actions (0 for no masks); none
+    /// where there is not that much memory.
+    pub(super) fn new(capacity: usize, space: &BoxSpace, masked_actions: usize) -> Option<Self> {
+        let mut store = Self {
+            capacity,
+            features: space.len(),
+            pushed: 0,
+            obs: Observations::new(space.dtype),
+            actions: Vec::new(),
+            rewards: Vec::new(),
+            discounts: Vec::new(),
+            next_obs: Observations::new(space.dtype),
+            masked_actions,
+            next_masks: Vec::new(),
+        };
+        store.try_reserve().then_some(store)
+    }
+
+    /// Asks for all memory at once, and touches none of it: a large buffer costs what is in it. (After this, storing
+    /// allocates nothing; a copy has to ask anew.)
+    pub(super) fn try_reserve(&mut self) -> bool {
+        let Some(numbers) = self.capacity.checked_mul(self.features) else { return false };
+        let Some(masks) = self.capacity.checked_mul(self.masked_actions) else { return false };
+        self.obs.try_reserve(numbers)
+            && try_reserve(&mut self.actions, self.capacity)
+            && try_reserve(&mut self.rewards, self.capacity)
+            && try_reserve(&mut self.discounts, self.capacity)
+            && self.next_obs.try_reserve(numbers)
+            && try_reserve(&mut self.next_masks, masks)
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    pub(super) fn features(&self) -> usize {
+        self.features
+    }
+
+    pub(super) fn pushed(&self) -> u64 {
+        self.pushed
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.pushed.min(self.capacity as u64) as usize
+    }
+
+    /// Stores a transition and says where.
+    pub(super) fn push(&mut self, transition: Transition) -> usize {
+        let Transition { obs, action, reward, discount, next_obs, next_mask } = transition;
+        let id = (self.pushed % self.capacity as u64) as usize;
+        self.obs.put(id, obs);
+        put(&mut self.actions, id, [action as u32].into_iter());
+        put(&mut self.rewards, id, [reward].into_iter());
+        put(&mut self.discounts, id, [discount].into_iter());
+        self.next_obs.put(id, next_obs);
+        match next_mask {
+            Some(mask) if self.masked_actions > 0 => put(&mut self.next_masks, id, mask.iter().copied()),
+            _ => put(&mut self.next_masks, id, std::iter::repeat_n(true, self.masked_actions)),
+        }
+        self.pushed += 1;
+        id
+    }
+
+    /// Copies the transitions that `batch.ids` names into the batch.
+    pub(super) fn gather(&self, batch: &mut Batch) {
+        let features = self.features;
+        for (item, id) in batch.ids.iter().copied().enumerate() {
+            let row = item * features..(item + 1) * features;
+            self.obs.copy_to(id, &mut batch.obs[row.clone()]);
+            self.next_obs.copy_to(id, &mut batch.next_obs[row]);
+            batch.actions[item] = self.actions[id] as usize;
+            batch.rewards[item] = self.rewards[id];
+            batch.discounts[item] = self.discounts[id];
+            let actions = self.masked_actions;
+            batch.next_masks[item * actions..(item + 1) * actions]
+                .copy_from_slice(&self.next_masks[id * actions..(id + 1) * actions]);
+        }
+    }
+
+    /// Whether this, read back from somewhere, can take the place of `fresh` for an agent with `actions` actions.
+    pub(super) fn fits(&self, fresh: &Self, actions: usize) -> bool {
+        let len = self.len();
+        (self.capacity, self.features) == (fresh.capacity, fresh.features)
+            && self.pushed <= i64::MAX as u64
+            && self.obs.is_like(&fresh.obs)
+            && self.next_obs.is_like(&fresh.next_obs)
+            && Some(self.obs.len()) == len.checked_mul(self.features)
+            && self.next_obs.len() == self.obs.len()
+            && self.actions.len() == len
+            && self.rewards.len() == len
+            && self.discounts.len() == len
+            && self.masked_actions == fresh.masked_actions
+            && Some(self.next_masks.len()) == len.checked_mul(self.masked_actions)
+            && self.actions.iter().all(|action| (*action as usize) < actions)
+    }
+}
+
+fn try_reserve<T>(values: &mut Vec<T>, len: usize) -> bool {
+    // Asks first, because the plain constructors would end the program.
+    values.try_reserve_exact(len.saturating_sub(values.len())).is_ok()
+}
+
+/// Writes row `id` of a table whose rows are as long as `row`: at the end, or over an old one.
+fn put<T>(values: &mut Vec<T>, id: usize, row: impl ExactSizeIterator<Item = T>) {
+    let begin = id * row.len();
+    if begin == values.len() {
+        values.extend(row);
+    } else {
+        for (old, new) in values[begin..].iter_mut().zip(row) {
+            *old = new;
+        }
+    }
+}

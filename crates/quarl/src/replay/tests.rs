@@ -1,0 +1,144 @@
+use super::*;
+use crate::space::Dtype;
+
+fn config(kind: ReplayKind, capacity: usize) -> ReplayConfig {
+    ReplayConfig { kind, capacity, alpha: None, beta: None, eps: None }
+}
+
+fn space(features: usize) -> BoxSpace {
+    BoxSpace::vector(vec![-1e9; features], vec![1e9; features])
+}
+
+fn push(replay: &mut Replay, i: usize) {
+    let x = i as f32;
+    let (obs, next_obs) = ([x, -x], [x + 1.0, -x - 1.0]);
+    replay.push(Transition {
+        obs: &obs,
+        action: i % 3,
+        reward: 10.0 * x,
+        discount: 0.5,
+        next_obs: &next_obs,
+        next_mask: None,
+    });
+}
+
+fn filled(kind: ReplayKind, capacity: usize, count: usize) -> Replay {
+    let mut replay = Replay::new(&config(kind, capacity), 1, &space(2), 0).unwrap();
+    (0..count).for_each(|i| push(&mut replay, i));
+    replay
+}
+
+#[test]
+fn a_full_ring_forgets_the_oldest_first() {
+    for kind in [ReplayKind::Uniform, ReplayKind::Prioritized] {
+        let mut replay = filled(kind, 4, 6);
+        let mut batch = Batch::new(4, 2);
+        replay.sample(0.4, &mut Rng::from_seed(0), &mut batch);
+        let mut rewards = batch.rewards.clone();
+        rewards.sort_by(f32::total_cmp);
+        // Equal priorities: one item from each quarter.
+        assert_eq!(rewards, [20.0, 30.0, 40.0, 50.0]);
+        for item in 0..4 {
+            let x = batch.rewards[item] / 10.0;
+            assert_eq!(batch.obs[2 * item..2 * item + 2], [x, -x]);
+            assert_eq!(batch.next_obs[2 * item..2 * item + 2], [x + 1.0, -x - 1.0]);
+            assert_eq!(batch.actions[item], x as usize % 3);
+            assert_eq!(batch.weights[item], 1.0);
+        }
+    }
+}
+
+#[test]
+fn what_is_overwritten_takes_its_priority_along() {
+    let mut replay = filled(ReplayKind::Prioritized, 3, 3);
+    replay.update_priorities(&[0, 1, 2], [50.0, 0.0, 0.0]);
+    push(&mut replay, 3);
+    push(&mut replay, 4);
+    assert_eq!(replay.sampling_weight(0), replay.sampling_weight(1), "both are new");
+    assert!(replay.sampling_weight(2) < 1e-3);
+}
+
+#[test]
+fn without_replay_each_transition_is_drawn_once_in_order() {
+    let mut replay = Replay::new(&config(ReplayKind::None, 1000), 3, &space(2), 0).unwrap();
+    let (mut batch, mut rng, mut next) = (Batch::new(1, 2), Rng::from_seed(0), 0);
+    for burst in [1, 1, 0, 3, 2, 1, 3] {
+        for _ in 0..burst {
+            push(&mut replay, next);
+            next += 1;
+        }
+        assert_eq!(replay.waiting(), Some(burst));
+        for i in (0..burst as usize).rev() {
+            replay.sample(0.4, &mut rng, &mut batch);
+            assert_eq!((batch.rewards[0], batch.weights[0]), (10.0 * (next - 1 - i) as f32, 1.0));
+        }
+        assert_eq!(replay.waiting(), Some(0));
+    }
+    push(&mut replay, next);
+    replay.skip_waiting();
+    assert_eq!(replay.waiting(), Some(0));
+    assert_eq!(filled(ReplayKind::Uniform, 2, 2).waiting(), None);
+}
+
+#[test]
+fn bytes_are_kept_as_bytes_and_come_back_as_they_were() {
+    let space = BoxSpace { dtype: Dtype::U8, ..BoxSpace::vector(vec![0.0; 256], vec![255.0; 256]) };
+    let mut replay = Replay::new(&config(ReplayKind::Uniform, 2), 1, &space, 0).unwrap();
+    let obs: Vec<f32> = (0..256).map(|x| x as f32).collect();
+    let next_obs: Vec<f32> = obs.iter().rev().copied().collect();
+    for _ in 0..3 {
+        replay.push(Transition {
+            obs: &obs,
+            action: 0,
+            reward: 1.0,
+            discount: 0.9,
+            next_obs: &next_obs,
+            next_mask: None,
+        });
+    }
+    let mut batch = Batch::new(1, 256);
+    replay.sample(0.0, &mut Rng::from_seed(0), &mut batch);
+    assert_eq!((&*batch.obs, &*batch.next_obs), (&*obs, &*next_obs));
+    let bytes = postcard::to_stdvec(&replay).unwrap().len();
+    assert!((2 * 512..2 * 512 + 64).contains(&bytes), "{bytes}");
+}
+
+#[test]
+fn what_is_read_back_draws_the_same_and_costs_what_is_in_it() {
+    for kind in [ReplayKind::Uniform, ReplayKind::Prioritized, ReplayKind::None] {
+        for count in [3, 5, 11] {
+            let mut replay = filled(kind, 7, count);
+            replay.update_priorities(&[0, 2], [3.0, 0.1]);
+            let mut read: Replay = postcard::from_bytes(&postcard::to_stdvec(&replay).unwrap()).unwrap();
+            assert!(read.fits(&filled(kind, 7, 0), 3));
+            read.reserve();
+            for i in 0..9 {
+                push(&mut replay, i);
+                push(&mut read, i);
+            }
+            let (mut a, mut b) = (Batch::new(1, 2), Batch::new(1, 2));
+            let (mut rng_a, mut rng_b) = (Rng::from_seed(4), Rng::from_seed(4));
+            replay.sample(0.5, &mut rng_a, &mut a);
+            read.sample(0.5, &mut rng_b, &mut b);
+            assert_eq!((a.ids, a.rewards), (b.ids, b.rewards));
+        }
+    }
+    let nearly_empty = filled(ReplayKind::Uniform, 1_000_000, 3);
+    assert!(postcard::to_stdvec(&nearly_empty).unwrap().len() < 300);
+}
+
+#[test]
+fn another_kinds_state_is_refused() {
+    let kinds = [ReplayKind::Uniform, ReplayKind::Prioritized, ReplayKind::None];
+    for a in kinds {
+        for b in kinds {
+            assert_eq!(filled(a, 1, 1).fits(&filled(b, 1, 0), 3), a == b, "{a:?} for {b:?}");
+        }
+    }
+}
+
+#[test]
+fn more_memory_than_there_is_is_refused_not_tried() {
+    let message = Replay::new(&config(ReplayKind::Uniform, usize::MAX / 16), 1, &space(4), 0).unwrap_err().to_string();
+    assert!(message.contains("replay.capacity") && message.contains("lower it"), "{message}");
+}
