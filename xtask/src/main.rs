@@ -1,5 +1,7 @@
-//! What a contributor runs: `cargo xtask test`, `cargo xtask ci`, `cargo xtask arm`, `cargo xtask peers`.
+//! What a contributor runs: `cargo xtask test`, `cargo xtask ci`, `cargo xtask arm`, `cargo xtask bridge`, `cargo
+//! xtask peers`.
 
+mod bridge;
 mod checks;
 mod gymnasium;
 mod peers;
@@ -21,6 +23,8 @@ enum Task {
     Ci,
     /// The library's tests on AArch64 with NEON, emulated (needs qemu-user and a cross linker)
     Arm,
+    /// Measure what a step of a Gymnasium environment costs more than inside Python
+    Bridge,
     /// Time the same DQN in PyTorch, Stable-Baselines3, JAX and burn beside quarl, and compare what is learned
     Peers(peers::Args),
 }
@@ -30,6 +34,7 @@ fn main() -> anyhow::Result<()> {
         Task::Test => checks::test(),
         Task::Ci => checks::ci(),
         Task::Arm => checks::arm(),
+        Task::Bridge => bridge::run(),
         Task::Peers(args) => peers::run(&args),
     }
 }

@@ -17,6 +17,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use setup::Workplace;
+pub(crate) use setup::today;
 
 /// Options of `cargo xtask peers`.
 #[derive(clap::Args)]

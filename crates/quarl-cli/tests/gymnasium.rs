@@ -60,6 +60,28 @@ fn training_on_gymnasiums_cartpole_is_training_on_the_built_in_one() {
 
 #[test]
 #[ignore = "needs Gymnasium: run cargo xtask test"]
+fn several_bridged_environments_are_several_built_in_ones() {
+    let here = directory();
+    for (id, out) in [("gym:CartPole-v1", "bridged"), ("CartPole-v1", "built-in")] {
+        let python = python();
+        let bridge: &[&str] = if id.starts_with("gym:") { &["--python", &python] } else { &[] };
+        let several = ["--set", "training.num_envs=3", "--steps", "1000", "--quiet", "--out", out];
+        assert!(
+            quarl(&here)
+                .args(["train", id, "--preset", "textbook"])
+                .args(several)
+                .args(bridge)
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+    let read = |run: &str| fs::read_to_string(here.path().join(run).join("episodes.csv")).unwrap();
+    assert_eq!(read("bridged"), read("built-in"));
+}
+
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
 fn lunar_lander_trains_and_is_recorded_with_what_the_run_remembers() {
     let here = directory();
     let id = "gym:LunarLander-v3";

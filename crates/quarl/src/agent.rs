@@ -99,7 +99,10 @@ impl Agent {
             exploration: Stream::Exploration.rng(seed),
             sampling: Stream::Replay.rng(seed),
             noise: Stream::Noise.rng(seed),
-            observation_statistics: config.env.normalize_observation.then(|| ObservationStatistics::new(features)),
+            observation_statistics: config
+                .env
+                .normalize_observation
+                .then(|| ObservationStatistics::new(spec.observation_space.len())),
             online,
             target,
         };
@@ -108,7 +111,7 @@ impl Agent {
             single: network.single_scratch(),
             noise: Noise::zeros(&network),
             perturbed: Buffer::zeros(if config.network.noisy { network.forward_parameter_count() } else { 0 }),
-            normalized: vec![0.0; features],
+            normalized: vec![0.0; spec.observation_space.len()],
         };
         Ok(Self {
             network,
@@ -189,9 +192,17 @@ impl Agent {
     /// The action for an observation, epsilon-greedily; in a noisy network under fresh noise, and for an implicit head at
     /// fresh quantile levels. `mask` says which actions are allowed, where not all are.
     pub fn act(&mut self, observation: &[f32], mask: Option<&[bool]>, epsilon: f64) -> usize {
+        let mut exploration = self.state.exploration.clone();
+        let action = self.act_with(observation, mask, epsilon, &mut exploration);
+        self.state.exploration = exploration;
+        action
+    }
+
+    /// [`Agent::act`] with random numbers from elsewhere: one stream for each of several environments.
+    pub fn act_with(&mut self, observation: &[f32], mask: Option<&[bool]>, epsilon: f64, rng: &mut Rng) -> usize {
         let Self { network, state, scratch, .. } = self;
-        let AgentState { online, exploration, noise: noise_rng, observation_statistics, .. } = state;
-        epsilon_greedy(epsilon, network.architecture().actions, mask, exploration, || {
+        let AgentState { online, noise: noise_rng, observation_statistics, .. } = state;
+        epsilon_greedy(epsilon, network.architecture().actions, mask, rng, || {
             let Scratch { single, noise, perturbed, normalized, .. } = scratch;
             let observation = match observation_statistics {
                 None => observation,

@@ -363,12 +363,23 @@ pub struct TrainingConfig {
     /// Train for this many environment steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
+    /// How many environments are stepped in turn, 1 or more; environment i starts from seed + i.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub num_envs: usize,
     /// Learn only after this many environment steps, and only once there is a whole batch.
     pub learning_starts: u64,
     /// Learn after every environment step whose number (from 1) is a multiple of this.
     pub train_frequency: u64,
     /// How many updates then.
     pub gradient_steps: u64,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(n: &usize) -> bool {
+    *n == 1
 }
 
 /// `[evaluation]`

@@ -10,6 +10,7 @@ pub mod acrobot;
 pub mod cartpole;
 pub mod check;
 pub mod classic_control;
+pub mod frame_stack;
 #[cfg(all(feature = "gym", unix))]
 pub mod gym;
 pub mod mountain_car;
@@ -20,6 +21,7 @@ pub mod wrappers;
 
 pub use acrobot::Acrobot;
 pub use cartpole::CartPole;
+pub use frame_stack::FrameStackObservation;
 pub use mountain_car::MountainCar;
 pub use time_limit::TimeLimit;
 
@@ -118,6 +120,15 @@ pub trait Environment: Send {
     /// action outside the space, [`Error::ObservationLength`] for a slice of the wrong length.
     fn step(&mut self, action: usize, observation: &mut [f32]) -> Result<Step, Error>;
 
+    /// Says that [`Environment::step`] with this action comes next. An environment that works elsewhere can begin at once, so
+    /// that several of them work at the same time; the others need do nothing.
+    ///
+    /// # Errors
+    /// As [`Environment::step`].
+    fn begin_step(&mut self, _action: usize) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Which actions are allowed at the latest observation, one entry an action; `None` where all always are.
     ///
     /// It is `Some` exactly where the spec has `has_action_mask`. At least one action is allowed while an episode runs.
@@ -157,6 +168,10 @@ impl<E: Environment + ?Sized> Environment for Box<E> {
 
     fn step(&mut self, action: usize, observation: &mut [f32]) -> Result<Step, Error> {
         (**self).step(action, observation)
+    }
+
+    fn begin_step(&mut self, action: usize) -> Result<(), Error> {
+        (**self).begin_step(action)
     }
 
     fn action_mask(&self) -> Option<&[bool]> {

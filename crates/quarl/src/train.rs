@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::evaluate::{self, GreedyPolicy};
 use crate::network::buffer::Buffer;
 use crate::network::kernels::CpuPath;
-use crate::rng::Stream;
+use crate::rng::{Rng, Stream};
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,7 +100,8 @@ pub struct Evaluation {
 /// ```
 pub struct Trainer {
     config: TrainConfig,
-    env: Box<dyn Environment>,
+    /// As many as `training.num_envs`, stepped in turn.
+    envs: Vec<Box<dyn Environment>>,
     evaluation_env: Box<dyn Environment>,
     agent: Agent,
     progress: Progress,
@@ -111,11 +112,12 @@ pub struct Trainer {
 /// Everything of the loop itself that changes, as plain data.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Progress {
-    accumulator: Accumulator,
-    observation: Vec<f32>,
+    /// One for each environment.
+    slots: Vec<Slot>,
+    /// Whose step is next.
+    turn: usize,
     env_steps: u64,
     episodes: u64,
-    episode: Option<EpisodeProgress>,
     best: Option<(f64, Buffer)>,
     finished: bool,
     /// Episodes that were dropped because the environment's process was gone.
@@ -124,8 +126,28 @@ struct Progress {
     lost_in_a_row: u64,
 }
 
+/// One environment's part of the loop.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Slot {
+    accumulator: Accumulator,
+    observation: Vec<f32>,
+    episode: Option<EpisodeProgress>,
+    /// What it does next, and the exploration rate that this was chosen with: chosen for all environments at the beginning of
+    /// a round, with the same parameters.
+    chosen: Option<(usize, f64)>,
+    /// Its random actions; none in the first environment, whose stream is the agent's own.
+    exploration: Option<Rng>,
+    /// Whether it was ever reset.
+    started: bool,
+    /// After which loss of the run it has to start anew, where it was lost.
+    lost: Option<u64>,
+}
+
 /// So many workers lost in a row are no accident.
 const MOST_LOST_IN_A_ROW: u64 = 3;
+
+/// What [`Trainer::save_state`] writes after the configuration: the loop, the agent, each environment, the events as JSON.
+type Saved = (Progress, AgentState, Vec<Vec<u8>>, Vec<u8>);
 
 /// The running episode's sums.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -152,16 +174,28 @@ impl Trainer {
     /// What is wrong with the configuration.
     pub fn on(config: TrainConfig, path: CpuPath) -> Result<Self, Error> {
         config.validate()?;
-        let env = env::make_configured(&config.env, false)?;
+        let envs = (0..config.training.num_envs)
+            .map(|_| env::make_configured(&config.env, false))
+            .collect::<Result<Vec<_>, Error>>()?;
+        let env = &envs[0];
         let evaluation_env = env::make_configured(&config.env, false)?;
         let agent = Agent::new(&config, env.spec(), config.training.seed, path)?;
         let features = env.spec().observation_space.len();
         let progress = Progress {
-            accumulator: Accumulator::new(config.agent.n_step, config.agent.gamma, features),
-            observation: vec![0.0; features],
+            slots: (0..config.training.num_envs as u64)
+                .map(|i| Slot {
+                    accumulator: Accumulator::new(config.agent.n_step, config.agent.gamma, features),
+                    observation: vec![0.0; features],
+                    episode: None,
+                    chosen: None,
+                    exploration: (i > 0).then(|| Stream::Exploration.rng(config.training.seed.wrapping_add(i))),
+                    started: false,
+                    lost: None,
+                })
+                .collect(),
+            turn: 0,
             env_steps: 0,
             episodes: 0,
-            episode: None,
             best: None,
             finished: false,
             episodes_lost: 0,
@@ -169,7 +203,7 @@ impl Trainer {
         };
         let pending =
             VecDeque::with_capacity(4 + (config.training.gradient_steps.min(1024) as usize).max(config.agent.n_step));
-        Ok(Self { config, env, evaluation_env, agent, progress, next_observation: vec![0.0; features], pending })
+        Ok(Self { config, envs, evaluation_env, agent, progress, next_observation: vec![0.0; features], pending })
     }
 
     /// The configuration.
@@ -188,14 +222,14 @@ impl Trainer {
     /// As [`Trainer::on`].
     pub fn agent_copy(&self) -> Result<Agent, Error> {
         let mut agent =
-            Agent::new(&self.config, self.env.spec(), self.config.training.seed, self.agent.network().path())?;
+            Agent::new(&self.config, self.env().spec(), self.config.training.seed, self.agent.network().path())?;
         agent.set_state(self.agent.state().clone())?;
         Ok(agent)
     }
 
-    /// What it trains on.
+    /// What it trains on; the first one where there are several.
     pub fn env(&self) -> &dyn Environment {
-        &*self.env
+        &*self.envs[0]
     }
 
     /// Environment steps so far.
@@ -218,32 +252,23 @@ impl Trainer {
         self.progress.best.as_ref().map(|(_, parameters)| &**parameters)
     }
 
-    /// The loop's body: one environment step and all that follows from it.
+    /// The loop's body: one environment step and all that follows from it. Environments take turns; at the beginning of a
+    /// round all of them are told what to do, so that those in processes of their own work at the same time.
     fn advance(&mut self) -> Result<(), Error> {
-        let Self { config, env, agent, progress, next_observation, pending, .. } = self;
-
-        let mut episode = match progress.episode {
-            Some(episode) => episode,
-            None => {
-                let seed = match progress.lost_in_a_row {
-                    0 => (progress.env_steps == 0).then_some(config.training.seed),
-                    _ => Some(derived(config.training.seed, progress.episodes_lost)),
-                };
-                match env.reset(seed, &mut progress.observation) {
-                    Err(error @ Error::WorkerLost { .. }) => return progress.lose_episode(error),
-                    result => result?,
-                }
-                check_finite("observation", &progress.observation, env.spec().id.as_str(), progress.env_steps)?;
-                check_mask(&**env, progress.env_steps)?;
-                agent.see(&progress.observation);
-                EpisodeProgress::default()
+        if self.progress.turn == 0 {
+            for i in 0..self.envs.len() {
+                self.choose(i)?;
             }
-        };
-
-        let epsilon = config.exploration.epsilon.value(progress.env_steps);
-        let action = agent.act(&progress.observation, env.action_mask(), epsilon);
+        }
+        let Self { config, envs, agent, progress, next_observation, pending, .. } = self;
+        let turn = progress.turn;
+        progress.turn = (turn + 1) % envs.len();
+        let env = &mut envs[turn];
+        // Nothing was chosen where the environment was lost.
+        let Some((action, epsilon)) = progress.slots[turn].chosen.take() else { return Ok(()) };
+        let mut episode = progress.slots[turn].episode.unwrap_or_default();
         let step = match env.step(action, next_observation) {
-            Err(error @ Error::WorkerLost { .. }) => return progress.lose_episode(error),
+            Err(error @ Error::WorkerLost { .. }) => return progress.lose_episode(turn, error),
             step => step?,
         };
         progress.env_steps += 1;
@@ -264,7 +289,7 @@ impl Trainer {
             TimeLimitMeaning::Bootstrap => step.end,
             TimeLimitMeaning::Terminal => step.end.map(|_| End::Terminated),
         };
-        let Progress { accumulator, observation, .. } = progress;
+        let Slot { accumulator, observation, .. } = &mut progress.slots[turn];
         let next = Next { obs: next_observation, mask: env.action_mask() };
         accumulator.push(observation, action, step.reward, next, end, |transition| {
             agent.observe(transition);
@@ -283,7 +308,7 @@ impl Trainer {
             agent.sync_target();
         }
 
-        progress.episode = step.end.is_none().then_some(episode);
+        progress.slots[turn].episode = step.end.is_none().then_some(episode);
         if step.end.is_some() {
             let index = progress.episodes;
             progress.episodes += 1;
@@ -305,6 +330,38 @@ impl Trainer {
         }
         self.progress.finished = last;
         Ok(())
+    }
+
+    /// Starts environment `i`'s next episode if none is running, and chooses what it does next.
+    fn choose(&mut self, i: usize) -> Result<(), Error> {
+        let Self { config, envs, agent, progress, .. } = self;
+        let (env, slot, env_steps) = (&mut envs[i], &mut progress.slots[i], progress.env_steps);
+        if slot.episode.is_none() {
+            let seed = config.training.seed.wrapping_add(i as u64);
+            let seed = match slot.lost {
+                None => (!slot.started).then_some(seed),
+                Some(loss) => Some(derived(seed, loss)),
+            };
+            match env.reset(seed, &mut slot.observation) {
+                Err(error @ Error::WorkerLost { .. }) => return progress.lose_episode(i, error),
+                result => result?,
+            }
+            check_finite("observation", &slot.observation, env.spec().id.as_str(), env_steps)?;
+            check_mask(&**env, env_steps)?;
+            agent.see(&slot.observation);
+            (slot.started, slot.lost) = (true, None);
+            slot.episode = Some(EpisodeProgress::default());
+        }
+        let epsilon = config.exploration.epsilon.value(env_steps + i as u64);
+        let action = match &mut slot.exploration {
+            None => agent.act(&slot.observation, env.action_mask(), epsilon),
+            Some(rng) => agent.act_with(&slot.observation, env.action_mask(), epsilon, rng),
+        };
+        slot.chosen = Some((action, epsilon));
+        match env.begin_step(action) {
+            Err(error @ Error::WorkerLost { .. }) => progress.lose_episode(i, error),
+            result => result,
+        }
     }
 
     /// Plays greedily as the agent is now, remembering the best parameters. Every evaluation of a run starts from the same
@@ -352,11 +409,11 @@ impl Trainer {
     /// # Errors
     /// [`Error::State`] where the environment cannot be saved.
     pub fn save_state(&self) -> Result<Vec<u8>, Error> {
-        let env = self.env.save_state()?;
+        let envs = self.envs.iter().map(|env| env.save_state()).collect::<Result<Vec<_>, Error>>()?;
         // Events as JSON: their tags need a format that describes itself.
         let pending = serde_json::to_vec(&self.pending).map_err(damaged)?;
         let config = self.config.to_toml();
-        postcard::to_stdvec(&(config, &self.progress, self.agent.state(), env, pending)).map_err(damaged)
+        postcard::to_stdvec(&(config, &self.progress, self.agent.state(), envs, pending)).map_err(damaged)
     }
 
     /// Puts back what [`Trainer::save_state`] gave for the same configuration: from here on, the same events follow.
@@ -368,17 +425,27 @@ impl Trainer {
         if config != self.config.to_toml() {
             return Err(refused("it was saved under another configuration".to_owned()));
         }
-        let ((progress, agent, env, pending), rest): ((Progress, AgentState, Vec<u8>, Vec<u8>), _) =
-            postcard::take_from_bytes(rest).map_err(damaged)?;
+        let ((progress, agent, envs, pending), rest): (Saved, _) = postcard::take_from_bytes(rest).map_err(damaged)?;
         if !rest.is_empty() {
             return Err(refused(format!("the saved state is {} bytes too long", rest.len())));
         }
         let pending = serde_json::from_slice(&pending).map_err(damaged)?;
-        if !progress.fits(&self.progress, self.agent.parameters().len()) {
+        let actions = self.env().spec().action_space.n;
+        if envs.len() != self.envs.len() || !progress.fits(&self.progress, self.agent.parameters().len(), actions) {
             return Err(refused("the saved state contradicts itself".to_owned()));
         }
         self.agent.check_state(&agent)?;
-        self.env.load_state(&env)?;
+        let before: Vec<_> = self.envs.iter().map(|env| env.save_state()).collect();
+        for (i, state) in envs.iter().enumerate() {
+            if let Err(error) = self.envs[i].load_state(state) {
+                for (env, state) in
+                    self.envs[..i].iter_mut().zip(before).filter_map(|(env, state)| Some((env, state.ok()?)))
+                {
+                    env.load_state(&state)?;
+                }
+                return Err(error);
+            }
+        }
         self.agent.set_state(agent)?;
         self.progress = progress;
         self.pending = pending;
@@ -405,10 +472,12 @@ impl Iterator for Trainer {
 
 impl Progress {
     /// Drops the running episode, whose environment is gone; the transitions that were finished stay.
-    fn lose_episode(&mut self, error: Error) -> Result<(), Error> {
-        self.accumulator.clear();
-        self.episode = None;
+    fn lose_episode(&mut self, i: usize, error: Error) -> Result<(), Error> {
+        let slot = &mut self.slots[i];
+        slot.accumulator.clear();
+        (slot.episode, slot.chosen) = (None, None);
         self.episodes_lost += 1;
+        slot.lost = Some(self.episodes_lost);
         self.lost_in_a_row += 1;
         match error {
             Error::WorkerLost { id, step, episode, how } if self.lost_in_a_row >= MOST_LOST_IN_A_ROW => {
@@ -420,15 +489,27 @@ impl Progress {
     }
 
     /// Whether this, read back from somewhere, can take the place of `fresh` for a network with `parameters` parameters.
-    fn fits(&self, fresh: &Self, parameters: usize) -> bool {
-        self.accumulator.fits(&fresh.accumulator)
-            && self.observation.len() == fresh.observation.len()
+    fn fits(&self, fresh: &Self, parameters: usize, actions: usize) -> bool {
+        let slots = self.slots.iter().zip(&fresh.slots);
+        self.slots.len() == fresh.slots.len()
+            && self.turn < self.slots.len()
+            && slots.into_iter().all(|(slot, fresh)| slot.fits(fresh, self.env_steps, actions))
             && self.env_steps <= i64::MAX as u64
             && self.episodes <= self.env_steps
             && self.episodes_lost <= i64::MAX as u64
             && self.lost_in_a_row < MOST_LOST_IN_A_ROW
-            && self.episode.is_none_or(|episode| episode.length <= self.env_steps && episode.updates <= i64::MAX as u64)
             && self.best.as_ref().is_none_or(|(_, best)| best.len() == parameters)
+    }
+}
+
+impl Slot {
+    /// Whether this, read back from somewhere, can take the place of `fresh` after so many steps of all environments.
+    fn fits(&self, fresh: &Self, env_steps: u64, actions: usize) -> bool {
+        self.accumulator.fits(&fresh.accumulator)
+            && self.observation.len() == fresh.observation.len()
+            && self.exploration.is_some() == fresh.exploration.is_some()
+            && self.chosen.is_none_or(|(action, _)| action < actions)
+            && self.episode.is_none_or(|episode| episode.length <= env_steps && episode.updates <= i64::MAX as u64)
     }
 }
 

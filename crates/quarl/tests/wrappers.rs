@@ -21,7 +21,7 @@ fn config(env: &str, assignments: &[&str]) -> TrainConfig {
     layers::resolve("test", table).unwrap()
 }
 
-/// Every wrapper at once.
+/// Every wrapper at once, in two environments.
 fn all(more: &[&str]) -> TrainConfig {
     let basis = [
         "env.max_episode_steps=60",
@@ -30,6 +30,7 @@ fn all(more: &[&str]) -> TrainConfig {
         "env.frame_stack=3",
         "env.normalize_observation=true",
         "network.hidden=[16]",
+        "training.num_envs=2",
         "training.steps=700",
         "evaluation.every_steps=300",
         "evaluation.episodes=2",
@@ -185,10 +186,10 @@ fn what_observations_are_normalised_by_is_saved_with_the_model_and_frozen_in_pla
         }
     }
     let statistics = trained.agent().observation_statistics().unwrap();
-    // Every observation: one a step, and one for each episode's start.
+    // Every observation of both environments: one a step, and one for each episode's start.
     let starts = statistics.count() - 1e-4 - 700.0;
     let begun = trained.episodes() as f64;
-    assert!((begun..=begun + 1.0).contains(&(starts + 1e-6).floor()), "{starts} starts, {begun} episodes ended");
+    assert!((begun..=begun + 2.0).contains(&(starts + 1e-6).floor()), "{starts} starts, {begun} episodes ended");
 
     let model = Model {
         env: config.env.id.clone(),

@@ -192,7 +192,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("target_network", &["initial", "every_episodes", "every_steps", "tau"]),
     ("exploration", &["epsilon"]),
     ("optimizer", &["kind", "lr", "beta1", "beta2", "eps", "max_grad_norm"]),
-    ("training", &["seed", "episodes", "steps", "learning_starts", "train_frequency", "gradient_steps"]),
+    ("training", &["seed", "episodes", "steps", "num_envs", "learning_starts", "train_frequency", "gradient_steps"]),
     ("evaluation", &["every_episodes", "every_steps", "episodes"]),
 ];
 
@@ -229,9 +229,12 @@ mod tests {
         config.env.python = Some("python3".to_owned());
         config.env.imports = vec!["ale_py".to_owned()];
         config.env.timeout_seconds = Some(60);
+        config.env.max_episode_steps = Some(100);
+        config.env.frame_stack = Some(4);
         config.env.args = Table::from_iter([("continuous".to_owned(), Value::Boolean(false))]);
         config.target_network.every_steps = Some(1);
         config.training.steps = Some(1);
+        config.training.num_envs = 2;
         config.evaluation.every_steps = Some(1);
         config.replay.alpha = Some(0.5);
         config.replay.beta = Some(Schedule::Constant(0.5));

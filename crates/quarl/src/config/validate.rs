@@ -10,6 +10,7 @@ const LARGEST_LAYER: usize = 1 << 16;
 const LARGEST_BATCH: usize = 1 << 20;
 const LARGEST_CAPACITY: usize = u32::MAX as usize;
 const LONGEST_RETURN: usize = 10_000;
+const MOST_ENVIRONMENTS: usize = 1024;
 /// Seeds are written to TOML, whose integers are signed.
 const LARGEST_SEED: u64 = i64::MAX as u64;
 
@@ -149,6 +150,12 @@ impl TrainConfig {
         }
 
         check(training.seed <= LARGEST_SEED, "training.seed", training.seed, "choose below 9223372036854775808")?;
+        check(
+            (1..=MOST_ENVIRONMENTS).contains(&training.num_envs),
+            "training.num_envs",
+            training.num_envs,
+            "choose from 1 to 1024",
+        )?;
         exactly_one(("training.episodes", training.episodes), ("training.steps", training.steps))?;
         for (key, value) in [
             ("training.train_frequency", training.train_frequency),
@@ -290,6 +297,7 @@ mod tests {
             ("optimizer.beta2=1", "optimizer.beta2 = 1: choose from 0 to below 1"),
             ("target_network.tau=0", "target_network.tau = 0: choose above 0"),
             ("target_network.every_steps=0", "target_network.every_steps = 0: choose 1 or more"),
+            ("training.num_envs=0", "training.num_envs = 0: choose from 1 to 1024"),
             ("training.episodes=0", "training.episodes = 0: choose 1 or more"),
             ("training.train_frequency=0", "training.train_frequency = 0: choose 1 or more"),
             ("evaluation.episodes=0", "evaluation.episodes = 0: choose 1 or more"),

@@ -86,6 +86,8 @@ pub struct GymEnv {
     payload: Vec<u8>,
     mask: Vec<bool>,
     running: bool,
+    /// The action of a step whose answer is still to come.
+    begun: Option<usize>,
     last_seed: Option<u64>,
     /// A seed for the next reset, where the generator could not be restored.
     next_seed: Option<u64>,
@@ -132,6 +134,7 @@ impl GymEnv {
             payload: Vec::new(),
             mask,
             running: false,
+            begun: None,
             last_seed: None,
             next_seed: None,
             steps: 0,
@@ -159,7 +162,7 @@ impl GymEnv {
 
     /// What a failed exchange means for whoever trains: after anything but an exception, the worker is gone.
     fn trouble(&mut self, trouble: Trouble) -> Error {
-        self.running = false;
+        (self.running, self.begun) = (false, None);
         let (id, step, episode) = (self.spec.id.clone(), self.steps + 1, self.episodes.saturating_sub(1));
         match trouble {
             Trouble::Failed(failure) => {
@@ -179,6 +182,15 @@ impl GymEnv {
                 Error::EnvironmentFailed { id, step, episode, message }
             }
         }
+    }
+
+    /// Waits for a step that was begun and is not wanted any more.
+    fn finish_step(&mut self) -> Result<(), Error> {
+        if self.begun.take().is_some() {
+            let mut unseen = vec![0.0; self.spec.observation_space.len()];
+            self.see(&mut unseen)?;
+        }
+        Ok(())
     }
 
     /// Takes the answer to a reset or a step apart.
@@ -214,6 +226,7 @@ impl Environment for GymEnv {
         // A first reset without a seed is that of seed 0, as in the built-in environments.
         let seed = seed.or(self.next_seed.take()).or_else(|| self.last_seed.is_none().then_some(0));
         self.running = false;
+        self.finish_step()?;
         self.episodes += 1;
         self.connected()?;
         let request = self.connected()?.request(RESET, seed.is_some(), seed.unwrap_or(0));
@@ -230,8 +243,11 @@ impl Environment for GymEnv {
         }
         self.spec.check_action(action)?;
         self.spec.check_observation(observation)?;
-        let request = self.connected()?.request(STEP, false, action as u64);
-        request.map_err(|trouble| self.trouble(trouble))?;
+        if self.begun != Some(action) {
+            self.finish_step()?;
+            self.begin_step(action)?;
+        }
+        self.begun = None;
         let answer = self.see(observation)?;
         self.steps += 1;
         let end = match answer.ending {
@@ -241,6 +257,17 @@ impl Environment for GymEnv {
         };
         self.running = end.is_none();
         Ok(Step { reward: answer.reward, end })
+    }
+
+    fn begin_step(&mut self, action: usize) -> Result<(), Error> {
+        if !self.running {
+            return Err(Error::StepBeforeReset { id: self.spec.id.clone() });
+        }
+        self.spec.check_action(action)?;
+        let request = self.connected()?.request(STEP, false, action as u64);
+        request.map_err(|trouble| self.trouble(trouble))?;
+        self.begun = Some(action);
+        Ok(())
     }
 
     fn action_mask(&self) -> Option<&[bool]> {

@@ -82,6 +82,10 @@ impl<E: Environment> Environment for TimeLimit<E> {
         Ok(step)
     }
 
+    fn begin_step(&mut self, action: usize) -> Result<(), Error> {
+        self.inner.begin_step(action)
+    }
+
     fn action_mask(&self) -> Option<&[bool]> {
         self.inner.action_mask()
     }

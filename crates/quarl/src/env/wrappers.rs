@@ -14,13 +14,12 @@
 //! environments share one [`ObservationStatistics`]; [`NormalizeObservation`] is for an environment used by itself.
 
 mod clip_reward;
-mod frame_stack;
 mod normalize;
 mod statistics;
 mod transform_reward;
 
+pub use crate::env::FrameStackObservation;
 pub use clip_reward::ClipReward;
-pub use frame_stack::FrameStackObservation;
 pub use normalize::{NormalizeObservation, ObservationStatistics};
 pub use statistics::{EpisodeStatistics, RecordEpisodeStatistics};
 pub use transform_reward::TransformReward;
@@ -40,6 +39,11 @@ macro_rules! forward_to_inner {
     (@ reset) => {
         fn reset(&mut self, seed: Option<u64>, observation: &mut [f32]) -> Result<(), crate::error::Error> {
             self.inner.reset(seed, observation)
+        }
+    };
+    (@ begin_step) => {
+        fn begin_step(&mut self, action: usize) -> Result<(), crate::error::Error> {
+            self.inner.begin_step(action)
         }
     };
     (@ action_mask) => {

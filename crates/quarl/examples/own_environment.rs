@@ -1,0 +1,105 @@
+//! An environment of one's own, checked: a treasure lies at the end of a corridor, and the lamp burns for 40 steps.
+//!
+//!     cargo run -p quarl --example own_environment
+
+use quarl::Error;
+use quarl::env::check::check;
+use quarl::env::{End, Environment, EnvironmentSpec, Step, TimeLimit, state};
+use quarl::render::Scene;
+use quarl::rng::Rng;
+use quarl::space::{BoxSpace, Discrete};
+use serde::{Deserialize, Serialize};
+
+/// How many rooms the corridor has.
+const ROOMS: usize = 8;
+
+/// Everything that changes: what is saved is this, and nothing else.
+#[derive(Serialize, Deserialize)]
+struct Walk {
+    rng: Rng,
+    room: usize,
+    running: bool,
+}
+
+struct Corridor {
+    spec: EnvironmentSpec,
+    walk: Walk,
+}
+
+impl Corridor {
+    fn new() -> Self {
+        let spec = EnvironmentSpec {
+            id: "Corridor".to_owned(),
+            observation_space: BoxSpace::vector(vec![0.0], vec![1.0]),
+            action_space: Discrete { n: 2 },
+            max_episode_steps: None,
+            reward_threshold: Some(0.9),
+            render_fps: 10,
+            has_action_mask: false,
+        };
+        Self { spec, walk: Walk { rng: Rng::from_seed(0), room: 0, running: false } }
+    }
+
+    fn see(&self, observation: &mut [f32]) {
+        observation[0] = self.walk.room as f32 / (ROOMS - 1) as f32;
+    }
+}
+
+impl Environment for Corridor {
+    fn spec(&self) -> &EnvironmentSpec {
+        &self.spec
+    }
+
+    fn reset(&mut self, seed: Option<u64>, observation: &mut [f32]) -> Result<(), Error> {
+        self.spec.check_observation(observation)?;
+        if let Some(seed) = seed {
+            self.walk.rng = Rng::from_seed(seed);
+        }
+        self.walk.room = self.walk.rng.below(ROOMS - 1);
+        self.walk.running = true;
+        self.see(observation);
+        Ok(())
+    }
+
+    fn step(&mut self, action: usize, observation: &mut [f32]) -> Result<Step, Error> {
+        if !self.walk.running {
+            return Err(Error::StepBeforeReset { id: self.spec.id.clone() });
+        }
+        self.spec.check_action(action)?;
+        self.spec.check_observation(observation)?;
+        self.walk.room = if action == 1 { self.walk.room + 1 } else { self.walk.room.saturating_sub(1) };
+        self.see(observation);
+        let found = self.walk.room == ROOMS - 1;
+        self.walk.running = !found;
+        Ok(Step { reward: f64::from(u8::from(found)), end: found.then_some(End::Terminated) })
+    }
+
+    fn scene(&mut self) -> Result<Option<Scene>, Error> {
+        Ok(None)
+    }
+
+    fn save_state(&self) -> Result<Vec<u8>, Error> {
+        state::save(&self.spec.id, &self.walk)
+    }
+
+    fn load_state(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let walk: Walk = state::load(&self.spec.id, bytes)?;
+        if walk.room >= ROOMS {
+            let message = format!("there is no room {}", walk.room);
+            return Err(Error::State { what: self.spec.id.clone(), message });
+        }
+        self.walk = walk;
+        Ok(())
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    check(&mut TimeLimit::new(Corridor::new(), 40)?)?;
+    println!("the corridor keeps an environment's promises");
+    Ok(())
+}
+
+#[test]
+fn the_example_keeps_an_environments_promises() {
+    main().unwrap();
+}

@@ -1,0 +1,83 @@
+//! Several environments in one run: each as it would be alone, all of them counted, one result.
+
+use quarl::config::{TrainConfig, layers, presets};
+use quarl::network::kernels::CpuPath;
+use quarl::train::{Event, Trainer};
+
+fn config(assignments: &[&str]) -> TrainConfig {
+    let mut table = presets::table("textbook", Some("CartPole-v1")).unwrap();
+    let small = ["network.hidden=[16]", "training.steps=700", "evaluation.episodes=1"];
+    for assignment in small.iter().chain(assignments) {
+        layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
+    }
+    layers::resolve("test", table).unwrap()
+}
+
+fn text(event: quarl::train::Event) -> String {
+    serde_json::to_string(&event).unwrap()
+}
+
+fn events(config: TrainConfig, path: CpuPath) -> Vec<String> {
+    Trainer::on(config, path).unwrap().map(|event| text(event.unwrap())).collect()
+}
+
+/// The returns of all episodes that begin and end within the run.
+fn returns(assignments: &[&str]) -> Vec<f64> {
+    let random = ["exploration.epsilon=1.0", "training.learning_starts=1000000"];
+    let trainer = Trainer::new(config(&[&random[..], assignments].concat())).unwrap();
+    let episode = |event| if let Event::Episode(record) = event { Some(record.total_reward) } else { None };
+    trainer.filter_map(|event| episode(event.unwrap())).collect()
+}
+
+#[test]
+fn environment_i_is_what_it_would_be_alone_with_seed_plus_i() {
+    let mut together = returns(&["training.num_envs=3", "training.seed=4", "training.steps=900"]);
+    let alone = ["4", "5", "6"].map(|seed| returns(&["training.steps=300", &format!("training.seed={seed}")]));
+    let mut alone = alone.concat();
+    assert!(alone.len() > 20, "{alone:?}");
+    together.sort_by(f64::total_cmp);
+    alone.sort_by(f64::total_cmp);
+    assert_eq!(together, alone);
+}
+
+#[test]
+fn steps_are_counted_over_all_environments() {
+    let several = config(&["training.num_envs=4", "training.learning_starts=100", "training.train_frequency=5"]);
+    let (mut steps, mut updates) = (0, Vec::new());
+    for event in Trainer::new(several).unwrap() {
+        match event.unwrap() {
+            Event::Step { env_steps, .. } => {
+                steps += 1;
+                assert_eq!(env_steps, steps);
+            }
+            Event::Learn { env_steps, .. } => updates.push(env_steps),
+            _ => {}
+        }
+    }
+    assert_eq!(steps, 700);
+    assert_eq!(updates, (100..=700).step_by(5).collect::<Vec<u64>>());
+}
+
+#[test]
+fn several_environments_give_one_result_on_every_path_and_across_a_pause() {
+    let several = || config(&["training.num_envs=3", "agent.n_step=3", "training.steps=400"]);
+    let expected = events(several(), CpuPath::Scalar);
+    for path in CpuPath::available() {
+        assert_eq!(events(several(), path), expected, "{}", path.name());
+    }
+    for cut in [1, 2, 3, 100, 101, 102, 103] {
+        let mut interrupted = Trainer::on(several(), CpuPath::available()[0]).unwrap();
+        let mut all: Vec<String> = (&mut interrupted).take(cut).map(|event| text(event.unwrap())).collect();
+        let state = interrupted.save_state().unwrap();
+        let mut continued = Trainer::on(several(), CpuPath::available()[0]).unwrap();
+        continued.load_state(&state).unwrap();
+        all.extend(continued.map(|event| text(event.unwrap())));
+        assert_eq!(all, expected, "interrupted after {cut} events");
+    }
+}
+
+#[test]
+fn a_state_of_more_environments_is_refused() {
+    let state = Trainer::new(config(&["training.num_envs=3"])).unwrap().save_state().unwrap();
+    assert!(Trainer::new(config(&["training.num_envs=2"])).unwrap().load_state(&state).is_err());
+}
