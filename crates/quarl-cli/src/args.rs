@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use quarl::Error;
+use quarl::ablation::Part;
 use quarl::config::{EnvConfig, TrainConfig, layers, presets};
 use toml::Table;
 
@@ -230,6 +231,10 @@ pub(crate) struct PlayArgs {
 pub(crate) struct ExperimentArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
+    /// Train every combination of these parts on and off, each in its own directory: replay, target_network, double,
+    /// prioritized, n_step
+    #[arg(long, value_name = "PART,..", value_delimiter = ',')]
+    pub(crate) ablate: Vec<Part>,
     /// How many runs, with successive seeds
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(crate) runs: u64,

@@ -189,6 +189,32 @@ fn an_interrupted_experiment_does_only_what_is_missing() {
 }
 
 #[test]
+fn an_ablation_trains_every_combination_continues_and_draws_them_together() {
+    let here = tempfile::tempdir().unwrap();
+    let command = |episodes: &'static str| {
+        ["experiment", "--ablate", "replay,target_network", "--episodes", episodes, "--runs", "2", "--out", "out"]
+    };
+    let said = succeed(&here, &command("4"));
+    assert!(said.contains("without replay and target network:"), "{said}");
+    let out = here.path().join("out");
+    let names = ["all", "no-replay", "no-target_network", "no-replay-no-target_network"];
+    let curves = || names.map(|name| fs::read_to_string(out.join(name).join("runs/seed-1/episodes.csv")).unwrap());
+    let first = curves();
+    assert!(first.iter().all(|csv| csv.lines().count() == 5));
+    assert!((0..4).all(|i| !first[..i].contains(&first[i])), "every combination learns differently");
+    let svg = fs::read_to_string(out.join("curve.svg")).unwrap();
+    assert!(svg.contains("everything on (2 runs)") && svg.contains("without replay and target network (2 runs)"));
+
+    // As if it had been interrupted within the second combination.
+    fs::remove_file(out.join("no-replay/runs/seed-1/summary.json")).unwrap();
+    fs::remove_dir_all(out.join("no-target_network")).unwrap();
+    fs::remove_file(out.join("curve.svg")).unwrap();
+    succeed(&here, &command("4"));
+    assert_eq!(curves(), first);
+    assert_eq!(fs::read_to_string(out.join("curve.svg")).unwrap(), svg);
+}
+
+#[test]
 fn plot_draws_runs_and_experiments_together() {
     let here = directory();
     experiment(&here, "2", "2", "many");

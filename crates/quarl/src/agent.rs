@@ -4,7 +4,9 @@ mod learn;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{AgentConfig, InitialTarget, OptimizerConfig, TrainConfig, TrainingConfig};
+use crate::config::{
+    AgentConfig, InitialTarget, OptimizerConfig, TargetNetworkConfig, TargetNetworkKind, TrainConfig, TrainingConfig,
+};
 use crate::env::EnvironmentSpec;
 use crate::env::wrappers::ObservationStatistics;
 use crate::error::Error;
@@ -12,8 +14,8 @@ use crate::network::buffer::Buffer;
 use crate::network::kernels::{self, CpuPath};
 use crate::network::noise::{self, Noise};
 use crate::network::{Head, QNetwork, SingleScratch, init};
-use crate::optimizer::Adam;
-use crate::policy::epsilon_greedy;
+use crate::optimizer::Optimizer;
+use crate::policy::Exploration;
 use crate::replay::Replay;
 use crate::rng::{Rng, Stream};
 use crate::schedule::Schedule;
@@ -37,7 +39,7 @@ pub struct Agent {
     config: AgentConfig,
     beta: Schedule,
     optimizer_config: OptimizerConfig,
-    tau: f64,
+    target_network: TargetNetworkConfig,
     /// Everything that changes while it learns.
     state: AgentState,
     scratch: Scratch,
@@ -48,7 +50,7 @@ pub struct Agent {
 pub struct AgentState {
     online: Buffer,
     target: Buffer,
-    optimizer: Adam,
+    optimizer: Optimizer,
     replay: Replay,
     exploration: Rng,
     sampling: Rng,
@@ -89,12 +91,13 @@ impl Agent {
         let mut initialisation = Stream::Initialisation.rng(seed);
         let online = init::pytorch_default(&network, config.network.noisy_sigma, &mut initialisation);
         let target = match config.target_network.initial {
-            InitialTarget::Random => init::pytorch_default(&network, config.network.noisy_sigma, &mut initialisation),
-            InitialTarget::Online => online.clone(),
+            InitialTarget::Random if config.target_network.kind != Some(TargetNetworkKind::None) => {
+                init::pytorch_default(&network, config.network.noisy_sigma, &mut initialisation)
+            }
+            _ => online.clone(),
         };
-        let OptimizerConfig { beta1, beta2, eps, .. } = config.optimizer;
         let state = AgentState {
-            optimizer: Adam::new(network.parameter_count(), beta1, beta2, eps),
+            optimizer: Optimizer::new(network.parameter_count(), &config.optimizer),
             replay: Replay::new(&config.replay, config.agent.n_step, &spec.observation_space, masked_actions)?,
             exploration: Stream::Exploration.rng(seed),
             sampling: Stream::Replay.rng(seed),
@@ -118,7 +121,7 @@ impl Agent {
             config: AgentConfig { batch_size: config.batch_size(), ..config.agent.clone() },
             beta: config.beta(),
             optimizer_config: config.optimizer.clone(),
-            tau: config.target_network.tau,
+            target_network: config.target_network.clone(),
             state,
             scratch,
         })
@@ -189,20 +192,31 @@ impl Agent {
         Ok(())
     }
 
-    /// The action for an observation, epsilon-greedily; in a noisy network under fresh noise, and for an implicit head at
-    /// fresh quantile levels. `mask` says which actions are allowed, where not all are.
+    /// The action for an observation, epsilon-greedily. `mask` says which actions are allowed, where not all are.
     pub fn act(&mut self, observation: &[f32], mask: Option<&[bool]>, epsilon: f64) -> usize {
-        let mut exploration = self.state.exploration.clone();
-        let action = self.act_with(observation, mask, epsilon, &mut exploration);
-        self.state.exploration = exploration;
+        self.explore(observation, mask, Exploration::EpsilonGreedy(epsilon))
+    }
+
+    /// The action for an observation; in a noisy network under fresh noise, and for an implicit head at fresh quantile
+    /// levels. `mask` says which actions are allowed, where not all are.
+    pub fn explore(&mut self, observation: &[f32], mask: Option<&[bool]>, exploration: Exploration) -> usize {
+        let mut rng = self.state.exploration.clone();
+        let action = self.explore_with(observation, mask, exploration, &mut rng);
+        self.state.exploration = rng;
         action
     }
 
-    /// [`Agent::act`] with random numbers from elsewhere: one stream for each of several environments.
-    pub fn act_with(&mut self, observation: &[f32], mask: Option<&[bool]>, epsilon: f64, rng: &mut Rng) -> usize {
+    /// [`Agent::explore`] with random numbers from elsewhere: one stream for each of several environments.
+    pub fn explore_with(
+        &mut self,
+        observation: &[f32],
+        mask: Option<&[bool]>,
+        exploration: Exploration,
+        rng: &mut Rng,
+    ) -> usize {
         let Self { network, state, scratch, .. } = self;
         let AgentState { online, noise: noise_rng, observation_statistics, .. } = state;
-        epsilon_greedy(epsilon, network.architecture().actions, mask, rng, || {
+        exploration.choose(network.architecture().actions, mask, rng, || {
             let Scratch { single, noise, perturbed, normalized, .. } = scratch;
             let observation = match observation_statistics {
                 None => observation,
@@ -260,11 +274,14 @@ impl Agent {
 
     /// Moves the target network by tau towards the online one; copies it where tau is 1.
     pub fn sync_target(&mut self) {
-        let Self { network, state, tau, .. } = self;
-        if *tau == 1.0 {
-            state.target.copy_from_slice(&state.online);
-        } else {
-            kernels::blend(network.path(), state.target.padded_mut(), state.online.padded(), *tau as f32);
-        }
+        blend_target(self.network.path(), self.target_network.tau, &mut self.state);
+    }
+}
+
+fn blend_target(path: CpuPath, tau: f64, state: &mut AgentState) {
+    if tau == 1.0 {
+        state.target.copy_from_slice(&state.online);
+    } else {
+        kernels::blend(path, state.target.padded_mut(), state.online.padded(), tau as f32);
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::loss::Loss;
 use crate::network::{Activation, Architecture, Head};
+use crate::policy::Exploration;
 use crate::schedule::{Changing, Schedule};
 use crate::target::{Munchausen, TargetKind};
 
@@ -104,7 +105,7 @@ pub struct NetworkConfig {
     /// Whether the output is one value and an advantage for each action (Wang et al. 2016).
     pub dueling: bool,
     /// Whether weights carry learnt noise, under which it acts and learns (Fortunato et al. 2018). Explore with
-    /// `exploration.epsilon = 0` then.
+    /// `exploration.kind = "noisy"` then.
     pub noisy: bool,
     /// The noise's first scale, times 1/sqrt(inputs) of each layer.
     pub noisy_sigma: f64,
@@ -253,6 +254,10 @@ pub struct AgentConfig {
     pub loss: Loss,
     /// Transitions an update.
     pub batch_size: usize,
+    /// `[low, high]`: rewards outside count as the nearest of these in what is learnt, not in what is reported. Absent for
+    /// no clipping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward_clip: Option<[f64; 2]>,
     /// What a time limit means: `bootstrap` (the task would have gone on) or `terminal` (as if it had ended).
     pub time_limit: TimeLimitMeaning,
 }
@@ -294,16 +299,45 @@ pub enum TimeLimitMeaning {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TargetNetworkConfig {
+    /// `hard` (copied at intervals), `soft` (moved by tau), or `none`: bootstrap from the online network. If absent, the
+    /// interval and tau say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<TargetNetworkKind>,
     /// How it starts: `online` (a copy of the online network) or `random` (an initialisation of its own).
     pub initial: InitialTarget,
-    /// Synchronise at the end of every episode whose index (from 0) is a multiple of this. Either this or `every_steps`.
+    /// Synchronise at the end of every episode whose index (from 0) is a multiple of this. Either this or `every_steps`; a
+    /// soft target network that has neither follows every update.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every_episodes: Option<u64>,
     /// Synchronise after every environment step whose number (from 1) is a multiple of this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every_steps: Option<u64>,
-    /// How far it moves towards the online network each time, in (0, 1]: 1 copies.
+    /// How far it moves towards the online network each time, in (0, 1]: 1, as where it is absent, copies.
+    #[serde(default = "whole")]
     pub tau: f64,
+}
+
+impl TargetNetworkConfig {
+    /// Whether it moves after every update, because no interval is given.
+    pub fn follows_updates(&self) -> bool {
+        self.kind == Some(TargetNetworkKind::Soft) && self.every_episodes.is_none() && self.every_steps.is_none()
+    }
+}
+
+fn whole() -> f64 {
+    1.0
+}
+
+/// What the bootstrap is taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetNetworkKind {
+    /// From a copy of the online network that is renewed now and then (Mnih et al. 2015).
+    Hard,
+    /// From a network that follows the online one slowly (Lillicrap et al. 2016).
+    Soft,
+    /// From the online network itself.
+    None,
 }
 
 /// How the target network starts.
@@ -320,27 +354,105 @@ pub enum InitialTarget {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExplorationConfig {
-    /// The probability of a random action, in [0, 1]; a number or a schedule over environment steps.
-    pub epsilon: Schedule,
+    /// `epsilon_greedy` (the default), `softmax`, or `noisy`: greedy under the network's own fresh noise.
+    #[serde(default)]
+    pub kind: ExplorationKind,
+    /// Epsilon-greedy: the probability of a random action, in [0, 1]; a number or a schedule over environment steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epsilon: Option<Schedule>,
+    /// Softmax: what Q-values are divided by, above 0 (large: all actions as likely; small: greedy); a number or a schedule
+    /// over environment steps. 1 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<Schedule>,
+}
+
+impl ExplorationConfig {
+    /// How the action at an environment step is chosen.
+    pub fn at(&self, step: u64) -> Exploration {
+        let value = |schedule: &Option<Schedule>, absent| schedule.map_or(absent, |schedule| schedule.value(step));
+        match self.kind {
+            ExplorationKind::EpsilonGreedy => Exploration::EpsilonGreedy(value(&self.epsilon, 0.0)),
+            ExplorationKind::Softmax => Exploration::Softmax(value(&self.temperature, 1.0)),
+            ExplorationKind::Noisy => Exploration::EpsilonGreedy(0.0),
+        }
+    }
+}
+
+/// How it explores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExplorationKind {
+    /// Now and then any action.
+    #[default]
+    EpsilonGreedy,
+    /// Better actions more often: Boltzmann's distribution.
+    Softmax,
+    /// By the network's own noise (Fortunato et al. 2018).
+    Noisy,
 }
 
 /// `[optimizer]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OptimizerConfig {
-    /// Which rule: `adam`.
+    /// Which rule: `adam`, `rmsprop` or `sgd`.
     pub kind: OptimizerKind,
     /// Learning rate; a number or a schedule over environment steps.
     pub lr: Schedule,
-    /// How much of the mean gradient is kept each step, in [0, 1).
-    pub beta1: f64,
-    /// How much of the mean squared gradient is kept each step, in [0, 1).
-    pub beta2: f64,
-    /// Added to the root of the mean squared gradient.
-    pub eps: f64,
+    /// Adam: how much of the mean gradient is kept each step, in [0, 1); 0.9 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beta1: Option<f64>,
+    /// Adam: how much of the mean squared gradient is kept each step, in [0, 1); 0.999 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beta2: Option<f64>,
+    /// RMSProp: how much of the mean squared gradient is kept each step, in [0, 1); 0.99 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f64>,
+    /// Adam, RMSProp: added to the root of the mean squared gradient; 1e-8 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eps: Option<f64>,
+    /// RMSProp: add eps under the root, as Nature DQN did; false if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eps_inside_sqrt: Option<bool>,
+    /// RMSProp: divide by the gradient's deviation instead of its size; false if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub centered: Option<bool>,
+    /// RMSProp, SGD: how much of the last step is taken again, in [0, 1); 0 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub momentum: Option<f64>,
+    /// SGD: Nesterov's momentum; false if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nesterov: Option<bool>,
     /// The gradients' largest allowed global norm; absent for no clipping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_grad_norm: Option<f64>,
+}
+
+impl OptimizerConfig {
+    /// [`OptimizerConfig::beta1`], or what is used where it is absent.
+    pub fn beta1(&self) -> f64 {
+        self.beta1.unwrap_or(0.9)
+    }
+
+    /// [`OptimizerConfig::beta2`], or what is used where it is absent.
+    pub fn beta2(&self) -> f64 {
+        self.beta2.unwrap_or(0.999)
+    }
+
+    /// [`OptimizerConfig::alpha`], or what is used where it is absent.
+    pub fn alpha(&self) -> f64 {
+        self.alpha.unwrap_or(0.99)
+    }
+
+    /// [`OptimizerConfig::eps`], or what is used where it is absent.
+    pub fn eps(&self) -> f64 {
+        self.eps.unwrap_or(1e-8)
+    }
+
+    /// [`OptimizerConfig::momentum`], or what is used where it is absent.
+    pub fn momentum(&self) -> f64 {
+        self.momentum.unwrap_or(0.0)
+    }
 }
 
 /// Which rule turns gradients into steps.
@@ -349,6 +461,10 @@ pub struct OptimizerConfig {
 pub enum OptimizerKind {
     /// Adam (Kingma & Ba 2015).
     Adam,
+    /// RMSProp (Tieleman & Hinton 2012).
+    Rmsprop,
+    /// Stochastic gradient descent.
+    Sgd,
 }
 
 /// `[training]`

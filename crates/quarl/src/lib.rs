@@ -32,6 +32,7 @@
 //! `plot`), and [`render`] shows the agent (feature `render`). Without default features the crate does no I/O and compiles to
 //! WebAssembly.
 
+pub mod ablation;
 pub mod accumulator;
 pub mod agent;
 #[cfg(any(feature = "files", feature = "render"))]

@@ -1,9 +1,74 @@
 //! From gradients to new parameters.
 
-use serde::{Deserialize, Serialize};
+mod rmsprop;
+mod sgd;
 
+pub use rmsprop::{RmsProp, RmsPropSettings};
+use serde::{Deserialize, Serialize};
+pub use sgd::Sgd;
+
+use crate::config::{OptimizerConfig, OptimizerKind};
 use crate::network::buffer::Buffer;
 use crate::network::kernels::{self, AdamPass, CpuPath};
+
+/// A rule with what it remembers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Optimizer {
+    /// Adam.
+    Adam(Adam),
+    /// RMSProp.
+    RmsProp(RmsProp),
+    /// Gradient descent.
+    Sgd(Sgd),
+}
+
+impl Optimizer {
+    /// The rule that `config` says, for `parameters` parameters.
+    pub fn new(parameters: usize, config: &OptimizerConfig) -> Self {
+        match config.kind {
+            OptimizerKind::Adam => Self::Adam(Adam::new(parameters, config.beta1(), config.beta2(), config.eps())),
+            OptimizerKind::Rmsprop => {
+                let settings = RmsPropSettings {
+                    alpha: config.alpha(),
+                    eps: config.eps(),
+                    eps_inside_sqrt: config.eps_inside_sqrt.unwrap_or(false),
+                    centered: config.centered.unwrap_or(false),
+                    momentum: config.momentum(),
+                };
+                Self::RmsProp(RmsProp::new(parameters, settings))
+            }
+            OptimizerKind::Sgd => Self::Sgd(Sgd::new(parameters, config.momentum(), config.nesterov.unwrap_or(false))),
+        }
+    }
+
+    /// Whether this, read back from somewhere, can take the place of `fresh`.
+    pub(crate) fn fits(&self, fresh: &Self) -> bool {
+        match (self, fresh) {
+            (Self::Adam(read), Self::Adam(fresh)) => read.fits(fresh),
+            (Self::RmsProp(read), Self::RmsProp(fresh)) => read.fits(fresh),
+            (Self::Sgd(read), Self::Sgd(fresh)) => read.fits(fresh),
+            _ => false,
+        }
+    }
+
+    /// One step with learning rate `lr`; the gradients are multiplied by `gradient_scale` first. False where a parameter is
+    /// no longer finite.
+    #[must_use]
+    pub fn step(
+        &mut self,
+        path: CpuPath,
+        lr: f64,
+        gradient_scale: f32,
+        parameters: &mut Buffer,
+        gradients: &Buffer,
+    ) -> bool {
+        match self {
+            Self::Adam(adam) => adam.step(path, lr, gradient_scale, parameters, gradients),
+            Self::RmsProp(rmsprop) => rmsprop.step(path, lr, gradient_scale, parameters, gradients),
+            Self::Sgd(sgd) => sgd.step(path, lr, gradient_scale, parameters, gradients),
+        }
+    }
+}
 
 /// Adam (Kingma & Ba 2015) as PyTorch defines it: bias-corrected, eps outside the root.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

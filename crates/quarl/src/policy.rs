@@ -3,6 +3,62 @@
 use crate::network::QValues;
 use crate::rng::Rng;
 
+/// How one action is chosen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Exploration {
+    /// With this probability any action, else the greedy one.
+    EpsilonGreedy(f64),
+    /// In proportion to `exp(Q / temperature)`, with this temperature.
+    Softmax(f64),
+}
+
+impl Exploration {
+    /// The probability of an action that looks at no Q-values: what is reported as `epsilon`. 0 where there is none.
+    pub fn epsilon(self) -> f64 {
+        match self {
+            Self::EpsilonGreedy(epsilon) => epsilon,
+            Self::Softmax(_) => 0.0,
+        }
+    }
+
+    /// Chooses an action. The Q-values are only computed where they are needed.
+    pub fn choose<'a>(
+        self,
+        actions: usize,
+        mask: Option<&'a [bool]>,
+        rng: &mut Rng,
+        q_values: impl FnOnce() -> QValues<'a>,
+    ) -> usize {
+        match self {
+            Self::EpsilonGreedy(epsilon) => epsilon_greedy(epsilon, actions, mask, rng, q_values),
+            Self::Softmax(temperature) => softmax(temperature, actions, rng, q_values().masked(mask)),
+        }
+    }
+}
+
+/// Softmax (Boltzmann) exploration: action a with probability `exp(Q(a) / temperature)`, divided by the sum of these over
+/// all allowed actions. The largest Q-value is taken off first, so that no power overflows. One draw an action.
+pub fn softmax(temperature: f64, actions: usize, rng: &mut Rng, q_values: QValues) -> usize {
+    let greedy = q_values.argmax(0);
+    let largest = f64::from(q_values.get(0, greedy));
+    let power = |action| match q_values.is_allowed(0, action) {
+        true => libm::exp((f64::from(q_values.get(0, action)) - largest) / temperature),
+        false => 0.0,
+    };
+    // Computed twice rather than kept: there is no room to keep them that would not be asked for each step.
+    let total: f64 = (0..actions).map(power).sum();
+    let mut mass = rng.uniform() * total;
+    for action in 0..actions {
+        let power = power(action);
+        if mass < power {
+            return action;
+        }
+        mass -= power;
+    }
+    // Rounding left more than there is (or a Q-value is no number).
+    greedy
+}
+
 /// Epsilon-greedy: with probability `epsilon` any allowed action, each as likely (the greedy one too), else the greedy one
 /// of them. Without a mask, all actions are allowed. The Q-values are only computed where they are needed.
 pub fn epsilon_greedy<'a>(
@@ -41,6 +97,35 @@ mod tests {
         let q = [1.0, 3.0, 3.0, f32::NEG_INFINITY];
         assert_eq!(epsilon_greedy(0.0, 4, None, &mut rng, || QValues::new(&q, 4, 1)), 1);
         assert_eq!(epsilon_greedy(0.0, 4, None, &mut rng, || QValues::new(&[0.0; 4], 4, 1)), 0);
+    }
+
+    #[test]
+    fn softmax_chooses_in_proportion_to_the_powers_whatever_their_size() {
+        for shift in [0.0, 1000.0, -1000.0] {
+            let q = [shift, shift + 1.0, shift + 3.0, f32::NEG_INFINITY];
+            let mut rng = Rng::from_seed(0);
+            let mut counts = [0_u32; 4];
+            for _ in 0..20_000 {
+                counts[softmax(2.0, 4, &mut rng, QValues::new(&q, 4, 1))] += 1;
+            }
+            // e^0, e^0.5, e^1.5 over their sum 7.130410: 0.140244, 0.231223, 0.628533.
+            let expected = [0.140_244, 0.231_223, 0.628_533].map(|share| share * 20_000.0);
+            let chi_squared: f64 =
+                expected.iter().zip(counts).map(|(e, count)| (f64::from(count) - e).powi(2) / e).sum();
+            // Two degrees of freedom: exceeded once in 10,000 times.
+            assert!(chi_squared < 18.4, "{chi_squared}: {counts:?}");
+            assert_eq!(counts[3], 0);
+        }
+    }
+
+    #[test]
+    fn a_cold_softmax_is_greedy_and_a_hot_one_uniform() {
+        let mut rng = Rng::from_seed(0);
+        let q = [0.0, 1.0];
+        assert!((0..1000).all(|_| softmax(1e-9, 2, &mut rng, QValues::new(&q, 2, 1)) == 1));
+        let ones: usize = (0..10_000).map(|_| softmax(1e9, 2, &mut rng, QValues::new(&q, 2, 1))).sum();
+        // 5 standard deviations are 250.
+        assert!(ones.abs_diff(5000) < 250, "{ones}");
     }
 
     #[test]

@@ -291,7 +291,8 @@ impl Trainer {
         };
         let Slot { accumulator, observation, .. } = &mut progress.slots[turn];
         let next = Next { obs: next_observation, mask: env.action_mask() };
-        accumulator.push(observation, action, step.reward, next, end, |transition| {
+        let reward = config.agent.reward_clip.map_or(step.reward, |[low, high]| step.reward.clamp(low, high));
+        accumulator.push(observation, action, reward, next, end, |transition| {
             agent.observe(transition);
         });
         std::mem::swap(observation, next_observation);
@@ -352,12 +353,12 @@ impl Trainer {
             (slot.started, slot.lost) = (true, None);
             slot.episode = Some(EpisodeProgress::default());
         }
-        let epsilon = config.exploration.epsilon.value(env_steps + i as u64);
+        let exploration = config.exploration.at(env_steps + i as u64);
         let action = match &mut slot.exploration {
-            None => agent.act(&slot.observation, env.action_mask(), epsilon),
-            Some(rng) => agent.act_with(&slot.observation, env.action_mask(), epsilon, rng),
+            None => agent.explore(&slot.observation, env.action_mask(), exploration),
+            Some(rng) => agent.explore_with(&slot.observation, env.action_mask(), exploration, rng),
         };
-        slot.chosen = Some((action, epsilon));
+        slot.chosen = Some((action, exploration.epsilon()));
         match env.begin_step(action) {
             Err(error @ Error::WorkerLost { .. }) => progress.lose_episode(i, error),
             result => result,

@@ -58,7 +58,7 @@ fn solves(preset: &str, seed: u64) -> bool {
     ] {
         layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
     }
-    if table["exploration"]["epsilon"].as_float() != Some(0.0) {
+    if table["exploration"].get("epsilon").is_some() {
         let epsilon = r#"exploration.epsilon={ kind = "linear", from = 1.0, to = 0.1, steps = 1250 }"#;
         layers::overlay(&mut table, &layers::assignment(epsilon).unwrap());
     }
@@ -68,7 +68,7 @@ fn solves(preset: &str, seed: u64) -> bool {
     let mut accumulator = Accumulator::new(config.agent.n_step, config.agent.gamma, ROOMS);
     let (mut room, mut length) = (0, 0);
     for env_steps in 1..=STEPS {
-        let action = agent.act(&seen(room), None, config.exploration.epsilon.value(env_steps));
+        let action = agent.explore(&seen(room), None, config.exploration.at(env_steps));
         let (next, reward, mut end) = step(room, action);
         length += 1;
         if end.is_none() && length == 50 {

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use anyhow::Result;
+use quarl::ablation::{self, Part, Variant};
 use quarl::config::{TrainConfig, presets};
 use quarl::experiment::{self, Experiment, ExperimentEvent, ExperimentSummary, MeanRow, Plan};
-use quarl::stats;
+use quarl::{Error, run_dir, stats};
 
 use crate::args::{ExperimentArgs, Resolved};
 use crate::commands::plot;
@@ -14,19 +15,41 @@ use crate::{Outcome, interrupt, output};
 
 pub(crate) fn run(args: ExperimentArgs) -> Result<Outcome> {
     let Resolved { config, .. } = args.config.resolve()?;
+    interrupt::listen();
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let jobs = args.jobs.map_or(cores, usize::from);
     let plan = Plan { config, runs: args.runs, jobs, out: args.out };
-    let missing = experiment::prepare(&plan)?;
-    interrupt::listen();
+    if args.ablate.is_empty() { run_plan(&plan, args.quiet) } else { run_ablation(&plan, &args.ablate, args.quiet) }
+}
 
-    if !run_missing(&plan, missing, args.quiet)? {
+/// Runs every combination of the parts on and off, one after the other, and draws them together.
+fn run_ablation(plan: &Plan, parts: &[Part], quiet: bool) -> Result<Outcome> {
+    let variants = ablation::variants(&plan.config, parts)?;
+    if plan.out.join(run_dir::CONFIG).exists() {
+        let message = "holds a run or an experiment of another kind: choose another --out".to_owned();
+        return Err(Error::Config { origin: plan.out.display().to_string(), message }.into());
+    }
+    for Variant { name, label, config } in &variants {
+        output::line(format!("{label}:"));
+        let plan = Plan { config: config.clone(), out: plan.out.join(name), ..plan.clone() };
+        if let Outcome::Interrupted = run_plan(&plan, quiet)? {
+            return Ok(Outcome::Interrupted);
+        }
+    }
+    plot::draw_ablation(plan, &variants)?;
+    output::line(format!("drawn together in {}", plan.out.join(run_dir::CURVES[0]).display()));
+    Ok(Outcome::Done)
+}
+
+fn run_plan(plan: &Plan, quiet: bool) -> Result<Outcome> {
+    let missing = experiment::prepare(plan)?;
+    if !run_missing(plan, missing, quiet)? {
         output::line(format!("interrupted: the same command continues it in {}", plan.out.display()));
         return Ok(Outcome::Interrupted);
     }
-    let (rows, summary) = experiment::aggregate(&plan)?;
-    plot::draw_experiment(&plan)?;
-    say_result(&plan, &rows, &summary);
+    let (rows, summary) = experiment::aggregate(plan)?;
+    plot::draw_experiment(plan)?;
+    say_result(plan, &rows, &summary);
     Ok(Outcome::Done)
 }
 

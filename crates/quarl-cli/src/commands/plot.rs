@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use quarl::ablation::Variant;
 use quarl::env;
 use quarl::experiment;
 use quarl::plot::{Figure, comparison_figure, experiment_figure, run_figure};
@@ -84,6 +85,16 @@ pub(crate) fn draw_experiment(plan: &experiment::Plan) -> Result<()> {
     let id = &plan.config.env.id;
     let title = format!("{id}, {} runs", returns.len());
     write_both(&experiment_figure(&title, &returns, threshold(id)?), &plan.out)
+}
+
+/// The figure that an ablation leaves: each combination's mean curve, named for what is off.
+pub(crate) fn draw_ablation(plan: &experiment::Plan, variants: &[Variant]) -> Result<()> {
+    let returns = variants.iter().map(|variant| all_returns(&plan.out.join(&variant.name)));
+    let returns = returns.collect::<Result<Vec<_>, Error>>()?;
+    let named: Vec<(&str, &[Vec<f64>])> =
+        variants.iter().zip(&returns).map(|(variant, runs)| (variant.label.as_str(), runs.as_slice())).collect();
+    let id = &plan.config.env.id;
+    write_both(&comparison_figure(id, &named, RUN_WINDOW, threshold(id)?), &plan.out)
 }
 
 fn write_both(figure: &Figure, dir: &Path) -> Result<()> {

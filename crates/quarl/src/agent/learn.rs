@@ -4,7 +4,7 @@
 //! quantiles against samples. All else is the same for all.
 
 use super::{Agent, AgentState, LearnReport};
-use crate::config::{AgentConfig, TrainConfig};
+use crate::config::{AgentConfig, TargetNetworkKind, TrainConfig};
 use crate::error::Error;
 use crate::loss::categorical::{self, Support};
 use crate::network::buffer::Buffer;
@@ -109,7 +109,7 @@ impl Agent {
     /// # Panics
     /// When there are fewer transitions than a batch.
     pub fn learn(&mut self, step: u64) -> Result<LearnReport, Error> {
-        let Self { network, config, beta, state, scratch, .. } = self;
+        let Self { network, config, beta, target_network, state, scratch, .. } = self;
         let AgentState { online, target, replay, sampling, noise: noise_rng, observation_statistics, .. } = state;
         let scratch = &mut scratch.learn;
         replay.sample(beta.value(step), sampling, &mut scratch.batch);
@@ -119,9 +119,11 @@ impl Agent {
             statistics.normalize(&mut scratch.batch.next_obs);
         }
 
+        // Without a target network the online one answers in its place.
+        let target = if target_network.kind == Some(TargetNetworkKind::None) { &*online } else { &*target };
         scratch.target_next.forward(network, target, &scratch.batch.next_obs, noise_rng);
         if let Some(selection) = &mut scratch.selection {
-            let parameters = if config.target == TargetKind::Double { &*online } else { &*target };
+            let parameters = if config.target == TargetKind::Double { &*online } else { target };
             selection.forward(network, parameters, &scratch.batch.next_obs, noise_rng);
         }
         if let Some(target_now) = &mut scratch.target_now {
@@ -157,6 +159,9 @@ impl Agent {
         let lr = self.optimizer_config.lr.value(step);
         if !state.optimizer.step(path, lr, gradient_scale, &mut state.online, &scratch.gradients) {
             return Err(Error::NotFinite { what: "a parameter".to_owned(), step });
+        }
+        if target_network.follows_updates() {
+            super::blend_target(path, target_network.tau, state);
         }
         state.replay.update_priorities(&scratch.batch.ids, scratch.priorities.iter().copied());
         Ok(report)

@@ -14,7 +14,12 @@ const ALTERNATIVES: [(&str, [&str; 2]); 3] = [
 ];
 
 /// Sections with a `kind`: whoever sets another kind takes back what belongs to the old one, all keys but these.
-const KINDS: [(&str, &[&str]); 1] = [("replay", &["capacity"])];
+const KINDS: [(&str, &[&str]); 4] = [
+    ("replay", &["capacity"]),
+    ("target_network", &["initial"]),
+    ("exploration", &[]),
+    ("optimizer", &["lr", "max_grad_norm"]),
+];
 
 /// A table read from TOML text; `origin` (a file's name, say) is for messages.
 ///
@@ -68,9 +73,17 @@ pub fn overlay(lower: &mut Table, upper: &Table) {
                     }
                 }
                 for (name, shared) in KINDS {
-                    if name == section
-                        && upper_keys.get("kind").is_some_and(|kind| lower_keys.get("kind") != Some(kind))
-                    {
+                    let old = lower_keys.get("kind").and_then(Value::as_str).unwrap_or(match name {
+                        "replay" => "uniform",
+                        "exploration" => "epsilon_greedy",
+                        "target_network" if lower_keys.get("tau").is_none_or(|tau| tau.as_float() == Some(1.0)) => {
+                            "hard"
+                        }
+                        "target_network" => "soft",
+                        _ => "",
+                    });
+                    let new = upper_keys.get("kind").and_then(Value::as_str);
+                    if name == section && new.is_some_and(|new| new != old) {
                         lower_keys.retain(|key, _| shared.contains(&key));
                     }
                 }
@@ -116,6 +129,7 @@ pub fn resolve(origin: &str, table: Table) -> Result<TrainConfig, Error> {
     if !missing.is_empty() {
         return Err(config_error(origin, format!("missing {}", missing.join(", "))));
     }
+    resolve_fractions(&mut sections).map_err(|message| config_error(origin, message))?;
     // One section at a time, so that a message can say where it was.
     macro_rules! section {
         ($name:literal) => {
@@ -137,6 +151,34 @@ pub fn resolve(origin: &str, table: Table) -> Result<TrainConfig, Error> {
         training: section!("training"),
         evaluation: section!("evaluation"),
     })
+}
+
+/// Replaces `fraction` in schedules, a share of the budget in steps, by the number of steps that it is.
+fn resolve_fractions(sections: &mut Table) -> Result<(), String> {
+    let budget = sections.get("training").and_then(|training| training.get("steps")?.as_integer());
+    for (section, keys) in sections.iter_mut() {
+        let Value::Table(keys) = keys else { continue };
+        for (key, value) in keys.iter_mut() {
+            let Value::Table(schedule) = value else { continue };
+            let Some(fraction) = schedule.get("fraction") else { continue };
+            let shown = format!("{section}.{key}.fraction = {fraction}");
+            if schedule.contains_key("steps") {
+                return Err(format!("{shown}: steps is given, too: remove one of them"));
+            }
+            let share = fraction.as_float().or_else(|| fraction.as_integer().map(|whole| whole as f64));
+            let Some(share) = share.filter(|share| (0.0..=1.0).contains(share)) else {
+                return Err(format!("{shown}: choose from 0 to 1"));
+            };
+            let Some(budget) = budget else {
+                return Err(format!(
+                    "{shown}: a share of the budget needs a budget in steps: set training.steps, or give steps here"
+                ));
+            };
+            schedule.remove("fraction");
+            schedule.insert("steps".to_owned(), Value::Integer((share * budget as f64).round() as i64));
+        }
+    }
+    Ok(())
 }
 
 /// Every section and its keys; a test holds it against [`TrainConfig`].
@@ -187,11 +229,27 @@ const SECTIONS: &[(&str, &[&str])] = &[
             "loss",
             "batch_size",
             "time_limit",
+            "reward_clip",
         ],
     ),
-    ("target_network", &["initial", "every_episodes", "every_steps", "tau"]),
-    ("exploration", &["epsilon"]),
-    ("optimizer", &["kind", "lr", "beta1", "beta2", "eps", "max_grad_norm"]),
+    ("target_network", &["kind", "initial", "every_episodes", "every_steps", "tau"]),
+    ("exploration", &["kind", "epsilon", "temperature"]),
+    (
+        "optimizer",
+        &[
+            "kind",
+            "lr",
+            "beta1",
+            "beta2",
+            "alpha",
+            "eps",
+            "eps_inside_sqrt",
+            "centered",
+            "momentum",
+            "nesterov",
+            "max_grad_norm",
+        ],
+    ),
     ("training", &["seed", "episodes", "steps", "num_envs", "learning_starts", "train_frequency", "gradient_steps"]),
     ("evaluation", &["every_episodes", "every_steps", "episodes"]),
 ];
@@ -203,7 +261,7 @@ fn config_error(origin: &str, message: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::presets;
+    use crate::config::{TargetNetworkKind, presets};
     use crate::schedule::Schedule;
 
     fn textbook_with(assignments: &[&str]) -> Result<TrainConfig, Error> {
@@ -239,6 +297,12 @@ mod tests {
         config.replay.alpha = Some(0.5);
         config.replay.beta = Some(Schedule::Constant(0.5));
         config.replay.eps = Some(1e-3);
+        config.target_network.kind = Some(TargetNetworkKind::Hard);
+        config.agent.reward_clip = Some([-1.0, 1.0]);
+        config.exploration.temperature = Some(Schedule::Constant(1.0));
+        let optimizer = &mut config.optimizer;
+        (optimizer.alpha, optimizer.momentum) = (Some(0.9), Some(0.9));
+        (optimizer.eps_inside_sqrt, optimizer.centered, optimizer.nesterov) = (Some(true), Some(true), Some(true));
         let table = Table::try_from(&config).unwrap();
         let mut sections: Vec<&str> = table.keys().map(String::as_str).collect();
         let mut expected: Vec<&str> = SECTIONS.iter().map(|(name, _)| *name).collect();
@@ -287,8 +351,42 @@ mod tests {
     #[test]
     fn a_schedule_is_a_number_or_a_table() {
         let linear = r#"exploration.epsilon={ kind = "linear", from = 1.0, to = 0.1, steps = 100 }"#;
-        assert_eq!(textbook_with(&[linear]).unwrap().exploration.epsilon.value(50), 0.55);
-        assert_eq!(textbook_with(&["exploration.epsilon=0"]).unwrap().exploration.epsilon.value(50), 0.0);
+        assert_eq!(textbook_with(&[linear]).unwrap().exploration.at(50).epsilon(), 0.55);
+        assert_eq!(textbook_with(&["exploration.epsilon=0"]).unwrap().exploration.at(50).epsilon(), 0.0);
+    }
+
+    #[test]
+    fn a_fraction_is_a_share_of_the_budget_in_steps() {
+        let linear = r#"exploration.epsilon={ kind = "linear", from = 1.0, to = 0.0, fraction = 0.2 }"#;
+        let config = textbook_with(&["training.steps=1000", linear]).unwrap();
+        assert_eq!([0, 100, 200, 1000].map(|step| config.exploration.at(step).epsilon()), [1.0, 0.5, 0.0, 0.0]);
+        assert!(message(&[linear]).contains("exploration.epsilon.fraction = 0.2: a share of the budget needs"));
+        let both = r#"optimizer.lr={ kind = "linear", from = 1.0, to = 0.0, fraction = 0.2, steps = 3 }"#;
+        assert!(message(&[both, "training.steps=10"]).contains("optimizer.lr.fraction = 0.2: steps is given, too"));
+        let large = r#"optimizer.lr={ kind = "linear", from = 1.0, to = 0.0, fraction = 20 }"#;
+        assert!(message(&[large, "training.steps=10"]).contains("choose from 0 to 1"));
+    }
+
+    #[test]
+    fn another_kind_takes_back_what_belonged_to_the_old_one() {
+        for preset in ["textbook", "tuned"] {
+            for switch in [
+                "replay.kind=none",
+                "replay.kind=prioritized",
+                "replay.kind=uniform",
+                "target_network.kind=none",
+                "exploration.kind=softmax",
+                "exploration.kind=epsilon_greedy",
+                "optimizer.kind=rmsprop",
+                "optimizer.kind=sgd",
+                "optimizer.kind=adam",
+            ] {
+                let mut table = presets::table(preset, None).unwrap();
+                overlay(&mut table, &assignment(switch).unwrap());
+                resolve("test", table).unwrap().validate().unwrap();
+            }
+        }
+        assert_eq!(textbook_with(&["target_network.kind=hard"]).unwrap().target_network.every_episodes, Some(20));
     }
 
     #[test]

@@ -46,7 +46,7 @@ const PRESETS: &[Preset] = &[
     },
     Preset {
         name: "per",
-        summary: "dqn, and what surprised is replayed more often (Schaul et al. 2016)",
+        summary: "double, and what surprised is replayed more often (Schaul et al. 2016)",
         files: &[("CartPole-v1", include_str!("../../../../configs/per.toml"))],
     },
     Preset {

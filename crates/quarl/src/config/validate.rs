@@ -1,6 +1,10 @@
 //! What a configuration must satisfy beyond its types; every message says what to change.
 
-use super::{HeadKind, NetworkConfig, ReplayConfig, ReplayKind, TrainConfig};
+use super::OptimizerKind::{Adam, Rmsprop, Sgd};
+use super::{
+    ExplorationConfig, ExplorationKind, HeadKind, NetworkConfig, ReplayConfig, ReplayKind, TargetNetworkConfig,
+    TargetNetworkKind, TrainConfig,
+};
 use crate::error::Error;
 use crate::schedule::{Changing, Schedule};
 use crate::target::TargetKind;
@@ -20,7 +24,7 @@ impl TrainConfig {
     /// # Errors
     /// [`Error::InvalidValue`], naming the first key that cannot be used and what to do.
     pub fn validate(&self) -> Result<(), Error> {
-        let Self { env, network, replay, agent, target_network, exploration, optimizer, training, evaluation } = self;
+        let Self { env, network, replay, agent, optimizer, training, evaluation, .. } = self;
 
         check(env.timeout_seconds != Some(0), "env.timeout_seconds", 0, "choose 1 second or more")?;
         if !env.id.starts_with("gym:") {
@@ -121,24 +125,45 @@ impl TrainConfig {
             &format!("larger than replay.capacity = {capacity}: lower one or raise the other"),
         )?;
 
-        exactly_one(
-            ("target_network.every_episodes", target_network.every_episodes),
-            ("target_network.every_steps", target_network.every_steps),
-        )?;
-        let tau = target_network.tau;
-        check(tau > 0.0 && tau <= 1.0, "target_network.tau", tau, "choose above 0 and at most 1 (1 copies)")?;
-
-        check_schedule("exploration.epsilon", &exploration.epsilon, "choose from 0 to 1", |x| {
-            (0.0..=1.0).contains(&x)
-        })?;
+        if let Some([low, high]) = agent.reward_clip {
+            let shown = format!("[{low}, {high}]");
+            check(
+                low < high && low.is_finite() && high.is_finite(),
+                "agent.reward_clip",
+                shown,
+                "choose two numbers, the lower first, such as [-1.0, 1.0]",
+            )?;
+        }
+        self.validate_target_network()?;
+        self.validate_exploration()?;
         check_schedule("optimizer.lr", &optimizer.lr, "choose a finite number, 0 or above", |x| {
             x >= 0.0 && x.is_finite()
         })?;
-        for (key, beta) in [("optimizer.beta1", optimizer.beta1), ("optimizer.beta2", optimizer.beta2)] {
-            check((0.0..1.0).contains(&beta), key, beta, "choose from 0 to below 1")?;
+        for (key, given, kinds) in [
+            ("optimizer.beta1", optimizer.beta1.is_some(), &[Adam][..]),
+            ("optimizer.beta2", optimizer.beta2.is_some(), &[Adam]),
+            ("optimizer.alpha", optimizer.alpha.is_some(), &[Rmsprop]),
+            ("optimizer.eps", optimizer.eps.is_some(), &[Adam, Rmsprop]),
+            ("optimizer.eps_inside_sqrt", optimizer.eps_inside_sqrt.is_some(), &[Rmsprop]),
+            ("optimizer.centered", optimizer.centered.is_some(), &[Rmsprop]),
+            ("optimizer.momentum", optimizer.momentum.is_some(), &[Rmsprop, Sgd]),
+            ("optimizer.nesterov", optimizer.nesterov.is_some(), &[Sgd]),
+        ] {
+            let right = !given || kinds.contains(&optimizer.kind);
+            check(right, key, "(set)", "this optimizer.kind does not have it: remove it, or choose another kind")?;
         }
-        let eps = optimizer.eps;
-        // Adam takes second moments below 1e-30 for zero: a smaller eps would then divide by next to nothing.
+        for (key, rate) in [
+            ("optimizer.beta1", optimizer.beta1()),
+            ("optimizer.beta2", optimizer.beta2()),
+            ("optimizer.alpha", optimizer.alpha()),
+            ("optimizer.momentum", optimizer.momentum()),
+        ] {
+            check((0.0..1.0).contains(&rate), key, rate, "choose from 0 to below 1")?;
+        }
+        let nesterov_alone = optimizer.nesterov == Some(true) && optimizer.momentum() == 0.0;
+        check(!nesterov_alone, "optimizer.nesterov", true, "needs optimizer.momentum above 0: set it, or remove this")?;
+        let eps = optimizer.eps();
+        // Second moments below 1e-30 are taken for zero: a smaller eps would then divide by next to nothing.
         check(eps.is_finite() && eps >= 1e-12, "optimizer.eps", eps, "choose a number from 1e-12 on (1e-8 is usual)")?;
         if let Some(norm) = optimizer.max_grad_norm {
             check(
@@ -176,6 +201,64 @@ impl TrainConfig {
             check(value != Some(0), key, 0, "choose 1 or more")?;
         }
         check(evaluation.episodes > 0, "evaluation.episodes", evaluation.episodes, "choose 1 or more")
+    }
+
+    fn validate_target_network(&self) -> Result<(), Error> {
+        let TargetNetworkConfig { kind, every_episodes, every_steps, tau, .. } = self.target_network;
+        let intervals =
+            [("target_network.every_episodes", every_episodes), ("target_network.every_steps", every_steps)];
+        check(tau > 0.0 && tau <= 1.0, "target_network.tau", tau, "choose above 0 and at most 1 (1 copies)")?;
+        match kind {
+            Some(TargetNetworkKind::None) => {
+                let remedy = "there is no target network (target_network.kind = \"none\"): remove one of them";
+                for (key, every) in intervals {
+                    check(every.is_none(), key, every.unwrap_or(0), remedy)?;
+                }
+                return check(tau == 1.0, "target_network.tau", tau, remedy);
+            }
+            Some(TargetNetworkKind::Hard) => {
+                let remedy = "a hard target network is copied whole: remove it, or set target_network.kind = \"soft\"";
+                check(tau == 1.0, "target_network.tau", tau, remedy)?;
+            }
+            Some(TargetNetworkKind::Soft) => {
+                let remedy = "a soft target network needs less than 1, such as 0.005";
+                check(tau < 1.0, "target_network.tau", tau, remedy)?;
+                if every_episodes.is_none() && every_steps.is_none() {
+                    return Ok(());
+                }
+            }
+            None => {}
+        }
+        exactly_one(intervals[0], intervals[1])
+    }
+
+    fn validate_exploration(&self) -> Result<(), Error> {
+        let ExplorationConfig { kind, epsilon, temperature } = &self.exploration;
+        match (kind, epsilon) {
+            (ExplorationKind::EpsilonGreedy, None) => {
+                check(false, "exploration.epsilon", "(absent)", "set it, such as 0.1")?;
+            }
+            (ExplorationKind::EpsilonGreedy, Some(epsilon)) => {
+                check_schedule("exploration.epsilon", epsilon, "choose from 0 to 1", |x| (0.0..=1.0).contains(&x))?;
+            }
+            (_, given) => {
+                let remedy = "only exploration.kind = \"epsilon_greedy\" has it: remove one of them";
+                check(given.is_none(), "exploration.epsilon", "(set)", remedy)?;
+            }
+        }
+        check(
+            *kind != ExplorationKind::Noisy || self.network.noisy,
+            "exploration.kind",
+            "noisy",
+            "needs a network with noise of its own: set network.noisy = true, or choose epsilon_greedy or softmax",
+        )?;
+        let remedy = "only exploration.kind = \"softmax\" has it: remove one of them";
+        check(temperature.is_none() || *kind == ExplorationKind::Softmax, "exploration.temperature", "(set)", remedy)?;
+        temperature.as_ref().map_or(Ok(()), |temperature| {
+            check_schedule("exploration.temperature", temperature, "choose a number above 0", |x| {
+                x > 0.0 && x.is_finite()
+            })
+        })
     }
 
     fn validate_replay(&self) -> Result<(), Error> {
@@ -304,6 +387,44 @@ mod tests {
         ] {
             let message = message(assignment);
             assert!(message.starts_with(expected), "{assignment}: {message}");
+        }
+    }
+
+    #[test]
+    fn keys_that_contradict_each_other_are_refused_with_the_reason() {
+        let with = |assignments: &[&str]| {
+            let mut table = presets::table("textbook", None).unwrap();
+            for assignment in assignments {
+                layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
+            }
+            layers::resolve("test", table).unwrap().validate().unwrap_err().to_string()
+        };
+        for (assignments, expected) in [
+            (&["replay.alpha=0.5"][..], "replay.alpha = (set): only prioritised replay has it"),
+            (&["replay.kind=prioritized", "replay.alpha=1.5"], "replay.alpha = 1.5: choose from 0 to 1"),
+            (&["replay.kind=prioritized", "replay.beta=-1"], "replay.beta = -1: choose from 0 to 1"),
+            (&["replay.kind=prioritized", "replay.eps=0"], "replay.eps = 0: choose from 1e-12"),
+            (
+                &["target_network.kind=none", "target_network.every_steps=10"],
+                "target_network.every_steps = 10: there is no target network",
+            ),
+            (&["target_network.kind=none", "target_network.tau=0.1"], "target_network.tau = 0.1: there is no target"),
+            (
+                &["target_network.kind=hard", "target_network.tau=0.1"],
+                "target_network.tau = 0.1: a hard target network",
+            ),
+            (&["target_network.kind=soft"], "target_network.tau = 1: a soft target network needs less than 1"),
+            (&["exploration.kind=softmax", "exploration.epsilon=0.1"], "exploration.epsilon = (set): only"),
+            (&["exploration.temperature=1.0"], "exploration.temperature = (set): only"),
+            (&["exploration.kind=softmax", "exploration.temperature=0"], "exploration.temperature = 0: choose"),
+            (&["exploration.kind=noisy"], "exploration.kind = noisy: needs a network with noise"),
+            (&["optimizer.kind=sgd", "optimizer.beta1=0.5"], "optimizer.beta1 = (set): this optimizer.kind does not"),
+            (&["optimizer.kind=sgd", "optimizer.nesterov=true"], "optimizer.nesterov = true: needs optimizer.momentum"),
+            (&["optimizer.kind=rmsprop", "optimizer.alpha=1"], "optimizer.alpha = 1: choose from 0 to below 1"),
+            (&["agent.reward_clip=[1.0, -1.0]"], "agent.reward_clip = [1, -1]: choose two numbers, the lower first"),
+        ] {
+            let message = with(assignments);
+            assert!(message.starts_with(expected), "{assignments:?}: {message}");
         }
     }
 

@@ -211,6 +211,37 @@ impl QuantileHuberPass<'_> {
     }
 }
 
+/// One step of RMSProp over all parameters. The slices have one length, a multiple of 16, or none where they are not used.
+pub(crate) struct RmsPropPass<'a> {
+    pub(crate) parameters: &'a mut [f32],
+    pub(crate) gradients: &'a [f32],
+    pub(crate) square: &'a mut [f32],
+    /// The mean gradient; empty unless centred.
+    pub(crate) mean: &'a mut [f32],
+    /// Empty without momentum.
+    pub(crate) velocity: &'a mut [f32],
+    pub(crate) gradient_scale: f32,
+    pub(crate) alpha: f32,
+    pub(crate) one_minus_alpha: f32,
+    /// Added under the root and after it; one of them is zero.
+    pub(crate) eps_inside: f32,
+    pub(crate) eps_outside: f32,
+    pub(crate) momentum: f32,
+    pub(crate) lr: f32,
+}
+
+/// One step of gradient descent over all parameters. The slices have one length, a multiple of 16.
+pub(crate) struct SgdPass<'a> {
+    pub(crate) parameters: &'a mut [f32],
+    pub(crate) gradients: &'a [f32],
+    /// Empty without momentum.
+    pub(crate) velocity: &'a mut [f32],
+    pub(crate) gradient_scale: f32,
+    pub(crate) momentum: f32,
+    pub(crate) nesterov: bool,
+    pub(crate) lr: f32,
+}
+
 /// Compiles each kernel for each path, and gives it one safe door.
 macro_rules! kernels {
     ($($(#[$doc:meta])* fn $name:ident[$($tile:ident),*]($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)? { $($check:stmt)* })*) => {
@@ -318,6 +349,20 @@ kernels! {
     fn adam[](pass: &mut AdamPass) -> f32 {
         assert!(pass.parameters.len().is_multiple_of(LANES) && pass.gradients.len() == pass.parameters.len())
         assert!(pass.first_moment.len() == pass.parameters.len() && pass.second_moment.len() == pass.parameters.len())
+    }
+
+    /// One step of RMSProp; see [`RmsPropPass`]. Returns zero if all new parameters are finite, else NaN.
+    fn rmsprop[](pass: &mut crate::network::kernels::RmsPropPass) -> f32 {
+        assert!(pass.parameters.len().is_multiple_of(LANES) && pass.gradients.len() == pass.parameters.len())
+        assert!(pass.square.len() == pass.parameters.len())
+        assert!(pass.mean.is_empty() || pass.mean.len() == pass.parameters.len())
+        assert!(pass.velocity.is_empty() || pass.velocity.len() == pass.parameters.len())
+    }
+
+    /// One step of gradient descent; see [`SgdPass`]. Returns zero if all new parameters are finite, else NaN.
+    fn sgd[](pass: &mut crate::network::kernels::SgdPass) -> f32 {
+        assert!(pass.parameters.len().is_multiple_of(LANES) && pass.gradients.len() == pass.parameters.len())
+        assert!(pass.velocity.is_empty() || pass.velocity.len() == pass.parameters.len())
     }
 
     /// `target += tau * (source - target)` (lengths equal, a multiple of 16).

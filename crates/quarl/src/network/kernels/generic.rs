@@ -334,6 +334,79 @@ pub(super) unsafe fn adam<V: Lanes>(pass: &mut AdamPass) -> f32 {
     }
 }
 
+/// [`super::rmsprop`]: one pass over gradient and moments. Averages below [`SMALLEST_MOMENT`] count as zero, as Adam's do.
+#[inline(always)]
+pub(super) unsafe fn rmsprop<V: Lanes>(pass: &mut super::RmsPropPass) -> f32 {
+    // SAFETY: the slices have one length, a multiple of the vector's, and empty ones are not touched; the caller vouches
+    // for the instruction set.
+    unsafe {
+        let (centered, with_momentum) = (!pass.mean.is_empty(), !pass.velocity.is_empty());
+        let gradient_scale = V::splat(pass.gradient_scale);
+        let (alpha, one_minus_alpha) = (V::splat(pass.alpha), V::splat(pass.one_minus_alpha));
+        let (eps_inside, eps_outside) = (V::splat(pass.eps_inside), V::splat(pass.eps_outside));
+        let (momentum, lr) = (V::splat(pass.momentum), V::splat(pass.lr));
+        let (smallest, zero) = (V::splat(SMALLEST_MOMENT), V::splat(0.0));
+        let mut nothing = zero;
+        for at in (0..pass.parameters.len()).step_by(LANES) {
+            let gradient = V::load(pass.gradients.as_ptr().add(at)).mul(gradient_scale);
+            let square_at = pass.square.as_mut_ptr().add(at);
+            let square =
+                gradient.mul(gradient).mul_add(one_minus_alpha, V::load(square_at).mul(alpha)).flush_below(smallest);
+            square.store(square_at);
+            let mut under_root = square;
+            if centered {
+                let mean_at = pass.mean.as_mut_ptr().add(at);
+                let old = V::load(mean_at);
+                let mean = gradient.sub(old).mul_add(one_minus_alpha, old).flush_below(smallest);
+                mean.store(mean_at);
+                // Rounding can leave less than nothing.
+                let variance = square.sub(mean.mul(mean));
+                under_root = variance.where_positive(variance);
+            }
+            let mut update = gradient.div(under_root.add(eps_inside).sqrt().add(eps_outside));
+            if with_momentum {
+                let velocity_at = pass.velocity.as_mut_ptr().add(at);
+                update = V::load(velocity_at).mul_add(momentum, update).flush_below(smallest);
+                update.store(velocity_at);
+            }
+            let parameters = pass.parameters.as_mut_ptr().add(at);
+            let updated = V::load(parameters).sub(update.mul(lr));
+            updated.store(parameters);
+            nothing = updated.mul_add(zero, nothing);
+        }
+        nothing.sum()
+    }
+}
+
+/// [`super::sgd`].
+#[inline(always)]
+pub(super) unsafe fn sgd<V: Lanes>(pass: &mut super::SgdPass) -> f32 {
+    // SAFETY: the slices have one length, a multiple of the vector's, and an empty one is not touched; the caller vouches
+    // for the instruction set.
+    unsafe {
+        let with_momentum = !pass.velocity.is_empty();
+        let gradient_scale = V::splat(pass.gradient_scale);
+        let (momentum, lr) = (V::splat(pass.momentum), V::splat(pass.lr));
+        let (smallest, zero) = (V::splat(SMALLEST_MOMENT), V::splat(0.0));
+        let mut nothing = zero;
+        for at in (0..pass.parameters.len()).step_by(LANES) {
+            let gradient = V::load(pass.gradients.as_ptr().add(at)).mul(gradient_scale);
+            let mut update = gradient;
+            if with_momentum {
+                let velocity_at = pass.velocity.as_mut_ptr().add(at);
+                let velocity = V::load(velocity_at).mul_add(momentum, gradient).flush_below(smallest);
+                velocity.store(velocity_at);
+                update = if pass.nesterov { velocity.mul_add(momentum, gradient) } else { velocity };
+            }
+            let parameters = pass.parameters.as_mut_ptr().add(at);
+            let updated = V::load(parameters).sub(update.mul(lr));
+            updated.store(parameters);
+            nothing = updated.mul_add(zero, nothing);
+        }
+        nothing.sum()
+    }
+}
+
 /// [`super::blend`].
 #[inline(always)]
 pub(super) unsafe fn blend<V: Lanes>(target: &mut [f32], source: &[f32], tau: f32) {

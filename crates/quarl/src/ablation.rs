@@ -1,0 +1,219 @@
+//! Taking an algorithm apart: the same configuration with each of some parts on and off, in every combination.
+
+use std::str::FromStr;
+
+use crate::config::{ExplorationKind, HeadKind, ReplayKind, TargetNetworkKind, TrainConfig};
+use crate::error::Error;
+use crate::schedule::Schedule;
+use crate::suggest;
+use crate::target::TargetKind;
+
+/// What can be taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Experience replay: each transition is learnt from once, as it comes.
+    Replay,
+    /// The target network: bootstrap from the online one.
+    TargetNetwork,
+    /// Double Q-learning: the same network chooses and judges.
+    Double,
+    /// Priorities: replay uniformly.
+    Prioritized,
+    /// Returns over several steps: bootstrap after one.
+    NStep,
+    /// Value and advantages: one output an action.
+    Dueling,
+    /// The network's noise: explore epsilon-greedily, at 0.05.
+    Noisy,
+    /// A distribution of returns: its mean alone.
+    Distributional,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Replay,
+        Self::TargetNetwork,
+        Self::Double,
+        Self::Prioritized,
+        Self::NStep,
+        Self::Dueling,
+        Self::Noisy,
+        Self::Distributional,
+    ];
+
+    /// Its name, as [`Part::from_str`] takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Replay => "replay",
+            Self::TargetNetwork => "target_network",
+            Self::Double => "double",
+            Self::Prioritized => "prioritized",
+            Self::NStep => "n_step",
+            Self::Dueling => "dueling",
+            Self::Noisy => "noisy",
+            Self::Distributional => "distributional",
+        }
+    }
+
+    /// What a reader calls it.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Replay => "replay",
+            Self::TargetNetwork => "target network",
+            Self::Double => "Double DQN",
+            Self::Prioritized => "priorities",
+            Self::NStep => "n-step returns",
+            Self::Dueling => "dueling",
+            Self::Noisy => "noise",
+            Self::Distributional => "distribution",
+        }
+    }
+
+    /// Whether a configuration has it.
+    pub fn is_on(self, config: &TrainConfig) -> bool {
+        match self {
+            Self::Replay => config.replay.kind != ReplayKind::None,
+            Self::TargetNetwork => config.target_network.kind != Some(TargetNetworkKind::None),
+            Self::Double => config.agent.target == TargetKind::Double,
+            Self::Prioritized => config.replay.kind == ReplayKind::Prioritized,
+            Self::NStep => config.agent.n_step > 1,
+            Self::Dueling => config.network.dueling,
+            Self::Noisy => config.network.noisy,
+            Self::Distributional => config.network.head != HeadKind::Scalar,
+        }
+    }
+
+    /// Takes it away, together with the keys that then have no meaning.
+    pub fn take_from(self, config: &mut TrainConfig) {
+        let replay = &mut config.replay;
+        match self {
+            Self::Replay | Self::Prioritized => {
+                replay.kind = if self == Self::Replay { ReplayKind::None } else { ReplayKind::Uniform };
+                (replay.alpha, replay.beta, replay.eps) = (None, None, None);
+            }
+            Self::TargetNetwork => {
+                let target = &mut config.target_network;
+                target.kind = Some(TargetNetworkKind::None);
+                (target.every_episodes, target.every_steps, target.tau) = (None, None, 1.0);
+            }
+            Self::Double => config.agent.target = TargetKind::Max,
+            Self::NStep => config.agent.n_step = 1,
+            Self::Dueling => config.network.dueling = false,
+            Self::Noisy => {
+                config.network.noisy = false;
+                config.exploration.kind = ExplorationKind::EpsilonGreedy;
+                // Where the noise explored, something has to.
+                let explores = config.exploration.epsilon.is_some_and(|epsilon| epsilon.range().1 > 0.0);
+                if !explores {
+                    config.exploration.epsilon = Some(Schedule::Constant(0.05));
+                }
+            }
+            Self::Distributional => config.network.head = HeadKind::Scalar,
+        }
+    }
+}
+
+impl FromStr for Part {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let known: Vec<&str> = Self::ALL.iter().map(|part| part.name()).collect();
+        let part = Self::ALL.into_iter().find(|part| part.name() == name);
+        part.ok_or_else(|| invalid(name, suggest::remedy(name, &known)))
+    }
+}
+
+/// One combination.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variant {
+    /// A directory's name: `all`, `no-replay`, `no-replay-no-target_network`.
+    pub name: String,
+    /// What is off, for a legend: `without replay and target network`.
+    pub label: String,
+    /// The configuration.
+    pub config: TrainConfig,
+}
+
+/// Every combination of `parts` being on and off: two to the power of their number, the whole algorithm first.
+///
+/// # Errors
+/// [`Error::InvalidValue`] where a part is named twice or is not on, or where two of them exclude each other.
+pub fn variants(config: &TrainConfig, parts: &[Part]) -> Result<Vec<Variant>, Error> {
+    for (i, part) in parts.iter().enumerate() {
+        if parts[..i].contains(part) {
+            return Err(invalid(part.name(), "it is named twice: name it once".to_owned()));
+        }
+        if !part.is_on(config) {
+            return Err(invalid(part.name(), "the configuration does not have it: switch it on first".to_owned()));
+        }
+    }
+    if parts.contains(&Part::Replay) && parts.contains(&Part::Prioritized) {
+        let remedy = "without replay there are no priorities either: name only one of replay and prioritized";
+        return Err(invalid("replay,prioritized", remedy.to_owned()));
+    }
+    let combination = |bits: usize| {
+        let off: Vec<Part> =
+            parts.iter().enumerate().filter(|(i, _)| bits >> i & 1 == 1).map(|(_, part)| *part).collect();
+        let mut config = config.clone();
+        off.iter().for_each(|part| part.take_from(&mut config));
+        let name: Vec<String> = off.iter().map(|part| format!("no-{}", part.name())).collect();
+        let words: Vec<&str> = off.iter().map(|part| part.words()).collect();
+        Variant {
+            name: if off.is_empty() { "all".to_owned() } else { name.join("-") },
+            label: if off.is_empty() { "everything on".to_owned() } else { format!("without {}", words.join(" and ")) },
+            config,
+        }
+    };
+    Ok((0..1 << parts.len()).map(combination).collect())
+}
+
+fn invalid(value: &str, remedy: String) -> Error {
+    Error::InvalidValue { key: "--ablate".to_owned(), value: value.to_owned(), remedy }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::presets;
+
+    #[test]
+    fn two_parts_make_four_valid_configurations() {
+        for preset in ["textbook", "tuned", "dqn"] {
+            let config = presets::config(preset, None).unwrap();
+            let variants = variants(&config, &[Part::Replay, Part::TargetNetwork]).unwrap();
+            let names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
+            assert_eq!(names, ["all", "no-replay", "no-target_network", "no-replay-no-target_network"]);
+            assert_eq!(variants[0].config, config);
+            assert_eq!(variants[3].label, "without replay and target network");
+            variants.iter().for_each(|variant| variant.config.validate().unwrap());
+        }
+    }
+
+    #[test]
+    fn every_part_can_be_taken_from_what_has_it() {
+        for part in Part::ALL {
+            assert_eq!(part.name().parse::<Part>().unwrap(), part);
+            let mut config = presets::config("rainbow", None).unwrap();
+            assert!(part.is_on(&config), "{part:?}");
+            part.take_from(&mut config);
+            assert!(!part.is_on(&config), "{part:?}");
+            config.validate().unwrap();
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_ablated_is_refused_with_the_reason() {
+        let config = presets::config("textbook", None).unwrap();
+        for (parts, expected) in [
+            (&[Part::Double][..], "--ablate = double: the configuration does not have it"),
+            (&[Part::Replay, Part::Replay], "--ablate = replay: it is named twice"),
+        ] {
+            let message = variants(&config, parts).unwrap_err().to_string();
+            assert!(message.starts_with(expected), "{message}");
+        }
+        assert!("replai".parse::<Part>().unwrap_err().to_string().contains("did you mean replay?"));
+        let prioritized = presets::config("per", None).unwrap();
+        assert!(variants(&prioritized, &[Part::Replay, Part::Prioritized]).is_err());
+    }
+}

@@ -1,0 +1,84 @@
+//! RMSProp (Tieleman & Hinton 2012) as PyTorch defines it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::network::buffer::Buffer;
+use crate::network::kernels::{self, CpuPath, RmsPropPass};
+
+/// What distinguishes one RMSProp from another.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RmsPropSettings {
+    /// How much of the mean squared gradient is kept each step, in [0, 1).
+    pub alpha: f64,
+    /// Added to the root of the mean squared gradient, or under it.
+    pub eps: f64,
+    /// Whether eps is added under the root, as Nature DQN did.
+    pub eps_inside_sqrt: bool,
+    /// Whether the mean gradient's square is taken off: divide by the deviation, not the size (Graves 2013).
+    pub centered: bool,
+    /// How much of the last step is taken again, in [0, 1).
+    pub momentum: f64,
+}
+
+/// RMSProp: `p -= lr g / (sqrt(E[g^2]) + eps)`; centred, `E[g^2] - E[g]^2` is under the root; with momentum, `lr` times
+/// `b = momentum b + g / (..)` is the step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RmsProp {
+    settings: RmsPropSettings,
+    square: Buffer,
+    /// The mean gradient; empty unless centred.
+    mean: Buffer,
+    /// The momentum buffer; empty without momentum.
+    velocity: Buffer,
+}
+
+impl RmsProp {
+    /// For `parameters` parameters.
+    pub fn new(parameters: usize, settings: RmsPropSettings) -> Self {
+        let only_if = |needed: bool| Buffer::zeros(if needed { parameters } else { 0 });
+        Self {
+            settings,
+            square: Buffer::zeros(parameters),
+            mean: only_if(settings.centered),
+            velocity: only_if(settings.momentum != 0.0),
+        }
+    }
+
+    /// Whether this, read back from somewhere, can take the place of `fresh`.
+    pub(super) fn fits(&self, fresh: &Self) -> bool {
+        self.settings == fresh.settings
+            && self.square.len() == fresh.square.len()
+            && self.mean.len() == fresh.mean.len()
+            && self.velocity.len() == fresh.velocity.len()
+    }
+
+    /// As [`super::Optimizer::step`].
+    pub(super) fn step(
+        &mut self,
+        path: CpuPath,
+        lr: f64,
+        scale: f32,
+        parameters: &mut Buffer,
+        gradients: &Buffer,
+    ) -> bool {
+        let RmsPropSettings { alpha, eps, eps_inside_sqrt, momentum, .. } = self.settings;
+        let nothing = kernels::rmsprop(
+            path,
+            &mut RmsPropPass {
+                parameters: parameters.padded_mut(),
+                gradients: gradients.padded(),
+                square: self.square.padded_mut(),
+                mean: self.mean.padded_mut(),
+                velocity: self.velocity.padded_mut(),
+                gradient_scale: scale,
+                alpha: alpha as f32,
+                one_minus_alpha: (1.0 - alpha) as f32,
+                eps_inside: if eps_inside_sqrt { eps as f32 } else { 0.0 },
+                eps_outside: if eps_inside_sqrt { 0.0 } else { eps as f32 },
+                momentum: momentum as f32,
+                lr: lr as f32,
+            },
+        );
+        nothing == 0.0
+    }
+}

@@ -1,0 +1,199 @@
+//! Every switch: the same run on all paths, repeated, and across a pause; and what each of them promises.
+
+use proptest::prelude::*;
+use quarl::accumulator::{Accumulator, Next};
+use quarl::config::{TrainConfig, layers, presets};
+use quarl::env::End;
+use quarl::network::kernels::CpuPath;
+use quarl::train::{Event, Trainer};
+use quarl::transition::Transition;
+
+fn textbook(assignments: &[&str]) -> TrainConfig {
+    let mut table = presets::table("textbook", None).unwrap();
+    for assignment in assignments {
+        layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
+    }
+    layers::resolve("test", table).unwrap()
+}
+
+/// A short run with these switches.
+fn short(assignments: &[&str]) -> TrainConfig {
+    let short = [
+        "network.hidden=[13]",
+        "replay.capacity=90",
+        "agent.batch_size=8",
+        "training.steps=250",
+        "evaluation.every_steps=100",
+        "evaluation.episodes=1",
+    ];
+    textbook(&[&short, assignments].concat())
+}
+
+const SWITCHES: &[&[&str]] = &[
+    &["replay.kind=prioritized"],
+    &["replay.kind=prioritized", "replay.alpha=1.0", "replay.beta=0.5", "replay.eps=0.01", "agent.n_step=3"],
+    &["replay.kind=none"],
+    &["replay.kind=none", "agent.n_step=4", "training.learning_starts=40"],
+    &["target_network.kind=none"],
+    &["target_network.kind=none", "agent.target=double", "replay.kind=none"],
+    &["target_network.kind=soft", "target_network.tau=0.01"],
+    &["optimizer.kind=rmsprop"],
+    &["optimizer.kind=rmsprop", "optimizer.centered=true", "optimizer.eps_inside_sqrt=true", "optimizer.momentum=0.5"],
+    &["optimizer.kind=sgd", "optimizer.momentum=0.9", "optimizer.nesterov=true"],
+    &[
+        "exploration.kind=softmax",
+        "exploration.temperature={ kind = \"linear\", from = 2.0, to = 0.1, fraction = 0.5 }",
+    ],
+    &["agent.reward_clip=[-0.5, 0.5]"],
+];
+
+/// All events as text, and the last parameters.
+fn finish(mut trainer: Trainer) -> (Vec<String>, Vec<u32>) {
+    let events = (&mut trainer).map(|event| serde_json::to_string(&event.unwrap()).unwrap()).collect();
+    (events, trainer.agent().parameters().iter().map(|x| x.to_bits()).collect())
+}
+
+#[test]
+fn every_switch_gives_one_result_on_every_path_and_across_a_pause() {
+    let plain = finish(Trainer::on(short(&[]), CpuPath::Scalar).unwrap());
+    for switches in SWITCHES {
+        let config = short(switches);
+        let expected = finish(Trainer::on(config.clone(), CpuPath::Scalar).unwrap());
+        assert_ne!(expected.1, plain.1, "{switches:?} changes nothing");
+        for path in CpuPath::available() {
+            assert!(finish(Trainer::on(config.clone(), path).unwrap()) == expected, "{switches:?} on {}", path.name());
+        }
+        for cut in [0, 30, 177, 400, expected.0.len()] {
+            let mut interrupted = Trainer::on(config.clone(), CpuPath::Scalar).unwrap();
+            let mut events: Vec<String> =
+                (&mut interrupted).take(cut).map(|event| serde_json::to_string(&event.unwrap()).unwrap()).collect();
+            let state = interrupted.save_state().unwrap();
+            let mut continued = Trainer::on(config.clone(), CpuPath::Scalar).unwrap();
+            continued.load_state(&state).unwrap();
+            assert_eq!(continued.save_state().unwrap(), state, "{switches:?} saved again after {cut} events");
+            let (rest, parameters) = finish(continued);
+            events.extend(rest);
+            assert!((events, parameters) == expected, "{switches:?} after {cut} events");
+        }
+    }
+}
+
+#[test]
+fn alpha_zero_draws_equally_and_weighs_everything_one() {
+    // With alpha 0 every priority is 1, so beta has nothing to make up for.
+    let with = |beta: &str| {
+        let beta = format!("replay.beta={beta}");
+        finish(Trainer::on(short(&["replay.kind=prioritized", "replay.alpha=0", &beta]), CpuPath::Scalar).unwrap())
+    };
+    assert!(with("0.0") == with("1.0"));
+}
+
+#[test]
+fn no_target_network_is_one_that_is_copied_after_every_update() {
+    let none = finish(Trainer::on(short(&["target_network.kind=none"]), CpuPath::Scalar).unwrap());
+    let copied = short(&["target_network.initial=online", "target_network.every_steps=1"]);
+    assert!(finish(Trainer::on(copied, CpuPath::Scalar).unwrap()) == none);
+}
+
+#[test]
+fn without_replay_there_is_one_update_for_each_transition() {
+    for n_step in [1, 4] {
+        let n_step = format!("agent.n_step={n_step}");
+        let config = short(&["replay.kind=none", &n_step, "training.train_frequency=7", "training.gradient_steps=3"]);
+        let (mut updates, mut steps_of_whole_episodes) = (0, 0);
+        let mut updates_then = 0;
+        for event in &mut Trainer::on(config, CpuPath::Scalar).unwrap() {
+            match event.unwrap() {
+                Event::Learn { .. } => updates += 1,
+                Event::Episode(episode) => (steps_of_whole_episodes, updates_then) = (episode.env_steps, updates),
+                _ => {}
+            }
+        }
+        assert!(updates_then > 100);
+        assert_eq!(updates_then, steps_of_whole_episodes, "{n_step}");
+    }
+}
+
+#[test]
+fn rewards_are_clipped_in_what_is_learnt_not_in_what_is_reported() {
+    // Every reward of CartPole is 1.
+    let mut losses = Vec::new();
+    for clip in ["[-2.0, 2.0]", "[-1.0, 0.25]"] {
+        let clip = format!("agent.reward_clip={clip}");
+        let mut first_loss = None;
+        for event in &mut Trainer::on(short(&[&clip]), CpuPath::Scalar).unwrap() {
+            match event.unwrap() {
+                Event::Step { reward, .. } => assert_eq!(reward, 1.0),
+                Event::Episode(episode) => assert_eq!(episode.total_reward, episode.length as f64),
+                Event::Learn { report, .. } => first_loss = first_loss.or(Some(report.loss)),
+                Event::Evaluation(_) => {}
+            }
+        }
+        losses.push(first_loss.unwrap());
+    }
+    assert_ne!(losses[0], losses[1]);
+}
+
+/// What comes out of an accumulator: (time, action, reward, discount, next time).
+type Seen = (usize, usize, f32, f32, usize);
+
+/// Several episodes' steps, as (reward, how the step ended), through an accumulator.
+fn accumulate(n: usize, gamma: f64, steps: &[(f64, Option<End>)]) -> Vec<Seen> {
+    let mut accumulator = Accumulator::new(n, gamma, 1);
+    let mut out = Vec::new();
+    for (t, (reward, end)) in steps.iter().enumerate() {
+        let next = Next { obs: &[t as f32 + 0.5], mask: None };
+        accumulator.push(&[t as f32], t % 5, *reward, next, *end, |transition| {
+            let Transition { obs, action, reward, discount, next_obs, .. } = transition;
+            out.push((obs[0] as usize, action, reward, discount, (next_obs[0] - 0.5) as usize));
+        });
+    }
+    out
+}
+
+fn an_end() -> impl Strategy<Value = Option<End>> {
+    prop_oneof![8 => Just(None), 1 => Just(Some(End::Terminated)), 1 => Just(Some(End::Truncated))]
+}
+
+proptest! {
+    /// The definition, looked up forward from every step.
+    #[test]
+    fn returns_over_n_steps_are_what_looking_ahead_gives(
+        n in 1_usize..8,
+        gamma in 0.0_f64..=1.0,
+        steps in prop::collection::vec((-3.0_f64..3.0, an_end()), 1..80),
+    ) {
+        let mut expected = Vec::new();
+        for t in 0..steps.len() {
+            let (mut sum, mut power) = (0.0, 1.0);
+            for k in 0..n {
+                let Some((reward, end)) = steps.get(t + k) else { break };
+                sum += power * reward;
+                power *= gamma;
+                if k + 1 == n || end.is_some() {
+                    let discount = if *end == Some(End::Terminated) { 0.0 } else { power };
+                    expected.push((t, t % 5, sum, discount, t + k));
+                    break;
+                }
+            }
+        }
+        let actual = accumulate(n, gamma, &steps);
+        prop_assert_eq!(actual.len(), expected.len());
+        for (a, e) in actual.iter().zip(&expected) {
+            prop_assert_eq!((a.0, a.1, a.4), (e.0, e.1, e.4));
+            prop_assert!((f64::from(a.2) - e.2).abs() < 1e-5, "{:?} {:?}", a, e);
+            prop_assert_eq!(a.3, e.3 as f32);
+        }
+    }
+
+    #[test]
+    fn returns_over_one_step_are_the_steps_bit_for_bit(
+        gamma in 0.0_f64..=1.0,
+        steps in prop::collection::vec((-3.0_f64..3.0, an_end()), 1..80),
+    ) {
+        let expected: Vec<Seen> = steps.iter().enumerate().map(|(t, (reward, end))| {
+            (t, t % 5, *reward as f32, if *end == Some(End::Terminated) { 0.0 } else { gamma as f32 }, t)
+        }).collect();
+        prop_assert_eq!(accumulate(1, gamma, &steps), expected);
+    }
+}
