@@ -8,6 +8,7 @@ use crate::config::{
     AgentConfig, InitialTarget, OptimizerConfig, TargetNetworkConfig, TargetNetworkKind, TrainConfig, TrainingConfig,
 };
 use crate::env::EnvironmentSpec;
+use crate::env::wrappers::ObservationStatistics;
 use crate::error::Error;
 use crate::network::buffer::Buffer;
 use crate::network::kernels::{self, CpuPath};
@@ -54,6 +55,8 @@ pub struct AgentState {
     exploration: Rng,
     sampling: Rng,
     noise: Rng,
+    /// What observations are normalised by before the network sees them, if they are.
+    observation_statistics: Option<ObservationStatistics>,
 }
 
 /// Room for acting and for one update, allocated once.
@@ -63,6 +66,7 @@ struct Scratch {
     /// Noise for one action, and the parameters that it makes.
     noise: Noise,
     perturbed: Buffer,
+    normalized: Vec<f32>,
 }
 
 impl Agent {
@@ -98,6 +102,10 @@ impl Agent {
             exploration: Stream::Exploration.rng(seed),
             sampling: Stream::Replay.rng(seed),
             noise: Stream::Noise.rng(seed),
+            observation_statistics: config
+                .env
+                .normalize_observation
+                .then(|| ObservationStatistics::new(spec.observation_space.len())),
             online,
             target,
         };
@@ -106,6 +114,7 @@ impl Agent {
             single: network.single_scratch(),
             noise: Noise::zeros(&network),
             perturbed: Buffer::zeros(if config.network.noisy { network.forward_parameter_count() } else { 0 }),
+            normalized: vec![0.0; spec.observation_space.len()],
         };
         Ok(Self {
             network,
@@ -171,6 +180,12 @@ impl Agent {
         if !state.optimizer.fits(&self.state.optimizer) {
             return refused("the optimiser's settings or its size are others".to_owned());
         }
+        let features = self.network.architecture().inputs;
+        if state.observation_statistics.is_some() != self.state.observation_statistics.is_some()
+            || state.observation_statistics.as_ref().is_some_and(|statistics| !statistics.fits(features))
+        {
+            return refused("the statistics of its observations are others".to_owned());
+        }
         if !state.replay.fits(&self.state.replay, self.network.architecture().actions) {
             return refused("the replay buffer's size or its actions are others".to_owned());
         }
@@ -200,9 +215,17 @@ impl Agent {
         rng: &mut Rng,
     ) -> usize {
         let Self { network, state, scratch, .. } = self;
-        let AgentState { online, noise: noise_rng, .. } = state;
+        let AgentState { online, noise: noise_rng, observation_statistics, .. } = state;
         exploration.choose(network.architecture().actions, mask, rng, || {
-            let Scratch { single, noise, perturbed, .. } = scratch;
+            let Scratch { single, noise, perturbed, normalized, .. } = scratch;
+            let observation = match observation_statistics {
+                None => observation,
+                Some(statistics) => {
+                    normalized.copy_from_slice(observation);
+                    statistics.normalize(normalized);
+                    &*normalized
+                }
+            };
             if let Head::Implicit { .. } = network.architecture().head {
                 single.levels_mut().iter_mut().for_each(|level| *level = noise_rng.uniform() as f32);
             }
@@ -214,6 +237,18 @@ impl Agent {
                 network.q_values(online, observation, single)
             }
         })
+    }
+
+    /// Takes an observation of any environment into the statistics that observations are normalised by, if they are.
+    pub fn see(&mut self, observation: &[f32]) {
+        if let Some(statistics) = &mut self.state.observation_statistics {
+            statistics.update(observation);
+        }
+    }
+
+    /// What observations are normalised by before the network sees them, if they are.
+    pub fn observation_statistics(&self) -> Option<&ObservationStatistics> {
+        self.state.observation_statistics.as_ref()
     }
 
     /// Stores a transition.

@@ -45,22 +45,31 @@ pub struct TrainConfig {
 pub struct EnvConfig {
     /// The environment's name, such as `CartPole-v0`, or `gym:LunarLander-v3` for one of Gymnasium's.
     pub id: String,
-    /// The Python interpreter; absent for that of the active virtual environment, of `./.venv`, or `python3`.
+    /// For one of Gymnasium's: the Python interpreter; absent for that of the active virtual environment, of `./.venv`, or `python3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub python: Option<String>,
-    /// Modules to import first, which register environments.
+    /// For one of Gymnasium's: modules to import first, which register environments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub imports: Vec<String>,
-    /// How many seconds an answer may take; absent for 60.
+    /// For one of Gymnasium's: how many seconds an answer may take; absent for 60.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
-    /// Episodes are truncated after this many steps, or after the environment's own limit where that is shorter.
+    /// Truncate episodes after so many steps, earlier than the environment itself does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_episode_steps: Option<u32>,
-    /// The agent sees this many of the last observations at once.
+    /// Multiply rewards by this (before they are clipped). Returns are reported as they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward_scale: Option<f64>,
+    /// Bring rewards between these two. Returns are reported as they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_reward: Option<[f64; 2]>,
+    /// Show so many of the latest observations together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frame_stack: Option<usize>,
-    /// Arguments for `gymnasium.make`.
+    /// Whether observations are brought to mean 0 and variance 1 before the network sees them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub normalize_observation: bool,
+    /// For one of Gymnasium's: arguments for `gymnasium.make`.
     #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     pub args: toml::Table,
 }
@@ -68,9 +77,18 @@ pub struct EnvConfig {
 impl EnvConfig {
     /// The environment of this name, as it is without further settings.
     pub fn named(id: &str) -> Self {
-        let id = id.to_owned();
-        let (imports, args) = (Vec::new(), toml::Table::new());
-        Self { id, python: None, imports, timeout_seconds: None, max_episode_steps: None, frame_stack: None, args }
+        Self {
+            id: id.to_owned(),
+            python: None,
+            imports: Vec::new(),
+            timeout_seconds: None,
+            args: toml::Table::new(),
+            max_episode_steps: None,
+            reward_scale: None,
+            clip_reward: None,
+            frame_stack: None,
+            normalize_observation: false,
+        }
     }
 }
 

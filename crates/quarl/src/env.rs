@@ -17,6 +17,7 @@ pub mod mountain_car;
 pub mod seeding;
 pub mod state;
 pub mod time_limit;
+pub mod wrappers;
 
 pub use acrobot::Acrobot;
 pub use cartpole::CartPole;
@@ -135,6 +136,12 @@ pub trait Environment: Send {
         None
     }
 
+    /// What the latest episode has earned so far, before any wrapper changed its rewards; `None` where nobody adds it up
+    /// (see [`wrappers::RecordEpisodeStatistics`]).
+    fn episode_statistics(&self) -> Option<wrappers::EpisodeStatistics> {
+        None
+    }
+
     /// A picture of the present state, or `None` where the environment cannot be shown.
     fn scene(&mut self) -> Result<Option<Scene>, Error>;
 
@@ -171,6 +178,10 @@ impl<E: Environment + ?Sized> Environment for Box<E> {
         (**self).action_mask()
     }
 
+    fn episode_statistics(&self) -> Option<wrappers::EpisodeStatistics> {
+        (**self).episode_statistics()
+    }
+
     fn scene(&mut self) -> Result<Option<Scene>, Error> {
         (**self).scene()
     }
@@ -201,27 +212,19 @@ pub fn make(id: &str) -> Result<Box<dyn Environment>, Error> {
     make_configured(&EnvConfig::named(id), false)
 }
 
-/// The environment that a configuration says, with its wrappers; `rendering` where it is going to be shown.
+/// The environment that a configuration says, with the wrappers that it asks for; `rendering` where it is going to be shown.
 ///
 /// # Errors
-/// As [`make`]; [`Error::InvalidValue`] for a wrapper that cannot be.
+/// As [`make`], and what is wrong with a wrapper's settings.
 pub fn make_configured(config: &EnvConfig, rendering: bool) -> Result<Box<dyn Environment>, Error> {
-    let mut env = make_bare(config, rendering)?;
-    if let Some(limit) = config.max_episode_steps {
-        env = Box::new(TimeLimit::new(env, limit)?);
-    }
-    if let Some(stack_size) = config.frame_stack {
-        env = Box::new(FrameStackObservation::new(env, stack_size)?);
-    }
-    Ok(env)
+    let env = match config.id.strip_prefix("gym:") {
+        Some(name) => bridged(name, config, rendering)?,
+        None => built_in(&config.id)?,
+    };
+    wrappers::wrap(env, config)
 }
 
-/// The environment without wrappers of the user's.
-fn make_bare(config: &EnvConfig, rendering: bool) -> Result<Box<dyn Environment>, Error> {
-    let id = config.id.as_str();
-    if let Some(name) = id.strip_prefix("gym:") {
-        return bridged(name, config, rendering);
-    }
+fn built_in(id: &str) -> Result<Box<dyn Environment>, Error> {
     Ok(match id {
         "Acrobot-v1" => Box::new(Acrobot::v1()),
         "CartPole-v0" => Box::new(CartPole::v0()),

@@ -1,5 +1,6 @@
 //! Greedy episodes: what an agent has learnt, without exploration and apart from training.
 
+use crate::env::wrappers::ObservationStatistics;
 use crate::env::{End, Environment};
 use crate::error::Error;
 use crate::network::{QNetwork, SingleScratch};
@@ -9,17 +10,34 @@ pub struct GreedyPolicy<'a> {
     network: &'a QNetwork,
     parameters: &'a [f32],
     scratch: SingleScratch,
+    statistics: Option<&'a ObservationStatistics>,
+    normalized: Vec<f32>,
 }
 
 impl<'a> GreedyPolicy<'a> {
     /// The greedy policy of a network with these parameters.
     pub fn new(network: &'a QNetwork, parameters: &'a [f32]) -> Self {
-        Self { network, parameters, scratch: network.single_scratch() }
+        let scratch = network.single_scratch();
+        Self { network, parameters, scratch, statistics: None, normalized: Vec::new() }
+    }
+
+    /// The same, for a network that sees observations normalised by these statistics, if any. They stay as they are.
+    pub fn normalized(self, statistics: Option<&'a ObservationStatistics>) -> Self {
+        Self { statistics, ..self }
     }
 
     /// The action with the highest Q-value; the lowest where several are equal. `mask` says which are allowed, where not
     /// all are.
     pub fn act(&mut self, observation: &[f32], mask: Option<&[bool]>) -> usize {
+        let observation = match self.statistics {
+            None => observation,
+            Some(statistics) => {
+                self.normalized.clear();
+                self.normalized.extend_from_slice(observation);
+                statistics.normalize(&mut self.normalized);
+                &*self.normalized
+            }
+        };
         self.network.q_values(self.parameters, observation, &mut self.scratch).masked(mask).argmax(0)
     }
 }
@@ -54,7 +72,9 @@ pub fn play(
             loop {
                 let action = policy.act(&observation, env.action_mask());
                 let step = env.step(action, &mut observation)?;
-                total_reward += step.reward;
+                // What the task itself gave, where a wrapper changes rewards.
+                let so_far = env.episode_statistics().map(|episode| episode.total_reward);
+                total_reward = so_far.unwrap_or(total_reward + step.reward);
                 length += 1;
                 if let Some(end) = step.end {
                     return Ok(GreedyEpisode { total_reward, length, end });

@@ -2,7 +2,8 @@
 //!
 //! The tensors are `l1.weight` (`[out][in]`), `l1.bias`, `l2.weight`, .. A dueling network's output layer is `value` and
 //! `advantage`; noisy layers have `weight_sigma` and `bias_sigma` beside them, normalisations are `norm1`, .., and an
-//! implicit head's levels go through `embedding`. The header's metadata has one entry, `quarl`: JSON that says what
+//! implicit head's levels go through `embedding`. Where observations are normalised, `observation.mean` and
+//! `observation.variance` say by what, and `observation.count` over how many (in f64; they are no parameters). The header's metadata has one entry, `quarl`: JSON that says what
 //! environment the network is for and how to build it again.
 
 use std::collections::HashMap;
@@ -11,6 +12,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::env::EnvironmentSpec;
+use crate::env::wrappers::ObservationStatistics;
 use crate::error::Error;
 use crate::network::buffer::Buffer;
 use crate::network::kernels::CpuPath;
@@ -25,6 +27,8 @@ pub struct Model {
     pub architecture: Architecture,
     /// All parameters, in [`QNetwork`]'s order.
     pub parameters: Buffer,
+    /// What observations are normalised by before the network sees them, if they are.
+    pub observation_statistics: Option<ObservationStatistics>,
 }
 
 /// The header's metadata.
@@ -33,10 +37,30 @@ struct Header {
     quarl_version: String,
     env: String,
     architecture: Architecture,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    normalized: bool,
 }
 
 /// The metadata's one key. One, because the order of several would differ from file to file.
 const METADATA_KEY: &str = "quarl";
+
+/// The statistics' tensors: one number, and one for each number of an observation.
+const STATISTICS: [&str; 3] = ["observation.count", "observation.mean", "observation.variance"];
+
+/// What a model file says observations are normalised by.
+fn statistics(tensors: &SafeTensors, features: usize) -> Result<ObservationStatistics, String> {
+    let numbers = |name: &str, len: usize| -> Result<Vec<f64>, String> {
+        let view = tensors.tensor(name).map_err(|_| format!("tensor {name} is missing"))?;
+        if view.dtype() != Dtype::F64 || view.shape() != [len] {
+            return Err(format!("tensor {name} is {:?} {:?}, expected F64 [{len}]", view.dtype(), view.shape()));
+        }
+        Ok(view.data().as_chunks().0.iter().map(|eight| f64::from_le_bytes(*eight)).collect())
+    };
+    let [count, mean, variance] = STATISTICS;
+    let (count, mean, variance) = (numbers(count, 1)?, numbers(mean, features)?, numbers(variance, features)?);
+    ObservationStatistics::from_parts(count[0], mean, variance)
+        .ok_or_else(|| "its observations' statistics are damaged".to_owned())
+}
 
 impl Model {
     /// The model file's bytes; the same model gives the same bytes.
@@ -46,6 +70,7 @@ impl Model {
             quarl_version: env!("CARGO_PKG_VERSION").to_owned(),
             env: self.env.clone(),
             architecture: self.architecture.clone(),
+            normalized: self.observation_statistics.is_some(),
         };
         let parameters: Vec<u8> = self.parameters.iter().flat_map(|x| x.to_le_bytes()).collect();
         let failed = |message: String| Error::State { what: "the model".to_owned(), message };
@@ -54,6 +79,15 @@ impl Model {
             let bytes = &parameters[4 * range.start..4 * range.end];
             let view = TensorView::new(Dtype::F32, shape, bytes).map_err(|error| failed(error.to_string()))?;
             tensors.push((name, view));
+        }
+        let bytes = |numbers: &[f64]| numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+        let statistics = self
+            .observation_statistics
+            .as_ref()
+            .map(|statistics| [bytes(&[statistics.count()]), bytes(statistics.mean()), bytes(statistics.variance())]);
+        for (name, bytes) in STATISTICS.iter().zip(statistics.iter().flatten()) {
+            let view = TensorView::new(Dtype::F64, vec![bytes.len() / 8], bytes);
+            tensors.push(((*name).to_owned(), view.map_err(|error| failed(error.to_string()))?));
         }
         let header = serde_json::to_string(&header).map_err(|error| failed(error.to_string()))?;
         let metadata = HashMap::from([(METADATA_KEY.to_owned(), header)]);
@@ -72,7 +106,7 @@ impl Model {
         let header = header.ok_or("no quarl model: its header does not say how the network is built")?;
         let header: Header =
             serde_json::from_str(header).map_err(|error| format!("its header is damaged ({error})"))?;
-        let Header { env, architecture, .. } = header;
+        let Header { env, architecture, normalized, .. } = header;
         let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
 
         // Shapes come first: an absurd architecture must not get as far as asking for memory.
@@ -97,7 +131,8 @@ impl Model {
         if values.iter().any(|x| !x.is_finite()) {
             return Err("a parameter is not finite".to_owned());
         }
-        Ok(Self { env, architecture, parameters: values })
+        let observation_statistics = if normalized { Some(statistics(&tensors, architecture.inputs)?) } else { None };
+        Ok(Self { env, architecture, parameters: values, observation_statistics })
     }
 
     /// The network to run it with.
@@ -159,7 +194,12 @@ mod tests {
         let architecture = Architecture::plain(2, &[3], 2);
         let count = QNetwork::new(architecture.clone(), CpuPath::Scalar).parameter_count();
         let parameters: Vec<f32> = (0..count).map(|i| i as f32 - 0.5).collect();
-        Model { env: "CartPole-v0".to_owned(), architecture, parameters: Buffer::from_slice(&parameters) }
+        Model {
+            env: "CartPole-v0".to_owned(),
+            architecture,
+            parameters: Buffer::from_slice(&parameters),
+            observation_statistics: None,
+        }
     }
 
     #[test]

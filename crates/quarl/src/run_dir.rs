@@ -240,6 +240,7 @@ fn model(trainer: &Trainer, parameters: &[f32]) -> Model {
         env: trainer.config().env.id.clone(),
         architecture: trainer.agent().network().architecture().clone(),
         parameters: Buffer::from_slice(parameters),
+        observation_statistics: trainer.agent().observation_statistics().cloned(),
     }
 }
 

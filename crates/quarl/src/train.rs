@@ -278,7 +278,10 @@ impl Trainer {
         if step.end.is_none() {
             check_mask(&**env, env_steps)?;
         }
-        episode.total_reward += step.reward;
+        agent.see(next_observation);
+        // What the task itself gave, where a wrapper changes rewards.
+        let so_far = env.episode_statistics().map(|episode| episode.total_reward);
+        episode.total_reward = so_far.unwrap_or(episode.total_reward + step.reward);
         episode.length += 1;
         pending.push_back(Event::Step { env_steps, action, reward: step.reward });
 
@@ -346,6 +349,7 @@ impl Trainer {
             }
             check_finite("observation", &slot.observation, env.spec().id.as_str(), env_steps)?;
             check_mask(&**env, env_steps)?;
+            agent.see(&slot.observation);
             (slot.started, slot.lost) = (true, None);
             slot.episode = Some(EpisodeProgress::default());
         }
@@ -365,7 +369,8 @@ impl Trainer {
     /// observations; where two are equally good, the later one counts as the best.
     fn evaluate(&mut self, last: bool) -> Result<Evaluation, Error> {
         let seed = Stream::Evaluation.seed(self.config.training.seed);
-        let mut policy = GreedyPolicy::new(self.agent.network(), self.agent.parameters());
+        let mut policy = GreedyPolicy::new(self.agent.network(), self.agent.parameters())
+            .normalized(self.agent.observation_statistics());
         let mut lost = 0;
         let episodes = loop {
             let env = &mut *self.evaluation_env;

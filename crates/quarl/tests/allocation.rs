@@ -79,8 +79,9 @@ fn a_step_of_training_allocates_nothing() {
         "training.gradient_steps=3",
         "exploration.epsilon={ kind = \"exponential\", from = 1.0, to = 0.1, half_life = 50 }",
     ];
+    let wrapped = ["env.clip_reward=[-0.5, 0.5]", "env.frame_stack=2", "env.normalize_observation=true"];
     for env in ["CartPole-v0", "Acrobot-v1", "MountainCar-v0"] {
-        for assignments in [&[][..], &everything[..]] {
+        for assignments in [&[][..], &everything[..], &wrapped[..]] {
             let (allocations, updates, episodes) = allocations(config(env, assignments), 600, 1500);
             assert_eq!(allocations, 0, "{env} with {assignments:?}");
             assert!(updates >= 1500 && episodes >= 2, "{env}: {updates} updates, {episodes} episodes");

@@ -8,7 +8,6 @@ use quarl::config::EnvConfig;
 use quarl::env::{self, Environment};
 use quarl::evaluate::GreedyPolicy;
 use quarl::model::Model;
-use quarl::network::QNetwork;
 use quarl::render::{Frame, GifWriter, Rasterizer, Scene, write_png};
 use quarl::{run_dir, stats};
 
@@ -42,7 +41,10 @@ pub(crate) fn run(args: PlayArgs) -> Result<Outcome> {
     };
     interrupt::listen();
     let show = Show { display, recorder, seed: args.seed, episodes: args.episodes };
-    let Played { returns, interrupted } = show.run(&network, &model.parameters, &mut *env)?;
+    let Played { returns, interrupted } = {
+        let policy = GreedyPolicy::new(&network, &model.parameters);
+        show.run(policy.normalized(model.observation_statistics.as_ref()), &mut *env)?
+    };
     for (episode, total_reward) in returns.iter().enumerate() {
         output::line(format!("episode {episode}: total reward {total_reward}"));
     }
@@ -104,8 +106,7 @@ pub(crate) struct Played {
 }
 
 impl Show {
-    pub(crate) fn run(mut self, network: &QNetwork, parameters: &[f32], env: &mut dyn Environment) -> Result<Played> {
-        let mut policy = GreedyPolicy::new(network, parameters);
+    pub(crate) fn run(mut self, mut policy: GreedyPolicy, env: &mut dyn Environment) -> Result<Played> {
         let mut observation = vec![0.0; env.spec().observation_space.len()];
         let mut returns = Vec::new();
         let mut go_on = KeepGoing::Yes;
@@ -119,7 +120,9 @@ impl Show {
                     break 'episodes;
                 }
                 let outcome = env.step(policy.act(&observation, env.action_mask()), &mut observation)?;
-                total_reward += outcome.reward;
+                // What the task itself gave, where a wrapper changes rewards.
+                let so_far = env.episode_statistics().map(|episode| episode.total_reward);
+                total_reward = so_far.unwrap_or(total_reward + outcome.reward);
                 if outcome.end.is_some() {
                     break;
                 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
+use quarl::evaluate::GreedyPolicy;
 use quarl::run_dir::{RunWriter, Summary};
 use quarl::train::{Event, Trainer};
 use quarl::{Error, env};
@@ -115,7 +116,8 @@ fn watch(args: &TrainArgs, trainer: &Trainer, summary: &Summary) -> Result<()> {
         let seed = quarl::rng::Stream::Evaluation.seed(trainer.config().training.seed);
         let agent = trainer.agent();
         let show = play::Show { display, recorder: None, seed, episodes: 1 };
-        show.run(agent.network(), agent.parameters(), &mut *env)?;
+        let policy = GreedyPolicy::new(agent.network(), agent.parameters());
+        show.run(policy.normalized(agent.observation_statistics()), &mut *env)?;
     }
     output::line(format!("greedy play, total reward: {total_reward}"));
     Ok(())

@@ -110,9 +110,14 @@ impl Agent {
     /// When there are fewer transitions than a batch.
     pub fn learn(&mut self, step: u64) -> Result<LearnReport, Error> {
         let Self { network, config, beta, target_network, state, scratch, .. } = self;
-        let AgentState { online, target, replay, sampling, noise: noise_rng, .. } = state;
+        let AgentState { online, target, replay, sampling, noise: noise_rng, observation_statistics, .. } = state;
         let scratch = &mut scratch.learn;
         replay.sample(beta.value(step), sampling, &mut scratch.batch);
+        // Replay keeps what was seen; the network is shown what is known of it by now.
+        if let Some(statistics) = observation_statistics {
+            statistics.normalize(&mut scratch.batch.obs);
+            statistics.normalize(&mut scratch.batch.next_obs);
+        }
 
         // Without a target network the online one answers in its place.
         let target = if target_network.kind == Some(TargetNetworkKind::None) { &*online } else { &*target };

@@ -183,7 +183,21 @@ fn resolve_fractions(sections: &mut Table) -> Result<(), String> {
 
 /// Every section and its keys; a test holds it against [`TrainConfig`].
 const SECTIONS: &[(&str, &[&str])] = &[
-    ("env", &["id", "python", "imports", "timeout_seconds", "max_episode_steps", "frame_stack", "args"]),
+    (
+        "env",
+        &[
+            "id",
+            "python",
+            "imports",
+            "timeout_seconds",
+            "max_episode_steps",
+            "reward_scale",
+            "clip_reward",
+            "frame_stack",
+            "normalize_observation",
+            "args",
+        ],
+    ),
     (
         "network",
         &[
@@ -265,6 +279,11 @@ mod tests {
     #[test]
     fn the_list_of_keys_is_the_structs() {
         let mut config = textbook_with(&["optimizer.max_grad_norm=10"]).unwrap();
+        config.env.max_episode_steps = Some(10);
+        config.env.reward_scale = Some(0.1);
+        config.env.clip_reward = Some([-1.0, 1.0]);
+        config.env.frame_stack = Some(4);
+        config.env.normalize_observation = true;
         config.env.python = Some("python3".to_owned());
         config.env.imports = vec!["ale_py".to_owned()];
         config.env.timeout_seconds = Some(60);

@@ -39,6 +39,17 @@ impl TrainConfig {
             }
         }
 
+        check(env.max_episode_steps != Some(0), "env.max_episode_steps", 0, "choose 1 step or more, or leave it out")?;
+        if let Some(scale) = env.reward_scale {
+            check(scale.is_finite() && scale != 0.0, "env.reward_scale", scale, "choose a finite number other than 0")?;
+        }
+        if let Some([low, high]) = env.clip_reward {
+            let shown = format!("[{low}, {high}]");
+            check(low < high, "env.clip_reward", shown, "the first has to be below the second")?;
+        }
+        if let Some(frames) = env.frame_stack {
+            check((1..=1024).contains(&frames), "env.frame_stack", frames, "choose from 1 to 1024 frames")?;
+        }
         for units in &network.hidden {
             let shown = format!("{:?}", network.hidden);
             check(
@@ -346,6 +357,10 @@ mod tests {
     #[test]
     fn values_out_of_range_are_named_with_the_range() {
         for (assignment, expected) in [
+            ("env.max_episode_steps=0", "env.max_episode_steps = 0: choose 1 step or more"),
+            ("env.reward_scale=0", "env.reward_scale = 0: choose a finite number other than 0"),
+            ("env.clip_reward=[1.0, -1.0]", "env.clip_reward = [1, -1]: the first has to be below the second"),
+            ("env.frame_stack=0", "env.frame_stack = 0: choose from 1 to 1024 frames"),
             ("agent.gamma=1.5", "agent.gamma = 1.5: choose from 0 to 1"),
             ("agent.gamma=nan", "agent.gamma = NaN: choose from 0 to 1"),
             ("agent.n_step=0", "agent.n_step = 0: choose from 1"),

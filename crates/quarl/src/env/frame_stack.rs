@@ -1,5 +1,6 @@
 //! The last few observations as one, for what cannot be seen in a single one (Mnih et al. 2015).
 
+use crate::env::wrappers::EpisodeStatistics;
 use crate::env::{Environment, EnvironmentSpec, Step, state};
 use crate::error::Error;
 use crate::render::Scene;
@@ -78,6 +79,10 @@ impl<E: Environment> Environment for FrameStackObservation<E> {
 
     fn action_mask(&self) -> Option<&[bool]> {
         self.inner.action_mask()
+    }
+
+    fn episode_statistics(&self) -> Option<EpisodeStatistics> {
+        self.inner.episode_statistics()
     }
 
     fn scene(&mut self) -> Result<Option<Scene>, Error> {

@@ -1,5 +1,6 @@
 //! The clock: an episode that has run for long enough is cut off.
 
+use crate::env::wrappers::EpisodeStatistics;
 use crate::env::{End, Environment, EnvironmentSpec, Step, state};
 use crate::error::Error;
 use crate::render::Scene;
@@ -87,6 +88,10 @@ impl<E: Environment> Environment for TimeLimit<E> {
 
     fn action_mask(&self) -> Option<&[bool]> {
         self.inner.action_mask()
+    }
+
+    fn episode_statistics(&self) -> Option<EpisodeStatistics> {
+        self.inner.episode_statistics()
     }
 
     fn scene(&mut self) -> Result<Option<Scene>, Error> {

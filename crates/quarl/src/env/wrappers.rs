@@ -1,0 +1,110 @@
+//! Wrappers: environments around environments, named as in Gymnasium.
+//!
+//! | wrapper | what it changes | key |
+//! | --- | --- | --- |
+//! | [`TimeLimit`] | truncates episodes | `max_episode_steps` |
+//! | [`RecordEpisodeStatistics`] | nothing; adds up what an episode earned | with any of the next two |
+//! | [`TransformReward`] | the reward, by a function | `reward_scale` |
+//! | [`ClipReward`] | the reward, to an interval | `clip_reward` |
+//! | [`FrameStackObservation`] | shows the latest observations together | `frame_stack` |
+//! | [`NormalizeObservation`] | observations, to mean 0 and variance 1 | `normalize_observation` |
+//!
+//! [`wrap`] puts them around an environment as a configuration says, in this order from the inside out. One key is not its
+//! business: in a run, observations are normalised by the agent, so that replay keeps them raw and all of the run's
+//! environments share one [`ObservationStatistics`]; [`NormalizeObservation`] is for an environment used by itself.
+
+mod clip_reward;
+mod normalize;
+mod statistics;
+mod transform_reward;
+
+pub use crate::env::FrameStackObservation;
+pub use clip_reward::ClipReward;
+pub use normalize::{NormalizeObservation, ObservationStatistics};
+pub use statistics::{EpisodeStatistics, RecordEpisodeStatistics};
+pub use transform_reward::TransformReward;
+
+use crate::config::EnvConfig;
+use crate::env::{Environment, TimeLimit};
+use crate::error::Error;
+
+/// What a wrapper leaves to the environment within.
+macro_rules! forward_to_inner {
+    ($($method:ident),*) => { $(forward_to_inner!(@ $method);)* };
+    (@ spec) => {
+        fn spec(&self) -> &crate::env::EnvironmentSpec {
+            self.inner.spec()
+        }
+    };
+    (@ reset) => {
+        fn reset(&mut self, seed: Option<u64>, observation: &mut [f32]) -> Result<(), crate::error::Error> {
+            self.inner.reset(seed, observation)
+        }
+    };
+    (@ begin_step) => {
+        fn begin_step(&mut self, action: usize) -> Result<(), crate::error::Error> {
+            self.inner.begin_step(action)
+        }
+    };
+    (@ action_mask) => {
+        fn action_mask(&self) -> Option<&[bool]> {
+            self.inner.action_mask()
+        }
+    };
+    (@ episode_statistics) => {
+        fn episode_statistics(&self) -> Option<crate::env::wrappers::EpisodeStatistics> {
+            self.inner.episode_statistics()
+        }
+    };
+    (@ scene) => {
+        fn scene(&mut self) -> Result<Option<crate::render::Scene>, crate::error::Error> {
+            self.inner.scene()
+        }
+    };
+    (@ saves_within_episodes) => {
+        fn saves_within_episodes(&self) -> bool {
+            self.inner.saves_within_episodes()
+        }
+    };
+    (@ state) => {
+        fn save_state(&self) -> Result<Vec<u8>, crate::error::Error> {
+            self.inner.save_state()
+        }
+
+        fn load_state(&mut self, state: &[u8]) -> Result<(), crate::error::Error> {
+            self.inner.load_state(state)
+        }
+    };
+}
+pub(crate) use forward_to_inner;
+
+/// `env` with the wrappers that `config` asks for.
+///
+/// # Errors
+/// [`Error::InvalidValue`] for a value that makes no sense, or none for this environment.
+pub fn wrap(mut env: Box<dyn Environment>, config: &EnvConfig) -> Result<Box<dyn Environment>, Error> {
+    if let Some(limit) = config.max_episode_steps {
+        if let Some(own) = env.spec().max_episode_steps.filter(|own| *own < limit) {
+            return Err(invalid("max_episode_steps", limit, format!("{} ends after {own} already", config.id)));
+        }
+        env = Box::new(TimeLimit::new(env, limit)?);
+    }
+    if config.reward_scale.is_some() || config.clip_reward.is_some() {
+        env = Box::new(RecordEpisodeStatistics::new(env));
+    }
+    if let Some(scale) = config.reward_scale {
+        env = Box::new(TransformReward::new(env, move |reward| scale * reward));
+    }
+    if let Some([low, high]) = config.clip_reward {
+        env = Box::new(ClipReward::new(env, low, high)?);
+    }
+    if let Some(frames) = config.frame_stack {
+        env = Box::new(FrameStackObservation::new(env, frames)?);
+    }
+    Ok(env)
+}
+
+/// The error of a key of `[env]`.
+fn invalid(key: &str, value: impl ToString, remedy: String) -> Error {
+    Error::InvalidValue { key: format!("env.{key}"), value: value.to_string(), remedy }
+}

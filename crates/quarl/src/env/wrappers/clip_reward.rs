@@ -1,0 +1,51 @@
+//! Rewards within bounds.
+
+use super::{forward_to_inner, invalid};
+use crate::env::{Environment, Step};
+use crate::error::Error;
+
+/// An environment whose rewards are brought into an interval, as Mnih et al. (2015) do with [-1, 1].
+///
+/// ```
+/// use quarl::env::{self, Environment, wrappers::ClipReward};
+///
+/// let mut env = ClipReward::new(env::make("MountainCar-v0")?, -0.5, 0.5)?;
+/// let mut observation = [0.0; 2];
+/// env.reset(Some(0), &mut observation)?;
+/// assert_eq!(env.step(1, &mut observation)?.reward, -0.5); // the task's own is -1
+/// # Ok::<(), quarl::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ClipReward<E> {
+    inner: E,
+    low: f64,
+    high: f64,
+}
+
+impl<E: Environment> ClipReward<E> {
+    /// Rewards below `low` become `low`, those above `high` become `high`; either may be infinite.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] unless `low < high`.
+    pub fn new(inner: E, low: f64, high: f64) -> Result<Self, Error> {
+        if low < high {
+            return Ok(Self { inner, low, high });
+        }
+        Err(invalid("clip_reward", format!("[{low}, {high}]"), "the first has to be below the second".to_owned()))
+    }
+}
+
+impl<E: Environment> Environment for ClipReward<E> {
+    forward_to_inner!(spec, reset, begin_step, action_mask, episode_statistics, scene, saves_within_episodes, state);
+
+    fn step(&mut self, action: usize, observation: &mut [f32]) -> Result<Step, Error> {
+        let step = self.inner.step(action, observation)?;
+        // Comparisons, because `clamp` would hide a reward that is not a number.
+        let reward = match step.reward {
+            reward if reward < self.low => self.low,
+            reward if reward > self.high => self.high,
+            reward => reward,
+        };
+        Ok(Step { reward, ..step })
+    }
+}
