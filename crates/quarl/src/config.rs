@@ -254,10 +254,6 @@ pub struct AgentConfig {
     pub loss: Loss,
     /// Transitions an update.
     pub batch_size: usize,
-    /// `[low, high]`: rewards outside count as the nearest of these in what is learnt, not in what is reported. Absent for
-    /// no clipping.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reward_clip: Option<[f64; 2]>,
     /// What a time limit means: `bootstrap` (the task would have gone on) or `terminal` (as if it had ended).
     pub time_limit: TimeLimitMeaning,
 }

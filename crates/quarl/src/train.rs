@@ -291,8 +291,7 @@ impl Trainer {
         };
         let Slot { accumulator, observation, .. } = &mut progress.slots[turn];
         let next = Next { obs: next_observation, mask: env.action_mask() };
-        let reward = config.agent.reward_clip.map_or(step.reward, |[low, high]| step.reward.clamp(low, high));
-        accumulator.push(observation, action, reward, next, end, |transition| {
+        accumulator.push(observation, action, step.reward, next, end, |transition| {
             agent.observe(transition);
         });
         std::mem::swap(observation, next_observation);

@@ -229,7 +229,6 @@ const SECTIONS: &[(&str, &[&str])] = &[
             "loss",
             "batch_size",
             "time_limit",
-            "reward_clip",
         ],
     ),
     ("target_network", &["kind", "initial", "every_episodes", "every_steps", "tau"]),
@@ -298,7 +297,6 @@ mod tests {
         config.replay.beta = Some(Schedule::Constant(0.5));
         config.replay.eps = Some(1e-3);
         config.target_network.kind = Some(TargetNetworkKind::Hard);
-        config.agent.reward_clip = Some([-1.0, 1.0]);
         config.exploration.temperature = Some(Schedule::Constant(1.0));
         let optimizer = &mut config.optimizer;
         (optimizer.alpha, optimizer.momentum) = (Some(0.9), Some(0.9));

@@ -125,15 +125,6 @@ impl TrainConfig {
             &format!("larger than replay.capacity = {capacity}: lower one or raise the other"),
         )?;
 
-        if let Some([low, high]) = agent.reward_clip {
-            let shown = format!("[{low}, {high}]");
-            check(
-                low < high && low.is_finite() && high.is_finite(),
-                "agent.reward_clip",
-                shown,
-                "choose two numbers, the lower first, such as [-1.0, 1.0]",
-            )?;
-        }
         self.validate_target_network()?;
         self.validate_exploration()?;
         check_schedule("optimizer.lr", &optimizer.lr, "choose a finite number, 0 or above", |x| {
@@ -421,7 +412,6 @@ mod tests {
             (&["optimizer.kind=sgd", "optimizer.beta1=0.5"], "optimizer.beta1 = (set): this optimizer.kind does not"),
             (&["optimizer.kind=sgd", "optimizer.nesterov=true"], "optimizer.nesterov = true: needs optimizer.momentum"),
             (&["optimizer.kind=rmsprop", "optimizer.alpha=1"], "optimizer.alpha = 1: choose from 0 to below 1"),
-            (&["agent.reward_clip=[1.0, -1.0]"], "agent.reward_clip = [1, -1]: choose two numbers, the lower first"),
         ] {
             let message = with(assignments);
             assert!(message.starts_with(expected), "{assignments:?}: {message}");

@@ -78,6 +78,8 @@ impl Prioritized {
 
 #[cfg(test)]
 mod tests {
+    use std::f32::consts::FRAC_1_SQRT_2;
+
     use super::*;
 
     fn with(alpha: f64, priorities: &[f32]) -> Prioritized {
@@ -96,8 +98,8 @@ mod tests {
         let sampler = with(1.0, &[1.0, 2.0, 4.0, 9.0]);
         for (beta, expected) in [
             (0.0, [1.0, 1.0, 1.0, 1.0]),
-            (0.5, [1.0, 0.707_107, 0.5, 0.333_333]), // (1/4)^-1/2 = 2, then 1.414, 1, 2/3; divided by 2
-            (1.0, [1.0, 0.5, 0.25, 0.111_111]),      // 4, 2, 1, 4/9; divided by 4
+            (0.5, [1.0, FRAC_1_SQRT_2, 0.5, 0.333_333]), // (1/4)^-1/2 = 2, then 1.414, 1, 2/3; divided by 2
+            (1.0, [1.0, 0.5, 0.25, 0.111_111]),          // 4, 2, 1, 4/9; divided by 4
         ] {
             let (mut ids, mut weights) = ([0; 16], [0.0; 16]);
             sampler.sample(4, beta, &mut Rng::from_seed(0), &mut ids, &mut weights);

@@ -3,6 +3,9 @@
 //! # Safety
 //! As in [`super::generic`].
 
+// The unit indexes several tables of different layouts; iterating over one of them would hide that.
+#![allow(clippy::needless_range_loop)]
+
 use super::LayerNormPass;
 use super::exp::exp;
 use super::lanes::{LANES, Lanes};
