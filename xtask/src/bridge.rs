@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{gymnasium, peers};
 
-/// Measures on this machine, as it is, and keeps the numbers under benchmarks/runs/<date>/.
+/// Measures on this machine, as it is, and keeps the numbers under `benchmarks/runs/DATE/`.
 pub(crate) fn run() -> Result<()> {
     let python = gymnasium::python()?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the repository")?;

@@ -1,5 +1,6 @@
 //! The agent: acts, observes, learns, and copies its online network to its target network.
 
+pub mod diagnostics;
 mod learn;
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,7 @@ use crate::rng::{Rng, Stream};
 use crate::schedule::Schedule;
 use crate::target::TargetKind;
 use crate::transition::Transition;
+use diagnostics::Diagnostics;
 use learn::LearnScratch;
 
 /// What one update saw.
@@ -30,6 +32,9 @@ pub struct LearnReport {
     pub loss: f32,
     /// The mean of Q(s, a) over the batch, before the update.
     pub mean_q: f32,
+    /// More numbers, where `training.diagnostics` asks for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnostics: Option<Diagnostics>,
 }
 
 /// A deep Q-learning agent (Mnih et al. 2015).
@@ -38,6 +43,7 @@ pub struct Agent {
     /// `[agent]`, with the batch size that is used.
     config: AgentConfig,
     beta: Schedule,
+    wants_diagnostics: bool,
     optimizer_config: OptimizerConfig,
     target_network: TargetNetworkConfig,
     /// Everything that changes while it learns.
@@ -120,6 +126,7 @@ impl Agent {
             network,
             config: AgentConfig { batch_size: config.batch_size(), ..config.agent.clone() },
             beta: config.beta(),
+            wants_diagnostics: config.training.diagnostics,
             optimizer_config: config.optimizer.clone(),
             target_network: config.target_network.clone(),
             state,

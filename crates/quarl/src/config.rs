@@ -484,6 +484,9 @@ pub struct TrainingConfig {
     pub train_frequency: u64,
     /// How many updates then.
     pub gradient_steps: u64,
+    /// Whether to write `diagnostics.csv`: TD error, gradient norm, action gap and the like, a row an episode.
+    #[serde(default)]
+    pub diagnostics: bool,
 }
 
 fn one() -> usize {

@@ -5,7 +5,7 @@
 //! slice copy, and the optimiser is one pass.
 //!
 //! The parts, as an observation meets them: [`architecture`] says what there is, [`plan`] where its parameters are; a
-//! trunk of hidden layers; [`implicit`] quantile levels, merged in behind the trunk; the output layer; [`dueling`], which
+//! trunk of hidden layers; `implicit`: quantile levels, merged in behind the trunk; the output layer; `dueling`, which
 //! makes values and advantages into outputs; and [`head`], which makes outputs into Q-values. [`noise`] perturbs the
 //! parameters beforehand, so that no layer knows of it. Noise and quantile levels are inputs, never hidden state.
 

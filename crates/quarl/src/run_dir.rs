@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::diagnostics::Diagnostics;
 use crate::beside;
 use crate::config::{TrainConfig, layers};
 use crate::error::Error;
@@ -31,6 +32,8 @@ pub const CONFIG: &str = "config.toml";
 pub const EPISODES: &str = "episodes.csv";
 /// The evaluations' file name.
 pub const EVALUATIONS: &str = "evaluations.csv";
+/// What an episode's updates looked like from inside, where `training.diagnostics` asks for it.
+pub const DIAGNOSTICS: &str = "diagnostics.csv";
 /// The best model's file name.
 pub const BEST: &str = "best.safetensors";
 /// The last model's file name.
@@ -91,6 +94,7 @@ pub struct RunWriter {
     dir: PathBuf,
     episodes: File,
     evaluations: File,
+    diagnostics: Option<File>,
     best: Option<(f64, u64)>,
     last: Option<Evaluation>,
 }
@@ -117,7 +121,8 @@ impl RunWriter {
                     return Err(Error::Exists { path: dir.to_owned() });
                 }
                 // The summary goes first: without it, nobody takes what is left for a whole run.
-                for name in [SUMMARY, CONFIG, EPISODES, EVALUATIONS, BEST, MODEL].into_iter().chain(CURVES) {
+                for name in [SUMMARY, CONFIG, EPISODES, EVALUATIONS, DIAGNOSTICS, BEST, MODEL].into_iter().chain(CURVES)
+                {
                     match fs::remove_file(dir.join(name)) {
                         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                             return Err(io("replace", &dir.join(name), error));
@@ -139,6 +144,10 @@ impl RunWriter {
             dir: dir.to_owned(),
             episodes: table(EPISODES, EPISODES_HEADER)?,
             evaluations: table(EVALUATIONS, EVALUATIONS_HEADER)?,
+            diagnostics: match config.training.diagnostics {
+                true => Some(table(DIAGNOSTICS, &format!("episode,{}", Diagnostics::COLUMNS.join(",")))?),
+                false => None,
+            },
             best: None,
             last: None,
         })
@@ -163,10 +172,17 @@ impl RunWriter {
 
     fn record_episode(&mut self, record: &EpisodeRecord) -> Result<(), Error> {
         let optional = |value: Option<f64>| value.map_or(String::new(), |x| x.to_string());
-        let EpisodeRecord { episode, env_steps, total_reward, length, epsilon, mean_loss, mean_q } = record;
+        let EpisodeRecord { episode, env_steps, total_reward, length, epsilon, mean_loss, mean_q, diagnostics } =
+            record;
         let (mean_loss, mean_q) = (optional(*mean_loss), optional(*mean_q));
         let row = format!("{episode},{env_steps},{total_reward},{length},{epsilon},{mean_loss},{mean_q}\n");
-        self.episodes.write_all(row.as_bytes()).map_err(|source| io("write", &self.dir.join(EPISODES), source))
+        self.episodes.write_all(row.as_bytes()).map_err(|source| io("write", &self.dir.join(EPISODES), source))?;
+        if let (Some(file), Some(diagnostics)) = (&mut self.diagnostics, diagnostics) {
+            let values = diagnostics.values().map(|value| value.to_string()).join(",");
+            let row = format!("{episode},{values}\n");
+            file.write_all(row.as_bytes()).map_err(|source| io("write", &self.dir.join(DIAGNOSTICS), source))?;
+        }
+        Ok(())
     }
 
     fn record_evaluation(&mut self, evaluation: &Evaluation, trainer: &Trainer) -> Result<(), Error> {
@@ -284,6 +300,7 @@ pub fn read_episodes(dir: &Path) -> Result<Vec<EpisodeRecord>, Error> {
             epsilon: fields[4].parse().ok()?,
             mean_loss: optional(fields[5])?,
             mean_q: optional(fields[6])?,
+            diagnostics: None,
         })
     })
 }

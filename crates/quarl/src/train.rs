@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use crate::accumulator::{Accumulator, Next};
+use crate::agent::diagnostics::Diagnostics;
 use crate::agent::{Agent, AgentState, LearnReport};
 use crate::config::{TimeLimitMeaning, TrainConfig};
 use crate::env::seeding::derived;
@@ -62,6 +63,9 @@ pub struct EpisodeRecord {
     pub mean_loss: Option<f64>,
     /// Mean Q(s, a) of the sampled items over its updates; none where there was no update.
     pub mean_q: Option<f64>,
+    /// What `diagnostics.csv` says of it, where `training.diagnostics` asks for that and there was an update.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnostics: Option<Diagnostics>,
 }
 
 /// How the greedy policy did at one moment of training.
@@ -157,6 +161,7 @@ struct EpisodeProgress {
     updates: u64,
     loss_sum: f64,
     q_sum: f64,
+    diagnostics: Option<Diagnostics>,
 }
 
 impl Trainer {
@@ -302,6 +307,9 @@ impl Trainer {
             episode.updates += 1;
             episode.loss_sum += f64::from(report.loss);
             episode.q_sum += f64::from(report.mean_q);
+            if let Some(diagnostics) = report.diagnostics {
+                Diagnostics::add(&mut episode.diagnostics, diagnostics);
+            }
             pending.push_back(Event::Learn { env_steps, report });
         }
         if config.target_network.every_steps.is_some_and(|every| env_steps.is_multiple_of(every)) {
@@ -524,6 +532,7 @@ impl EpisodeProgress {
             epsilon,
             mean_loss: mean(self.loss_sum),
             mean_q: mean(self.q_sum),
+            diagnostics: self.diagnostics.map(|sums| sums.mean(self.updates)),
         }
     }
 }

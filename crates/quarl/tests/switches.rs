@@ -196,3 +196,31 @@ proptest! {
         prop_assert_eq!(accumulate(1, gamma, &steps), expected);
     }
 }
+
+#[test]
+fn diagnostics_are_given_for_every_update_and_change_nothing_that_is_learnt() {
+    let switches = ["replay.kind=prioritized", "agent.target=double", "optimizer.max_grad_norm=1.0"];
+    let mut without = Trainer::on(short(&switches), CpuPath::Scalar).unwrap();
+    assert!(without.all(|event| !matches!(event, Ok(Event::Learn { report, .. }) if report.diagnostics.is_some())));
+    let mut with =
+        Trainer::on(short(&[&switches[..], &["training.diagnostics=true"]].concat()), CpuPath::Scalar).unwrap();
+    let mut updates = 0;
+    for event in &mut with {
+        match event.unwrap() {
+            Event::Learn { report, .. } => {
+                let seen = report.diagnostics.unwrap();
+                assert!(seen.values().iter().all(|value| value.is_finite()), "{seen:?}");
+                assert!(seen.td_error > 0.0 && seen.grad_norm > 0.0 && seen.action_gap >= 0.0, "{seen:?}");
+                assert!(seen.max_q >= f64::from(report.mean_q), "{seen:?}");
+                assert!(seen.lowest_priority > 0.0 && seen.highest_priority >= seen.lowest_priority, "{seen:?}");
+                let batch = short(&[]).agent.batch_size as f64;
+                assert!(seen.effective_batch > 1.0 && seen.effective_batch <= batch + 1e-3, "{seen:?}");
+                updates += 1;
+            }
+            Event::Episode(episode) => assert_eq!(episode.diagnostics.is_some(), episode.mean_loss.is_some()),
+            _ => {}
+        }
+    }
+    assert!(updates > 50);
+    assert_eq!(with.agent().parameters(), without.agent().parameters());
+}

@@ -3,6 +3,7 @@
 //! Each head makes the loss of its outputs' kind: a number against a number, a distribution against a distribution, or
 //! quantiles against samples. All else is the same for all.
 
+use super::diagnostics::{Diagnostics, norm};
 use super::{Agent, AgentState, LearnReport};
 use crate::config::{AgentConfig, TargetNetworkKind, TrainConfig};
 use crate::error::Error;
@@ -109,7 +110,7 @@ impl Agent {
     /// # Panics
     /// When there are fewer transitions than a batch.
     pub fn learn(&mut self, step: u64) -> Result<LearnReport, Error> {
-        let Self { network, config, beta, target_network, state, scratch, .. } = self;
+        let Self { network, config, beta, wants_diagnostics, target_network, state, scratch, .. } = self;
         let AgentState { online, target, replay, sampling, noise: noise_rng, observation_statistics, .. } = state;
         let scratch = &mut scratch.learn;
         replay.sample(beta.value(step), sampling, &mut scratch.batch);
@@ -142,7 +143,7 @@ impl Agent {
         let batch = &scratch.batch;
         let sum_q: f32 = batch.actions.iter().enumerate().map(|(item, action)| q_online.get(item, *action)).sum();
         let per_item = 1.0 / batch.len() as f32;
-        let report = LearnReport { loss: loss * per_item, mean_q: sum_q * per_item };
+        let mut report = LearnReport { loss: loss * per_item, mean_q: sum_q * per_item, diagnostics: None };
         if !report.loss.is_finite() {
             return Err(Error::NotFinite { what: "the loss".to_owned(), step });
         }
@@ -152,6 +153,14 @@ impl Agent {
         network.backward(parameters, activations, &mut scratch.backward, &mut scratch.gradients);
         if network.architecture().noisy {
             noise::add_sigma_gradients(network, noise, &mut scratch.gradients);
+        }
+        if *wants_diagnostics {
+            let q_online = scratch.online.activations.q_values();
+            report.diagnostics = Some(Diagnostics {
+                grad_norm: norm(scratch.gradients.iter().copied()),
+                target_drift: norm(online.iter().zip(target.iter()).map(|(online, target)| online - target)),
+                ..Diagnostics::of_batch(&scratch.batch, &scratch.priorities, q_online, replay)
+            });
         }
         let path = network.path();
         let gradient_scale =

@@ -249,7 +249,19 @@ const SECTIONS: &[(&str, &[&str])] = &[
             "max_grad_norm",
         ],
     ),
-    ("training", &["seed", "episodes", "steps", "num_envs", "learning_starts", "train_frequency", "gradient_steps"]),
+    (
+        "training",
+        &[
+            "seed",
+            "episodes",
+            "steps",
+            "num_envs",
+            "learning_starts",
+            "train_frequency",
+            "gradient_steps",
+            "diagnostics",
+        ],
+    ),
     ("evaluation", &["every_episodes", "every_steps", "episodes"]),
 ];
 

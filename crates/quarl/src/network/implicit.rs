@@ -1,6 +1,6 @@
 //! Implicit quantile networks (IQN, Dabney et al. 2018b): a quantile level becomes a vector as long as the trunk's output,
 //! `phi_j(tau) = relu(sum over i of cos(pi i tau) w_ij + b_j)`, and the two are multiplied unit by unit
-//! ([`super::kernels::merge`]).
+//! (`kernels::merge`).
 //!
 //! Columns are items at levels: `[..][level][stride]`, one batch behind the other.
 

@@ -1,0 +1,116 @@
+//! What an update looks like from inside: numbers that nobody needs to learn, and everybody who asks why it does not.
+
+use serde::{Deserialize, Serialize};
+
+use crate::network::QValues;
+use crate::replay::Replay;
+use crate::transition::Batch;
+
+/// One update's numbers, or their means over an episode's updates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Diagnostics {
+    /// The mean over the batch of how far off each item was (see [`super::Agent::priorities`]).
+    pub td_error: f64,
+    /// The gradients' global norm, before clipping.
+    pub grad_norm: f64,
+    /// The largest Q-value of the batch's observations. Over an episode: the largest of all updates.
+    pub max_q: f64,
+    /// The mean over the batch of the best action's Q-value less the second best's; 0 where there is one action.
+    pub action_gap: f64,
+    /// The Euclidean distance between online and target parameters, before the update.
+    pub target_drift: f64,
+    /// What the batch's least likely item was drawn in proportion to: 1 where sampling is uniform. Over an episode: the
+    /// lowest of all updates.
+    pub lowest_priority: f64,
+    /// The same of its most likely item. Over an episode: the highest of all updates.
+    pub highest_priority: f64,
+    /// How many equally weighted items the batch amounts to: `(sum of weights)^2 / sum of squared weights`.
+    pub effective_batch: f64,
+}
+
+impl Diagnostics {
+    /// The column names of `diagnostics.csv`, after the episode's number.
+    pub const COLUMNS: [&str; 8] = [
+        "td_error",
+        "grad_norm",
+        "max_q",
+        "action_gap",
+        "target_drift",
+        "lowest_priority",
+        "highest_priority",
+        "effective_batch",
+    ];
+
+    /// The numbers, in the order of [`Diagnostics::COLUMNS`].
+    pub fn values(&self) -> [f64; 8] {
+        [
+            self.td_error,
+            self.grad_norm,
+            self.max_q,
+            self.action_gap,
+            self.target_drift,
+            self.lowest_priority,
+            self.highest_priority,
+            self.effective_batch,
+        ]
+    }
+
+    /// What the batch tells before the update.
+    pub(super) fn of_batch(batch: &Batch, priorities: &[f32], q_values: QValues, replay: &Replay) -> Self {
+        let count = batch.len() as f64;
+        let (mut max_q, mut gaps) = (f64::NEG_INFINITY, 0.0);
+        for item in 0..batch.len() {
+            let best = q_values.argmax(item);
+            let highest = f64::from(q_values.get(item, best));
+            let others = (0..q_values.actions()).filter(|action| *action != best);
+            let second = others.map(|action| f64::from(q_values.get(item, action))).fold(f64::NEG_INFINITY, f64::max);
+            max_q = max_q.max(highest);
+            gaps += if second.is_finite() { highest - second } else { 0.0 };
+        }
+        let weights = || batch.weights.iter().map(|weight| f64::from(*weight));
+        let sampled = || batch.ids.iter().map(|id| replay.sampling_weight(*id));
+        Self {
+            td_error: priorities.iter().map(|priority| f64::from(*priority)).sum::<f64>() / count,
+            max_q,
+            action_gap: gaps / count,
+            lowest_priority: sampled().fold(f64::INFINITY, f64::min),
+            highest_priority: sampled().fold(f64::NEG_INFINITY, f64::max),
+            effective_batch: weights().sum::<f64>().powi(2) / weights().map(|weight| weight * weight).sum::<f64>(),
+            ..Self::default()
+        }
+    }
+
+    /// Adds one update to an episode's sums (and extremes), which start from `None`.
+    pub(crate) fn add(so_far: &mut Option<Self>, update: Self) {
+        let Some(sums) = so_far else {
+            *so_far = Some(update);
+            return;
+        };
+        sums.td_error += update.td_error;
+        sums.grad_norm += update.grad_norm;
+        sums.max_q = sums.max_q.max(update.max_q);
+        sums.action_gap += update.action_gap;
+        sums.target_drift += update.target_drift;
+        sums.lowest_priority = sums.lowest_priority.min(update.lowest_priority);
+        sums.highest_priority = sums.highest_priority.max(update.highest_priority);
+        sums.effective_batch += update.effective_batch;
+    }
+
+    /// An episode's sums as means over so many updates; extremes stay.
+    pub(crate) fn mean(self, updates: u64) -> Self {
+        let mean = |sum: f64| sum / updates as f64;
+        Self {
+            td_error: mean(self.td_error),
+            grad_norm: mean(self.grad_norm),
+            action_gap: mean(self.action_gap),
+            target_drift: mean(self.target_drift),
+            effective_batch: mean(self.effective_batch),
+            ..self
+        }
+    }
+}
+
+/// The Euclidean norm, summed in order in f64.
+pub(super) fn norm(values: impl Iterator<Item = f32>) -> f64 {
+    values.map(|x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt()
+}
