@@ -1,6 +1,6 @@
 """Rainbow's update in PyTorch (Hessel et al. 2018): Double, dueling, noisy, C51, three-step returns, prioritised replay.
 
-The network is CartPole's 4-128-128 with 51 atoms, batch 32, as quarl's preset `rainbow` at that size; every layer is noisy.
+The network is CartPole's 4-128-128 with 51 atoms, batch 64, as quarl's preset `rainbow` has it; every layer is noisy.
 Transitions are stored beforehand: what is timed is sampling, targets, loss, gradients, the step of Adam, and the new
 priorities.
 
@@ -16,7 +16,7 @@ from torch.nn import functional
 
 import timing
 
-ATOMS, ACTIONS, BATCH, CAPACITY = 51, 2, 32, 10_000
+ATOMS, ACTIONS, BATCH, CAPACITY = 51, 2, 64, 10_000
 V_MIN, V_MAX = 0.0, 100.0
 
 

@@ -5,6 +5,7 @@
 
 mod curves;
 mod parity;
+mod rainbow;
 mod report;
 mod setup;
 mod student_t;
@@ -40,6 +41,9 @@ pub(crate) struct Args {
     /// Compare with this directory of an earlier `quarl experiment` instead of running one
     #[arg(long, value_name = "DIR", requires = "compare")]
     experiment: Option<PathBuf>,
+    /// Time Rainbow's update in quarl and in PyTorch, and nothing else
+    #[arg(long, conflicts_with_all = ["only", "curves", "compare"])]
+    rainbow: bool,
     /// Time nothing: for --curves and --compare alone
     #[arg(long)]
     no_timing: bool,
@@ -90,6 +94,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     };
     fs::create_dir_all(&out).with_context(|| format!("creating {}", out.display()))?;
 
+    if args.rainbow {
+        return rainbow::run(&workplace, args, &out);
+    }
     if !args.no_timing {
         let peers = if args.only.is_empty() { Peer::value_variants() } else { &args.only[..] };
         timing::run(&workplace, args, peers, &out)?;

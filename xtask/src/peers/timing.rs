@@ -86,7 +86,7 @@ impl Programs {
 }
 
 /// The last core that this process may use: the first is where a system's own work tends to run.
-fn last_core() -> Result<usize> {
+pub(super) fn last_core() -> Result<usize> {
     let status = fs::read_to_string("/proc/self/status").context("pinning to one core needs Linux")?;
     let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
     let last = line.and_then(|list| list.rsplit([',', '-']).next()).context("no Cpus_allowed_list")?;

@@ -23,10 +23,12 @@ const PRESETS: &[Preset] = &[
     },
     Preset {
         name: "tuned",
-        summary: "searched settings for CartPole-v0 and CartPole-v1; elsewhere, a start that nobody has searched",
+        summary: "settings that were measured for each built-in environment; elsewhere, a start that nobody has searched",
         files: &[
             ("CartPole-v0", include_str!("../../../../configs/tuned/CartPole-v0.toml")),
             ("CartPole-v1", include_str!("../../../../configs/tuned/CartPole-v1.toml")),
+            ("Acrobot-v1", include_str!("../../../../configs/tuned/Acrobot-v1.toml")),
+            ("MountainCar-v0", include_str!("../../../../configs/tuned/MountainCar-v0.toml")),
         ],
     },
     Preset {
