@@ -2,6 +2,7 @@
 
 pub mod diagnostics;
 mod learn;
+mod target_memo;
 
 use serde::{Deserialize, Serialize};
 
@@ -174,6 +175,7 @@ impl Agent {
         self.check_state(&state)?;
         self.state = state;
         self.state.replay.reserve();
+        self.forget_target_values();
         Ok(())
     }
 
@@ -260,7 +262,8 @@ impl Agent {
 
     /// Stores a transition.
     pub fn observe(&mut self, transition: Transition) {
-        self.state.replay.push(transition);
+        let id = self.state.replay.push(transition);
+        self.scratch.learn.forget_target_value(id);
     }
 
     /// How many updates follow environment step `step`. With replay, `gradient_steps` every `train_frequency` steps, once
@@ -282,6 +285,13 @@ impl Agent {
     /// Moves the target network by tau towards the online one; copies it where tau is 1.
     pub fn sync_target(&mut self) {
         blend_target(self.network.path(), self.target_network.tau, &mut self.state);
+        self.forget_target_values();
+    }
+
+    /// Forgets what the target network has said so far since its last copy: the next update asks it again about its whole
+    /// batch, and comes to the same.
+    pub fn forget_target_values(&mut self) {
+        self.scratch.learn.forget_target_values(&self.state.replay);
     }
 }
 

@@ -90,12 +90,28 @@ impl Replay {
         self.store.try_reserve();
     }
 
-    /// Stores a transition, in place of the oldest one if the ring is full.
-    pub fn push(&mut self, transition: Transition) {
+    /// Stores a transition, in place of the oldest one if the ring is full; its id is returned.
+    pub fn push(&mut self, transition: Transition) -> usize {
         let id = self.store.push(transition);
         if let Sampler::Prioritized(sampler) = &mut self.sampler {
             sampler.enter(id);
         }
+        id
+    }
+
+    /// How many transitions were ever stored.
+    pub fn pushed(&self) -> u64 {
+        self.store.pushed()
+    }
+
+    /// The id that the transition stored as number `nth`, counting from 0, has or had.
+    pub fn id(&self, nth: u64) -> usize {
+        self.store.id(nth)
+    }
+
+    /// Copies a transition's next observation, `[features]`.
+    pub fn next_obs(&self, id: usize, out: &mut [f32]) {
+        self.store.next_obs(id, out);
     }
 
     /// Without replay: how many transitions have come and wait to be learnt from once. None where there is replay.
@@ -129,11 +145,10 @@ impl Replay {
             Sampler::Uniform => uniform::sample(len, rng, &mut batch.ids),
             Sampler::Prioritized(sampler) => sampler.sample(len, beta, rng, &mut batch.ids, &mut batch.weights),
             Sampler::Newest { used } => {
-                let capacity = self.store.capacity() as u64;
                 assert!(*used + size as u64 <= self.store.pushed(), "nothing waits to be learnt from");
                 *used = (*used).max(self.store.pushed() - len as u64);
                 for id in &mut batch.ids {
-                    *id = (*used % capacity) as usize;
+                    *id = self.store.id(*used);
                     *used += 1;
                 }
             }

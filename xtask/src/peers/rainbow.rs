@@ -32,7 +32,7 @@ pub(crate) fn run(workplace: &Workplace, args: &Args, out: &Path) -> Result<()> 
     for round in 1..=args.rounds {
         let lines = pinned(&quarl, &["bench", "--presets", "--json"])?;
         let rainbow = lines.lines().find(|line| line.contains("\"rainbow\"")).context("quarl measured no rainbow")?;
-        ours.push(number(rainbow, "update_us")?);
+        ours.push(number(rainbow, "update_us_median")?);
         theirs.push(number(&pinned(&python, &[script, "--time", &UPDATES.to_string()])?, "step_us")?);
         eprintln!(
             "round {round} of {}: quarl {:.0} us, PyTorch {:.0} us",

@@ -19,7 +19,7 @@ pub(crate) struct Machine {
 }
 
 /// One value a round.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 struct Spread {
     median: f64,
     min: f64,
@@ -55,6 +55,8 @@ struct PeerReport {
     update_us: Option<Spread>,
     /// This peer's median over quarl's.
     step_ratio_to_quarl: Option<f64>,
+    /// This peer's fastest round over quarl's: what is left when nothing else is going on.
+    fastest_ratio_to_quarl: Option<f64>,
     /// What the peer printed, round by round.
     rounds: Vec<Value>,
 }
@@ -69,8 +71,14 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(machine: Machine, steps: usize, peers: impl Iterator<Item = &'static str>) -> Self {
-        let empty =
-            |name| PeerReport { name, step_us: None, update_us: None, step_ratio_to_quarl: None, rounds: Vec::new() };
+        let empty = |name| PeerReport {
+            name,
+            step_us: None,
+            update_us: None,
+            step_ratio_to_quarl: None,
+            fastest_ratio_to_quarl: None,
+            rounds: Vec::new(),
+        };
         Report { machine, steps, peers: peers.map(empty).collect() }
     }
 
@@ -81,9 +89,11 @@ impl Report {
         peer.rounds.push(measured);
         peer.step_us = Spread::of(peer.values("step_us"));
         peer.update_us = Spread::of(peer.values("update_us"));
-        let quarl = self.peers.iter().find(|peer| peer.name == "quarl").and_then(PeerReport::median);
+        let quarl = self.peers.iter().find(|peer| peer.name == "quarl").and_then(|quarl| quarl.step_us.clone());
         for peer in &mut self.peers {
-            peer.step_ratio_to_quarl = peer.median().zip(quarl).map(|(step, quarl)| step / quarl);
+            let both = peer.step_us.as_ref().zip(quarl.as_ref());
+            peer.step_ratio_to_quarl = both.map(|(step, quarl)| step.median / quarl.median);
+            peer.fastest_ratio_to_quarl = both.map(|(step, quarl)| step.min / quarl.min);
         }
         Ok(())
     }
@@ -106,18 +116,20 @@ impl Report {
         let mut text = format!(
             "# The same DQN, {date}\n\n{cpu}, one core, {rustc}. Microseconds, median (smallest - largest) of {rounds} \
              rounds in turn.\nA step is a whole training step: acting, environment, replay buffer, one update of \
-             batch 32.\n\n| program | version | step | update alone | step, times quarl's |\n\
-             | --- | --- | --- | --- | --- |\n"
+             batch 32.\n\n| program | version | step | update alone | step, times quarl's | fastest, times quarl's |\n\
+             | --- | --- | --- | --- | --- | --- |\n"
         );
         for peer in &self.peers {
+            let ratio = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), digits);
             let show = |spread: &Option<Spread>| spread.as_ref().map_or_else(|| "-".to_owned(), Spread::show);
             text += &format!(
-                "| {} | {} | {} | {} | {} |\n",
+                "| {} | {} | {} | {} | {} | {} |\n",
                 peer.name,
                 peer.version(),
                 show(&peer.step_us),
                 show(&peer.update_us),
-                peer.step_ratio_to_quarl.map_or_else(|| "-".to_owned(), digits),
+                ratio(peer.step_ratio_to_quarl),
+                ratio(peer.fastest_ratio_to_quarl),
             );
         }
         if let Some(line) = self.peers.iter().find(|peer| peer.name == "quarl").and_then(PeerReport::peak) {
@@ -130,10 +142,6 @@ impl Report {
 impl PeerReport {
     fn values(&self, key: &str) -> Vec<f64> {
         self.rounds.iter().filter_map(|round| round[key].as_f64()).collect()
-    }
-
-    fn median(&self) -> Option<f64> {
-        self.step_us.as_ref().map(|spread| spread.median)
     }
 
     /// The library that gives the peer its name, and its version.
@@ -177,8 +185,8 @@ mod tests {
             report.add("quarl", json!({"step_us": quarl, "update_us": 26.0})).unwrap();
             report.add("jax", json!({"step_us": jax, "version": "jax 1.0"})).unwrap();
         }
-        assert!(report.markdown().contains("| quarl |  | 40.0 (30.0 - 50.0) | 26.0 (26.0 - 26.0) | 1.00 |"));
-        assert!(report.markdown().contains("| jax | jax 1.0 | 100 (90.0 - 120) | - | 2.50 |"));
+        assert!(report.markdown().contains("| quarl |  | 40.0 (30.0 - 50.0) | 26.0 (26.0 - 26.0) | 1.00 | 1.00 |"));
+        assert!(report.markdown().contains("| jax | jax 1.0 | 100 (90.0 - 120) | - | 2.50 | 3.00 |"));
         assert!(report.add("jax", json!({})).is_err());
     }
 }

@@ -4,6 +4,7 @@
 //! quantiles against samples. All else is the same for all.
 
 use super::diagnostics::{Diagnostics, norm};
+use super::target_memo::TargetMemo;
 use super::{Agent, AgentState, LearnReport};
 use crate::config::{AgentConfig, TargetNetworkKind, TrainConfig};
 use crate::error::Error;
@@ -13,6 +14,7 @@ use crate::network::kernels::{self, QuantileHuberPass};
 use crate::network::noise::{self, Noise};
 use crate::network::{Activations, BackwardScratch, Head, QNetwork, QValues, head};
 use crate::optimizer::clip_scale;
+use crate::replay::Replay;
 use crate::rng::Rng;
 use crate::target::{self, TargetKind};
 use crate::transition::Batch;
@@ -24,6 +26,8 @@ pub(super) struct LearnScratch {
     online: Pass,
     /// The target network at the next observations.
     target_next: Pass,
+    /// What that network has said already, where it would say the same again.
+    pub(super) memo: Option<TargetMemo>,
     /// Chooses the next action where `target_next` does not: Double's online network at the next observations; an implicit
     /// head's own levels for choosing.
     selection: Option<Pass>,
@@ -77,6 +81,7 @@ impl LearnScratch {
         Self {
             batch: Batch::new(batch_size, architecture.inputs).with_action_masks(masked_actions),
             target_next: Pass::new(network, batch_size, levels),
+            memo: TargetMemo::new(network, config),
             selection: needs_selection.then(|| Pass::new(network, batch_size, acting_levels)),
             target_now: needs_now.then(|| Pass::new(network, batch_size, acting_levels)),
             backward: network.backward_scratch(&online.activations),
@@ -93,6 +98,18 @@ impl LearnScratch {
         let passes = [Some(&self.online), Some(&self.target_next), self.selection.as_ref(), self.target_now.as_ref()];
         passes.into_iter().flatten().map(|pass| network.forward_flops(batch, pass.levels)).sum::<usize>()
             + network.backward_flops(batch, self.online.levels)
+    }
+
+    pub(super) fn forget_target_value(&mut self, id: usize) {
+        if let Some(memo) = &mut self.memo {
+            memo.forget(id);
+        }
+    }
+
+    pub(super) fn forget_target_values(&mut self, replay: &Replay) {
+        if let Some(memo) = &mut self.memo {
+            memo.forget_all(replay);
+        }
     }
 
     pub(super) fn priorities(&self) -> &[f32] {
@@ -122,7 +139,14 @@ impl Agent {
 
         // Without a target network the online one answers in its place.
         let target = if target_network.kind == Some(TargetNetworkKind::None) { &*online } else { &*target };
-        scratch.target_next.forward(network, target, &scratch.batch.next_obs, noise_rng);
+        let LearnScratch { memo, target_next, batch, .. } = &mut *scratch;
+        let answers = &mut target_next.activations;
+        if !memo.as_mut().is_some_and(|memo| memo.recall(network, target, replay, &batch.ids, answers)) {
+            target_next.forward(network, target, &batch.next_obs, noise_rng);
+            if let Some(memo) = memo {
+                memo.remember(&batch.ids, &target_next.activations);
+            }
+        }
         if let Some(selection) = &mut scratch.selection {
             let parameters = if config.target == TargetKind::Double { &*online } else { target };
             selection.forward(network, parameters, &scratch.batch.next_obs, noise_rng);

@@ -184,6 +184,11 @@ impl Activations {
         &self.outputs
     }
 
+    /// Puts what is known already in the place of what a forward pass would give, for a scalar head.
+    pub(crate) fn set_output(&mut self, action: usize, item: usize, value: f32) {
+        self.outputs[action * self.stride + item] = value;
+    }
+
     /// A categorical head's probabilities, laid out as the outputs; empty for any other head.
     pub fn probabilities(&self) -> &[f32] {
         &self.probabilities

@@ -124,10 +124,20 @@ impl Store {
         self.pushed.min(self.capacity as u64) as usize
     }
 
+    /// Where the transition stored as number `nth` is, or was.
+    pub(super) fn id(&self, nth: u64) -> usize {
+        (nth % self.capacity as u64) as usize
+    }
+
+    /// Copies the next observation of transition `id`.
+    pub(super) fn next_obs(&self, id: usize, out: &mut [f32]) {
+        self.next_obs.copy_to(id, out);
+    }
+
     /// Stores a transition and says where.
     pub(super) fn push(&mut self, transition: Transition) -> usize {
         let Transition { obs, action, reward, discount, next_obs, next_mask } = transition;
-        let id = (self.pushed % self.capacity as u64) as usize;
+        let id = self.id(self.pushed);
         self.obs.put(id, obs);
         put(&mut self.actions, id, [action as u32].into_iter());
         put(&mut self.rewards, id, [reward].into_iter());
