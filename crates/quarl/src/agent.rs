@@ -39,6 +39,45 @@ pub struct LearnReport {
 }
 
 /// A deep Q-learning agent (Mnih et al. 2015).
+///
+/// [`crate::train::Trainer`] is its usual loop; this is a loop of one's own:
+///
+/// ```
+/// use quarl::agent::Agent;
+/// use quarl::config::presets;
+/// use quarl::env;
+/// use quarl::network::kernels::CpuPath;
+/// use quarl::transition::Transition;
+///
+/// let config = presets::config("textbook", None)?;
+/// let mut env = env::make("CartPole-v0")?;
+/// let mut agent = Agent::new(&config, env.spec(), 0, CpuPath::select()?)?;
+/// let (mut obs, mut next_obs) = ([0.0; 4], [0.0; 4]);
+/// env.reset(Some(0), &mut obs)?;
+/// for env_steps in 1..=200 {
+///     let action = agent.act(&obs, None, 0.1);
+///     let step = env.step(action, &mut next_obs)?;
+///     let discount = if step.end.is_some() { 0.0 } else { 0.98 };
+///     agent.observe(Transition {
+///         obs: &obs,
+///         action,
+///         reward: step.reward as f32,
+///         discount,
+///         next_obs: &next_obs,
+///         next_mask: None,
+///     });
+///     if agent.replay_len() >= 32 {
+///         let report = agent.learn(env_steps)?;
+///         assert!(report.loss >= 0.0);
+///     }
+///     match step.end {
+///         Some(_) => env.reset(None, &mut obs)?,
+///         None => obs = next_obs,
+///     }
+/// }
+/// agent.sync_target();
+/// # Ok::<(), quarl::Error>(())
+/// ```
 pub struct Agent {
     network: QNetwork,
     /// `[agent]`, with the batch size that is used.

@@ -206,6 +206,25 @@ pub fn ids() -> &'static [&'static str] {
 
 /// The environment called `id`, with its time limit. An id that begins with `gym:` is one of Gymnasium's.
 ///
+/// ```
+/// use quarl::env;
+///
+/// let mut env = env::make("CartPole-v1")?;
+/// let mut observation = vec![0.0; env.spec().observation_space.len()];
+/// env.reset(Some(0), &mut observation)?; // what Gymnasium's reset(seed=0) shows
+/// let mut total_reward = 0.0;
+/// loop {
+///     let step = env.step(usize::from(observation[2] > 0.0), &mut observation)?; // push where the pole leans
+///     total_reward += step.reward;
+///     if step.end.is_some() {
+///         break;
+///     }
+/// }
+/// assert!(total_reward > 20.0);
+/// assert!(env.step(0, &mut observation).is_err()); // the episode is over
+/// # Ok::<(), quarl::Error>(())
+/// ```
+///
 /// # Errors
 /// [`Error::UnknownEnvironment`], with the nearest known names; for one of Gymnasium's also [`Error::Gym`].
 pub fn make(id: &str) -> Result<Box<dyn Environment>, Error> {

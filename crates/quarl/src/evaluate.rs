@@ -1,4 +1,32 @@
 //! Greedy episodes: what an agent has learnt, without exploration and apart from training.
+//!
+//! A model file and its environment are all that is needed:
+//!
+//! ```
+//! use quarl::config::presets;
+//! use quarl::env;
+//! use quarl::evaluate::{self, GreedyPolicy};
+//! use quarl::model::Model;
+//! use quarl::train::Trainer;
+//!
+//! # let mut config = presets::config("textbook", None)?;
+//! # config.training.episodes = Some(2);
+//! # let mut trainer = Trainer::new(config)?;
+//! # (&mut trainer).try_for_each(|event| event.map(|_| ()))?;
+//! # let bytes = trainer.model().to_bytes()?;
+//! let model = Model::from_bytes(&bytes).expect("a model file's bytes"); // or Model::load("run/model.safetensors")
+//! let mut env = env::make(&model.env)?;
+//! let network = model.network(env.spec())?;
+//! let mut policy = GreedyPolicy::new(&network, &model.parameters).normalized(model.observation_statistics.as_ref());
+//!
+//! // One action, for whoever steps the environment themselves ..
+//! let action = policy.act(&[0.01, -0.02, 0.03, 0.04], None);
+//! assert!(action < 2);
+//! // .. or whole episodes.
+//! let episodes = evaluate::play(&mut policy, &mut *env, 0, 3)?;
+//! assert!(episodes.iter().all(|episode| episode.total_reward >= 1.0));
+//! # Ok::<(), quarl::Error>(())
+//! ```
 
 use crate::env::wrappers::ObservationStatistics;
 use crate::env::{End, Environment};

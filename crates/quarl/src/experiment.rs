@@ -2,6 +2,26 @@
 //!
 //! Run k is exactly what `train` with that seed is, whatever runs beside it: threads share nothing but the list of seeds.
 //! A run whose summary exists is whole and is not run again, so an interrupted experiment goes on where it was.
+//!
+//! ```
+//! use quarl::config::presets;
+//! use quarl::experiment::{self, Experiment, ExperimentEvent, Plan};
+//!
+//! # let directory = tempfile::tempdir().unwrap();
+//! # let out = directory.path().join("curves");
+//! let mut config = presets::config("textbook", None)?;
+//! config.training.episodes = Some(3);
+//! let plan = Plan { config, runs: 4, jobs: 2, out };
+//! let missing = experiment::prepare(&plan)?; // all four seeds; none when it is called again afterwards
+//! for event in Experiment::start(&plan, missing) {
+//!     if let ExperimentEvent::Finished { seed, summary } = event? {
+//!         println!("{seed}: {:?}", summary.greedy_returns);
+//!     }
+//! }
+//! let (rows, _) = experiment::aggregate(&plan)?; // and mean.csv's rows
+//! assert_eq!((rows.len(), rows[0].n), (3, 4));
+//! # Ok::<(), quarl::Error>(())
+//! ```
 
 use std::collections::VecDeque;
 use std::fs;

@@ -21,6 +21,25 @@ use crate::transition::{Batch, Transition};
 /// A first-in, first-out store of transitions, with a way of drawing batches from it.
 ///
 /// Each field has its own array (44 bytes a CartPole transition; prioritised sampling adds 9 and a little).
+///
+/// ```
+/// use quarl::config::presets;
+/// use quarl::env;
+/// use quarl::replay::Replay;
+/// use quarl::rng::Stream;
+/// use quarl::transition::{Batch, Transition};
+///
+/// let config = presets::config("textbook", None)?;
+/// let mut replay = Replay::new(&config.replay, 1, &env::make("CartPole-v0")?.spec().observation_space, 0)?;
+/// for i in 0..40 {
+///     let (obs, next_obs) = ([i as f32; 4], [i as f32 + 1.0; 4]);
+///     replay.push(Transition { obs: &obs, action: 0, reward: 1.0, discount: 0.98, next_obs: &next_obs, next_mask: None });
+/// }
+/// let mut batch = Batch::new(32, 4);
+/// replay.sample(0.0, &mut Stream::Replay.rng(7), &mut batch);
+/// assert_eq!(batch.next_obs[0], batch.obs[0] + 1.0);
+/// # Ok::<(), quarl::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Replay {
     store: Store,

@@ -22,8 +22,6 @@ use crate::agent::diagnostics::Diagnostics;
 use crate::beside;
 use crate::config::{TrainConfig, layers};
 use crate::error::Error;
-use crate::model::Model;
-use crate::network::buffer::Buffer;
 use crate::train::{EpisodeRecord, Evaluation, Event, Trainer};
 
 /// The configuration's file name.
@@ -90,6 +88,25 @@ fn nan_if_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64,
 }
 
 /// A run's directory while it trains.
+///
+/// ```
+/// use quarl::config::presets;
+/// use quarl::run_dir::{self, RunWriter};
+/// use quarl::train::Trainer;
+///
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let dir = directory.path().join("run");
+/// let mut config = presets::config("textbook", None)?;
+/// config.training.episodes = Some(3);
+/// let mut writer = RunWriter::create(&dir, false, &config)?; // an error where `dir` exists
+/// let mut trainer = Trainer::new(config)?;
+/// while let Some(event) = trainer.next() {
+///     writer.record(&event?, &trainer)?;
+/// }
+/// writer.finish(&trainer, 0.1, false)?;
+/// assert_eq!(run_dir::read_episodes(&dir)?.len(), 3);
+/// # Ok::<(), quarl::Error>(())
+/// ```
 pub struct RunWriter {
     dir: PathBuf,
     episodes: File,
@@ -195,7 +212,7 @@ impl RunWriter {
             .map_err(|source| io("write", &self.dir.join(EVALUATIONS), source))?;
         if *best {
             self.best = Some((*mean_return, *episodes));
-            model(trainer, trainer.agent().parameters()).save(&self.dir.join(BEST))?;
+            trainer.model().save(&self.dir.join(BEST))?;
         }
         self.last = evaluation.last.then(|| evaluation.clone());
         Ok(())
@@ -224,7 +241,7 @@ impl RunWriter {
         interrupted: bool,
         error: Option<String>,
     ) -> Result<Summary, Error> {
-        model(trainer, trainer.agent().parameters()).save(&self.dir.join(MODEL))?;
+        trainer.model().save(&self.dir.join(MODEL))?;
         let (best_mean, best_episodes) = self.best.unwrap_or((f64::NAN, 0));
         let (greedy_returns, greedy_mean) =
             self.last.map_or((Vec::new(), f64::NAN), |evaluation| (evaluation.returns, evaluation.mean_return));
@@ -248,15 +265,6 @@ impl RunWriter {
         let text = serde_json::to_string_pretty(&summary).expect("a summary is plain data") + "\n";
         beside::write(&self.dir.join(SUMMARY), text.as_bytes())?;
         Ok(summary)
-    }
-}
-
-fn model(trainer: &Trainer, parameters: &[f32]) -> Model {
-    Model {
-        env: trainer.config().env.id.clone(),
-        architecture: trainer.agent().network().architecture().clone(),
-        parameters: Buffer::from_slice(parameters),
-        observation_statistics: trainer.agent().observation_statistics().cloned(),
     }
 }
 

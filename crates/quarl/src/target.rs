@@ -1,6 +1,17 @@
 //! What a Q-value is told to become: temporal-difference targets, as pure functions.
 //!
 //! Shapes: rewards, discounts and targets have one entry an item; Q-values are [`QValues`], one an item and action.
+//!
+//! ```
+//! use quarl::network::QValues;
+//! use quarl::target;
+//!
+//! // Two items, two actions; the second item's episode is over, so that its discount is 0.
+//! let q_target_next = [1.0, 9.0, 2.0, 8.0]; // [action][item]
+//! let mut targets = [0.0; 2];
+//! target::max(&[1.0, -1.0], &[0.5, 0.0], QValues::new(&q_target_next, 2, 2), &mut targets);
+//! assert_eq!(targets, [1.0 + 0.5 * 2.0, -1.0]);
+//! ```
 
 use serde::{Deserialize, Serialize};
 

@@ -14,6 +14,7 @@ use crate::env::seeding::derived;
 use crate::env::{self, End, Environment};
 use crate::error::Error;
 use crate::evaluate::{self, GreedyPolicy};
+use crate::model::Model;
 use crate::network::buffer::Buffer;
 use crate::network::kernels::CpuPath;
 use crate::rng::{Rng, Stream};
@@ -250,6 +251,16 @@ impl Trainer {
     /// Episodes that were dropped because the environment's process was gone.
     pub fn episodes_lost(&self) -> u64 {
         self.progress.episodes_lost
+    }
+
+    /// The agent as it is now, to be kept as a file or played.
+    pub fn model(&self) -> Model {
+        Model {
+            env: self.config.env.id.clone(),
+            architecture: self.agent.network().architecture().clone(),
+            parameters: Buffer::from_slice(self.agent.parameters()),
+            observation_statistics: self.agent.observation_statistics().cloned(),
+        }
     }
 
     /// The parameters of the best evaluation so far.
