@@ -67,7 +67,9 @@ fn family() -> Vec<TrainConfig> {
         textbook(&[&sizes, switches].concat())
     };
     vec![
-        small(&["network.activation=tanh", "network.layer_norm=true"]),
+        small(&["network.activation=tanh", "network.layer_norm=true", "optimizer.kind=sgd", "optimizer.momentum=0.9"]),
+        small(&["replay.kind=prioritized", "optimizer.kind=rmsprop", "optimizer.momentum=0.5"]),
+        small(&["exploration.kind=softmax", "optimizer.kind=rmsprop", "optimizer.centered=true"]),
         small(&["network.activation=elu", "network.dueling=true", "agent.target=munchausen"]),
         small(&["network.noisy=true", "exploration.epsilon=0"]),
         small(&["network.head=categorical"]),
@@ -88,6 +90,7 @@ fn family() -> Vec<TrainConfig> {
 fn tiny() -> TrainConfig {
     textbook(&[
         "network.hidden=[3]",
+        "replay.kind=prioritized",
         "replay.capacity=12",
         "agent.n_step=2",
         "agent.batch_size=4",
