@@ -1,8 +1,9 @@
 //! What a contributor runs: `cargo xtask test`, `cargo xtask ci`, `cargo xtask arm`, `cargo xtask bridge`, `cargo
-//! xtask peers`.
+//! xtask cores`, `cargo xtask peers`.
 
 mod bridge;
 mod checks;
+mod cores;
 mod gymnasium;
 mod peers;
 
@@ -25,6 +26,8 @@ enum Task {
     Arm,
     /// Measure what a step of a Gymnasium environment costs more than inside Python
     Bridge,
+    /// Measure how much of a second core an experiment gets
+    Cores(cores::Args),
     /// Time the same DQN in PyTorch, Stable-Baselines3, JAX and burn beside quarl, and compare what is learned
     Peers(peers::Args),
 }
@@ -35,6 +38,7 @@ fn main() -> anyhow::Result<()> {
         Task::Ci => checks::ci(),
         Task::Arm => checks::arm(),
         Task::Bridge => bridge::run(),
+        Task::Cores(args) => cores::run(&args),
         Task::Peers(args) => peers::run(&args),
     }
 }

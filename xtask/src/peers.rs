@@ -7,7 +7,7 @@ mod curves;
 mod parity;
 mod rainbow;
 mod report;
-mod setup;
+pub(crate) mod setup;
 mod student_t;
 mod timing;
 

@@ -1,0 +1,138 @@
+//! `cargo xtask cores`: how much of a second core an experiment gets.
+//!
+//! Two programs that only multiply and add do not run twice as fast as one, either, where cores share a clock or a memory.
+//! So an experiment's gain is held against theirs: how much both cores together train, over what each trains alone, divided by
+//! the same for multiply-adds.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::Args as ClapArgs;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::peers;
+use crate::peers::setup::{Workplace, output_of, succeed};
+
+/// How to measure.
+#[derive(ClapArgs)]
+pub(crate) struct Args {
+    /// How often everything is measured
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    rounds: usize,
+    /// Textbook runs a core in each measurement
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    runs: usize,
+    /// Use this `quarl` instead of building one
+    #[arg(long, value_name = "FILE")]
+    quarl: Option<std::path::PathBuf>,
+}
+
+/// One round: of the two cores alone, one after the other, and together.
+#[derive(Serialize)]
+struct Round {
+    /// Textbook runs a second.
+    runs_alone: [f64; 2],
+    runs_together: f64,
+    /// Billions of multiply-adds' operations a second.
+    fma_alone: [f64; 2],
+    fma_together: f64,
+    /// The experiment's gain over the multiply-adds'.
+    efficiency: f64,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let workplace = Workplace::find()?;
+    let quarl = match &args.quarl {
+        Some(file) => file.clone(),
+        None => workplace.build_quarl()?,
+    };
+    let cores = [0, 1];
+    let scratch = workplace.scratch().join("cores");
+    let mut rounds = Vec::new();
+    for round in 1..=args.rounds {
+        let train = |cores: &str, jobs: usize, runs: usize| -> Result<f64> {
+            if scratch.exists() {
+                fs::remove_dir_all(&scratch)?;
+            }
+            let started = Instant::now();
+            succeed(
+                pinned(&quarl, cores)
+                    .args(["experiment", "--preset", "textbook", "--quiet", "--out"])
+                    .arg(&scratch)
+                    .args(["--runs", &runs.to_string(), "--jobs", &jobs.to_string(), "--seed", &round.to_string()])
+                    .stdout(Stdio::null()),
+            )?;
+            Ok(runs as f64 / started.elapsed().as_secs_f64())
+        };
+        let peak = |line: &str| -> Result<f64> {
+            let value: Value = serde_json::from_str(line)?;
+            value["fma_peak_gflops_median"].as_f64().context("quarl bench told no peak")
+        };
+        let bench = |core: usize| {
+            let mut command = pinned(&quarl, &core.to_string());
+            command.args(["bench", "--json"]);
+            command
+        };
+        let runs_alone = [train("0", 1, args.runs)?, train("1", 1, args.runs)?];
+        let runs_together = train("0,1", 2, 2 * args.runs)?;
+        let fma_alone = [peak(&output_of(&mut bench(0))?)?, peak(&output_of(&mut bench(1))?)?];
+        let both: Vec<Child> =
+            cores.iter().map(|core| bench(*core).stdout(Stdio::piped()).spawn()).collect::<Result<_, _>>()?;
+        let mut fma_together = 0.0;
+        for child in both {
+            let output = child.wait_with_output()?;
+            if !output.status.success() {
+                bail!("quarl bench failed: {}", output.status);
+            }
+            fma_together += peak(&String::from_utf8(output.stdout)?)?;
+        }
+        let gain = |together: f64, alone: [f64; 2]| together / (alone[0] + alone[1]);
+        let efficiency = gain(runs_together, runs_alone) / gain(fma_together, fma_alone);
+        eprintln!("round {round} of {}: {:.1} %", args.rounds, 100.0 * efficiency);
+        rounds.push(Round { runs_alone, runs_together, fma_alone, fma_together, efficiency });
+    }
+    let out = workplace.root.join("benchmarks/runs").join(peers::today()?);
+    keep(&rounds, args, &out)
+}
+
+fn pinned(program: &Path, cores: &str) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["--cpu-list", cores]).arg(program);
+    command
+}
+
+fn keep(rounds: &[Round], args: &Args, out: &Path) -> Result<()> {
+    fs::create_dir_all(out)?;
+    fs::write(out.join("cores.json"), serde_json::to_string_pretty(rounds)? + "\n")?;
+    let mut text = format!(
+        "# Two cores\n\n{} textbook runs a core and measurement. Runs a second, and multiply-adds in GFLOP/s, of each core alone \
+         and of both\ntogether; last, the runs' gain over the multiply-adds'.\n\n\
+         | runs alone | together | multiply-adds alone | together | efficiency |\n| --- | --- | --- | --- | --- |\n",
+        args.runs
+    );
+    for Round { runs_alone, runs_together, fma_alone, fma_together, efficiency } in rounds {
+        text += &format!(
+            "| {:.3} + {:.3} | {runs_together:.3} | {:.0} + {:.0} | {fma_together:.0} | {:.1} % |\n",
+            runs_alone[0],
+            runs_alone[1],
+            fma_alone[0],
+            fma_alone[1],
+            100.0 * efficiency
+        );
+    }
+    let mut efficiencies: Vec<f64> = rounds.iter().map(|round| round.efficiency).collect();
+    efficiencies.sort_by(f64::total_cmp);
+    let fastest = rounds.iter().map(|round| round.runs_together).fold(0.0, f64::max);
+    text += &format!(
+        "\nMedian efficiency {:.1} %. A hundred runs take {:.0} seconds at the fastest round's pace.\n",
+        100.0 * efficiencies[efficiencies.len() / 2],
+        100.0 / fastest
+    );
+    fs::write(out.join("cores.md"), &text)?;
+    print!("{text}");
+    Ok(())
+}
