@@ -260,6 +260,18 @@ pub(crate) struct PlotArgs {
     /// Over how many episodes each curve is averaged; 1 for no smoothing
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(crate) window: u64,
+    /// What runs to the right [default: steps where all have a budget of steps, else episodes]
+    #[arg(long, value_enum)]
+    pub(crate) x: Option<XAxis>,
+}
+
+/// What a figure's curves run over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum XAxis {
+    /// Episodes, counted from 0
+    Episodes,
+    /// Environment steps
+    Steps,
 }
 
 #[derive(Debug, Args)]

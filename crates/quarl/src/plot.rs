@@ -1,6 +1,7 @@
 //! Curves to pictures: a [`Figure`] is plain data, drawn as SVG or PNG. The same figure gives the same bytes.
 //!
-//! [`run_figure`], [`experiment_figure`] and [`comparison_figure`] make the usual figures from plain slices:
+//! [`run_figure`], [`experiment_figure`] and [`comparison_figure`] make the usual figures from plain slices
+//! (the latter two also over environment steps):
 //!
 //! ```
 //! use quarl::plot::run_figure;
@@ -27,7 +28,9 @@ mod svg;
 mod thin;
 
 pub use crate::render::Color;
-pub use figures::{comparison_figure, experiment_figure, run_figure};
+pub use figures::{
+    Run, comparison_figure, comparison_figure_by_steps, experiment_figure, experiment_figure_by_steps, run_figure,
+};
 
 use crate::Error;
 

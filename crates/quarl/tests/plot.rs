@@ -253,3 +253,35 @@ proptest! {
         prop_assert!(figure.to_png().is_ok());
     }
 }
+
+/// A run whose episodes all have this length and return.
+fn steady(length: u64, episodes: u64, value: f64) -> Run {
+    Run { env_steps: (1..=episodes).map(|k| k * length).collect(), returns: vec![value; episodes as usize] }
+}
+
+#[test]
+fn over_steps_a_mean_is_over_all_runs_however_many_episodes_they_had() {
+    // Over episodes, everything after the tenth would be the poor run's alone.
+    let runs = [steady(100, 10, 100.0), steady(10, 100, 10.0)];
+    let figure = experiment_figure_by_steps("Two", &runs, 1, None);
+    assert_eq!(figure.x_label, "Environment steps");
+    let points = &figure.series[0].points;
+    assert_eq!((points[0].0, points[points.len() - 1].0), (100.0, 1000.0), "from where both have an episode to the end");
+    assert!(points.iter().all(|(_, mean)| *mean == 55.0));
+    assert_eq!(figure.series[0].background.iter().map(Vec::len).collect::<Vec<_>>(), [10, 100]);
+}
+
+#[test]
+fn over_steps_an_episode_counts_from_its_end_on() {
+    let run = Run { env_steps: vec![10, 20, 110], returns: vec![10.0, 30.0, 90.0] };
+    for (window, expected) in [(1, [10.0, 30.0, 90.0]), (2, [10.0, 20.0, 60.0])] {
+        let figure = comparison_figure_by_steps("One", &[("it", std::slice::from_ref(&run))], window, Some(195.0));
+        for (x, y) in &figure.series[0].points {
+            let episode = [20.0, 110.0].iter().filter(|end| x >= end).count();
+            assert_eq!(*y, expected[episode], "at step {x}, window {window}");
+        }
+        assert!(figure.series[0].band.is_empty() && figure.references.len() == 1);
+    }
+    // Nothing to show is no error.
+    comparison_figure_by_steps("None", &[("it", &[]), ("empty", &[Run::default()])], 0, None).to_svg().unwrap();
+}

@@ -6,10 +6,13 @@ use anyhow::Result;
 use quarl::ablation::Variant;
 use quarl::env;
 use quarl::experiment;
-use quarl::plot::{Figure, comparison_figure, experiment_figure, run_figure};
+use quarl::plot::{
+    Figure, Run, comparison_figure, comparison_figure_by_steps, experiment_figure, experiment_figure_by_steps,
+    run_figure,
+};
 use quarl::{Error, run_dir};
 
-use crate::args::PlotArgs;
+use crate::args::{PlotArgs, XAxis};
 use crate::{Outcome, output};
 
 /// Over how many episodes a single run's curve is averaged.
@@ -17,12 +20,13 @@ const RUN_WINDOW: usize = 10;
 
 pub(crate) fn run(args: PlotArgs) -> Result<Outcome> {
     let groups = args.paths.iter().map(|path| Group::read(path)).collect::<Result<Vec<_>, Error>>()?;
-    let named: Vec<(&str, &[Vec<f64>])> =
-        groups.iter().map(|group| (group.name.as_str(), group.returns.as_slice())).collect();
+    let named: Vec<(&str, &[Run])> = groups.iter().map(|group| (group.name.as_str(), &*group.runs)).collect();
+    let have_budgets_of_steps = groups.iter().all(|group| group.has_budget_of_steps);
+    let x = args.x.unwrap_or(if have_budgets_of_steps { XAxis::Steps } else { XAxis::Episodes });
     let same_env = groups.iter().all(|group| group.env == groups[0].env);
     let title = if same_env { groups[0].env.clone() } else { "Returns".to_owned() };
     let threshold = if same_env { threshold(&groups[0].env)? } else { None };
-    let figure = comparison_figure(&title, &named, args.window as usize, threshold);
+    let figure = compare(x, &title, &named, args.window as usize, threshold);
     let files = match args.out {
         Some(file) => vec![file],
         None => vec![PathBuf::from("quarl-plot.svg"), PathBuf::from("quarl-plot.png")],
@@ -38,32 +42,58 @@ pub(crate) fn run(args: PlotArgs) -> Result<Outcome> {
 struct Group {
     name: String,
     env: String,
-    returns: Vec<Vec<f64>>,
+    has_budget_of_steps: bool,
+    runs: Vec<Run>,
 }
 
 impl Group {
     fn read(path: &Path) -> Result<Self, Error> {
-        let env = run_dir::read_config(path)?.env.id;
-        let runs = path.join("runs");
-        let returns = if runs.is_dir() { all_returns(path)? } else { vec![experiment::run_returns(path)?] };
+        let config = run_dir::read_config(path)?;
+        let runs = if path.join("runs").is_dir() { all_runs(path)? } else { vec![read_run(path)?] };
         let name = path.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
-        Ok(Self { name: name.unwrap_or_else(|| path.display().to_string()), env, returns })
+        Ok(Self {
+            name: name.unwrap_or_else(|| path.display().to_string()),
+            env: config.env.id,
+            has_budget_of_steps: config.training.steps.is_some(),
+            runs,
+        })
     }
 }
 
-/// The returns of an experiment's whole runs, in order of their seeds.
-fn all_returns(out: &Path) -> Result<Vec<Vec<f64>>, Error> {
-    let mut returns = Vec::new();
+fn read_run(dir: &Path) -> Result<Run, Error> {
+    let episodes = run_dir::read_episodes(dir)?;
+    Ok(Run {
+        env_steps: episodes.iter().map(|record| record.env_steps).collect(),
+        returns: episodes.iter().map(|record| record.total_reward).collect(),
+    })
+}
+
+/// An experiment's whole runs, in order of their seeds.
+fn all_runs(out: &Path) -> Result<Vec<Run>, Error> {
+    let mut runs = Vec::new();
     for seed in experiment::seeds(out)? {
         let dir = experiment::run_path(out, seed);
         if run_dir::read_summary(&dir)?.is_some() {
-            returns.push(experiment::run_returns(&dir)?);
+            runs.push(read_run(&dir)?);
         }
     }
-    if returns.is_empty() {
+    if runs.is_empty() {
         return Err(Error::File { path: out.to_owned(), message: "none of its runs is finished".to_owned() });
     }
-    Ok(returns)
+    Ok(runs)
+}
+
+fn returns(runs: &[Run]) -> Vec<&[f64]> {
+    runs.iter().map(|run| &*run.returns).collect()
+}
+
+fn compare(x: XAxis, title: &str, named: &[(&str, &[Run])], window: usize, threshold: Option<f64>) -> Figure {
+    if x == XAxis::Steps {
+        return comparison_figure_by_steps(title, named, window, threshold);
+    }
+    let returns: Vec<(&str, Vec<&[f64]>)> = named.iter().map(|(name, runs)| (*name, returns(runs))).collect();
+    let named: Vec<(&str, &[&[f64]])> = returns.iter().map(|(name, runs)| (*name, &**runs)).collect();
+    comparison_figure(title, &named, window, threshold)
 }
 
 /// The figure that a run leaves: every episode, their moving average, the greedy evaluations.
@@ -78,23 +108,26 @@ pub(crate) fn draw_run(dir: &Path) -> Result<()> {
 
 /// The figure that an experiment leaves: the mean with its band over the single runs.
 pub(crate) fn draw_experiment(plan: &experiment::Plan) -> Result<()> {
-    let returns = plan
-        .seeds()
-        .map(|seed| experiment::run_returns(&experiment::run_path(&plan.out, seed)))
-        .collect::<Result<Vec<_>, Error>>()?;
+    let runs =
+        plan.seeds().map(|seed| read_run(&experiment::run_path(&plan.out, seed))).collect::<Result<Vec<_>, Error>>()?;
     let id = &plan.config.env.id;
-    let title = format!("{id}, {} runs", returns.len());
-    write_both(&experiment_figure(&title, &returns, threshold(id)?), &plan.out)
+    let title = format!("{id}, {} runs", runs.len());
+    let figure = match plan.config.training.steps {
+        Some(_) => experiment_figure_by_steps(&title, &runs, RUN_WINDOW, threshold(id)?),
+        None => experiment_figure(&title, &returns(&runs), threshold(id)?),
+    };
+    write_both(&figure, &plan.out)
 }
 
 /// The figure that an ablation leaves: each combination's mean curve, named for what is off.
 pub(crate) fn draw_ablation(plan: &experiment::Plan, variants: &[Variant]) -> Result<()> {
-    let returns = variants.iter().map(|variant| all_returns(&plan.out.join(&variant.name)));
-    let returns = returns.collect::<Result<Vec<_>, Error>>()?;
-    let named: Vec<(&str, &[Vec<f64>])> =
-        variants.iter().zip(&returns).map(|(variant, runs)| (variant.label.as_str(), runs.as_slice())).collect();
+    let runs = variants.iter().map(|variant| all_runs(&plan.out.join(&variant.name)));
+    let runs = runs.collect::<Result<Vec<_>, Error>>()?;
+    let named: Vec<(&str, &[Run])> =
+        variants.iter().zip(&runs).map(|(variant, runs)| (variant.label.as_str(), &**runs)).collect();
     let id = &plan.config.env.id;
-    write_both(&comparison_figure(id, &named, RUN_WINDOW, threshold(id)?), &plan.out)
+    let x = if plan.config.training.steps.is_some() { XAxis::Steps } else { XAxis::Episodes };
+    write_both(&compare(x, id, &named, RUN_WINDOW, threshold(id)?), &plan.out)
 }
 
 fn write_both(figure: &Figure, dir: &Path) -> Result<()> {

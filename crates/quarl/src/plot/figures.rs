@@ -70,14 +70,81 @@ pub fn comparison_figure<R: AsRef<[f64]>>(
         let smooth: Vec<_> = runs.iter().map(|run| moving_average(run.as_ref(), window)).collect();
         Series { name: format!("{name} ({})", counted(runs.len(), "run")), ..summary(&banded(&smooth)) }
     };
-    let smoothed = if window > 1 { format!(" of the moving average over {window} episodes") } else { String::new() };
-    let bands = if experiments.iter().any(|(_, runs)| runs.len() > 1) {
-        "; bands: 95% bootstrap intervals of the mean"
-    } else {
-        ""
-    };
-    let note = format!("Mean over runs{smoothed}{bands}.");
+    let note = comparison_note(window, experiments.iter().any(|(_, runs)| runs.len() > 1));
     Figure { series: experiments.iter().map(of).collect(), note: Some(note), ..over_episodes(title, threshold) }
+}
+
+/// A run's finished episodes, for figures over environment steps.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Run {
+    /// How many environment steps the run had taken at the end of each episode, ascending.
+    pub env_steps: Vec<u64>,
+    /// Each episode's return.
+    pub returns: Vec<f64>,
+}
+
+/// As [`experiment_figure`], over environment steps: the right axis where runs have the same budget of steps, and the better
+/// ones therefore fewer, longer episodes. The mean is that of moving averages over `window` episodes.
+pub fn experiment_figure_by_steps(title: &str, runs: &[Run], window: usize, threshold: Option<f64>) -> Figure {
+    let single = |run: &Run| -> Vec<(f64, f64)> {
+        run.env_steps.iter().zip(&run.returns).map(|(step, value)| (*step as f64, *value)).collect()
+    };
+    let mean = Series {
+        name: format!("mean of {}", counted(runs.len(), "run")),
+        background: runs.iter().map(single).collect(),
+        ..summary_by_steps(runs, window)
+    };
+    let band = if runs.len() > 1 { "; band: 95% bootstrap interval of it" } else { "" };
+    let note = format!("Mean over runs{}{band}; thin lines: single runs.", smoothed(window));
+    Figure { series: vec![mean], note: Some(note), ..over_steps(title, threshold) }
+}
+
+/// As [`comparison_figure`], over environment steps.
+pub fn comparison_figure_by_steps(
+    title: &str,
+    experiments: &[(&str, &[Run])],
+    window: usize,
+    threshold: Option<f64>,
+) -> Figure {
+    let of = |(name, runs): &(&str, &[Run])| Series {
+        name: format!("{name} ({})", counted(runs.len(), "run")),
+        ..summary_by_steps(runs, window)
+    };
+    let note = comparison_note(window, experiments.iter().any(|(_, runs)| runs.len() > 1));
+    Figure { series: experiments.iter().map(of).collect(), note: Some(note), ..over_steps(title, threshold) }
+}
+
+/// The mean of runs' moving averages with its interval, at evenly spaced steps. At a step, a run counts with its latest
+/// finished episodes; the curve begins where each run has one.
+fn summary_by_steps(runs: &[Run], window: usize) -> Series {
+    const POINTS: usize = 200;
+    let begin = runs.iter().filter_map(|run| run.env_steps.first()).max().copied().unwrap_or(0);
+    let end = runs.iter().filter_map(|run| run.env_steps.last()).max().copied().unwrap_or(0).max(begin);
+    let at = |point: usize| begin as f64 + (end - begin) as f64 * point as f64 / (POINTS - 1) as f64;
+    let sampled: Vec<Vec<f64>> = runs
+        .iter()
+        .map(|run| {
+            let smooth = moving_average(&run.returns, window.max(1));
+            let latest = |point| run.env_steps.partition_point(|step| *step as f64 <= at(point)).checked_sub(1);
+            (0..POINTS).map(|point| latest(point).map_or(f64::NAN, |episode| smooth[episode])).collect()
+        })
+        .collect();
+    let mut series = summary(&banded(&sampled));
+    series.points.iter_mut().enumerate().for_each(|(point, (x, _))| *x = at(point));
+    series
+}
+
+fn smoothed(window: usize) -> String {
+    if window > 1 { format!(" of the moving average over {window} episodes") } else { String::new() }
+}
+
+fn comparison_note(window: usize, has_bands: bool) -> String {
+    let bands = if has_bands { "; bands: 95% bootstrap intervals of the mean" } else { "" };
+    format!("Mean over runs{}{bands}.", smoothed(window))
+}
+
+fn over_steps(title: &str, threshold: Option<f64>) -> Figure {
+    Figure { x_label: "Environment steps".to_owned(), ..over_episodes(title, threshold) }
 }
 
 /// The axes that all these figures share.
