@@ -266,7 +266,11 @@ fn over_steps_a_mean_is_over_all_runs_however_many_episodes_they_had() {
     let figure = experiment_figure_by_steps("Two", &runs, 1, None);
     assert_eq!(figure.x_label, "Environment steps");
     let points = &figure.series[0].points;
-    assert_eq!((points[0].0, points[points.len() - 1].0), (100.0, 1000.0), "from where both have an episode to the end");
+    assert_eq!(
+        (points[0].0, points[points.len() - 1].0),
+        (100.0, 1000.0),
+        "from where both have an episode to the end"
+    );
     assert!(points.iter().all(|(_, mean)| *mean == 55.0));
     assert_eq!(figure.series[0].background.iter().map(Vec::len).collect::<Vec<_>>(), [10, 100]);
 }
