@@ -234,6 +234,7 @@ def serve(env, answer):
     integer = getattr(env.action_space.dtype, "type", int)
     actions = [integer(int(env.action_space.start) + i) for i in range(n)]
     pack, unpack, step, whole = HEADER.pack_into, REQUEST.unpack, env.step, REQUEST.size
+    os_read, os_write, whole_reply = os.read, os.write, len(reply)
 
     def see(info):
         mask = info.get("action_mask")
@@ -248,7 +249,7 @@ def serve(env, answer):
         mask_view[:] = mask
 
     while True:
-        request = os.read(requests, whole)
+        request = os_read(requests, whole)
         if len(request) < whole:
             if not request:
                 return
@@ -265,7 +266,10 @@ def serve(env, answer):
                     pack(reply, 0, OK, end, 0, length, reward)
                 except (struct.error, TypeError) as error:
                     raise Refused("value", f"the reward is {reward!r}, expected a number") from error
-                write(out)
+                # write() without its call: nearly always, one write takes it all.
+                wrote = os_write(replies, reply)
+                if wrote < whole_reply:
+                    write(out[wrote:])
             elif operation == RESET:
                 observation, info = env.reset(seed=argument if flag else None)
                 observe(observation)

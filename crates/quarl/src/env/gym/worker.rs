@@ -1,7 +1,7 @@
 //! One worker process: started, spoken to, and never left behind.
 //!
-//! Requests go to its standard input, replies come from its standard output (a socket, which has timeouts). Both have a
-//! header of 16 bytes, little-endian, and a payload:
+//! Requests go to its standard input, replies come from its standard output, both pipes. They have a header of 16 bytes,
+//! little-endian, and a payload:
 //!
 //! | request | reply |
 //! | --- | --- |
@@ -11,13 +11,13 @@
 //! payload of status 1 is a [`Failure`] as JSON. Operations: reset, step (whose payload is the observation, then the mask),
 //! render, save, load.
 
-use std::io::{ErrorKind, Read, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
+use std::cell::Cell;
+use std::io::{ErrorKind, PipeReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
 /// The version of the protocol; both sides have to speak the same.
@@ -30,6 +30,8 @@ const START_UP: Duration = Duration::from_secs(120);
 const FAREWELL: Duration = Duration::from_secs(2);
 /// The longest payload that is believed: a picture of 8192 x 8192.
 const LONGEST: usize = 1 << 28;
+/// How long to stay awake for an answer: going to sleep and being woken costs about as much as half a step of CartPole.
+const SOON: Duration = Duration::from_micros(100);
 const HEADER: usize = 16;
 
 pub(super) const RESET: u8 = 1;
@@ -81,32 +83,31 @@ pub(super) struct Answer {
 pub(super) struct Worker {
     child: Child,
     requests: Option<ChildStdin>,
-    replies: UnixStream,
+    /// Does not block: how long to wait, and how, is [`Worker::wait`]'s.
+    replies: PipeReader,
     patience: Duration,
+    /// Whether the last answer came soon. Where answers take long, staying awake would only keep a core busy.
+    soon: Cell<bool>,
 }
 
 impl Worker {
     /// Starts the program in `python`, which may take a while to answer first; later answers are due within `patience`.
     pub(super) fn start(python: &str, patience: Duration) -> std::io::Result<Self> {
-        let (replies, theirs) = UnixStream::pair()?;
-        let mut child = Command::new(python)
-            .args(["-u", "-c", PROGRAM])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::from(OwnedFd::from(theirs)))
-            .spawn()?;
+        let (replies, theirs) = std::io::pipe()?;
+        rustix::io::ioctl_fionbio(&replies, true)?;
+        let mut child =
+            Command::new(python).args(["-u", "-c", PROGRAM]).stdin(Stdio::piped()).stdout(theirs).spawn()?;
         let requests = child.stdin.take();
-        Ok(Self { child, requests, replies, patience })
+        Ok(Self { child, requests, replies, patience, soon: Cell::new(false) })
     }
 
     /// Says hello; gives the payload of the answer.
     pub(super) fn greet(&mut self, hello: &Hello) -> Result<Vec<u8>, Trouble> {
         let text = serde_json::to_vec(hello).unwrap_or_default();
         let start_up = START_UP.max(self.patience);
-        self.set_patience(start_up)?;
         self.send(&[&(text.len() as u32).to_le_bytes()[..], &text].concat())?;
         let mut payload = Vec::new();
         self.receive(&mut payload, start_up)?;
-        self.set_patience(self.patience)?;
         Ok(payload)
     }
 
@@ -129,10 +130,6 @@ impl Worker {
         Ok(answer)
     }
 
-    fn set_patience(&self, patience: Duration) -> Result<(), Trouble> {
-        self.replies.set_read_timeout(Some(patience)).map_err(|error| Trouble::Lost(error.to_string()))
-    }
-
     fn send(&self, bytes: &[u8]) -> Result<(), Trouble> {
         let gone = || Trouble::Lost(String::new());
         let mut requests = self.requests.as_ref().ok_or_else(gone)?;
@@ -143,15 +140,14 @@ impl Worker {
         // Where the payload is as long as the last one, header and payload come with a single read.
         payload.resize(payload.len().max(HEADER), 0);
         let mut have = 0;
+        let asked = Instant::now();
         let fill = |buffer: &mut [u8]| -> Result<usize, Trouble> {
             loop {
                 match (&self.replies).read(buffer) {
                     Ok(0) => return Err(Trouble::Lost(String::new())),
                     Ok(count) => return Ok(count),
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                        return Err(Trouble::Late(patience));
-                    }
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(asked, patience)?,
                     Err(_) => return Err(Trouble::Lost(String::new())),
                 }
             }
@@ -159,6 +155,7 @@ impl Worker {
         while have < HEADER {
             have += fill(&mut payload[have..])?;
         }
+        self.soon.set(asked.elapsed() < SOON);
         let (status, ending) = (payload[0], payload[1]);
         let length = u32::from_le_bytes([payload[4], payload[5], payload[6], payload[7]]) as usize;
         let reward = f64::from_le_bytes(std::array::from_fn(|i| payload[8 + i]));
@@ -174,6 +171,22 @@ impl Worker {
         }
         let damaged = |error: serde_json::Error| Trouble::Lost(format!("it answered nonsense ({error})"));
         Err(Trouble::Failed(serde_json::from_slice(&payload[HEADER..]).map_err(damaged)?))
+    }
+
+    /// Returns when there may be something to read.
+    fn wait(&self, asked: Instant, patience: Duration) -> Result<(), Trouble> {
+        let waited = asked.elapsed();
+        if self.soon.get() && waited < SOON {
+            // Whoever else wants this core may have it: on a single one, that is the worker.
+            std::thread::yield_now();
+            return Ok(());
+        }
+        let left = Timespec::try_from(patience.saturating_sub(waited)).ok();
+        match poll(&mut [PollFd::new(&self.replies, PollFlags::IN)], left.as_ref()) {
+            Ok(0) => Err(Trouble::Late(patience)),
+            // There is something, or it is over, or a signal came: reading will tell.
+            _ => Ok(()),
+        }
     }
 
     /// Ends the process; how it ended, or what ended it.
