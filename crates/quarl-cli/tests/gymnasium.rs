@@ -87,6 +87,9 @@ fn lunar_lander_trains_and_is_recorded_with_what_the_run_remembers() {
     assert!(quarl(&here).args(["train", id, "--python", &python()]).args(out).status().unwrap().success());
     let config = fs::read_to_string(here.path().join("run/config.toml")).unwrap();
     assert!(config.contains("gravity = -5.0") && config.contains("python = "), "{config}");
+    assert_eq!(summary(&here)["reward_threshold"], 200.0);
+    let figure = fs::read_to_string(here.path().join("run/curve.svg")).unwrap();
+    assert!(figure.contains("solved: 200"), "the figure says where it is solved");
     let output = quarl(&here).args(["play", "run", "--record", "a.gif"]).output().unwrap();
     assert!(output.status.success(), "{}", error(&output));
     assert!(fs::read(here.path().join("a.gif")).unwrap().starts_with(b"GIF89a"));
@@ -210,6 +213,21 @@ fn a_python_without_gymnasium_is_told_what_to_install() {
     assert_eq!(output.status.code(), Some(1));
     let expected = format!("{bare} -m pip install \"gymnasium[classic-control]\"");
     assert!(error(&output).ends_with(&expected), "{}", error(&output));
+}
+
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn a_missing_extra_is_told_with_the_command_that_installs_it() {
+    let here = directory();
+    // A Python that has everything but Box2D.
+    fs::write(here.path().join("without_box2d.py"), "import sys\nsys.modules['Box2D'] = None\n").unwrap();
+    let arguments = ["train", "gym:LunarLander-v3", "--gym-import", "without_box2d", "--out", "run", "--python"];
+    let output = quarl(&here).args(arguments).arg(python()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let expected = format!("{} -m pip install \"gymnasium[box2d]\"", python());
+    assert!(error(&output).ends_with(&expected), "{}", error(&output));
+    let lines = String::from_utf8_lossy(&output.stderr).lines().count();
+    assert_eq!((lines, here.path().join("run").exists()), (1, false), "one message, and nothing left behind");
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub(crate) fn run(args: PlotArgs) -> Result<Outcome> {
         groups.iter().map(|group| (group.name.as_str(), group.returns.as_slice())).collect();
     let same_env = groups.iter().all(|group| group.env == groups[0].env);
     let title = if same_env { groups[0].env.clone() } else { "Returns".to_owned() };
-    let threshold = if same_env { threshold(&groups[0].env)? } else { None };
+    let threshold = if same_env { groups[0].threshold } else { None };
     let figure = comparison_figure(&title, &named, args.window as usize, threshold);
     let files = match args.out {
         Some(file) => vec![file],
@@ -39,15 +39,17 @@ struct Group {
     name: String,
     env: String,
     returns: Vec<Vec<f64>>,
+    threshold: Option<f64>,
 }
 
 impl Group {
     fn read(path: &Path) -> Result<Self, Error> {
         let env = run_dir::read_config(path)?.env.id;
-        let runs = path.join("runs");
-        let returns = if runs.is_dir() { all_returns(path)? } else { vec![experiment::run_returns(path)?] };
+        let is_experiment = path.join("runs").is_dir();
+        let returns = if is_experiment { all_returns(path)? } else { vec![experiment::run_returns(path)?] };
+        let threshold = if is_experiment { experiment_threshold(&env, path)? } else { run_threshold(&env, path)? };
         let name = path.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
-        Ok(Self { name: name.unwrap_or_else(|| path.display().to_string()), env, returns })
+        Ok(Self { name: name.unwrap_or_else(|| path.display().to_string()), env, returns, threshold })
     }
 }
 
@@ -73,7 +75,7 @@ pub(crate) fn draw_run(dir: &Path) -> Result<()> {
     let evaluations: Vec<(f64, f64)> =
         run_dir::read_evaluations(dir)?.into_iter().map(|(episodes, mean)| (episodes as f64, mean)).collect();
     let title = format!("{}, seed {}", config.env.id, config.training.seed);
-    write_both(&run_figure(&title, &returns, RUN_WINDOW, &evaluations, threshold(&config.env.id)?), dir)
+    write_both(&run_figure(&title, &returns, RUN_WINDOW, &evaluations, run_threshold(&config.env.id, dir)?), dir)
 }
 
 /// The figure that an experiment leaves: the mean with its band over the single runs.
@@ -84,7 +86,7 @@ pub(crate) fn draw_experiment(plan: &experiment::Plan) -> Result<()> {
         .collect::<Result<Vec<_>, Error>>()?;
     let id = &plan.config.env.id;
     let title = format!("{id}, {} runs", returns.len());
-    write_both(&experiment_figure(&title, &returns, threshold(id)?), &plan.out)
+    write_both(&experiment_figure(&title, &returns, experiment_threshold(id, &plan.out)?), &plan.out)
 }
 
 /// The figure that an ablation leaves: each combination's mean curve, named for what is off.
@@ -94,7 +96,11 @@ pub(crate) fn draw_ablation(plan: &experiment::Plan, variants: &[Variant]) -> Re
     let named: Vec<(&str, &[Vec<f64>])> =
         variants.iter().zip(&returns).map(|(variant, runs)| (variant.label.as_str(), runs.as_slice())).collect();
     let id = &plan.config.env.id;
-    write_both(&comparison_figure(id, &named, RUN_WINDOW, threshold(id)?), &plan.out)
+    let threshold = match variants.first() {
+        Some(variant) => experiment_threshold(id, &plan.out.join(&variant.name))?,
+        None => None,
+    };
+    write_both(&comparison_figure(id, &named, RUN_WINDOW, threshold), &plan.out)
 }
 
 fn write_both(figure: &Figure, dir: &Path) -> Result<()> {
@@ -104,10 +110,22 @@ fn write_both(figure: &Figure, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-fn threshold(id: &str) -> Result<Option<f64>, Error> {
-    // Asking Python for one number would take longer than the drawing.
+/// The return from which `id` counts as solved. Of Gymnasium's environments the run knows it: asking Python would take longer
+/// than the drawing.
+fn run_threshold(id: &str, run: &Path) -> Result<Option<f64>, Error> {
     if id.starts_with("gym:") {
-        return Ok(None);
+        return Ok(run_dir::read_summary(run)?.and_then(|summary| summary.reward_threshold));
     }
     Ok(env::make(id)?.spec().reward_threshold)
+}
+
+/// [`run_threshold`] of an experiment's first whole run.
+fn experiment_threshold(id: &str, out: &Path) -> Result<Option<f64>, Error> {
+    for seed in experiment::seeds(out)? {
+        let run = experiment::run_path(out, seed);
+        if run_dir::read_summary(&run)?.is_some() {
+            return run_threshold(id, &run);
+        }
+    }
+    Ok(None)
 }

@@ -114,7 +114,7 @@ def describe(env, hello):
         "reward_threshold": spec.reward_threshold if spec else None,
         "render_fps": int(env.metadata.get("render_fps") or 30),
         "has_action_mask": has_action_mask(hello),
-        "observation_space": str(space),
+        "observation_space": " ".join(str(space).split()),
         "action_space": str(action_space),
         "gymnasium": gymnasium.__version__,
     }
