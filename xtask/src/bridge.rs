@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{gymnasium, peers};
 
@@ -13,6 +13,7 @@ use crate::{gymnasium, peers};
 pub(crate) fn run() -> Result<()> {
     let python = gymnasium::python()?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the repository")?;
+    let before = load();
     let output = Command::new("cargo")
         .args(["run", "--quiet", "--release", "--package", "quarl", "--example", "bridge_cost"])
         .current_dir(root)
@@ -22,7 +23,8 @@ pub(crate) fn run() -> Result<()> {
     if !output.status.success() {
         bail!("the measurement failed");
     }
-    let results: Value = serde_json::from_slice(&output.stdout).context("the measurement printed no JSON")?;
+    let mut results: Value = serde_json::from_slice(&output.stdout).context("the measurement printed no JSON")?;
+    results["machine"] = json!({ "cores": cores(), "load_before": before, "load_after": load() });
     let out = root.join("benchmarks/runs").join(peers::today()?);
     fs::create_dir_all(&out)?;
     fs::write(out.join("bridge.json"), serde_json::to_string_pretty(&results)? + "\n")?;
@@ -31,6 +33,15 @@ pub(crate) fn run() -> Result<()> {
     print!("{table}");
     println!("written to {}", out.display());
     Ok(())
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// How many processes wanted to run during the last minute, where the system tells; the measurement itself is one or two.
+fn load() -> Option<f64> {
+    fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
 }
 
 fn table(results: &Value) -> String {
@@ -51,8 +62,12 @@ fn table(results: &Value) -> String {
     }
     table
         + &format!(
-            "\nThe bridge adds {}; allowed are {} (15, or one and a half bare round trips where that is more).\n",
+            "\nThe bridge adds {}; allowed are {} (15, or one and a half bare round trips where that is more).\n\
+             \nLoad of the last minute: {} before, {} after (the measurement itself makes 1 to 2), on {} cores.\n",
             number(&results["bridge_adds"]),
-            number(&results["allowed"])
+            number(&results["allowed"]),
+            number(&results["machine"]["load_before"]),
+            number(&results["machine"]["load_after"]),
+            results["machine"]["cores"],
         )
 }

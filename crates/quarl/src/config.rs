@@ -54,6 +54,9 @@ pub struct EnvConfig {
     /// For one of Gymnasium's: how many seconds an answer may take; absent for 60.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
+    /// For several of Gymnasium's (`training.num_envs`): how many of them a worker process holds; absent for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environments_per_worker: Option<usize>,
     /// Truncate episodes after so many steps, earlier than the environment itself does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_episode_steps: Option<u32>,
@@ -82,6 +85,7 @@ impl EnvConfig {
             python: None,
             imports: Vec::new(),
             timeout_seconds: None,
+            environments_per_worker: None,
             args: toml::Table::new(),
             max_episode_steps: None,
             reward_scale: None,

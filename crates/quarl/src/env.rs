@@ -237,10 +237,28 @@ pub fn make(id: &str) -> Result<Box<dyn Environment>, Error> {
 /// As [`make`], and what is wrong with a wrapper's settings.
 pub fn make_configured(config: &EnvConfig, rendering: bool) -> Result<Box<dyn Environment>, Error> {
     let env = match config.id.strip_prefix("gym:") {
-        Some(name) => bridged(name, config, rendering)?,
+        Some(name) => bridged(name, config, rendering, 1)?.remove(0),
         None => built_in(&config.id)?,
     };
     wrappers::wrap(env, config)
+}
+
+/// As many environments as [`make_configured`] makes one; Gymnasium's share workers as `env.environments_per_worker` says.
+///
+/// # Errors
+/// As [`make_configured`].
+pub fn make_several(config: &EnvConfig, count: usize) -> Result<Vec<Box<dyn Environment>>, Error> {
+    let Some(name) = config.id.strip_prefix("gym:") else {
+        return (0..count).map(|_| make_configured(config, false)).collect();
+    };
+    let together = config.environments_per_worker.unwrap_or(1).max(1);
+    let mut envs = Vec::with_capacity(count);
+    while envs.len() < count {
+        for env in bridged(name, config, false, together.min(count - envs.len()))? {
+            envs.push(wrappers::wrap(env, config)?);
+        }
+    }
+    Ok(envs)
 }
 
 fn built_in(id: &str) -> Result<Box<dyn Environment>, Error> {
@@ -253,15 +271,17 @@ fn built_in(id: &str) -> Result<Box<dyn Environment>, Error> {
     })
 }
 
+/// So many environments in one worker.
 #[cfg(all(feature = "gym", unix))]
-fn bridged(name: &str, config: &EnvConfig, render: bool) -> Result<Box<dyn Environment>, Error> {
+fn bridged(name: &str, config: &EnvConfig, render: bool, count: usize) -> Result<Vec<Box<dyn Environment>>, Error> {
     let EnvConfig { python, imports, timeout_seconds, args, .. } = config.clone();
     let options = gym::GymOptions { id: name.to_owned(), python, args, imports, timeout_seconds, render };
-    Ok(Box::new(gym::GymEnv::new(options)?))
+    let envs = gym::GymEnv::several(options, count)?;
+    Ok(envs.into_iter().map(|env| Box::new(env) as Box<dyn Environment>).collect())
 }
 
 #[cfg(not(all(feature = "gym", unix)))]
-fn bridged(_: &str, config: &EnvConfig, _: bool) -> Result<Box<dyn Environment>, Error> {
+fn bridged(_: &str, config: &EnvConfig, _: bool, _: usize) -> Result<Vec<Box<dyn Environment>>, Error> {
     let message = "this build has no bridge to Python: build it for Unix with the feature 'gym'".to_owned();
     Err(Error::Gym { id: config.id.clone(), message })
 }

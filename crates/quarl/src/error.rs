@@ -121,6 +121,8 @@ pub enum Error {
         episode: u64,
         /// How it ended.
         how: String,
+        /// Whether another environment of the same worker has reported this loss already.
+        known: bool,
     },
 
     /// An environment's action mask allows nothing while its episode runs.

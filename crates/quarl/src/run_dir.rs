@@ -73,6 +73,9 @@ pub struct Summary {
     pub best_mean: f64,
     /// After how many episodes that was.
     pub best_episodes: u64,
+    /// The mean return from which the task counts as solved, if it is agreed upon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward_threshold: Option<f64>,
     /// Whether training was stopped before its budget was used.
     pub interrupted: bool,
     /// Episodes that were dropped because the environment's process was gone.
@@ -258,6 +261,7 @@ impl RunWriter {
             greedy_mean,
             best_mean,
             best_episodes,
+            reward_threshold: trainer.env().spec().reward_threshold,
             interrupted,
             episodes_lost: trainer.episodes_lost(),
             error,

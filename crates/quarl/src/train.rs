@@ -127,8 +127,8 @@ struct Progress {
     finished: bool,
     /// Episodes that were dropped because the environment's process was gone.
     episodes_lost: u64,
-    /// How many of them since an episode was last played to its end.
-    lost_in_a_row: u64,
+    /// How many processes were lost since an episode was last played to its end.
+    workers_lost_in_a_row: u64,
 }
 
 /// One environment's part of the loop.
@@ -180,9 +180,7 @@ impl Trainer {
     /// What is wrong with the configuration.
     pub fn on(config: TrainConfig, path: CpuPath) -> Result<Self, Error> {
         config.validate()?;
-        let envs = (0..config.training.num_envs)
-            .map(|_| env::make_configured(&config.env, false))
-            .collect::<Result<Vec<_>, Error>>()?;
+        let envs = env::make_several(&config.env, config.training.num_envs)?;
         let env = &envs[0];
         let evaluation_env = env::make_configured(&config.env, false)?;
         let agent = Agent::new(&config, env.spec(), config.training.seed, path)?;
@@ -205,7 +203,7 @@ impl Trainer {
             best: None,
             finished: false,
             episodes_lost: 0,
-            lost_in_a_row: 0,
+            workers_lost_in_a_row: 0,
         };
         let pending =
             VecDeque::with_capacity(4 + (config.training.gradient_steps.min(1024) as usize).max(config.agent.n_step));
@@ -331,7 +329,7 @@ impl Trainer {
         if step.end.is_some() {
             let index = progress.episodes;
             progress.episodes += 1;
-            progress.lost_in_a_row = 0;
+            progress.workers_lost_in_a_row = 0;
             pending.push_back(Event::Episode(episode.record(index, env_steps, epsilon)));
             if config.target_network.every_episodes.is_some_and(|every| index.is_multiple_of(every)) {
                 agent.sync_target();
@@ -497,14 +495,14 @@ impl Progress {
         (slot.episode, slot.chosen) = (None, None);
         self.episodes_lost += 1;
         slot.lost = Some(self.episodes_lost);
-        self.lost_in_a_row += 1;
-        match error {
-            Error::WorkerLost { id, step, episode, how } if self.lost_in_a_row >= MOST_LOST_IN_A_ROW => {
-                let how = format!("{how}; {MOST_LOST_IN_A_ROW} in a row, so this is no accident");
-                Err(Error::WorkerLost { id, step, episode, how })
-            }
-            _ => Ok(()),
+        // A worker takes the episodes of all its environments with it, but is one loss.
+        let Error::WorkerLost { id, step, episode, how, known: false } = error else { return Ok(()) };
+        self.workers_lost_in_a_row += 1;
+        if self.workers_lost_in_a_row < MOST_LOST_IN_A_ROW {
+            return Ok(());
         }
+        let how = format!("{how}; {MOST_LOST_IN_A_ROW} in a row, so this is no accident");
+        Err(Error::WorkerLost { id, step, episode, how, known: false })
     }
 
     /// Whether this, read back from somewhere, can take the place of `fresh` for a network with `parameters` parameters.
@@ -516,7 +514,7 @@ impl Progress {
             && self.env_steps <= i64::MAX as u64
             && self.episodes <= self.env_steps
             && self.episodes_lost <= i64::MAX as u64
-            && self.lost_in_a_row < MOST_LOST_IN_A_ROW
+            && self.workers_lost_in_a_row < MOST_LOST_IN_A_ROW
             && self.best.as_ref().is_none_or(|(_, best)| best.len() == parameters)
     }
 }

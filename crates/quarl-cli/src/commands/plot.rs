@@ -25,7 +25,7 @@ pub(crate) fn run(args: PlotArgs) -> Result<Outcome> {
     let x = args.x.unwrap_or(if have_budgets_of_steps { XAxis::Steps } else { XAxis::Episodes });
     let same_env = groups.iter().all(|group| group.env == groups[0].env);
     let title = if same_env { groups[0].env.clone() } else { "Returns".to_owned() };
-    let threshold = if same_env { threshold(&groups[0].env)? } else { None };
+    let threshold = if same_env { groups[0].threshold } else { None };
     let figure = compare(x, &title, &named, args.window as usize, threshold);
     let files = match args.out {
         Some(file) => vec![file],
@@ -44,18 +44,21 @@ struct Group {
     env: String,
     has_budget_of_steps: bool,
     runs: Vec<Run>,
+    threshold: Option<f64>,
 }
 
 impl Group {
     fn read(path: &Path) -> Result<Self, Error> {
         let config = run_dir::read_config(path)?;
-        let runs = if path.join("runs").is_dir() { all_runs(path)? } else { vec![read_run(path)?] };
+        let is_experiment = path.join("runs").is_dir();
+        let id = &config.env.id;
         let name = path.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
         Ok(Self {
             name: name.unwrap_or_else(|| path.display().to_string()),
-            env: config.env.id,
             has_budget_of_steps: config.training.steps.is_some(),
-            runs,
+            runs: if is_experiment { all_runs(path)? } else { vec![read_run(path)?] },
+            threshold: if is_experiment { experiment_threshold(id, path)? } else { run_threshold(id, path)? },
+            env: config.env.id,
         })
     }
 }
@@ -103,7 +106,7 @@ pub(crate) fn draw_run(dir: &Path) -> Result<()> {
     let evaluations: Vec<(f64, f64)> =
         run_dir::read_evaluations(dir)?.into_iter().map(|(episodes, mean)| (episodes as f64, mean)).collect();
     let title = format!("{}, seed {}", config.env.id, config.training.seed);
-    write_both(&run_figure(&title, &returns, RUN_WINDOW, &evaluations, threshold(&config.env.id)?), dir)
+    write_both(&run_figure(&title, &returns, RUN_WINDOW, &evaluations, run_threshold(&config.env.id, dir)?), dir)
 }
 
 /// The figure that an experiment leaves: the mean with its band over the single runs.
@@ -112,9 +115,10 @@ pub(crate) fn draw_experiment(plan: &experiment::Plan) -> Result<()> {
         plan.seeds().map(|seed| read_run(&experiment::run_path(&plan.out, seed))).collect::<Result<Vec<_>, Error>>()?;
     let id = &plan.config.env.id;
     let title = format!("{id}, {} runs", runs.len());
+    let threshold = experiment_threshold(id, &plan.out)?;
     let figure = match plan.config.training.steps {
-        Some(_) => experiment_figure_by_steps(&title, &runs, RUN_WINDOW, threshold(id)?),
-        None => experiment_figure(&title, &returns(&runs), threshold(id)?),
+        Some(_) => experiment_figure_by_steps(&title, &runs, RUN_WINDOW, threshold),
+        None => experiment_figure(&title, &returns(&runs), threshold),
     };
     write_both(&figure, &plan.out)
 }
@@ -126,8 +130,12 @@ pub(crate) fn draw_ablation(plan: &experiment::Plan, variants: &[Variant]) -> Re
     let named: Vec<(&str, &[Run])> =
         variants.iter().zip(&runs).map(|(variant, runs)| (variant.label.as_str(), &**runs)).collect();
     let id = &plan.config.env.id;
+    let threshold = match variants.first() {
+        Some(variant) => experiment_threshold(id, &plan.out.join(&variant.name))?,
+        None => None,
+    };
     let x = if plan.config.training.steps.is_some() { XAxis::Steps } else { XAxis::Episodes };
-    write_both(&compare(x, id, &named, RUN_WINDOW, threshold(id)?), &plan.out)
+    write_both(&compare(x, id, &named, RUN_WINDOW, threshold), &plan.out)
 }
 
 fn write_both(figure: &Figure, dir: &Path) -> Result<()> {
@@ -137,10 +145,22 @@ fn write_both(figure: &Figure, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-fn threshold(id: &str) -> Result<Option<f64>, Error> {
-    // Asking Python for one number would take longer than the drawing.
+/// The return from which `id` counts as solved. Of Gymnasium's environments the run knows it: asking Python would take longer
+/// than the drawing.
+fn run_threshold(id: &str, run: &Path) -> Result<Option<f64>, Error> {
     if id.starts_with("gym:") {
-        return Ok(None);
+        return Ok(run_dir::read_summary(run)?.and_then(|summary| summary.reward_threshold));
     }
     Ok(env::make(id)?.spec().reward_threshold)
+}
+
+/// [`run_threshold`] of an experiment's first whole run.
+fn experiment_threshold(id: &str, out: &Path) -> Result<Option<f64>, Error> {
+    for seed in experiment::seeds(out)? {
+        let run = experiment::run_path(out, seed);
+        if run_dir::read_summary(&run)?.is_some() {
+            return run_threshold(id, &run);
+        }
+    }
+    Ok(None)
 }

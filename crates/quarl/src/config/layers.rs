@@ -190,6 +190,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
             "python",
             "imports",
             "timeout_seconds",
+            "environments_per_worker",
             "max_episode_steps",
             "reward_scale",
             "clip_reward",
@@ -298,6 +299,7 @@ mod tests {
         config.env.python = Some("python3".to_owned());
         config.env.imports = vec!["ale_py".to_owned()];
         config.env.timeout_seconds = Some(60);
+        config.env.environments_per_worker = Some(2);
         config.env.max_episode_steps = Some(100);
         config.env.frame_stack = Some(4);
         config.env.args = Table::from_iter([("continuous".to_owned(), Value::Boolean(false))]);

@@ -27,11 +27,16 @@ impl TrainConfig {
         let Self { env, network, replay, agent, optimizer, training, evaluation, .. } = self;
 
         check(env.timeout_seconds != Some(0), "env.timeout_seconds", 0, "choose 1 second or more")?;
+        if let Some(together) = env.environments_per_worker {
+            let remedy = "choose from 1 to 1024, as training.num_envs";
+            check((1..=MOST_ENVIRONMENTS).contains(&together), "env.environments_per_worker", together, remedy)?;
+        }
         if !env.id.starts_with("gym:") {
             for (key, given) in [
                 ("env.python", env.python.is_some()),
                 ("env.imports", !env.imports.is_empty()),
                 ("env.timeout_seconds", env.timeout_seconds.is_some()),
+                ("env.environments_per_worker", env.environments_per_worker.is_some()),
                 ("env.args", !env.args.is_empty()),
             ] {
                 let remedy = format!("{} is built in: use it with gym:{}, or leave it out", env.id, env.id);

@@ -96,6 +96,12 @@ class Hangs(Walk):
             time.sleep(1)
 
 
+class HangsOnce(Hangs):
+    def go_wrong(self):
+        if remembered(self.memory) == 0:
+            super().go_wrong()
+
+
 class HangsInC(Walk):
     """In C code that keeps the interpreter's lock: no Python of this process can run any more."""
 

@@ -1,11 +1,12 @@
-# Holds one Gymnasium environment and answers requests about it. Started by env/gym.rs; the protocol is described there.
+# Holds Gymnasium environments and answers requests about them. Started by worker.rs, where the protocol is described; spaces.py
+# comes before this, in one program.
 import os
 import select
 import signal
 import sys
 import time
 
-PROTOCOL = 1
+PROTOCOL = 2
 
 # The environment's prints, from Python or from C, go to standard error, and it has nothing to read.
 requests, replies = os.dup(0), os.dup(1)
@@ -46,8 +47,8 @@ if os.getcwd() not in sys.path and "" not in sys.path:
     sys.path.insert(0, os.getcwd())
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
-HEADER = struct.Struct("<BBHId")  # status, flags, unused, payload's length, reward
-REQUEST = struct.Struct("<BBHIQ")  # operation, flag, unused, payload's length, argument
+HEADER = struct.Struct("<BBHId")  # status, ending, environment, payload's length, reward
+REQUEST = struct.Struct("<BBHIQ")  # operation, flag, environment, payload's length, argument
 OK, FAILED = 0, 1
 RESET, STEP, RENDER, SAVE, LOAD = 1, 2, 3, 4, 5
 TERMINATED, TRUNCATED = 1, 2
@@ -85,86 +86,8 @@ def failure(error):
     return json.dumps({"kind": kind, "type": type(error).__name__, "message": str(error), "at": at}).encode()
 
 
-def send_failure(error):
-    payload = failure(error)
-    write(memoryview(HEADER.pack(FAILED, 0, 0, len(payload), 0.0) + payload))
-
-
-def leaves(space, path=()):
-    """The plain spaces in `space`, in the order of gymnasium.spaces.utils.flatten, each with the way to its value."""
-    if isinstance(space, spaces.Tuple):
-        return [leaf for i, part in enumerate(space.spaces) for leaf in leaves(part, (*path, i))]
-    if isinstance(space, spaces.Dict):
-        return [leaf for key, part in space.spaces.items() for leaf in leaves(part, (*path, key))]
-    if isinstance(space, (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)):
-        return [(path, space)]
-    raise Refused("space", f"observation space {space}: {type(space).__name__} has no fixed number of numbers")
-
-
-def writer(space, view, name):
-    """A function that writes a value of `space` into `view`, refusing what is not of the space's type and shape."""
-    if isinstance(space, (spaces.Box, spaces.MultiBinary)):
-        shape, dtype, ndarray, into = space.shape, space.dtype, np.ndarray, view.reshape(space.shape)
-
-        def array(value):
-            if type(value) is not ndarray or value.shape != shape or value.dtype != dtype:
-                found = f"{value.dtype} of shape {value.shape}" if isinstance(value, ndarray) else repr(value)
-                raise Refused("value", f"{name} is {found}, the space says {dtype} of shape {shape}")
-            into[...] = value
-
-        return array
-    if isinstance(space, spaces.Discrete):
-        start, n = int(space.start), int(space.n)
-
-        def one_hot(value):
-            if not isinstance(value, (int, np.integer)) and getattr(value, "shape", None) != ():
-                raise Refused("value", f"{name} is {value!r}, the space says an integer")
-            index = int(value) - start
-            if not 0 <= index < n:
-                raise Refused("value", f"{name} is {value}, the space says {start} to {start + n - 1}")
-            view[:] = 0
-            view[index] = 1
-
-        return one_hot
-    counts, starts = space.nvec.ravel(), np.asarray(space.start).ravel()
-    offsets = np.concatenate([[0], np.cumsum(counts)[:-1]])
-
-    def one_hots(value):
-        value = np.asarray(value)
-        if value.shape != space.shape or value.dtype.kind not in "iu":
-            raise Refused("value", f"{name} is {value!r}, the space says integers of shape {space.shape}")
-        index = value.ravel() - starts
-        if (index < 0).any() or (index >= counts).any():
-            raise Refused("value", f"{name} is {value!r}, which is not in {space}")
-        view[:] = 0
-        view[offsets + index] = 1
-
-    return one_hots
-
-
-def observer(space, view):
-    """A function that writes a whole observation into `view`."""
-    parts = leaves(space)
-    if len(parts) == 1 and parts[0][0] == ():
-        return writer(space, view, "the observation")
-    writers, at = [], 0
-    for path, part in parts:
-        size = spaces.flatdim(part)
-        name = "the observation" + "".join(f"[{key!r}]" for key in path)
-        writers.append((path, writer(part, view[at : at + size], name)))
-        at += size
-
-    def nested(value):
-        for path, write_part in writers:
-            part = value
-            try:
-                for key in path:
-                    part = part[key]
-            except (KeyError, IndexError, TypeError) as error:
-                raise Refused("value", f"the observation {value!r} is not in {space}") from error
-            write_part(part)
-
-    return nested
+def send(status, which, payload):
+    write(memoryview(HEADER.pack(status, 0, which, len(payload), 0.0) + payload))
 
 
 def describe(env, hello):
@@ -191,7 +114,7 @@ def describe(env, hello):
         "reward_threshold": spec.reward_threshold if spec else None,
         "render_fps": int(env.metadata.get("render_fps") or 30),
         "has_action_mask": has_action_mask(hello),
-        "observation_space": str(space),
+        "observation_space": " ".join(str(space).split()),
         "action_space": str(action_space),
         "gymnasium": gymnasium.__version__,
     }
@@ -221,19 +144,18 @@ def has_action_mask(hello):
         return False
 
 
-def serve(env, answer):
-    """Answers requests until there are no more."""
+def responder(env, which, answer):
+    """A function that answers one request about `env`, which the parent knows by the number `which`."""
     size, n = int(np.prod(answer["shape"])), answer["actions"]
     dtype = np.dtype("u1" if answer["bytes"] else "<f4")
     masked = answer["has_action_mask"]
     length = size * dtype.itemsize + (n if masked else 0)
     reply = bytearray(HEADER.size + length)
-    out = memoryview(reply)
     observe = observer(env.observation_space, np.frombuffer(reply, dtype, size, HEADER.size))
     mask_view = np.frombuffer(reply, np.uint8, n if masked else 0, len(reply) - (n if masked else 0))
     integer = getattr(env.action_space.dtype, "type", int)
     actions = [integer(int(env.action_space.start) + i) for i in range(n)]
-    pack, unpack, step, whole = HEADER.pack_into, REQUEST.unpack, env.step, REQUEST.size
+    pack, step, os_write, whole = HEADER.pack_into, env.step, os.write, len(reply)
 
     def see(info):
         mask = info.get("action_mask")
@@ -247,39 +169,48 @@ def serve(env, answer):
             raise Refused("value", f"info's action_mask is {mask!r}, expected {n} zeros and ones")
         mask_view[:] = mask
 
+    def respond(operation, flag, extra, argument):
+        end, reward = 0, 0.0
+        if operation == STEP:
+            observation, reward, terminated, truncated, info = step(actions[argument])
+            end = TERMINATED if terminated else TRUNCATED if truncated else 0
+        elif operation == RESET:
+            observation, info = env.reset(seed=argument if flag else None)
+        else:
+            send(OK, which, OTHER[operation](env, read(extra)))
+            return
+        observe(observation)
+        if masked or "action_mask" in info:
+            see(info)
+        try:
+            pack(reply, 0, OK, end, which, length, reward)
+        except (struct.error, TypeError) as error:
+            raise Refused("value", f"the reward is {reward!r}, expected a number") from error
+        # As write() does, without its call: nearly always, one write takes it all.
+        wrote = os_write(replies, reply)
+        if wrote < whole:
+            write(memoryview(reply)[wrote:])
+
+    return respond
+
+
+def serve(envs, answer):
+    """Answers requests, in their order, until there are no more."""
+    responders = [responder(env, which, answer) for which, env in enumerate(envs)]
+    unpack, whole, os_read = REQUEST.unpack, REQUEST.size, os.read
     while True:
-        request = os.read(requests, whole)
+        request = os_read(requests, whole)
         if len(request) < whole:
             if not request:
                 return
             request += read(whole - len(request))
-        operation, flag, _, extra, argument = unpack(request)
+        operation, flag, which, extra, argument = unpack(request)
         try:
-            if operation == STEP:
-                observation, reward, terminated, truncated, info = step(actions[argument])
-                observe(observation)
-                if masked or "action_mask" in info:
-                    see(info)
-                end = TERMINATED if terminated else TRUNCATED if truncated else 0
-                try:
-                    pack(reply, 0, OK, end, 0, length, reward)
-                except (struct.error, TypeError) as error:
-                    raise Refused("value", f"the reward is {reward!r}, expected a number") from error
-                write(out)
-            elif operation == RESET:
-                observation, info = env.reset(seed=argument if flag else None)
-                observe(observation)
-                if masked or "action_mask" in info:
-                    see(info)
-                pack(reply, 0, OK, 0, 0, length, 0.0)
-                write(out)
-            else:
-                payload = OTHER[operation](env, read(extra))
-                write(memoryview(HEADER.pack(OK, 0, 0, len(payload), 0.0) + payload))
+            responders[which](operation, flag, extra, argument)
         except EOFError:
             return
         except (Exception, SystemExit) as error:
-            send_failure(error)
+            send(FAILED, which, failure(error))
 
 
 def render(env, _):
@@ -329,21 +260,21 @@ def main():
                 raise Refused("import", f"{module}: {error}") from error
         if hello["id"]:
             try:
-                env = make(hello, hello["render"])
+                envs = [make(hello, hello["render"]) for _ in range(hello["environments"])]
             except (gymnasium.error.UnregisteredEnv, gymnasium.error.DeprecatedEnv) as error:
                 raise Refused("unknown", str(error)) from error
-            answer, raw = describe(env, hello)
+            answer, raw = describe(envs[0], hello)
         else:
             answer, raw = {"protocol": PROTOCOL, "ids": sorted(gymnasium.registry)}, b""
     except (Exception, SystemExit) as error:
-        send_failure(error)
+        send(FAILED, 0, failure(error))
         return
     text = json.dumps(answer).encode()
-    payload = struct.pack("<I", len(text)) + text + raw
-    write(memoryview(HEADER.pack(OK, 0, 0, len(payload), 0.0) + payload))
+    send(OK, 0, struct.pack("<I", len(text)) + text + raw)
     if hello["id"]:
-        serve(env, answer)
-        env.close()
+        serve(envs, answer)
+        for env in envs:
+            env.close()
 
 
 main()

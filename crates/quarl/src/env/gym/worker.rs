@@ -1,35 +1,37 @@
-//! One worker process: started, spoken to, and never left behind.
+//! One worker process with its environments: started, spoken to, and never left behind.
 //!
-//! Requests go to its standard input, replies come from its standard output (a socket, which has timeouts). Both have a
-//! header of 16 bytes, little-endian, and a payload:
+//! Requests go to its standard input, replies come from its standard output, both pipes. They have a header of 16 bytes,
+//! little-endian, and a payload:
 //!
 //! | request | reply |
 //! | --- | --- |
-//! | operation u8, flag u8, 0 u16, payload's length u32, argument u64 | status u8, ending u8, 0 u16, payload's length u32, reward f64 |
+//! | operation u8, flag u8, environment u16, payload's length u32, argument u64 | status u8, ending u8, environment u16, payload's length u32, reward f64 |
 //!
 //! The first request is a length (u32) and JSON, [`Hello`]; the first reply's payload a length (u32), JSON, and the bounds. A
 //! payload of status 1 is a [`Failure`] as JSON. Operations: reset, step (whose payload is the observation, then the mask),
-//! render, save, load.
+//! render, save, load. Each environment has at most one request on its way; all are answered in their order.
 
-use std::io::{ErrorKind, Read, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
+use std::cell::Cell;
+use std::io::{ErrorKind, PipeReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
 /// The version of the protocol; both sides have to speak the same.
-pub(super) const PROTOCOL: u32 = 1;
-/// The worker's program.
-const PROGRAM: &str = include_str!("worker.py");
+pub(super) const PROTOCOL: u32 = 2;
+/// The worker's program: what spaces.py defines, worker.py uses.
+const PROGRAM: &str = concat!(include_str!("spaces.py"), include_str!("worker.py"));
 /// How long starting may take at least: importing a large package from a cold disk is no fault.
 const START_UP: Duration = Duration::from_secs(120);
 /// How long a worker may take to end by itself.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// The longest payload that is believed: a picture of 8192 x 8192.
 const LONGEST: usize = 1 << 28;
+/// How long to stay awake for an answer: going to sleep and being woken costs about as much as half a step of CartPole.
+const SOON: Duration = Duration::from_micros(100);
 const HEADER: usize = 16;
 
 pub(super) const RESET: u8 = 1;
@@ -47,6 +49,8 @@ pub(super) struct Hello<'a> {
     pub(super) args: &'a toml::Table,
     pub(super) imports: &'a [String],
     pub(super) render: bool,
+    /// How many of them this worker holds.
+    pub(super) environments: usize,
 }
 
 /// Why a worker cannot do what it was asked.
@@ -68,6 +72,8 @@ pub(super) enum Trouble {
     Lost(String),
     /// There was no answer in time.
     Late(Duration),
+    /// The worker was gone before this, and another of its environments has said so; how it ended.
+    Gone(String),
 }
 
 /// An answer, without its payload.
@@ -81,77 +87,91 @@ pub(super) struct Answer {
 pub(super) struct Worker {
     child: Child,
     requests: Option<ChildStdin>,
-    replies: UnixStream,
+    /// Does not block: how long to wait, and how, is [`Worker::wait`]'s.
+    replies: PipeReader,
     patience: Duration,
+    /// Whether the last answer came soon. Where answers take long, staying awake would only keep a core busy.
+    soon: Cell<bool>,
+    /// One for each environment.
+    inboxes: Vec<Inbox>,
+}
+
+/// What came for one environment while another one's answer was awaited.
+#[derive(Default)]
+struct Inbox {
+    answer: Option<Result<Answer, Failure>>,
+    payload: Vec<u8>,
 }
 
 impl Worker {
     /// Starts the program in `python`, which may take a while to answer first; later answers are due within `patience`.
     pub(super) fn start(python: &str, patience: Duration) -> std::io::Result<Self> {
-        let (replies, theirs) = UnixStream::pair()?;
-        let mut child = Command::new(python)
-            .args(["-u", "-c", PROGRAM])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::from(OwnedFd::from(theirs)))
-            .spawn()?;
+        let (replies, theirs) = std::io::pipe()?;
+        rustix::io::ioctl_fionbio(&replies, true)?;
+        let mut child =
+            Command::new(python).args(["-u", "-c", PROGRAM]).stdin(Stdio::piped()).stdout(theirs).spawn()?;
         let requests = child.stdin.take();
-        Ok(Self { child, requests, replies, patience })
+        Ok(Self { child, requests, replies, patience, soon: Cell::new(false), inboxes: Vec::new() })
     }
 
-    /// Says hello; gives the payload of the answer.
+    /// Says hello, which makes the environments; gives the payload of the answer.
     pub(super) fn greet(&mut self, hello: &Hello) -> Result<Vec<u8>, Trouble> {
         let text = serde_json::to_vec(hello).unwrap_or_default();
-        let start_up = START_UP.max(self.patience);
-        self.set_patience(start_up)?;
-        self.send(&[&(text.len() as u32).to_le_bytes()[..], &text].concat())?;
+        self.send(&[&(text.len() as u32).to_le_bytes()[..], &text].concat());
+        self.inboxes.resize_with(hello.environments, Inbox::default);
         let mut payload = Vec::new();
-        self.receive(&mut payload, start_up)?;
-        self.set_patience(self.patience)?;
+        let (_, answer) = self.receive(&mut payload, START_UP.max(self.patience))?;
+        answer.map_err(Trouble::Failed)?;
         Ok(payload)
     }
 
-    /// Sends a request without waiting for its answer.
-    pub(super) fn request(&mut self, operation: u8, flag: bool, argument: u64) -> Result<(), Trouble> {
-        self.send(&header(operation, flag, 0, argument))
+    /// Sends environment `which` a request without waiting for its answer.
+    pub(super) fn request(&self, which: usize, operation: u8, flag: bool, argument: u64) {
+        self.send(&header(which, operation, flag, 0, argument));
     }
 
-    /// The answer to the last request; its payload replaces what `payload` held.
-    pub(super) fn answer(&mut self, payload: &mut Vec<u8>) -> Result<Answer, Trouble> {
-        self.receive(payload, self.patience)
+    /// The answer to environment `which`'s last request; its payload replaces what `payload` held.
+    pub(super) fn answer(&mut self, which: usize, payload: &mut Vec<u8>) -> Result<Answer, Trouble> {
+        loop {
+            if let Some(answer) = self.inboxes[which].answer.take() {
+                std::mem::swap(payload, &mut self.inboxes[which].payload);
+                return answer.map_err(Trouble::Failed);
+            }
+            let (from, answer) = self.receive(payload, self.patience)?;
+            let inbox = self.inboxes.get_mut(from).ok_or_else(nonsense)?;
+            std::mem::swap(payload, &mut inbox.payload);
+            inbox.answer = Some(answer);
+        }
     }
 
     /// One whole exchange with payloads both ways, for what is rare.
-    pub(super) fn exchange(&self, operation: u8, payload: &[u8]) -> Result<Vec<u8>, Trouble> {
-        let request = [&header(operation, false, payload.len() as u32, 0)[..], payload].concat();
-        self.send(&request)?;
+    pub(super) fn exchange(&mut self, which: usize, operation: u8, payload: &[u8]) -> Result<Vec<u8>, Trouble> {
+        self.send(&[&header(which, operation, false, payload.len() as u32, 0)[..], payload].concat());
         let mut answer = Vec::new();
-        self.receive(&mut answer, self.patience)?;
+        self.answer(which, &mut answer)?;
         Ok(answer)
     }
 
-    fn set_patience(&self, patience: Duration) -> Result<(), Trouble> {
-        self.replies.set_read_timeout(Some(patience)).map_err(|error| Trouble::Lost(error.to_string()))
+    /// A worker that is gone is noticed where its answer is awaited: always at the same place, however fast it went.
+    fn send(&self, bytes: &[u8]) {
+        let _ = self.requests.as_ref().map(|mut requests| requests.write_all(bytes));
     }
 
-    fn send(&self, bytes: &[u8]) -> Result<(), Trouble> {
-        let gone = || Trouble::Lost(String::new());
-        let mut requests = self.requests.as_ref().ok_or_else(gone)?;
-        requests.write_all(bytes).map_err(|_| gone())
-    }
-
-    fn receive(&self, payload: &mut Vec<u8>, patience: Duration) -> Result<Answer, Trouble> {
-        // Where the payload is as long as the last one, header and payload come with a single read.
-        payload.resize(payload.len().max(HEADER), 0);
+    /// The next message: whose it is, and what it says.
+    fn receive(&self, payload: &mut Vec<u8>, patience: Duration) -> Result<(usize, Result<Answer, Failure>), Trouble> {
+        // Where the payload is as long as the last one, header and payload come with a single read. With several environments,
+        // that could take the beginning of the next message, too.
+        let most = if self.inboxes.len() == 1 { payload.len().max(HEADER) } else { HEADER };
+        payload.resize(most, 0);
         let mut have = 0;
+        let asked = Instant::now();
         let fill = |buffer: &mut [u8]| -> Result<usize, Trouble> {
             loop {
                 match (&self.replies).read(buffer) {
                     Ok(0) => return Err(Trouble::Lost(String::new())),
                     Ok(count) => return Ok(count),
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                        return Err(Trouble::Late(patience));
-                    }
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(asked, patience)?,
                     Err(_) => return Err(Trouble::Lost(String::new())),
                 }
             }
@@ -159,26 +179,48 @@ impl Worker {
         while have < HEADER {
             have += fill(&mut payload[have..])?;
         }
+        self.soon.set(asked.elapsed() < SOON);
         let (status, ending) = (payload[0], payload[1]);
+        let from = usize::from(u16::from_le_bytes([payload[2], payload[3]]));
         let length = u32::from_le_bytes([payload[4], payload[5], payload[6], payload[7]]) as usize;
         let reward = f64::from_le_bytes(std::array::from_fn(|i| payload[8 + i]));
         if length > LONGEST || have > HEADER + length {
-            return Err(Trouble::Lost("it answered nonsense".to_owned()));
+            return Err(nonsense());
         }
         payload.resize(HEADER + length, 0);
         while have < HEADER + length {
             have += fill(&mut payload[have..])?;
         }
         if status == 0 {
-            return Ok(Answer { ending, reward });
+            return Ok((from, Ok(Answer { ending, reward })));
         }
-        let damaged = |error: serde_json::Error| Trouble::Lost(format!("it answered nonsense ({error})"));
-        Err(Trouble::Failed(serde_json::from_slice(&payload[HEADER..]).map_err(damaged)?))
+        Ok((from, Err(serde_json::from_slice(&payload[HEADER..]).map_err(|_| nonsense())?)))
+    }
+
+    /// Returns when there may be something to read.
+    fn wait(&self, asked: Instant, patience: Duration) -> Result<(), Trouble> {
+        let waited = asked.elapsed();
+        if self.soon.get() && waited < SOON {
+            // Whoever else wants this core may have it: on a single one, that is the worker.
+            std::thread::yield_now();
+            return Ok(());
+        }
+        let left = Timespec::try_from(patience.saturating_sub(waited)).ok();
+        match poll(&mut [PollFd::new(&self.replies, PollFlags::IN)], left.as_ref()) {
+            Ok(0) => Err(Trouble::Late(patience)),
+            // There is something, or it is over, or a signal came: reading will tell.
+            _ => Ok(()),
+        }
     }
 
     /// Ends the process; how it ended, or what ended it.
     pub(super) fn end(mut self) -> String {
         self.farewell(Duration::from_millis(500)).map_or("it did not end by itself".to_owned(), how)
+    }
+
+    /// Ends the process now.
+    pub(super) fn kill(mut self) {
+        self.farewell(Duration::ZERO);
     }
 
     /// Lets go of it, and waits for it to end; after `patience` it is killed, and `None` says so.
@@ -210,10 +252,15 @@ pub(super) fn body(payload: &[u8]) -> &[u8] {
     payload.get(HEADER..).unwrap_or(&[])
 }
 
-fn header(operation: u8, flag: bool, length: u32, argument: u64) -> [u8; HEADER] {
+pub(super) fn nonsense() -> Trouble {
+    Trouble::Lost("it answered nonsense".to_owned())
+}
+
+fn header(which: usize, operation: u8, flag: bool, length: u32, argument: u64) -> [u8; HEADER] {
     let mut header = [0; HEADER];
     header[0] = operation;
     header[1] = u8::from(flag);
+    header[2..4].copy_from_slice(&(which as u16).to_le_bytes());
     header[4..8].copy_from_slice(&length.to_le_bytes());
     header[8..].copy_from_slice(&argument.to_le_bytes());
     header
