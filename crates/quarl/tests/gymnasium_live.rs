@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use quarl::Error;
+use quarl::config::{layers, presets};
 use quarl::env::gym::{GymEnv, GymOptions};
 use quarl::env::{self, Environment, check::check};
 use quarl::render::Scene;
 use quarl::rng::Rng;
 use quarl::space::Dtype;
+use quarl::train::{Event, Trainer};
 
 fn options(id: &str) -> GymOptions {
     let python = std::env::var("QUARL_TEST_PYTHON").expect("cargo xtask test sets QUARL_TEST_PYTHON");
@@ -176,4 +178,27 @@ fn arguments_reach_the_environment() {
     let message = env.step(0, &mut seen).unwrap_err().to_string();
     let expected = "gym:Raises-v0 failed at step 2, in episode 0: ValueError: the wheel came off (";
     assert!(message.starts_with(expected) && message.contains("misbehaving.py:"), "{message}");
+}
+
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn a_bridged_run_that_is_taken_up_again_goes_on_as_if_it_had_never_stopped() {
+    let trainer = || {
+        let mut table = presets::table("textbook", Some("gym:CartPole-v1")).unwrap();
+        let python = options("CartPole-v1").python.unwrap();
+        for assignment in [&format!("env.python='{python}'"), "training.episodes=12", "network.hidden=[16]"] {
+            layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
+        }
+        Trainer::new(layers::resolve("test", table).unwrap()).unwrap()
+    };
+    let mut whole = trainer();
+    let episodes = (&mut whole).map(Result::unwrap).filter(|event| matches!(event, Event::Episode(_)));
+    assert_eq!(episodes.take(6).count(), 6);
+    let state = whole.save_state().unwrap();
+    let mut resumed = trainer();
+    resumed.load_state(&state).unwrap();
+    let rest = |trainer: Trainer| trainer.into_iter().map(Result::unwrap).collect::<Vec<_>>();
+    let (whole, resumed) = (rest(whole), rest(resumed));
+    assert!(whole.len() > 50);
+    assert_eq!(resumed, whole);
 }
