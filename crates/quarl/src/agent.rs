@@ -2,6 +2,7 @@
 
 pub mod diagnostics;
 mod learn;
+mod losses;
 mod target_memo;
 
 use serde::{Deserialize, Serialize};

@@ -2,13 +2,15 @@
 //!
 //! Whoever wants to show, store or stop a run takes events; nothing is passed in, and nothing is printed or written here.
 
+mod event;
+mod progress;
+mod state;
+
 use std::collections::VecDeque;
 
-use serde::{Deserialize, Serialize};
-
 use crate::accumulator::{Accumulator, Next};
+use crate::agent::Agent;
 use crate::agent::diagnostics::Diagnostics;
-use crate::agent::{Agent, AgentState, LearnReport};
 use crate::config::{TimeLimitMeaning, TrainConfig};
 use crate::env::seeding::derived;
 use crate::env::{self, End, Environment};
@@ -17,74 +19,10 @@ use crate::evaluate::{self, GreedyPolicy};
 use crate::model::Model;
 use crate::network::buffer::Buffer;
 use crate::network::kernels::CpuPath;
-use crate::rng::{Rng, Stream};
+use crate::rng::Stream;
+use progress::{EpisodeProgress, MOST_LOST_IN_A_ROW, Progress, Slot};
 
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "lowercase")]
-pub enum Event {
-    /// The environment was stepped.
-    Step {
-        /// Environment steps so far, this one included.
-        env_steps: u64,
-        /// What was done.
-        action: usize,
-        /// What was earned.
-        reward: f64,
-    },
-    /// The network was updated.
-    Learn {
-        /// Environment steps so far.
-        env_steps: u64,
-        /// What the update saw.
-        #[serde(flatten)]
-        report: LearnReport,
-    },
-    /// An episode ended.
-    Episode(EpisodeRecord),
-    /// The agent was evaluated, greedily and apart from training.
-    Evaluation(Evaluation),
-}
-
-/// One row of `episodes.csv`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EpisodeRecord {
-    /// Which episode, from 0.
-    pub episode: u64,
-    /// Environment steps at its end, of all episodes so far.
-    pub env_steps: u64,
-    /// The sum of its rewards, undiscounted.
-    #[serde(rename = "return")]
-    pub total_reward: f64,
-    /// How many steps it took.
-    pub length: u64,
-    /// The exploration rate at its last step.
-    pub epsilon: f64,
-    /// Mean loss over its updates; none where there was no update.
-    pub mean_loss: Option<f64>,
-    /// Mean Q(s, a) of the sampled items over its updates; none where there was no update.
-    pub mean_q: Option<f64>,
-    /// What `diagnostics.csv` says of it, where `training.diagnostics` asks for that and there was an update.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub diagnostics: Option<Diagnostics>,
-}
-
-/// How the greedy policy did at one moment of training.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Evaluation {
-    /// Episodes trained so far.
-    pub episodes: u64,
-    /// Environment steps trained so far.
-    pub env_steps: u64,
-    /// Each greedy episode's return.
-    pub returns: Vec<f64>,
-    /// Their mean.
-    pub mean_return: f64,
-    /// Whether no earlier evaluation was better: these are the parameters that `best.safetensors` keeps.
-    pub best: bool,
-    /// Whether training has ended.
-    pub last: bool,
-}
+pub use event::{EpisodeRecord, Evaluation, Event};
 
 /// A run in progress. Iterate over it to train.
 ///
@@ -112,57 +50,6 @@ pub struct Trainer {
     progress: Progress,
     next_observation: Vec<f32>,
     pending: VecDeque<Event>,
-}
-
-/// Everything of the loop itself that changes, as plain data.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Progress {
-    /// One for each environment.
-    slots: Vec<Slot>,
-    /// Whose step is next.
-    turn: usize,
-    env_steps: u64,
-    episodes: u64,
-    best: Option<(f64, Buffer)>,
-    finished: bool,
-    /// Episodes that were dropped because the environment's process was gone.
-    episodes_lost: u64,
-    /// How many processes were lost since an episode was last played to its end.
-    workers_lost_in_a_row: u64,
-}
-
-/// One environment's part of the loop.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Slot {
-    accumulator: Accumulator,
-    observation: Vec<f32>,
-    episode: Option<EpisodeProgress>,
-    /// What it does next, and the exploration rate that this was chosen with: chosen for all environments at the beginning of
-    /// a round, with the same parameters.
-    chosen: Option<(usize, f64)>,
-    /// Its random actions; none in the first environment, whose stream is the agent's own.
-    exploration: Option<Rng>,
-    /// Whether it was ever reset.
-    started: bool,
-    /// After which loss of the run it has to start anew, where it was lost.
-    lost: Option<u64>,
-}
-
-/// So many workers lost in a row are no accident.
-const MOST_LOST_IN_A_ROW: u64 = 3;
-
-/// What [`Trainer::save_state`] writes after the configuration: the loop, the agent, each environment, the events as JSON.
-type Saved = (Progress, AgentState, Vec<Vec<u8>>, Vec<u8>);
-
-/// The running episode's sums.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-struct EpisodeProgress {
-    total_reward: f64,
-    length: u64,
-    updates: u64,
-    loss_sum: f64,
-    q_sum: f64,
-    diagnostics: Option<Diagnostics>,
 }
 
 impl Trainer {
@@ -419,55 +306,6 @@ impl Trainer {
         }
         Ok(())
     }
-
-    /// The whole changing state: network, optimiser, replay, random streams, environment, counters, and the events that
-    /// have happened but have not been taken yet.
-    ///
-    /// # Errors
-    /// [`Error::State`] where the environment cannot be saved.
-    pub fn save_state(&self) -> Result<Vec<u8>, Error> {
-        let envs = self.envs.iter().map(|env| env.save_state()).collect::<Result<Vec<_>, Error>>()?;
-        // Events as JSON: their tags need a format that describes itself.
-        let pending = serde_json::to_vec(&self.pending).map_err(damaged)?;
-        let config = self.config.to_toml();
-        postcard::to_stdvec(&(config, &self.progress, self.agent.state(), envs, pending)).map_err(damaged)
-    }
-
-    /// Puts back what [`Trainer::save_state`] gave for the same configuration: from here on, the same events follow.
-    ///
-    /// # Errors
-    /// [`Error::State`] where the bytes are damaged, or of another configuration; nothing is changed then.
-    pub fn load_state(&mut self, state: &[u8]) -> Result<(), Error> {
-        let (config, rest): (String, _) = postcard::take_from_bytes(state).map_err(damaged)?;
-        if config != self.config.to_toml() {
-            return Err(refused("it was saved under another configuration".to_owned()));
-        }
-        let ((progress, agent, envs, pending), rest): (Saved, _) = postcard::take_from_bytes(rest).map_err(damaged)?;
-        if !rest.is_empty() {
-            return Err(refused(format!("the saved state is {} bytes too long", rest.len())));
-        }
-        let pending = serde_json::from_slice(&pending).map_err(damaged)?;
-        let actions = self.env().spec().action_space.n;
-        if envs.len() != self.envs.len() || !progress.fits(&self.progress, self.agent.parameters().len(), actions) {
-            return Err(refused("the saved state contradicts itself".to_owned()));
-        }
-        self.agent.check_state(&agent)?;
-        let before: Vec<_> = self.envs.iter().map(|env| env.save_state()).collect();
-        for (i, state) in envs.iter().enumerate() {
-            if let Err(error) = self.envs[i].load_state(state) {
-                for (env, state) in
-                    self.envs[..i].iter_mut().zip(before).filter_map(|(env, state)| Some((env, state.ok()?)))
-                {
-                    env.load_state(&state)?;
-                }
-                return Err(error);
-            }
-        }
-        self.agent.set_state(agent)?;
-        self.progress = progress;
-        self.pending = pending;
-        Ok(())
-    }
 }
 
 impl Iterator for Trainer {
@@ -487,65 +325,6 @@ impl Iterator for Trainer {
     }
 }
 
-impl Progress {
-    /// Drops the running episode, whose environment is gone; the transitions that were finished stay.
-    fn lose_episode(&mut self, i: usize, error: Error) -> Result<(), Error> {
-        let slot = &mut self.slots[i];
-        slot.accumulator.clear();
-        (slot.episode, slot.chosen) = (None, None);
-        self.episodes_lost += 1;
-        slot.lost = Some(self.episodes_lost);
-        // A worker takes the episodes of all its environments with it, but is one loss.
-        let Error::WorkerLost { id, step, episode, how, known: false } = error else { return Ok(()) };
-        self.workers_lost_in_a_row += 1;
-        if self.workers_lost_in_a_row < MOST_LOST_IN_A_ROW {
-            return Ok(());
-        }
-        let how = format!("{how}; {MOST_LOST_IN_A_ROW} in a row, so this is no accident");
-        Err(Error::WorkerLost { id, step, episode, how, known: false })
-    }
-
-    /// Whether this, read back from somewhere, can take the place of `fresh` for a network with `parameters` parameters.
-    fn fits(&self, fresh: &Self, parameters: usize, actions: usize) -> bool {
-        let slots = self.slots.iter().zip(&fresh.slots);
-        self.slots.len() == fresh.slots.len()
-            && self.turn < self.slots.len()
-            && slots.into_iter().all(|(slot, fresh)| slot.fits(fresh, self.env_steps, actions))
-            && self.env_steps <= i64::MAX as u64
-            && self.episodes <= self.env_steps
-            && self.episodes_lost <= i64::MAX as u64
-            && self.workers_lost_in_a_row < MOST_LOST_IN_A_ROW
-            && self.best.as_ref().is_none_or(|(_, best)| best.len() == parameters)
-    }
-}
-
-impl Slot {
-    /// Whether this, read back from somewhere, can take the place of `fresh` after so many steps of all environments.
-    fn fits(&self, fresh: &Self, env_steps: u64, actions: usize) -> bool {
-        self.accumulator.fits(&fresh.accumulator)
-            && self.observation.len() == fresh.observation.len()
-            && self.exploration.is_some() == fresh.exploration.is_some()
-            && self.chosen.is_none_or(|(action, _)| action < actions)
-            && self.episode.is_none_or(|episode| episode.length <= env_steps && episode.updates <= i64::MAX as u64)
-    }
-}
-
-impl EpisodeProgress {
-    fn record(&self, episode: u64, env_steps: u64, epsilon: f64) -> EpisodeRecord {
-        let mean = |sum: f64| (self.updates > 0).then(|| sum / self.updates as f64);
-        EpisodeRecord {
-            episode,
-            env_steps,
-            total_reward: self.total_reward,
-            length: self.length,
-            epsilon,
-            mean_loss: mean(self.loss_sum),
-            mean_q: mean(self.q_sum),
-            diagnostics: self.diagnostics.map(|sums| sums.mean(self.updates)),
-        }
-    }
-}
-
 fn check_finite(what: &'static str, values: &[f32], id: &str, step: u64) -> Result<(), Error> {
     match values.iter().find(|x| !x.is_finite()) {
         None => Ok(()),
@@ -559,12 +338,4 @@ fn check_mask(env: &dyn Environment, step: u64) -> Result<(), Error> {
         Some(mask) if !mask.contains(&true) => Err(Error::NoActionAllowed { id: env.spec().id.clone(), step }),
         _ => Ok(()),
     }
-}
-
-fn damaged(error: impl std::fmt::Display) -> Error {
-    refused(format!("the saved state is damaged ({error})"))
-}
-
-fn refused(message: String) -> Error {
-    Error::State { what: "the run".to_owned(), message }
 }

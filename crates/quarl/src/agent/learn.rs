@@ -1,50 +1,48 @@
 //! One update: a batch, its targets, the loss's gradient, a step down.
 //!
-//! Each head makes the loss of its outputs' kind: a number against a number, a distribution against a distribution, or
-//! quantiles against samples. All else is the same for all.
+//! Each head has a loss of its own (`losses.rs`); all else is the same for all.
 
 use super::diagnostics::{Diagnostics, norm};
 use super::target_memo::TargetMemo;
 use super::{Agent, AgentState, LearnReport};
-use crate::config::{AgentConfig, TargetNetworkKind, TrainConfig};
+use crate::config::{TargetNetworkKind, TrainConfig};
 use crate::error::Error;
-use crate::loss::categorical::{self, Support};
+use crate::loss::categorical::Support;
 use crate::network::buffer::Buffer;
-use crate::network::kernels::{self, QuantileHuberPass};
 use crate::network::noise::{self, Noise};
 use crate::network::{Activations, BackwardScratch, Head, QNetwork, QValues, head};
 use crate::optimizer::clip_scale;
 use crate::replay::Replay;
 use crate::rng::Rng;
-use crate::target::{self, TargetKind};
+use crate::target::TargetKind;
 use crate::transition::Batch;
 
 /// Room for one update, allocated once.
 pub(super) struct LearnScratch {
-    batch: Batch,
+    pub(super) batch: Batch,
     /// The online network at the observations: what is descended.
-    online: Pass,
+    pub(super) online: Pass,
     /// The target network at the next observations.
-    target_next: Pass,
+    pub(super) target_next: Pass,
     /// What that network has said already, where it would say the same again.
     pub(super) memo: Option<TargetMemo>,
     /// Chooses the next action where `target_next` does not: Double's online network at the next observations; an implicit
     /// head's own levels for choosing.
-    selection: Option<Pass>,
+    pub(super) selection: Option<Pass>,
     /// Munchausen's target network at the present observations.
-    target_now: Option<Pass>,
-    backward: BackwardScratch,
-    gradients: Buffer,
+    pub(super) target_now: Option<Pass>,
+    pub(super) backward: BackwardScratch,
+    pub(super) gradients: Buffer,
     /// Scalar heads: each item's target.
-    targets: Vec<f32>,
+    pub(super) targets: Vec<f32>,
     /// What a distributional head compares, for the action taken and the action chosen; else empty.
-    distribution: Distribution,
-    priorities: Vec<f32>,
+    pub(super) distribution: Distribution,
+    pub(super) priorities: Vec<f32>,
 }
 
 /// One network's pass over the batch: its activations, and its own noise.
-struct Pass {
-    activations: Activations,
+pub(super) struct Pass {
+    pub(super) activations: Activations,
     levels: usize,
     noise: Noise,
     /// The parameters under noise; empty where there is none.
@@ -53,15 +51,15 @@ struct Pass {
 
 /// Columns of one action, `[atom][stride]`.
 #[derive(Default)]
-struct Distribution {
-    prediction: Buffer,
-    target: Buffer,
+pub(super) struct Distribution {
+    pub(super) prediction: Buffer,
+    pub(super) target: Buffer,
     /// A categorical target before its projection.
-    next: Buffer,
-    levels: Buffer,
-    gradients: Buffer,
-    losses: Buffer,
-    distances: Buffer,
+    pub(super) next: Buffer,
+    pub(super) levels: Buffer,
+    pub(super) gradients: Buffer,
+    pub(super) losses: Buffer,
+    pub(super) distances: Buffer,
 }
 
 impl LearnScratch {
@@ -226,7 +224,7 @@ impl Pass {
         }
     }
 
-    fn q_values(&self) -> QValues<'_> {
+    pub(super) fn q_values(&self) -> QValues<'_> {
         self.activations.q_values()
     }
 }
@@ -256,138 +254,5 @@ impl Distribution {
                 }
             }
         }
-    }
-}
-
-/// Copies the column of `item` under `action` out of `[action][atom][stride]`.
-fn gather(from: &[f32], stride: usize, item: usize, action: usize, to: &mut [f32]) {
-    for (at, value) in (item..to.len()).step_by(stride).zip(from[action * to.len()..].iter().skip(item).step_by(stride))
-    {
-        to[at] = *value;
-    }
-}
-
-impl LearnScratch {
-    /// The loss's sum over items, for Q-values; its gradient goes into the backward scratch.
-    fn scalar_loss(&mut self, config: &AgentConfig) -> f32 {
-        let Self { batch, online, target_next, selection, target_now, backward, targets, priorities, .. } = self;
-        let Batch { rewards, discounts, actions, weights, next_masks, .. } = &*batch;
-        let q_target_next = target_next.q_values().masked(Some(next_masks));
-        match (config.target, &selection, &target_now) {
-            (TargetKind::Double, Some(selection), _) => {
-                let q_online_next = selection.q_values().masked(Some(next_masks));
-                target::double(rewards, discounts, q_online_next, q_target_next, targets);
-            }
-            (TargetKind::Munchausen, _, Some(now)) => {
-                let q_target = (now.q_values(), q_target_next);
-                target::munchausen(config.munchausen(), rewards, discounts, actions, q_target, targets);
-            }
-            _ => target::max(rewards, discounts, q_target_next, targets),
-        }
-        let q_online = online.q_values();
-        let stride = online.activations.stride();
-        let deltas = backward.output_deltas();
-        let per_item = 1.0 / targets.len() as f32;
-        let mut loss = 0.0;
-        for (item, target) in targets.iter().enumerate() {
-            let action = actions[item];
-            let td_error = target - q_online.get(item, action);
-            let (item_loss, gradient) = config.loss.value_and_gradient(-td_error);
-            deltas[action * stride + item] = weights[item] * gradient * per_item;
-            priorities[item] = td_error.abs();
-            loss += weights[item] * item_loss;
-        }
-        loss
-    }
-
-    /// The loss's sum over items, for distributions over fixed atoms (C51): the cross-entropy from the projected target.
-    fn categorical_loss(&mut self, support: Support) -> f32 {
-        let Self { batch, online, target_next, selection, backward, distribution, priorities, .. } = self;
-        let Batch { rewards, discounts, actions, weights, next_masks, .. } = &*batch;
-        let Distribution { prediction, target, next, .. } = distribution;
-        let stride = online.activations.stride();
-        let chooser = selection.as_ref().unwrap_or(target_next).q_values().masked(Some(next_masks));
-        for item in 0..rewards.len() {
-            gather(target_next.activations.probabilities(), stride, item, chooser.argmax(item), next);
-        }
-        categorical::project(support, rewards, discounts, next, stride, target);
-
-        let deltas = backward.output_deltas();
-        let block = prediction.len();
-        let per_item = 1.0 / rewards.len() as f32;
-        let mut loss = 0.0;
-        for item in 0..rewards.len() {
-            let action = actions[item];
-            gather(online.activations.outputs(), stride, item, action, prediction);
-            let probabilities = &online.activations.probabilities()[action * block..(action + 1) * block];
-            let cross_entropy = categorical::cross_entropy(prediction, probabilities, target, stride, item);
-            // The softmax and the cross-entropy together: prediction less target.
-            for at in (item..block).step_by(stride) {
-                deltas[action * block + at] = weights[item] * per_item * (probabilities[at] - target[at]);
-            }
-            priorities[item] = (cross_entropy - categorical::entropy(target, stride, item)).max(0.0);
-            loss += weights[item] * cross_entropy;
-        }
-        loss
-    }
-
-    /// The loss's sum over items, for quantiles (QR-DQN, IQN): the quantile Huber loss against samples of the target.
-    fn quantile_loss(&mut self, network: &QNetwork, config: &AgentConfig) -> f32 {
-        let Self { batch, online, target_next, selection, target_now, backward, distribution, priorities, .. } = self;
-        let Batch { rewards, discounts, actions, weights, next_masks, .. } = &*batch;
-        let Distribution { prediction, target, levels, gradients, losses, distances, .. } = distribution;
-        let stride = online.activations.stride();
-        let block = prediction.len();
-        let next = target_next.activations.outputs();
-        let q_target_next = target_next.q_values().masked(Some(next_masks));
-        let chooser = selection.as_ref().unwrap_or(target_next).q_values().masked(Some(next_masks));
-        for item in 0..rewards.len() {
-            gather(online.activations.outputs(), stride, item, actions[item], prediction);
-            if discounts[item] == 0.0 {
-                (item..block).step_by(stride).for_each(|at| target[at] = 0.0);
-            } else if config.target == TargetKind::Munchausen {
-                let temperature = config.munchausen().temperature;
-                (item..block).step_by(stride).for_each(|at| target[at] = 0.0);
-                for action in (0..q_target_next.actions()).filter(|action| q_target_next.is_allowed(item, *action)) {
-                    let (probability, log) = target::policy_and_log(temperature, q_target_next, item, action);
-                    for at in (item..block).step_by(stride) {
-                        target[at] += probability * (next[action * block + at] - log);
-                    }
-                }
-            } else {
-                gather(next, stride, item, chooser.argmax(item), target);
-            }
-            let bonus = target_now
-                .as_ref()
-                .map_or(0.0, |now| target::munchausen_bonus(config.munchausen(), now.q_values(), item, actions[item]));
-            for at in (item..block).step_by(stride) {
-                target[at] = rewards[item] + bonus + discounts[item] * target[at];
-            }
-        }
-        let random_levels = online.activations.levels();
-        kernels::quantile_huber(
-            network.path(),
-            &mut QuantileHuberPass {
-                predictions: prediction,
-                levels: if random_levels.is_empty() { levels } else { random_levels },
-                targets: target,
-                gradients,
-                losses,
-                distances,
-            },
-        );
-
-        let deltas = backward.output_deltas();
-        let per_item = 1.0 / rewards.len() as f32;
-        let mut loss = 0.0;
-        for item in 0..rewards.len() {
-            let scale = weights[item] * per_item;
-            for at in (item..block).step_by(stride) {
-                deltas[actions[item] * block + at] = scale * gradients[at];
-            }
-            priorities[item] = distances[item];
-            loss += weights[item] * losses[item];
-        }
-        loss
     }
 }

@@ -1,0 +1,117 @@
+//! Everything of the loop itself that changes, as plain data.
+
+use serde::{Deserialize, Serialize};
+
+use super::EpisodeRecord;
+use crate::accumulator::Accumulator;
+use crate::agent::diagnostics::Diagnostics;
+use crate::error::Error;
+use crate::network::buffer::Buffer;
+use crate::rng::Rng;
+
+/// The loop's counters and each environment's part of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Progress {
+    /// One for each environment.
+    pub(super) slots: Vec<Slot>,
+    /// Whose step is next.
+    pub(super) turn: usize,
+    pub(super) env_steps: u64,
+    pub(super) episodes: u64,
+    pub(super) best: Option<(f64, Buffer)>,
+    pub(super) finished: bool,
+    /// Episodes that were dropped because the environment's process was gone.
+    pub(super) episodes_lost: u64,
+    /// How many processes were lost since an episode was last played to its end.
+    pub(super) workers_lost_in_a_row: u64,
+}
+
+/// One environment's part of the loop.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Slot {
+    pub(super) accumulator: Accumulator,
+    pub(super) observation: Vec<f32>,
+    pub(super) episode: Option<EpisodeProgress>,
+    /// What it does next, and the exploration rate that this was chosen with: chosen for all environments at the beginning of
+    /// a round, with the same parameters.
+    pub(super) chosen: Option<(usize, f64)>,
+    /// Its random actions; none in the first environment, whose stream is the agent's own.
+    pub(super) exploration: Option<Rng>,
+    /// Whether it was ever reset.
+    pub(super) started: bool,
+    /// After which loss of the run it has to start anew, where it was lost.
+    pub(super) lost: Option<u64>,
+}
+
+/// So many workers lost in a row are no accident.
+pub(super) const MOST_LOST_IN_A_ROW: u64 = 3;
+
+/// The running episode's sums.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(super) struct EpisodeProgress {
+    pub(super) total_reward: f64,
+    pub(super) length: u64,
+    pub(super) updates: u64,
+    pub(super) loss_sum: f64,
+    pub(super) q_sum: f64,
+    pub(super) diagnostics: Option<Diagnostics>,
+}
+
+impl Progress {
+    /// Drops the running episode, whose environment is gone; the transitions that were finished stay.
+    pub(super) fn lose_episode(&mut self, i: usize, error: Error) -> Result<(), Error> {
+        let slot = &mut self.slots[i];
+        slot.accumulator.clear();
+        (slot.episode, slot.chosen) = (None, None);
+        self.episodes_lost += 1;
+        slot.lost = Some(self.episodes_lost);
+        // A worker takes the episodes of all its environments with it, but is one loss.
+        let Error::WorkerLost { id, step, episode, how, known: false } = error else { return Ok(()) };
+        self.workers_lost_in_a_row += 1;
+        if self.workers_lost_in_a_row < MOST_LOST_IN_A_ROW {
+            return Ok(());
+        }
+        let how = format!("{how}; {MOST_LOST_IN_A_ROW} in a row, so this is no accident");
+        Err(Error::WorkerLost { id, step, episode, how, known: false })
+    }
+
+    /// Whether this, read back from somewhere, can take the place of `fresh` for a network with `parameters` parameters.
+    pub(super) fn fits(&self, fresh: &Self, parameters: usize, actions: usize) -> bool {
+        let slots = self.slots.iter().zip(&fresh.slots);
+        self.slots.len() == fresh.slots.len()
+            && self.turn < self.slots.len()
+            && slots.into_iter().all(|(slot, fresh)| slot.fits(fresh, self.env_steps, actions))
+            && self.env_steps <= i64::MAX as u64
+            && self.episodes <= self.env_steps
+            && self.episodes_lost <= i64::MAX as u64
+            && self.workers_lost_in_a_row < MOST_LOST_IN_A_ROW
+            && self.best.as_ref().is_none_or(|(_, best)| best.len() == parameters)
+    }
+}
+
+impl Slot {
+    /// Whether this, read back from somewhere, can take the place of `fresh` after so many steps of all environments.
+    pub(super) fn fits(&self, fresh: &Self, env_steps: u64, actions: usize) -> bool {
+        self.accumulator.fits(&fresh.accumulator)
+            && self.observation.len() == fresh.observation.len()
+            && self.exploration.is_some() == fresh.exploration.is_some()
+            && self.chosen.is_none_or(|(action, _)| action < actions)
+            && self.episode.is_none_or(|episode| episode.length <= env_steps && episode.updates <= i64::MAX as u64)
+    }
+}
+
+impl EpisodeProgress {
+    pub(super) fn record(&self, episode: u64, env_steps: u64, epsilon: f64) -> EpisodeRecord {
+        let mean = |sum: f64| (self.updates > 0).then(|| sum / self.updates as f64);
+        EpisodeRecord {
+            episode,
+            env_steps,
+            total_reward: self.total_reward,
+            length: self.length,
+            epsilon,
+            mean_loss: mean(self.loss_sum),
+            mean_q: mean(self.q_sum),
+            diagnostics: self.diagnostics.map(|sums| sums.mean(self.updates)),
+        }
+    }
+}

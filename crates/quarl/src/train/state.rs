@@ -1,0 +1,68 @@
+//! A run written down, and taken up again exactly where it was.
+
+use super::Trainer;
+use super::progress::Progress;
+use crate::agent::AgentState;
+use crate::error::Error;
+
+/// What [`Trainer::save_state`] writes after the configuration: the loop, the agent, each environment, the events as JSON.
+type Saved = (Progress, AgentState, Vec<Vec<u8>>, Vec<u8>);
+
+impl Trainer {
+    /// The whole changing state: network, optimiser, replay, random streams, environment, counters, and the events that
+    /// have happened but have not been taken yet.
+    ///
+    /// # Errors
+    /// [`Error::State`] where the environment cannot be saved.
+    pub fn save_state(&self) -> Result<Vec<u8>, Error> {
+        let envs = self.envs.iter().map(|env| env.save_state()).collect::<Result<Vec<_>, Error>>()?;
+        // Events as JSON: their tags need a format that describes itself.
+        let pending = serde_json::to_vec(&self.pending).map_err(damaged)?;
+        let config = self.config.to_toml();
+        postcard::to_stdvec(&(config, &self.progress, self.agent.state(), envs, pending)).map_err(damaged)
+    }
+
+    /// Puts back what [`Trainer::save_state`] gave for the same configuration: from here on, the same events follow.
+    ///
+    /// # Errors
+    /// [`Error::State`] where the bytes are damaged, or of another configuration; nothing is changed then.
+    pub fn load_state(&mut self, state: &[u8]) -> Result<(), Error> {
+        let (config, rest): (String, _) = postcard::take_from_bytes(state).map_err(damaged)?;
+        if config != self.config.to_toml() {
+            return Err(refused("it was saved under another configuration".to_owned()));
+        }
+        let ((progress, agent, envs, pending), rest): (Saved, _) = postcard::take_from_bytes(rest).map_err(damaged)?;
+        if !rest.is_empty() {
+            return Err(refused(format!("the saved state is {} bytes too long", rest.len())));
+        }
+        let pending = serde_json::from_slice(&pending).map_err(damaged)?;
+        let actions = self.env().spec().action_space.n;
+        if envs.len() != self.envs.len() || !progress.fits(&self.progress, self.agent.parameters().len(), actions) {
+            return Err(refused("the saved state contradicts itself".to_owned()));
+        }
+        self.agent.check_state(&agent)?;
+        let before: Vec<_> = self.envs.iter().map(|env| env.save_state()).collect();
+        for (i, state) in envs.iter().enumerate() {
+            if let Err(error) = self.envs[i].load_state(state) {
+                for (env, state) in
+                    self.envs[..i].iter_mut().zip(before).filter_map(|(env, state)| Some((env, state.ok()?)))
+                {
+                    env.load_state(&state)?;
+                }
+                return Err(error);
+            }
+        }
+        self.agent.set_state(agent)?;
+        self.progress = progress;
+        self.pending = pending;
+        Ok(())
+    }
+}
+
+fn damaged(error: impl std::fmt::Display) -> Error {
+    refused(format!("the saved state is damaged ({error})"))
+}
+
+fn refused(message: String) -> Error {
+    Error::State { what: "the run".to_owned(), message }
+}
