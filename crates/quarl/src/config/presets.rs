@@ -23,12 +23,13 @@ const PRESETS: &[Preset] = &[
     },
     Preset {
         name: "tuned",
-        summary: "settings that were measured for each built-in environment; elsewhere, a start that nobody has searched",
+        summary: "settings measured for each built-in environment and gym:LunarLander-v3; elsewhere, a start nobody has searched",
         files: &[
             ("CartPole-v0", include_str!("../../../../configs/tuned/CartPole-v0.toml")),
             ("CartPole-v1", include_str!("../../../../configs/tuned/CartPole-v1.toml")),
             ("Acrobot-v1", include_str!("../../../../configs/tuned/Acrobot-v1.toml")),
             ("MountainCar-v0", include_str!("../../../../configs/tuned/MountainCar-v0.toml")),
+            ("gym:LunarLander-v3", include_str!("../../../../configs/tuned/LunarLander-v3.toml")),
         ],
     },
     Preset {
@@ -108,7 +109,10 @@ pub fn text(name: &str, env: Option<&str>) -> Result<&'static str, Error> {
         let known: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
         return Err(Error::UnknownPreset { name: name.to_owned(), remedy: suggest::remedy(name, &known) });
     };
-    let of_env = preset.files.iter().find(|(id, _)| Some(*id) == env);
+    // Gymnasium's CartPole-v1 is the same task as the one that is built in.
+    let task = |id: &'static str| id.strip_prefix("gym:").unwrap_or(id);
+    let of_env =
+        preset.files.iter().find(|(id, _)| env.is_some_and(|env| env.strip_prefix("gym:").unwrap_or(env) == task(id)));
     Ok(of_env.unwrap_or(&preset.files[0]).1)
 }
 
@@ -162,6 +166,14 @@ mod tests {
     #[test]
     fn a_preset_can_be_put_to_another_environment() {
         assert_eq!(table("textbook", Some("CartPole-v1")).unwrap()["env"]["id"].as_str(), Some("CartPole-v1"));
+    }
+
+    #[test]
+    fn one_of_gymnasiums_environments_gets_the_settings_of_its_task() {
+        let of = |id: &str| config("tuned", Some(id)).unwrap();
+        let bridged = of("gym:Acrobot-v1");
+        assert_eq!((bridged.env.id.as_str(), bridged.training.clone()), ("gym:Acrobot-v1", of("Acrobot-v1").training));
+        assert_eq!(of("gym:LunarLander-v3").training.steps, Some(100_000));
     }
 
     #[test]
