@@ -148,7 +148,22 @@ impl Replay {
         }
     }
 
-    /// Fills `batch` with transitions, their ids and their weights; `beta` is how far the weights make up for unequal
+    /// Fills `batch` with transitions, their ids and their weights: [`Replay::draw`] and [`Replay::gather_next_obs`].
+    ///
+    /// # Panics
+    /// When it holds fewer transitions than the batch has room for.
+    pub fn sample(&mut self, beta: f64, rng: &mut Rng, batch: &mut Batch) {
+        self.draw(beta, rng, batch);
+        self.gather_next_obs(batch);
+    }
+
+    /// Puts the next observations of the transitions that were drawn into `batch`.
+    pub fn gather_next_obs(&self, batch: &mut Batch) {
+        self.store.gather_next_obs(batch);
+    }
+
+    /// Fills `batch` with all but the transitions' next observations, which not every update has to read (at random places
+    /// of a large memory); `beta` is how far the weights make up for unequal
     /// probabilities, where there are any.
     ///
     /// Uniform sampling draws *without* replacement; prioritised sampling may draw a transition several times; without
@@ -156,7 +171,7 @@ impl Replay {
     ///
     /// # Panics
     /// When it holds fewer transitions than the batch has room for.
-    pub fn sample(&mut self, beta: f64, rng: &mut Rng, batch: &mut Batch) {
+    pub fn draw(&mut self, beta: f64, rng: &mut Rng, batch: &mut Batch) {
         let (len, size) = (self.len(), batch.len());
         assert!(size <= len, "cannot draw {size} transitions from {len}");
         batch.weights.fill(1.0);

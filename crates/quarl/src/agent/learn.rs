@@ -128,26 +128,30 @@ impl Agent {
         let Self { network, config, beta, wants_diagnostics, target_network, state, scratch, .. } = self;
         let AgentState { online, target, replay, sampling, noise: noise_rng, observation_statistics, .. } = state;
         let scratch = &mut scratch.learn;
-        replay.sample(beta.value(step), sampling, &mut scratch.batch);
-        // Replay keeps what was seen; the network is shown what is known of it by now.
-        if let Some(statistics) = observation_statistics {
-            statistics.normalize(&mut scratch.batch.obs);
-            statistics.normalize(&mut scratch.batch.next_obs);
-        }
+        let LearnScratch { memo, target_next, selection, batch, .. } = &mut *scratch;
+        replay.draw(beta.value(step), sampling, batch);
 
         // Without a target network the online one answers in its place.
         let target = if target_network.kind == Some(TargetNetworkKind::None) { &*online } else { &*target };
-        let LearnScratch { memo, target_next, batch, .. } = &mut *scratch;
         let answers = &mut target_next.activations;
-        if !memo.as_mut().is_some_and(|memo| memo.recall(network, target, replay, &batch.ids, answers)) {
+        let is_recalled = memo.as_mut().is_some_and(|memo| memo.recall(network, target, replay, &batch.ids, answers));
+        if !is_recalled || selection.is_some() {
+            replay.gather_next_obs(batch);
+        }
+        // Replay keeps what was seen; the network is shown what is known of it by now.
+        if let Some(statistics) = observation_statistics {
+            statistics.normalize(&mut batch.obs);
+            statistics.normalize(&mut batch.next_obs);
+        }
+        if !is_recalled {
             target_next.forward(network, target, &batch.next_obs, noise_rng);
             if let Some(memo) = memo {
                 memo.remember(&batch.ids, &target_next.activations);
             }
         }
-        if let Some(selection) = &mut scratch.selection {
+        if let Some(selection) = selection {
             let parameters = if config.target == TargetKind::Double { &*online } else { target };
-            selection.forward(network, parameters, &scratch.batch.next_obs, noise_rng);
+            selection.forward(network, parameters, &batch.next_obs, noise_rng);
         }
         if let Some(target_now) = &mut scratch.target_now {
             target_now.forward(network, target, &scratch.batch.obs, noise_rng);
