@@ -10,20 +10,17 @@ pub mod acrobot;
 pub mod cartpole;
 pub mod check;
 pub mod classic_control;
-pub mod frame_stack;
 #[cfg(all(feature = "gym", unix))]
 pub mod gym;
 pub mod mountain_car;
 pub mod seeding;
 pub mod state;
-pub mod time_limit;
 pub mod wrappers;
 
 pub use acrobot::Acrobot;
 pub use cartpole::CartPole;
-pub use frame_stack::FrameStackObservation;
 pub use mountain_car::MountainCar;
-pub use time_limit::TimeLimit;
+pub use wrappers::{FrameStackObservation, TimeLimit};
 
 use serde::{Deserialize, Serialize};
 

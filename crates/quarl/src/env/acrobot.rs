@@ -7,7 +7,7 @@
 use std::f64::consts::PI;
 
 use crate::env::classic_control::{ClassicControl, Physics, place_rectangle};
-use crate::env::time_limit::TimeLimit;
+use crate::env::wrappers::TimeLimit;
 use crate::render::{Color, Scene, Shape};
 use crate::rng::Rng;
 use crate::space::BoxSpace;

@@ -5,7 +5,7 @@
 //! equations for the dynamics of the cart-pole system" (2005).
 
 use crate::env::classic_control::{ClassicControl, Physics, place_rectangle};
-use crate::env::time_limit::TimeLimit;
+use crate::env::wrappers::TimeLimit;
 use crate::render::{Color, Scene, Shape};
 use crate::rng::Rng;
 use crate::space::BoxSpace;

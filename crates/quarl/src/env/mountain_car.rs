@@ -3,7 +3,7 @@
 //! Source: A. W. Moore, "Efficient Memory-based Learning for Robot Control" (1990), as Gymnasium has it.
 
 use crate::env::classic_control::{ClassicControl, Physics, place, place_rectangle};
-use crate::env::time_limit::TimeLimit;
+use crate::env::wrappers::TimeLimit;
 use crate::render::{Color, Scene, Shape};
 use crate::rng::Rng;
 use crate::space::BoxSpace;

@@ -14,18 +14,21 @@
 //! environments share one [`ObservationStatistics`]; [`NormalizeObservation`] is for an environment used by itself.
 
 mod clip_reward;
+mod frame_stack;
 mod normalize;
 mod statistics;
+mod time_limit;
 mod transform_reward;
 
-pub use crate::env::FrameStackObservation;
 pub use clip_reward::ClipReward;
+pub use frame_stack::FrameStackObservation;
 pub use normalize::{NormalizeObservation, ObservationStatistics};
 pub use statistics::{EpisodeStatistics, RecordEpisodeStatistics};
+pub use time_limit::TimeLimit;
 pub use transform_reward::TransformReward;
 
 use crate::config::EnvConfig;
-use crate::env::{Environment, TimeLimit};
+use crate::env::Environment;
 use crate::error::Error;
 
 /// What a wrapper leaves to the environment within.

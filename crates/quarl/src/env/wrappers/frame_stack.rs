@@ -1,9 +1,8 @@
 //! The last few observations as one, for what cannot be seen in a single one (Mnih et al. 2015).
 
-use crate::env::wrappers::EpisodeStatistics;
+use crate::env::wrappers::forward_to_inner;
 use crate::env::{Environment, EnvironmentSpec, Step, state};
 use crate::error::Error;
-use crate::render::Scene;
 
 /// An environment that shows its last `stack_size` observations, oldest first; a new episode's first one fills all places.
 /// Gymnasium's `FrameStackObservation`, whose padding is the reset's observation, too.
@@ -73,25 +72,7 @@ impl<E: Environment> Environment for FrameStackObservation<E> {
         Ok(step)
     }
 
-    fn begin_step(&mut self, action: usize) -> Result<(), Error> {
-        self.inner.begin_step(action)
-    }
-
-    fn action_mask(&self) -> Option<&[bool]> {
-        self.inner.action_mask()
-    }
-
-    fn episode_statistics(&self) -> Option<EpisodeStatistics> {
-        self.inner.episode_statistics()
-    }
-
-    fn scene(&mut self) -> Result<Option<Scene>, Error> {
-        self.inner.scene()
-    }
-
-    fn saves_within_episodes(&self) -> bool {
-        self.inner.saves_within_episodes()
-    }
+    forward_to_inner!(begin_step, action_mask, episode_statistics, scene, saves_within_episodes);
 
     fn save_state(&self) -> Result<Vec<u8>, Error> {
         state::save(&self.spec.id, &(&self.frames, self.inner.save_state()?))

@@ -1,9 +1,8 @@
 //! The clock: an episode that has run for long enough is cut off.
 
-use crate::env::wrappers::EpisodeStatistics;
+use crate::env::wrappers::forward_to_inner;
 use crate::env::{End, Environment, EnvironmentSpec, Step, state};
 use crate::error::Error;
-use crate::render::Scene;
 
 /// An environment whose episodes are truncated after a number of steps.
 ///
@@ -82,25 +81,7 @@ impl<E: Environment> Environment for TimeLimit<E> {
         Ok(step)
     }
 
-    fn begin_step(&mut self, action: usize) -> Result<(), Error> {
-        self.inner.begin_step(action)
-    }
-
-    fn action_mask(&self) -> Option<&[bool]> {
-        self.inner.action_mask()
-    }
-
-    fn episode_statistics(&self) -> Option<EpisodeStatistics> {
-        self.inner.episode_statistics()
-    }
-
-    fn scene(&mut self) -> Result<Option<Scene>, Error> {
-        self.inner.scene()
-    }
-
-    fn saves_within_episodes(&self) -> bool {
-        self.inner.saves_within_episodes()
-    }
+    forward_to_inner!(begin_step, action_mask, episode_statistics, scene, saves_within_episodes);
 
     fn save_state(&self) -> Result<Vec<u8>, Error> {
         state::save(&self.spec.id, &(self.elapsed, self.inner.save_state()?))
