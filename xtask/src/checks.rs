@@ -48,7 +48,7 @@ pub(crate) fn arm() -> Result<()> {
         ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc"),
         ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", "qemu-aarch64 -L /usr/aarch64-linux-gnu"),
     ];
-    let tests = ["test", "--package", "quarl", "--target", ARM, "--lib", "--test", "determinism"];
+    let tests = ["test", "--package", "quarl", "--target", ARM, "--lib", "--test", "determinism", "--test", "digests"];
     run("cargo", &tests, &environment)
 }
 
