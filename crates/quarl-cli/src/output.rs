@@ -27,6 +27,11 @@ pub(crate) fn json(value: &impl serde::Serialize) {
     }
 }
 
+/// Writes a warning to standard error.
+pub(crate) fn warning(message: &str) {
+    let _ = writeln!(std::io::stderr(), "warning: {message}");
+}
+
 /// Writes an error to standard error.
 pub(crate) fn error(error: &anyhow::Error) {
     let _ = writeln!(std::io::stderr(), "error: {error:#}");

@@ -51,6 +51,10 @@ impl TrainProgress {
         }
     }
 
+    pub(crate) fn warning(&self, message: &str) {
+        above(self.bar.as_ref(), || output::warning(message));
+    }
+
     pub(crate) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish();
@@ -84,18 +88,23 @@ impl ExperimentProgress {
         }
     }
 
-    pub(crate) fn run_finished(&mut self, seed: u64, greedy_mean: f64) {
+    pub(crate) fn run_finished(&mut self, seed: u64, greedy_mean: Option<f64>) {
         self.finished += 1;
         self.say();
         if self.bar.is_none() {
             let done = self.finished + self.todo - self.runs;
             let elapsed = self.started.elapsed().as_secs_f64();
             let left = elapsed / done as f64 * (self.todo - done) as f64;
+            let greedy_mean = greedy_mean.map_or(String::new(), |mean| format!("  greedy mean {mean:.1}"));
             output::line(format!(
-                "run {}/{}  seed {seed}  greedy mean {greedy_mean:.1}  {elapsed:.0} s gone, about {left:.0} s left",
+                "run {}/{}  seed {seed}{greedy_mean}  {elapsed:.0} s gone, about {left:.0} s left",
                 self.finished, self.runs
             ));
         }
+    }
+
+    pub(crate) fn warning(&self, message: &str) {
+        above(self.bar.as_ref(), || output::warning(message));
     }
 
     fn say(&self) {
@@ -108,6 +117,14 @@ impl ExperimentProgress {
         if let Some(bar) = &self.bar {
             bar.finish();
         }
+    }
+}
+
+/// Writes with the bar out of the way.
+fn above(bar: Option<&ProgressBar>, write: impl FnOnce()) {
+    match bar {
+        Some(bar) => bar.suspend(write),
+        None => write(),
     }
 }
 

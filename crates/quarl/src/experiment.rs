@@ -65,6 +65,13 @@ pub enum ExperimentEvent {
         /// Its environment steps so far.
         env_steps: u64,
     },
+    /// A run has given a warning.
+    Warning {
+        /// The run's seed.
+        seed: u64,
+        /// What it is, and what to do about it.
+        message: String,
+    },
     /// A run is whole.
     Finished {
         /// The run's seed.
@@ -269,8 +276,13 @@ fn run(
     while let Some(event) = trainer.next() {
         let event = event?;
         writer.record(&event, &trainer)?;
-        if let Event::Episode(record) = &event {
-            let _ = sender.send(Ok(ExperimentEvent::Episode { seed, env_steps: record.env_steps }));
+        let message = match event {
+            Event::Episode(record) => Some(ExperimentEvent::Episode { seed, env_steps: record.env_steps }),
+            Event::Warning { message } => Some(ExperimentEvent::Warning { seed, message }),
+            _ => None,
+        };
+        if let Some(message) = message {
+            let _ = sender.send(Ok(message));
         }
         if stop.load(Ordering::Relaxed) {
             return Ok(None);
@@ -303,20 +315,20 @@ pub fn aggregate(plan: &Plan) -> Result<(Vec<MeanRow>, ExperimentSummary), Error
     beside::write(&plan.out.join("mean.csv"), csv.as_bytes())?;
 
     let mut csv = String::from("seed,mean_return,std_return,min_return,max_return,best_mean,best_episodes,reached\n");
-    for run in &greedy {
-        let min = run.greedy_returns.iter().copied().fold(f64::INFINITY, f64::min);
-        let max = run.greedy_returns.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let std = stats::sample_std(&run.greedy_returns);
+    for Summary { seed, greedy_returns, greedy_mean, best_mean, best_episodes, .. } in &greedy {
+        let (Some(returns), Some(mean)) = (greedy_returns, greedy_mean) else { continue };
+        let min = returns.iter().copied().fold(f64::INFINITY, f64::min);
+        let max = returns.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let std = stats::sample_std(returns);
         let std = if std.is_nan() { String::new() } else { std.to_string() };
-        let reached = threshold.map_or(String::new(), |threshold| (run.greedy_mean >= threshold).to_string());
-        csv += &format!(
-            "{},{},{std},{min},{max},{},{},{reached}\n",
-            run.seed, run.greedy_mean, run.best_mean, run.best_episodes
-        );
+        let best_mean = best_mean.map_or(String::new(), |mean| mean.to_string());
+        let best_episodes = best_episodes.map_or(String::new(), |episodes| episodes.to_string());
+        let reached = threshold.map_or(String::new(), |threshold| (*mean >= threshold).to_string());
+        csv += &format!("{seed},{mean},{std},{min},{max},{best_mean},{best_episodes},{reached}\n");
     }
     beside::write(&plan.out.join("greedy.csv"), csv.as_bytes())?;
 
-    let means: Vec<f64> = greedy.iter().map(|run| run.greedy_mean).collect();
+    let means: Vec<f64> = greedy.iter().filter_map(|run| run.greedy_mean).collect();
     let bootstrap = Bootstrap::default();
     let interval = stats::bootstrap_interval(&means, stats::interquartile_mean, &bootstrap, &mut stats::resampler(0));
     let reached = threshold.map(|threshold| means.iter().filter(|mean| **mean >= threshold).count());

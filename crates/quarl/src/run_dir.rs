@@ -63,16 +63,14 @@ pub struct Summary {
     pub wall_seconds: f64,
     /// Environment steps a second.
     pub steps_per_second: f64,
-    /// The returns of the last model's greedy episodes.
-    pub greedy_returns: Vec<f64>,
-    /// Their mean; NaN (null in the file) where there was no last evaluation.
-    #[serde(deserialize_with = "nan_if_null")]
-    pub greedy_mean: f64,
-    /// The best evaluation's mean return: what `best.safetensors` reached. NaN (null in the file) where there was none.
-    #[serde(deserialize_with = "nan_if_null")]
-    pub best_mean: f64,
-    /// After how many episodes that was.
-    pub best_episodes: u64,
+    /// The returns of the closing evaluation's greedy episodes; `None` where the run was stopped before it.
+    pub greedy_returns: Option<Vec<f64>>,
+    /// Their mean.
+    pub greedy_mean: Option<f64>,
+    /// The mean return of the best evaluation, whose network is `best.safetensors`; `None` where there was no evaluation.
+    pub best_mean: Option<f64>,
+    /// How many episodes had been trained then.
+    pub best_episodes: Option<u64>,
     /// The mean return from which the task counts as solved, if it is agreed upon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reward_threshold: Option<f64>,
@@ -81,13 +79,12 @@ pub struct Summary {
     /// Episodes that were dropped because the environment's process was gone.
     #[serde(default)]
     pub episodes_lost: u64,
+    /// The run's warnings.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// What stopped it before its budget was used, where something failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-}
-
-fn nan_if_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 /// A run's directory while it trains.
@@ -184,7 +181,8 @@ impl RunWriter {
     /// [`Error::Io`] where the system refuses.
     pub fn record(&mut self, event: &Event, trainer: &Trainer) -> Result<(), Error> {
         match event {
-            Event::Step { .. } | Event::Learn { .. } => Ok(()),
+            // The trainer keeps its warnings for the summary.
+            Event::Step { .. } | Event::Learn { .. } | Event::Warning { .. } => Ok(()),
             Event::Episode(record) => self.record_episode(record),
             Event::Evaluation(evaluation) => self.record_evaluation(evaluation, trainer),
         }
@@ -245,9 +243,9 @@ impl RunWriter {
         error: Option<String>,
     ) -> Result<Summary, Error> {
         trainer.model().save(&self.dir.join(MODEL))?;
-        let (best_mean, best_episodes) = self.best.unwrap_or((f64::NAN, 0));
+        let (best_mean, best_episodes) = self.best.unzip();
         let (greedy_returns, greedy_mean) =
-            self.last.map_or((Vec::new(), f64::NAN), |evaluation| (evaluation.returns, evaluation.mean_return));
+            self.last.map(|evaluation| (evaluation.returns, evaluation.mean_return)).unzip();
         let summary = Summary {
             quarl_version: env!("CARGO_PKG_VERSION").to_owned(),
             env: trainer.config().env.id.clone(),
@@ -256,7 +254,7 @@ impl RunWriter {
             episodes: trainer.episodes(),
             env_steps: trainer.env_steps(),
             wall_seconds,
-            steps_per_second: trainer.env_steps() as f64 / wall_seconds,
+            steps_per_second: if wall_seconds > 0.0 { trainer.env_steps() as f64 / wall_seconds } else { 0.0 },
             greedy_returns,
             greedy_mean,
             best_mean,
@@ -264,6 +262,7 @@ impl RunWriter {
             reward_threshold: trainer.env().spec().reward_threshold,
             interrupted,
             episodes_lost: trainer.episodes_lost(),
+            warnings: trainer.warnings().to_vec(),
             error,
         };
         let text = serde_json::to_string_pretty(&summary).expect("a summary is plain data") + "\n";

@@ -91,6 +91,8 @@ impl Trainer {
             finished: false,
             episodes_lost: 0,
             workers_lost_in_a_row: 0,
+            warnings: Vec::new(),
+            warnings_yielded: 0,
         };
         let pending =
             VecDeque::with_capacity(4 + (config.training.gradient_steps.min(1024) as usize).max(config.agent.n_step));
@@ -136,6 +138,11 @@ impl Trainer {
     /// Episodes that were dropped because the environment's process was gone.
     pub fn episodes_lost(&self) -> u64 {
         self.progress.episodes_lost
+    }
+
+    /// The run's warnings so far, oldest first.
+    pub fn warnings(&self) -> &[String] {
+        &self.progress.warnings
     }
 
     /// The agent as it is now, to be kept as a file or played.
@@ -313,6 +320,9 @@ impl Iterator for Trainer {
 
     /// The next event; after an error, and after the last evaluation, there are no more.
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(message) = self.progress.next_warning() {
+            return Some(Ok(Event::Warning { message }));
+        }
         // A step of which nothing is left, because its environment was lost, gives no event.
         while self.pending.is_empty() && !self.progress.finished {
             if let Err(error) = self.advance() {

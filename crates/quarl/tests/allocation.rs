@@ -59,7 +59,7 @@ fn allocations(config: TrainConfig, warm_up: usize, steps: usize) -> (u64, usize
             Event::Learn { .. } => updates += 1,
             Event::Episode(_) => episodes += 1,
             Event::Step { .. } => {}
-            Event::Evaluation(_) => panic!("no evaluation is due"),
+            event => panic!("{event:?} is not due"),
         }
     }
     (ALLOCATIONS.load(Ordering::Relaxed) - before, updates, episodes)

@@ -1,6 +1,6 @@
 //! `quarl experiment`: the same settings with many seeds, because one run proves nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::Result;
 use quarl::ablation::{self, Part, Variant};
@@ -60,12 +60,23 @@ fn run_missing(plan: &Plan, missing: Vec<u64>, quiet: bool) -> Result<bool> {
     let mut progress =
         (!quiet && !missing.is_empty()).then(|| ExperimentProgress::new(plan.runs, missing.len() as u64, length));
     let mut steps: HashMap<u64, u64> = HashMap::new();
+    let mut warnings = HashSet::new();
     let mut experiment = Experiment::start(plan, missing);
     while let Some(event) = experiment.next() {
         match (event?, &mut progress) {
             (ExperimentEvent::Episode { seed, env_steps }, Some(progress)) => {
                 let before = steps.insert(seed, env_steps).unwrap_or(0);
                 progress.advance(if training.episodes.is_some() { 1 } else { env_steps - before });
+            }
+            // Once for all runs: they have the same configuration, and so the same reasons.
+            (ExperimentEvent::Warning { seed, message }, progress) => {
+                if warnings.insert(message.clone()) {
+                    let message = format!("seed {seed}: {message}");
+                    match progress {
+                        Some(progress) => progress.warning(&message),
+                        None => output::warning(&message),
+                    }
+                }
             }
             (ExperimentEvent::Finished { seed, summary }, Some(progress)) => {
                 progress.run_finished(seed, summary.greedy_mean);

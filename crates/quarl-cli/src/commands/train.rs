@@ -85,6 +85,15 @@ fn train(args: &TrainArgs, trainer: &mut Trainer, writer: &mut RunWriter) -> Res
         writer.record(&event, trainer)?;
         match &event {
             Event::Episode(_) | Event::Evaluation(_) if args.json => output::json(&event),
+            Event::Warning { message } => {
+                if args.json {
+                    output::json(&event);
+                }
+                match &progress {
+                    Some(progress) => progress.warning(message),
+                    None => output::warning(message),
+                }
+            }
             Event::Episode(record) => {
                 if let Some(progress) = &mut progress {
                     progress.episode(record);
@@ -105,7 +114,7 @@ fn train(args: &TrainArgs, trainer: &mut Trainer, writer: &mut RunWriter) -> Res
 
 /// The trained agent plays one greedy episode, the first of its last evaluation; drawn where somebody is watching.
 fn watch(args: &TrainArgs, trainer: &Trainer, summary: &Summary) -> Result<()> {
-    let Some(total_reward) = summary.greedy_returns.first() else { return Ok(()) };
+    let Some(total_reward) = summary.greedy_returns.iter().flatten().next() else { return Ok(()) };
     if args.json {
         output::json(&json!({ "event": "play", "total_reward": total_reward }));
         return Ok(());
@@ -127,12 +136,20 @@ fn say_result(args: &TrainArgs, summary: &Summary, out: &Path) {
     if args.quiet {
         return;
     }
-    let Summary { episodes, env_steps, wall_seconds, greedy_returns, greedy_mean, best_mean, best_episodes, .. } =
-        summary;
-    output::line(format!(
-        "{} greedy episodes: mean {greedy_mean:.1}; best evaluation: {best_mean:.1} after {best_episodes} episodes",
-        greedy_returns.len()
-    ));
+    let Summary { episodes, env_steps, wall_seconds, .. } = summary;
+    if let Summary {
+        greedy_returns: Some(returns),
+        greedy_mean: Some(mean),
+        best_mean: Some(best),
+        best_episodes: Some(then),
+        ..
+    } = summary
+    {
+        output::line(format!(
+            "{} greedy episodes: mean {mean:.1}; best evaluation: {best:.1} after {then} episodes",
+            returns.len()
+        ));
+    }
     output::line(format!(
         "{episodes} episodes, {env_steps} steps in {wall_seconds:.2} s, written to {}",
         out.display()

@@ -7,6 +7,7 @@ use crate::agent::diagnostics::Diagnostics;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 #[serde(tag = "event", rename_all = "lowercase")]
 pub enum Event {
     /// The environment was stepped.
@@ -30,6 +31,11 @@ pub enum Event {
     Episode(EpisodeRecord),
     /// The agent was evaluated, greedily and apart from training.
     Evaluation(Evaluation),
+    /// Something the user should know. Each warning comes once in a run.
+    Warning {
+        /// What it is, and what to do about it.
+        message: String,
+    },
 }
 
 /// One row of `episodes.csv`.

@@ -24,6 +24,10 @@ pub(super) struct Progress {
     pub(super) episodes_lost: u64,
     /// How many processes were lost since an episode was last played to its end.
     pub(super) workers_lost_in_a_row: u64,
+    /// The run's warnings, oldest first.
+    pub(super) warnings: Vec<String>,
+    /// How many of the warnings have been yielded as events.
+    pub(super) warnings_yielded: usize,
 }
 
 /// One environment's part of the loop.
@@ -58,6 +62,21 @@ pub(super) struct EpisodeProgress {
 }
 
 impl Progress {
+    /// Adds a warning to the run, unless it has been given before. It is yielded as the next event.
+    #[allow(dead_code, reason = "for the warnings to come")]
+    pub(super) fn warn(&mut self, message: String) {
+        if !self.warnings.contains(&message) {
+            self.warnings.push(message);
+        }
+    }
+
+    /// The oldest warning that has not been yielded as an event.
+    pub(super) fn next_warning(&mut self) -> Option<String> {
+        let message = self.warnings.get(self.warnings_yielded)?;
+        self.warnings_yielded += 1;
+        Some(message.clone())
+    }
+
     /// Drops the running episode, whose environment is gone; the transitions that were finished stay.
     pub(super) fn lose_episode(&mut self, i: usize, error: Error) -> Result<(), Error> {
         let slot = &mut self.slots[i];
@@ -85,6 +104,7 @@ impl Progress {
             && self.episodes <= self.env_steps
             && self.episodes_lost <= i64::MAX as u64
             && self.workers_lost_in_a_row < MOST_LOST_IN_A_ROW
+            && self.warnings_yielded <= self.warnings.len()
             && self.best.as_ref().is_none_or(|(_, best)| best.len() == parameters)
     }
 }
