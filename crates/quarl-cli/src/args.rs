@@ -251,16 +251,22 @@ pub(crate) struct ExperimentArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PlotArgs {
-    /// Directories of runs or experiments
+    /// Directories of runs, experiments or ablations, or directories of runs such as `runs`
     #[arg(required = true)]
     pub(crate) paths: Vec<PathBuf>,
     /// Where to draw, .svg or .png [default: quarl-plot.svg and quarl-plot.png here]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// The name of a path's curve in the legend; once for each path, in order [default: the end of the path]
+    #[arg(long = "label", value_name = "NAME")]
+    pub(crate) labels: Vec<String>,
+    /// The figure's title [default: the environment]
+    #[arg(long)]
+    pub(crate) title: Option<String>,
     /// Over how many episodes each curve is averaged; 1 for no smoothing
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(crate) window: u64,
-    /// What runs to the right [default: steps where all have a budget of steps, else episodes]
+    /// What runs to the right [default: steps where a run has a budget of steps, else episodes]
     #[arg(long, value_enum)]
     pub(crate) x: Option<XAxis>,
 }

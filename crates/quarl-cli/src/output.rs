@@ -4,7 +4,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use quarl::Error;
+use quarl::{Error, stats};
 
 /// Writes a line to standard output.
 pub(crate) fn line(text: impl AsRef<str>) {
@@ -35,6 +35,27 @@ pub(crate) fn warning(message: &str) {
 /// Writes an error to standard error.
 pub(crate) fn error(error: &anyhow::Error) {
     let _ = writeln!(std::io::stderr(), "error: {error:#}");
+}
+
+/// Writes a warning to standard error.
+pub(crate) fn warning(text: impl AsRef<str>) {
+    let _ = writeln!(std::io::stderr(), "warning: {}", text.as_ref());
+}
+
+/// A 95% interval in brackets, to stand behind the number that it belongs to.
+pub(crate) fn interval([low, high]: [f64; 2], decimals: usize) -> String {
+    format!(" (95% interval {low:.decimals$} to {high:.decimals$})")
+}
+
+/// What to know about intervals of `n` values, such as `runs`, where they are few.
+pub(crate) fn caveat(n: usize, values: &str) -> Option<String> {
+    if n < stats::LEAST_FOR_INTERVAL {
+        Some(format!("no intervals: fewer than {} {values}", stats::LEAST_FOR_INTERVAL))
+    } else if n < stats::FEW_FOR_INTERVAL {
+        Some(format!("caution: intervals of fewer than {} {values} are rough", stats::FEW_FOR_INTERVAL))
+    } else {
+        None
+    }
 }
 
 /// Whether standard output is a terminal.

@@ -9,7 +9,7 @@ use crate::suggest;
 use crate::target::TargetKind;
 
 /// What can be taken away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     /// Experience replay: each transition is learnt from once, as it comes.
     Replay,
@@ -158,14 +158,24 @@ pub fn variants(config: &TrainConfig, parts: &[Part]) -> Result<Vec<Variant>, Er
         let mut config = config.clone();
         off.iter().for_each(|part| part.take_from(&mut config));
         let name: Vec<String> = off.iter().map(|part| format!("no-{}", part.name())).collect();
-        let words: Vec<&str> = off.iter().map(|part| part.words()).collect();
-        Variant {
-            name: if off.is_empty() { "all".to_owned() } else { name.join("-") },
-            label: if off.is_empty() { "everything on".to_owned() } else { format!("without {}", words.join(" and ")) },
-            config,
-        }
+        Variant { name: if off.is_empty() { "all".to_owned() } else { name.join("-") }, label: label(&off), config }
     };
     Ok((0..1 << parts.len()).map(combination).collect())
+}
+
+/// What a legend calls the combination without these parts.
+pub fn label(off: &[Part]) -> String {
+    let words: Vec<&str> = off.iter().map(|part| part.words()).collect();
+    if off.is_empty() { "everything on".to_owned() } else { format!("without {}", words.join(" and ")) }
+}
+
+/// The parts that are off in the combination whose directory has this name; none where it is no such name.
+pub fn parts_without(name: &str) -> Option<Vec<Part>> {
+    if name == "all" {
+        return Some(Vec::new());
+    }
+    let names = name.strip_prefix("no-")?.split("-no-");
+    names.map(|name| Part::ALL.into_iter().find(|part| part.name() == name)).collect()
 }
 
 fn invalid(value: &str, remedy: String) -> Error {
@@ -186,6 +196,9 @@ mod tests {
             assert_eq!(names, ["all", "no-replay", "no-target_network", "no-replay-no-target_network"]);
             assert_eq!(variants[0].config, config);
             assert_eq!(variants[3].label, "without replay and target network");
+            for variant in &variants {
+                assert_eq!(label(&parts_without(&variant.name).unwrap()), variant.label);
+            }
             variants.iter().for_each(|variant| variant.config.validate().unwrap());
         }
     }
@@ -199,6 +212,13 @@ mod tests {
             part.take_from(&mut config);
             assert!(!part.is_on(&config), "{part:?}");
             config.validate().unwrap();
+        }
+    }
+
+    #[test]
+    fn another_name_is_no_combination() {
+        for name in ["runs", "no-", "no-sleep", "all-no-replay", "no-replay-double"] {
+            assert_eq!(parts_without(name), None, "{name}");
         }
     }
 

@@ -103,15 +103,15 @@ pub struct ExperimentSummary {
     pub greedy_mean: f64,
     /// Their interquartile mean (Agarwal et al. 2021).
     pub greedy_iqm: f64,
-    /// A 95% bootstrap interval of that.
-    pub greedy_iqm_interval: [f64; 2],
+    /// A 95% bootstrap interval of that; none of fewer than three runs.
+    pub greedy_iqm_interval: Option<[f64; 2]>,
     /// The return from which the environment counts as solved, where there is one.
     pub threshold: Option<f64>,
     /// How many trained agents reach it on average over their greedy episodes.
     pub reached: Option<usize>,
     /// The share of seeds that do.
     pub reached_share: Option<f64>,
-    /// A 95% Wilson interval of that share.
+    /// A 95% Wilson interval of that share; none of fewer than three runs.
     pub reached_interval: Option<[f64; 2]>,
 }
 
@@ -124,7 +124,7 @@ pub struct MeanRow {
     pub mean: f64,
     /// The returns' sample standard deviation; NaN of one run.
     pub std: f64,
-    /// The mean's 95% bootstrap interval; NaN of one run.
+    /// The mean's 95% bootstrap interval; NaN of fewer than three runs.
     pub lower: f64,
     /// Its upper end.
     pub upper: f64,
@@ -339,11 +339,11 @@ pub fn aggregate(plan: &Plan) -> Result<(Vec<MeanRow>, ExperimentSummary), Error
         runs: means.len(),
         greedy_mean: stats::mean(&means),
         greedy_iqm: stats::interquartile_mean(&means),
-        greedy_iqm_interval: [interval.low, interval.high],
+        greedy_iqm_interval: interval.low.is_finite().then_some([interval.low, interval.high]),
         threshold,
         reached,
         reached_share: reached.map(|reached| reached as f64 / means.len() as f64),
-        reached_interval: reached.map(|reached| {
+        reached_interval: reached.filter(|_| means.len() >= stats::LEAST_FOR_INTERVAL).map(|reached| {
             let interval = stats::wilson(reached, means.len(), 0.95);
             [interval.low, interval.high]
         }),

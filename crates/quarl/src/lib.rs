@@ -38,6 +38,8 @@ pub mod agent;
 #[cfg(any(feature = "files", feature = "render"))]
 mod beside;
 pub mod config;
+#[cfg(feature = "files")]
+pub mod contents;
 pub mod env;
 pub mod error;
 pub mod evaluate;

@@ -1,13 +1,13 @@
 //! Curves to pictures: a [`Figure`] is plain data, drawn as SVG or PNG. The same figure gives the same bytes.
 //!
-//! [`run_figure`], [`experiment_figure`] and [`comparison_figure`] make the usual figures from plain slices
-//! (the latter two also over environment steps):
+//! [`run_figure`], [`experiment_figure`] and [`comparison_figure`] make the usual figures from plain data, over episodes or
+//! environment steps; [`results`] reads that data from the directories of runs and experiments:
 //!
 //! ```
-//! use quarl::plot::run_figure;
+//! use quarl::plot::{Run, XAxis, run_figure};
 //!
-//! let returns = [12.0, 9.0, 31.0, 54.0, 120.0, 200.0];
-//! let svg = run_figure("CartPole-v0", &returns, 3, &[(5.0, 187.0)], Some(195.0)).to_svg()?;
+//! let run = Run { returns: vec![12.0, 9.0, 31.0, 54.0, 120.0, 200.0], ..Run::default() };
+//! let svg = run_figure("CartPole-v0", &run, XAxis::Episodes, 3, &[(5.0, 187.0)], Some(195.0)).to_svg()?;
 //! assert!(svg.contains("moving average over 3 episodes"));
 //! # Ok::<(), quarl::Error>(())
 //! ```
@@ -22,15 +22,17 @@ mod font;
 mod layout;
 mod legend;
 mod marks;
+#[cfg(feature = "files")]
+mod names;
 mod raster;
+#[cfg(feature = "files")]
+pub mod results;
 mod scale;
 mod svg;
 mod thin;
 
 pub use crate::render::Color;
-pub use figures::{
-    Run, comparison_figure, comparison_figure_by_steps, experiment_figure, experiment_figure_by_steps, run_figure,
-};
+pub use figures::{Group, Run, XAxis, comparison_figure, experiment_figure, run_figure};
 
 use crate::Error;
 
@@ -43,8 +45,8 @@ pub const PNG_SCALE: u32 = 2;
 
 /// Curves over a pair of axes, with their words. All fields may be left empty.
 ///
-/// Numbers that are not finite are gaps, never errors. Text that is too long is cut with an ellipsis. The PNG's font has
-/// Latin and Greek letters; an SVG is shown in the reader's own font.
+/// Numbers that are not finite are gaps, never errors. Text that is too long is cut with an ellipsis. The PNG's fonts have
+/// Latin, Greek and Hangul letters; an SVG is shown in the reader's own fonts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figure {
     /// What is shown; above the plot.
@@ -59,7 +61,7 @@ pub struct Figure {
     pub y_range: Option<(f64, f64)>,
     /// Horizontal lines to compare with.
     pub references: Vec<Reference>,
-    /// A remark below the plot, such as how the curves were smoothed.
+    /// A remark below the plot, such as how the curves were smoothed; on two lines where one is too short.
     pub note: Option<String>,
 }
 
@@ -92,6 +94,8 @@ pub enum Style {
     Step,
     /// A dot for each point.
     Points,
+    /// The series' band alone, without a line.
+    Band,
 }
 
 /// A horizontal line across the plot.
@@ -107,36 +111,61 @@ impl Figure {
     /// The figure as an SVG document.
     ///
     /// # Errors
-    /// [`Error::Draw`] if the embedded font cannot be read.
+    /// As [`to_svg`].
     pub fn to_svg(&self) -> Result<String, Error> {
-        Ok(svg::write(&layout::sheet(self)?))
+        to_svg(std::slice::from_ref(self))
     }
 
     /// The figure as a PNG image, [`PNG_SCALE`] times [`WIDTH`] by [`HEIGHT`] pixels on white.
     ///
     /// # Errors
-    /// [`Error::Draw`] if the embedded font cannot be read or the image cannot be encoded.
+    /// As [`to_png`].
     pub fn to_png(&self) -> Result<Vec<u8>, Error> {
-        raster::encode(&layout::sheet(self)?)
+        to_png(std::slice::from_ref(self))
     }
 
-    /// Writes the figure in the format that the file's extension names: `.svg` or `.png`. The file is written beside its
-    /// final place and renamed, so that no reader ever sees half of it; an existing one is replaced.
+    /// Writes the figure to a file.
     ///
     /// # Errors
-    /// [`Error::File`] for another extension, [`Error::Io`] if the system refuses, [`Error::Draw`] as above.
+    /// As [`write`].
     #[cfg(feature = "files")]
     pub fn write(&self, path: impl AsRef<std::path::Path>) -> Result<(), Error> {
-        let path = path.as_ref();
-        let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-        let bytes = match extension.as_str() {
-            "svg" => self.to_svg()?.into_bytes(),
-            "png" => self.to_png()?,
-            _ => {
-                let message = "a figure's name must end in .svg or .png".to_owned();
-                return Err(Error::File { path: path.to_owned(), message });
-            }
-        };
-        crate::beside::write(path, &bytes)
+        write(std::slice::from_ref(self), path)
     }
+}
+
+/// Several figures as panels of one SVG document, below each other; of more than three, two beside each other.
+///
+/// # Errors
+/// [`Error::Draw`] if an embedded font cannot be read.
+pub fn to_svg(panels: &[Figure]) -> Result<String, Error> {
+    Ok(svg::write(&layout::page(panels)?))
+}
+
+/// Several figures as panels of one PNG image, as [`to_svg`] places them.
+///
+/// # Errors
+/// [`Error::Draw`] if an embedded font cannot be read or the image cannot be encoded.
+pub fn to_png(panels: &[Figure]) -> Result<Vec<u8>, Error> {
+    raster::encode(&layout::page(panels)?)
+}
+
+/// Writes the panels in the format that the file's extension names: `.svg` or `.png`. The file is written beside its
+/// final place and renamed, so that no reader ever sees half of it; an existing one is replaced.
+///
+/// # Errors
+/// [`Error::File`] for another extension, [`Error::Io`] if the system refuses, [`Error::Draw`] as above.
+#[cfg(feature = "files")]
+pub fn write(panels: &[Figure], path: impl AsRef<std::path::Path>) -> Result<(), Error> {
+    let path = path.as_ref();
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let bytes = match extension.as_str() {
+        "svg" => to_svg(panels)?.into_bytes(),
+        "png" => to_png(panels)?,
+        _ => {
+            let message = "a figure's name must end in .svg or .png".to_owned();
+            return Err(Error::File { path: path.to_owned(), message });
+        }
+    };
+    crate::beside::write(path, &bytes)
 }

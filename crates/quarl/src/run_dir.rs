@@ -316,13 +316,28 @@ pub fn read_episodes(dir: &Path) -> Result<Vec<EpisodeRecord>, Error> {
     })
 }
 
-/// A run's evaluations, as (episodes trained, mean return).
+/// One row of `evaluations.csv`, as far as figures need it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EvaluationRow {
+    /// Episodes trained so far.
+    pub episodes: u64,
+    /// Environment steps trained so far.
+    pub env_steps: u64,
+    /// The mean return of the greedy episodes.
+    pub mean_return: f64,
+}
+
+/// A run's evaluations.
 ///
 /// # Errors
 /// As [`read_episodes`].
-pub fn read_evaluations(dir: &Path) -> Result<Vec<(u64, f64)>, Error> {
+pub fn read_evaluations(dir: &Path) -> Result<Vec<EvaluationRow>, Error> {
     read_table(&dir.join(EVALUATIONS), EVALUATIONS_HEADER, |fields| {
-        Some((fields[0].parse().ok()?, fields[2].parse().ok()?))
+        Some(EvaluationRow {
+            episodes: fields[0].parse().ok()?,
+            env_steps: fields[1].parse().ok()?,
+            mean_return: fields[2].parse().ok()?,
+        })
     })
 }
 

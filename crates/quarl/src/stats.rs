@@ -17,8 +17,15 @@
 mod bootstrap;
 
 pub use bootstrap::{
-    Bootstrap, Curve, bootstrap_interval, bootstrap_mean, mean_curve, mean_curve_with_band, resampler,
+    Bootstrap, Curve, bootstrap_interval, bootstrap_mean, mean_curve, mean_curve_with_band, quantile_curve, resampler,
 };
+
+/// The fewest values that an interval is computed from: of two, a bootstrap's resamples are the two themselves and their
+/// middle.
+pub const LEAST_FOR_INTERVAL: usize = 3;
+
+/// Intervals of fewer values than this are rough: a bootstrap of few values is too narrow. Whoever shows one says so.
+pub const FEW_FOR_INTERVAL: usize = 10;
 
 /// A range that a quantity is likely to lie in. Both ends are NaN where the data say nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -12,6 +12,24 @@ fn runs(n: usize, episodes: usize) -> Vec<Vec<f64>> {
     (0..n).map(|_| run()).collect()
 }
 
+/// A run of these returns, each episode as long as its return.
+fn run(returns: &[f64]) -> Run {
+    let mut steps = 0;
+    let env_steps = returns.iter().map(|x| {
+        steps += *x as u64;
+        steps
+    });
+    Run { env_steps: env_steps.collect(), returns: returns.to_vec() }
+}
+
+fn all(runs: &[Vec<f64>]) -> Vec<Run> {
+    runs.iter().map(|returns| run(returns)).collect()
+}
+
+fn group(name: &str, runs: &[Vec<f64>]) -> Group {
+    Group { name: name.to_owned(), runs: all(runs), planned: runs.len() }
+}
+
 fn line(points: &[(f64, f64)]) -> Figure {
     let series = Series { name: "a line".to_owned(), points: points.to_vec(), ..Series::default() };
     Figure { series: vec![series], ..Figure::default() }
@@ -51,7 +69,7 @@ const BLUE: &str = "#0072b2";
 fn a_run_shows_each_episode_its_average_its_evaluations_and_the_threshold() {
     let returns = &runs(1, 300)[0];
     let evaluations = [(99.0, 120.0), (199.0, 180.0), (299.0, 200.0)];
-    let svg = run_figure("Seed 0", returns, 10, &evaluations, Some(195.0)).to_svg().unwrap();
+    let svg = run_figure("Seed 0", &run(returns), XAxis::Episodes, 10, &evaluations, Some(195.0)).to_svg().unwrap();
     for words in ["Seed 0", "Episode", "Return", "each episode", "moving average over 10 episodes", "solved: 195"] {
         assert!(svg.contains(&format!(">{words}</text>")), "{words}");
     }
@@ -63,35 +81,120 @@ fn a_run_shows_each_episode_its_average_its_evaluations_and_the_threshold() {
 }
 
 #[test]
-fn an_experiment_shows_every_run_their_mean_and_how_many_they_were() {
-    let runs = runs(100, 300);
-    let svg = experiment_figure("Hundred", &runs, None).to_svg().unwrap();
-    assert!(svg.contains(">mean of 100 runs</text>") && svg.contains("95% bootstrap interval"));
-    let paths = |group: &str| group.split("</g>").next().unwrap().matches("<path").count();
-    assert_eq!(svg.split("<g ").map(paths).max(), Some(100));
-    assert_eq!(coordinates(curves(&svg, BLUE)[0]).len(), 300);
-    assert_eq!(svg.matches("fill-opacity").count(), 2, "the band, in the plot and in the legend");
-    assert!(svg.len() < 400_000, "{} bytes", svg.len());
+fn a_runs_evaluations_lie_over_environment_steps_where_its_episodes_do() {
+    let steady = Run { env_steps: vec![100, 200, 300], returns: vec![1.0, 2.0, 3.0] };
+    let figure = run_figure("Seed 0", &steady, XAxis::Steps, 2, &[(250.0, 2.0)], None);
+    assert_eq!(figure.x_label, "Environment steps");
+    assert_eq!(figure.series[0].points, [(100.0, 1.0), (200.0, 2.0), (300.0, 3.0)]);
+    assert_eq!(figure.series[2].points, [(250.0, 2.0)]);
+}
+
+fn experiment(title: &str, runs: &[Vec<f64>]) -> Figure {
+    experiment_figure(title, &all(runs), XAxis::Episodes, 1, None)
 }
 
 #[test]
-fn an_experiment_of_one_run_claims_no_interval() {
-    let svg = experiment_figure("One", &runs(1, 50), None).to_svg().unwrap();
-    assert!(svg.contains("mean of 1 run<") && !svg.contains("95%") && !svg.contains("fill-opacity"));
+fn an_experiment_of_few_runs_shows_each_of_them_and_their_mean() {
+    let svg = experiment("Twenty", &runs(20, 300)).to_svg().unwrap();
+    assert!(svg.contains(">mean of 20 runs</text>") && svg.contains("95% bootstrap interval"));
+    let paths = |group: &str| group.split("</g>").next().unwrap().matches("<path").count();
+    assert_eq!(svg.split("<g ").map(paths).max(), Some(20));
+    assert_eq!(coordinates(curves(&svg, BLUE)[0]).len(), 300);
+    assert_eq!(svg.matches("fill-opacity").count(), 2, "the band, in the plot and in the legend");
+    assert_eq!(curves(&svg, BLUE).len(), 1);
+    let (_, samples) = svg.split_once(&format!("<g fill=\"none\" stroke=\"{BLUE}\"")).unwrap();
+    assert!(samples.split("</g>").next().unwrap().contains("l26 0\""), "the legend's sample is a plain line");
+    let unclipped: Vec<&str> = svg.lines().filter(|line| line.starts_with("<g fill=\"none\"")).collect();
+    assert_eq!(unclipped.len(), 3, "grid, axis and one sample: {unclipped:?}");
+}
+
+#[test]
+fn of_many_runs_a_band_shows_the_middle_and_the_mean_stays_readable() {
+    let svg = experiment("Hundred", &runs(100, 300)).to_svg().unwrap();
+    assert!(svg.contains(">mean of 100 runs</text>") && svg.contains(">middle 80% of runs</text>"));
+    assert!(svg.contains("from the 10% to the 90% quantile of the runs"));
+    let clipped = svg.matches("clip-path=\"url(#plot)\" fill=\"none\"").count();
+    assert_eq!(clipped, 1, "no line but the mean");
+    assert_eq!(svg.matches("fill-opacity").count(), 4, "two bands, in the plot and in the legend");
+}
+
+#[test]
+fn no_interval_is_drawn_of_fewer_than_three_runs_and_few_runs_are_pointed_out() {
+    for (count, interval, remark) in [
+        (1, false, "No interval for fewer than 3 runs."),
+        (2, false, "No interval for fewer than 3 runs."),
+        (3, true, "Intervals of fewer than 10 runs are rough."),
+        (9, true, "Intervals of fewer than 10 runs are rough."),
+    ] {
+        let runs = runs(count, 50);
+        let figures = [experiment("Few", &runs), comparison("Few", &[group("it", &runs)], 1)];
+        for svg in figures.map(|figure| figure.to_svg().unwrap()) {
+            assert_eq!(svg.contains("95%"), interval, "{count}");
+            assert_eq!(svg.contains("fill-opacity"), interval, "{count}");
+            assert!(svg.contains(remark), "{count}: {svg}");
+        }
+    }
+    let svg = comparison("Ten", &[group("it", &runs(10, 50))], 1).to_svg().unwrap();
+    assert!(svg.contains("95%") && !svg.contains("fewer than"));
+}
+
+fn comparison(title: &str, groups: &[Group], window: usize) -> Figure {
+    comparison_figure(title, &groups.iter().collect::<Vec<_>>(), XAxis::Episodes, window, Some(195.0))
 }
 
 #[test]
 fn a_comparison_gives_each_curve_its_name_its_colour_and_its_number_of_runs() {
     let (few, many) = (runs(3, 60), runs(12, 80));
-    let experiments = [("DQN", &few[..]), ("Double", &many[..]), ("Dueling", &many[..2]), ("Rainbow", &few[..1])];
-    let svg = comparison_figure("Four", &experiments, 20, Some(195.0)).to_svg().unwrap();
-    for name in ["DQN (3 runs)", "Double (12 runs)", "Dueling (2 runs)", "Rainbow (1 run)"] {
+    let missing = Group { planned: 5, ..group("Dueling", &many[..2]) };
+    let groups = [group("DQN", &few), group("Double", &many), missing, group("Rainbow", &few[..1])];
+    let svg = comparison("Four", &groups, 20).to_svg().unwrap();
+    for name in ["DQN (3 runs)", "Double (12 runs)", "Dueling (2 of 5 runs)", "Rainbow (1 run)"] {
         assert!(svg.contains(&format!(">{name}</text>")), "{name}");
     }
     for color in [BLUE, "#d55e00", "#009e73", "#cc79a7"] {
         assert_eq!(curves(&svg, color).len(), 1, "{color}");
     }
     assert!(svg.contains("moving average over 20 episodes"));
+}
+
+#[test]
+fn panels_lie_below_each_other_each_with_its_own_axes() {
+    let panels = [experiment("First", &runs(3, 20)), experiment("Second", &runs(4, 900))];
+    let svg = to_svg(&panels).unwrap();
+    assert!(svg.contains(&format!("viewBox=\"0 0 {WIDTH} {}\"", 2 * HEIGHT)));
+    assert!(svg.contains(">First</text>") && svg.contains(">Second</text>") && svg.contains("translate(0 480)"));
+    assert!(svg.contains("url(#plot)") && svg.contains("url(#plot-2)"));
+    let single = svg.split("<g transform").next().unwrap();
+    assert!(panels[0].to_svg().unwrap().contains(&single[single.find("<clipPath").unwrap()..]));
+    assert_eq!(image(&to_png(&panels).unwrap()).0, (WIDTH * PNG_SCALE, 2 * HEIGHT * PNG_SCALE));
+    let many = vec![panels[0].clone(); 5];
+    assert_eq!(image(&to_png(&many).unwrap()).0, (2 * WIDTH * PNG_SCALE, 3 * HEIGHT * PNG_SCALE));
+}
+
+/// A PNG's size and pixels.
+fn image(png: &[u8]) -> ((u32, u32), Vec<u8>) {
+    let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    ((info.width, info.height), pixels)
+}
+
+#[test]
+fn hangul_is_drawn_with_letters_of_its_own() {
+    let titled = |title: &str| {
+        let figure = Figure { title: title.to_owned(), ..line(&[(0.0, 0.0), (1.0, 1.0)]) };
+        image(&figure.to_png().unwrap()).1
+    };
+    let ink = |pixels: &[u8]| pixels.iter().filter(|&&value| value < 128).count();
+    let differ = |a: &[u8], b: &[u8]| a.iter().zip(b).filter(|(a, b)| a.abs_diff(**b) > 100).count();
+    // As long as each other: what no font has would be the same box for all.
+    let [learning, reward, rare, unknown] = ["학습", "보상", "똠뷁", "学習"].map(titled);
+    for hangul in [&learning, &reward, &rare] {
+        assert!(ink(hangul) > ink(&titled("")) + 200);
+        assert!(differ(hangul, &unknown) > 200);
+    }
+    assert!(differ(&learning, &reward) > 200 && differ(&learning, &rare) > 200);
+    assert!(titled("\u{1112}\u{1161}\u{11a8}\u{1109}\u{1173}\u{11b8}") == learning, "composed from its parts");
 }
 
 #[test]
@@ -139,7 +242,7 @@ fn steps_keep_each_value_until_the_next_point() {
 
 #[test]
 fn a_figure_without_data_says_so() {
-    for figure in [Figure::default(), run_figure("", &[], 10, &[], None), line(&[(f64::NAN, 1.0)])] {
+    for figure in [Figure::default(), run_figure("", &Run::default(), XAxis::Episodes, 10, &[], None), line(&[(f64::NAN, 1.0)])] {
         assert!(figure.to_svg().unwrap().contains(">no data yet</text>"));
     }
     assert!(!line(&[(0.0, 1.0)]).to_svg().unwrap().contains("no data yet"));
@@ -160,7 +263,7 @@ fn text_is_escaped_and_cut_to_fit() {
 fn a_long_run_stays_small_and_keeps_its_peaks() {
     let mut returns = vec![10.0; 100_000];
     returns[54_321] = 490.0;
-    let svg = run_figure("Long", &returns, 1, &[], None).to_svg().unwrap();
+    let svg = run_figure("Long", &run(&returns), XAxis::Episodes, 1, &[], None).to_svg().unwrap();
     assert!(svg.len() < 60_000, "{} bytes", svg.len());
     let points = coordinates(curves(&svg, BLUE)[0]);
     let top = points.iter().map(|point| point.1).fold(f64::INFINITY, f64::min);
@@ -170,19 +273,15 @@ fn a_long_run_stays_small_and_keeps_its_peaks() {
 
 #[test]
 fn many_long_runs_stay_small_too() {
-    let runs = runs(100, 3000);
-    let svg = experiment_figure("Long", &runs, None).to_svg().unwrap();
+    let svg = experiment("Long", &runs(20, 3000)).to_svg().unwrap();
     assert!(svg.len() < 500_000, "{} bytes", svg.len());
 }
 
 #[test]
 fn a_png_has_the_stated_size_and_shows_the_curve_in_its_colour() {
-    let png = line(&[(0.0, 0.0), (1.0, 1.0)]).to_png().unwrap();
-    let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
-    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
-    let info = reader.next_frame(&mut pixels).unwrap();
-    assert_eq!((info.width, info.height), (WIDTH * PNG_SCALE, HEIGHT * PNG_SCALE));
-    assert_eq!(info.color_type, png::ColorType::Rgb);
+    let (size, pixels) = image(&line(&[(0.0, 0.0), (1.0, 1.0)]).to_png().unwrap());
+    assert_eq!(size, (WIDTH * PNG_SCALE, HEIGHT * PNG_SCALE));
+    assert_eq!(pixels.len(), 3 * (size.0 * size.1) as usize, "RGB");
     assert_eq!(pixels[..3], [255, 255, 255]);
     let blue = pixels.chunks(3).filter(|pixel| *pixel == [0x00, 0x72, 0xb2]).count();
     assert!(blue > 1000, "{blue} pixels");
@@ -192,7 +291,7 @@ fn a_png_has_the_stated_size_and_shows_the_curve_in_its_colour() {
 fn the_same_figure_gives_the_same_bytes() {
     let runs = runs(5, 40);
     let draw = || {
-        let figure = experiment_figure("Twice", &runs, Some(195.0));
+        let figure = experiment("Twice", &runs);
         (figure.to_svg().unwrap(), figure.to_png().unwrap())
     };
     assert!(draw() == draw());
@@ -224,10 +323,10 @@ fn any_points() -> impl Strategy<Value = Vec<(f64, f64)>> {
 
 prop_compose! {
     fn any_figure()(
-        points in any_points(), band in any_points(), line in any_points(), name in any::<String>(), style in 0..4_usize,
+        points in any_points(), band in any_points(), line in any_points(), name in any::<String>(), style in 0..5_usize,
         value in prop::num::f64::ANY, range in prop::option::of((prop::num::f64::ANY, prop::num::f64::ANY)),
     ) -> Figure {
-        let style = [Style::Line, Style::Faint, Style::Step, Style::Points][style];
+        let style = [Style::Line, Style::Faint, Style::Step, Style::Points, Style::Band][style];
         let series = Series { name: name.clone(), points, band, background: vec![line], style, ..Series::default() };
         let (x_label, y_label, note) = (name.clone(), name.clone(), Some(name.clone()));
         let references = vec![Reference { value, label: name.clone() }];
@@ -263,7 +362,7 @@ fn steady(length: u64, episodes: u64, value: f64) -> Run {
 fn over_steps_a_mean_is_over_all_runs_however_many_episodes_they_had() {
     // Over episodes, everything after the tenth would be the poor run's alone.
     let runs = [steady(100, 10, 100.0), steady(10, 100, 10.0)];
-    let figure = experiment_figure_by_steps("Two", &runs, 1, None);
+    let figure = experiment_figure("Two", &runs, XAxis::Steps, 1, None);
     assert_eq!(figure.x_label, "Environment steps");
     let points = &figure.series[0].points;
     assert_eq!(
@@ -279,7 +378,8 @@ fn over_steps_a_mean_is_over_all_runs_however_many_episodes_they_had() {
 fn over_steps_an_episode_counts_from_its_end_on() {
     let run = Run { env_steps: vec![10, 20, 110], returns: vec![10.0, 30.0, 90.0] };
     for (window, expected) in [(1, [10.0, 30.0, 90.0]), (2, [10.0, 20.0, 60.0])] {
-        let figure = comparison_figure_by_steps("One", &[("it", std::slice::from_ref(&run))], window, Some(195.0));
+        let group = Group { name: "it".to_owned(), runs: vec![run.clone()], planned: 1 };
+        let figure = comparison_figure("One", &[&group], XAxis::Steps, window, Some(195.0));
         for (x, y) in &figure.series[0].points {
             let episode = [20.0, 110.0].iter().filter(|end| x >= end).count();
             assert_eq!(*y, expected[episode], "at step {x}, window {window}");
@@ -287,5 +387,6 @@ fn over_steps_an_episode_counts_from_its_end_on() {
         assert!(figure.series[0].band.is_empty() && figure.references.len() == 1);
     }
     // Nothing to show is no error.
-    comparison_figure_by_steps("None", &[("it", &[]), ("empty", &[Run::default()])], 0, None).to_svg().unwrap();
+    let empty = Group { runs: vec![Run::default()], ..Group::default() };
+    comparison_figure("None", &[&Group::default(), &empty], XAxis::Steps, 0, None).to_svg().unwrap();
 }

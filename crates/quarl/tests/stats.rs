@@ -103,8 +103,10 @@ fn what_the_data_do_not_say_is_nan_and_never_a_panic() {
     assert!(wilson(3, 2, 0.95).low.is_nan() && wilson(1, 2, 1.0).low.is_nan());
     let bootstrap = Bootstrap::default();
     assert!(bootstrap_mean(&[5.0], &bootstrap, &mut resampler(0)).low.is_nan());
+    assert!(bootstrap_mean(&[5.0, 6.0], &bootstrap, &mut resampler(0)).low.is_nan());
+    assert!(bootstrap_mean(&[5.0, 6.0, 7.0], &bootstrap, &mut resampler(0)).low.is_finite());
     let nothing = Bootstrap { resamples: 0, ..bootstrap };
-    assert!(bootstrap_mean(&[5.0, 6.0], &nothing, &mut resampler(0)).low.is_nan());
+    assert!(bootstrap_mean(&[5.0, 6.0, 7.0], &nothing, &mut resampler(0)).low.is_nan());
     assert_eq!(mean_curve_with_band::<Vec<f64>>(&[], &bootstrap, &mut resampler(0)), Curve::default());
     assert_eq!(mean_curve_with_band(&[vec![]], &bootstrap, &mut resampler(0)).n, Vec::<usize>::new());
     assert_eq!(moving_average(&[], 3), Vec::<f64>::new());
@@ -179,7 +181,7 @@ proptest! {
 
     #[test]
     fn a_bootstrap_interval_is_ordered_and_within_the_values(
-        values in prop::collection::vec(-1e6..1e6_f64, 2..30), seed: u64,
+        values in prop::collection::vec(-1e6..1e6_f64, 3..30), seed: u64,
     ) {
         let bootstrap = Bootstrap { resamples: 50, level: 0.9 };
         let interval = bootstrap_mean(&values, &bootstrap, &mut resampler(seed));

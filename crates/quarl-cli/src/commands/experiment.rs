@@ -6,10 +6,10 @@ use anyhow::Result;
 use quarl::ablation::{self, Part, Variant};
 use quarl::config::{TrainConfig, presets};
 use quarl::experiment::{self, Experiment, ExperimentEvent, ExperimentSummary, MeanRow, Plan};
+use quarl::plot::results;
 use quarl::{Error, run_dir, stats};
 
 use crate::args::{ExperimentArgs, Resolved};
-use crate::commands::plot;
 use crate::progress::ExperimentProgress;
 use crate::{Outcome, interrupt, output};
 
@@ -36,7 +36,9 @@ fn run_ablation(plan: &Plan, parts: &[Part], quiet: bool) -> Result<Outcome> {
             return Ok(Outcome::Interrupted);
         }
     }
-    plot::draw_ablation(plan, &variants)?;
+    let combinations: Vec<(&str, &str)> =
+        variants.iter().map(|variant| (variant.name.as_str(), variant.label.as_str())).collect();
+    results::draw_ablation(&plan.out, &combinations)?;
     output::line(format!("drawn together in {}", plan.out.join(run_dir::CURVES[0]).display()));
     Ok(Outcome::Done)
 }
@@ -48,7 +50,7 @@ fn run_plan(plan: &Plan, quiet: bool) -> Result<Outcome> {
         return Ok(Outcome::Interrupted);
     }
     let (rows, summary) = experiment::aggregate(plan)?;
-    plot::draw_experiment(plan)?;
+    results::draw_experiment(&plan.out)?;
     say_result(plan, &rows, &summary);
     Ok(Outcome::Done)
 }
@@ -94,39 +96,45 @@ fn run_missing(plan: &Plan, missing: Vec<u64>, quiet: bool) -> Result<bool> {
 }
 
 fn say_result(plan: &Plan, rows: &[MeanRow], summary: &ExperimentSummary) {
-    let ExperimentSummary { runs, greedy_mean, greedy_iqm, greedy_iqm_interval: [low, high], .. } = summary;
+    let ExperimentSummary { runs, greedy_mean, greedy_iqm, greedy_iqm_interval, .. } = summary;
     let greedy_episodes = plan.config.evaluation.episodes;
+    output::line(format!("{runs} runs; each trained agent then played {greedy_episodes} greedy episodes:"));
+    let interval = greedy_iqm_interval.map_or(String::new(), |interval| output::interval(interval, 1));
     output::line(format!(
-        "{runs} trained agents, {greedy_episodes} greedy episodes each: mean {greedy_mean:.1}, \
-         interquartile mean {greedy_iqm:.1} (95%: {low:.1} to {high:.1})"
+        "mean of the runs' mean greedy returns {greedy_mean:.1}, interquartile mean {greedy_iqm:.1}{interval}"
     ));
-    if let (Some(threshold), Some(reached), Some([low, high])) =
-        (summary.threshold, summary.reached, summary.reached_interval)
-    {
+    if let (Some(threshold), Some(reached)) = (summary.threshold, summary.reached) {
+        let interval = summary.reached_interval.map_or(String::new(), |interval| output::interval(interval, 2));
         output::line(format!(
-            "{reached} of {runs} seeds reach {threshold} on average (share {:.2}, 95%: {low:.2} to {high:.2})",
+            "{reached} of {runs} runs have a mean greedy return of at least {threshold}: share {:.2}{interval}",
             reached as f64 / *runs as f64
         ));
     }
+    if let Some(caveat) = output::caveat(*runs, "runs") {
+        output::line(caveat);
+    }
     if is_textbook(&plan.config) {
-        let knack = knack(rows).map_or("never".to_owned(), |episode| format!("from episode {episode} on"));
+        let doubled = doubled_at(rows).map_or("never".to_owned(), |episode| format!("at episode {episode}"));
         output::line(format!(
-            "the mean curve has the knack (twice its first level): {knack} (the note: from about 50 on)"
+            "the mean training return (moving average over 10 episodes) first reaches twice its initial level {doubled}; \
+             in the study note's textbook experiment at about episode 50"
         ));
-        output::line(format!("a trained agent stands {greedy_mean:.0} steps greedily (the note's one agent: 116)"));
+        output::line(format!(
+            "a trained agent balances the pole for {greedy_mean:.0} steps on average; the study note's single agent for 116"
+        ));
     }
     output::line(format!("written to {}", plan.out.display()));
 }
 
-/// The episode from which the mean curve, averaged over ten episodes, is at least twice what it was over the first ten.
-fn knack(rows: &[MeanRow]) -> Option<usize> {
+/// The first episode at which the mean curve, averaged over ten episodes, is at least twice what it was over the first ten.
+fn doubled_at(rows: &[MeanRow]) -> Option<usize> {
     let means: Vec<f64> = rows.iter().map(|row| row.mean).collect();
     let smoothed = stats::moving_average(&means, 10);
     let first = *smoothed.get(9)?;
     (10..smoothed.len()).find(|episode| smoothed[*episode] >= 2.0 * first)
 }
 
-/// Whether these are the note's settings, so that its own landmarks can stand beside the result.
+/// Whether these are the settings of the textbook experiment, whose published results can then stand beside this one's.
 fn is_textbook(config: &TrainConfig) -> bool {
     presets::config("textbook", None).is_ok_and(|mut textbook| {
         textbook.training.seed = config.training.seed;

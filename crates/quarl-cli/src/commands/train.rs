@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use anyhow::Result;
 use quarl::evaluate::GreedyPolicy;
+use quarl::plot::results;
 use quarl::run_dir::{RunWriter, Summary};
 use quarl::train::{Event, Trainer};
 use quarl::{Error, env};
 use serde_json::json;
 
 use crate::args::{Resolved, TrainArgs};
-use crate::commands::{play, plot};
+use crate::commands::play;
 use crate::display::Display;
 use crate::progress::TrainProgress;
 use crate::{Outcome, interrupt, output};
@@ -41,13 +42,13 @@ pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
             if let Some(failure) = error.downcast_ref::<Error>() {
                 writer.abandon(&trainer, started.elapsed().as_secs_f64(), failure)?;
                 if trainer.episodes() > 0 {
-                    plot::draw_run(&out)?;
+                    results::draw_run(&out)?;
                 }
             }
             return Err(error.context(format!("stopped; the run so far is in {}", out.display())));
         }
     };
-    plot::draw_run(&out)?;
+    results::draw_run(&out)?;
     if interrupted {
         if !args.json {
             output::line(format!("interrupted: what was learnt is in {}", out.display()));

@@ -1,186 +1,234 @@
 //! The figures that a learner's results are usually shown in.
 
-use super::{Figure, Reference, Series, Style};
-use crate::stats::{Bootstrap, Curve, mean_curve_with_band, moving_average, resampler};
+use super::{Color, Figure, Reference, Series, Style};
+use crate::stats::{
+    Bootstrap, Curve, FEW_FOR_INTERVAL, LEAST_FOR_INTERVAL, mean_curve_with_band, moving_average, quantile_curve,
+    resampler,
+};
 
-/// One run: the return of every episode, its moving average over `window` episodes (a trailing window of at least one),
-/// and evaluations as (episode, mean return) dots. Episodes count from 0. `threshold` is the return at which the
-/// environment counts as solved.
-pub fn run_figure(
-    title: &str,
-    returns: &[f64],
-    window: usize,
-    evaluations: &[(f64, f64)],
-    threshold: Option<f64>,
-) -> Figure {
-    let window = window.max(1);
-    let average = Series {
-        name: format!("moving average over {}", counted(window, "episode")),
-        points: by_episode(&moving_average(returns, window)),
-        ..Series::default()
-    };
-    let single = Series { points: by_episode(returns), ..Series::default() };
-    let mut series = if window > 1 {
-        let color = Some(super::Color(0x00, 0x72, 0xb2));
-        vec![
-            Series { name: "each episode".to_owned(), color, style: Style::Faint, ..single },
-            Series { color, ..average },
-        ]
-    } else {
-        vec![Series { name: "each episode".to_owned(), ..single }]
-    };
-    if !evaluations.is_empty() {
-        series.push(Series {
-            name: "greedy evaluation".to_owned(),
-            color: Some(super::Color(0xd5, 0x5e, 0x00)),
-            points: evaluations.to_vec(),
-            style: Style::Points,
-            ..Series::default()
-        });
-    }
-    let note =
-        (window > 1).then(|| format!("Moving average: mean of the last {window} episodes (fewer at the start).",));
-    Figure { series, note, ..over_episodes(title, threshold) }
-}
+/// Up to so many runs are drawn as single lines behind their mean; more would hide it, and are summarised by a band.
+const MOST_SINGLE_LINES: usize = 20;
 
-/// Many runs of one configuration: the mean return of each episode with its 95% bootstrap interval, over the single
-/// runs. Runs may differ in length; a mean is over those that got that far.
-pub fn experiment_figure<R: AsRef<[f64]>>(title: &str, runs: &[R], threshold: Option<f64>) -> Figure {
-    let curve = banded(runs);
-    let mean = Series {
-        name: format!("mean of {}", counted(runs.len(), "run")),
-        background: runs.iter().map(|run| by_episode(run.as_ref())).collect(),
-        ..summary(&curve)
-    };
-    let band = if runs.len() > 1 { "band: 95% bootstrap interval of the mean; " } else { "" };
-    let note = capitalised(&format!("{band}thin lines: single runs.{}", lengths(runs)));
-    Figure { series: vec![mean], note: Some(note), ..over_episodes(title, threshold) }
-}
-
-/// Several configurations, each with its name and its runs: the mean over the runs, after each was smoothed by a moving
-/// average over `window` episodes, with its 95% bootstrap interval.
-pub fn comparison_figure<R: AsRef<[f64]>>(
-    title: &str,
-    experiments: &[(&str, &[R])],
-    window: usize,
-    threshold: Option<f64>,
-) -> Figure {
-    let window = window.max(1);
-    let of = |(name, runs): &(&str, &[R])| {
-        let smooth: Vec<_> = runs.iter().map(|run| moving_average(run.as_ref(), window)).collect();
-        Series { name: format!("{name} ({})", counted(runs.len(), "run")), ..summary(&banded(&smooth)) }
-    };
-    let note = comparison_note(window, experiments.iter().any(|(_, runs)| runs.len() > 1));
-    Figure { series: experiments.iter().map(of).collect(), note: Some(note), ..over_episodes(title, threshold) }
-}
-
-/// A run's finished episodes, for figures over environment steps.
+/// The finished episodes of one run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Run {
-    /// How many environment steps the run had taken at the end of each episode, ascending.
+    /// How many environment steps the run had taken at the end of each episode, ascending. Figures over episodes do not
+    /// need it.
     pub env_steps: Vec<u64>,
     /// Each episode's return.
     pub returns: Vec<f64>,
 }
 
-/// As [`experiment_figure`], over environment steps: the right axis where runs have the same budget of steps, and the better
-/// ones therefore fewer, longer episodes. The mean is that of moving averages over `window` episodes.
-pub fn experiment_figure_by_steps(title: &str, runs: &[Run], window: usize, threshold: Option<f64>) -> Figure {
-    let single = |run: &Run| -> Vec<(f64, f64)> {
-        run.env_steps.iter().zip(&run.returns).map(|(step, value)| (*step as f64, *value)).collect()
-    };
-    let mean = Series {
-        name: format!("mean of {}", counted(runs.len(), "run")),
-        background: runs.iter().map(single).collect(),
-        ..summary_by_steps(runs, window)
-    };
-    let band = if runs.len() > 1 { "; band: 95% bootstrap interval of it" } else { "" };
-    let note = format!("Mean over runs{}{band}; thin lines: single runs.", smoothed(window));
-    Figure { series: vec![mean], note: Some(note), ..over_steps(title, threshold) }
+/// The runs of one configuration in a comparison.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Group {
+    /// Its name in the legend.
+    pub name: String,
+    /// Its finished runs.
+    pub runs: Vec<Run>,
+    /// How many runs were begun: more than there are where some failed or are not finished.
+    pub planned: usize,
 }
 
-/// As [`comparison_figure`], over environment steps.
-pub fn comparison_figure_by_steps(
+impl Group {
+    /// How many runs it has: `10 runs`, or `8 of 10 runs` where two are missing.
+    pub fn counted(&self) -> String {
+        match (self.runs.len(), self.planned) {
+            (runs, planned) if runs < planned => format!("{runs} of {}", counted(planned, "run")),
+            (runs, _) => counted(runs, "run"),
+        }
+    }
+}
+
+/// What a figure's curves run over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum XAxis {
+    /// Episodes, counted from 0.
+    #[default]
+    Episodes,
+    /// Environment steps: the right axis where runs have the same budget of steps, and the better ones therefore fewer,
+    /// longer episodes.
+    Steps,
+}
+
+/// One run: the return of every episode, its moving average over `window` episodes (a trailing window of at least one),
+/// and evaluations as (x, mean return) dots. `threshold` is the return at which the environment counts as solved.
+pub fn run_figure(
     title: &str,
-    experiments: &[(&str, &[Run])],
+    run: &Run,
+    x: XAxis,
     window: usize,
+    evaluations: &[(f64, f64)],
     threshold: Option<f64>,
 ) -> Figure {
-    let of = |(name, runs): &(&str, &[Run])| Series {
-        name: format!("{name} ({})", counted(runs.len(), "run")),
-        ..summary_by_steps(runs, window)
+    let window = window.max(1);
+    let single = Series { name: "each episode".to_owned(), points: points(run, x), ..Series::default() };
+    let mut series = if window > 1 {
+        let color = Some(Color(0x00, 0x72, 0xb2));
+        let smooth = Run { env_steps: run.env_steps.clone(), returns: moving_average(&run.returns, window) };
+        let name = format!("moving average over {}", counted(window, "episode"));
+        vec![
+            Series { color, style: Style::Faint, ..single },
+            Series { name, color, points: points(&smooth, x), ..Series::default() },
+        ]
+    } else {
+        vec![single]
     };
-    let note = comparison_note(window, experiments.iter().any(|(_, runs)| runs.len() > 1));
-    Figure { series: experiments.iter().map(of).collect(), note: Some(note), ..over_steps(title, threshold) }
+    if !evaluations.is_empty() {
+        series.push(Series {
+            name: "greedy evaluation".to_owned(),
+            color: Some(Color(0xd5, 0x5e, 0x00)),
+            points: evaluations.to_vec(),
+            style: Style::Points,
+            ..Series::default()
+        });
+    }
+    let note = (window > 1).then(|| format!("Moving average: mean of the last {window} episodes (fewer at the start)."));
+    Figure { series, note, ..axes(title, x, threshold) }
 }
 
-/// The mean of runs' moving averages with its interval, at evenly spaced steps. At a step, a run counts with its latest
-/// finished episodes; the curve begins where each run has one.
-fn summary_by_steps(runs: &[Run], window: usize) -> Series {
+/// Many runs of one configuration: the mean of their moving averages over `window` episodes, with its 95% bootstrap
+/// interval from three runs on. Behind it the single runs; of more than twenty, the range of the middle 80% of them.
+///
+/// Over episodes, runs may differ in length: a mean is over those that got that far.
+pub fn experiment_figure(title: &str, runs: &[Run], x: XAxis, window: usize, threshold: Option<f64>) -> Figure {
+    let Summary { x: xs, smooth, curve } = summarise(runs, x, window);
+    let at = |values: &[f64]| -> Vec<(f64, f64)> { xs.iter().copied().zip(values.iter().copied()).collect() };
+    let mut mean = Series { name: format!("mean of {}", counted(runs.len(), "run")), ..series(&xs, &curve) };
+    let mut all = Vec::new();
+    let behind = if runs.len() > MOST_SINGLE_LINES {
+        let (low, high) = (quantile_curve(&smooth, 0.1), quantile_curve(&smooth, 0.9));
+        all.push(Series {
+            name: "middle 80% of runs".to_owned(),
+            color: Some(Color(0x9a, 0xc4, 0xdf)),
+            points: at(&curve.mean),
+            band: low.into_iter().zip(high).collect(),
+            style: Style::Band,
+            ..Series::default()
+        });
+        mean.color = Some(Color(0x00, 0x72, 0xb2));
+        "light band: from the 10% to the 90% quantile of the runs"
+    } else {
+        mean.background = runs.iter().map(|run| points(run, x)).collect();
+        "thin lines: single runs"
+    };
+    let dark = if has_band(&mean) { "dark band: 95% bootstrap interval of the mean; " } else { "" };
+    let lengths = if x == XAxis::Episodes { lengths(runs) } else { String::new() };
+    let note = format!("Mean over runs{}; {dark}{behind}.{lengths}{}", smoothed(window), caveat(&[runs.len()]));
+    all.push(mean);
+    Figure { series: all, note: Some(note), ..axes(title, x, threshold) }
+}
+
+/// Several configurations: the mean over the runs of each, after each run was smoothed by a moving average over `window`
+/// episodes, with its 95% bootstrap interval from three runs on.
+pub fn comparison_figure(title: &str, groups: &[&Group], x: XAxis, window: usize, threshold: Option<f64>) -> Figure {
+    let of = |group: &&Group| {
+        let Summary { x, curve, .. } = summarise(&group.runs, x, window);
+        Series { name: format!("{} ({})", group.name, group.counted()), ..series(&x, &curve) }
+    };
+    let all: Vec<Series> = groups.iter().map(of).collect();
+    let bands = if all.iter().any(has_band) { "; bands: 95% bootstrap intervals of the mean" } else { "" };
+    let counts: Vec<usize> = groups.iter().map(|group| group.runs.len()).collect();
+    let note = format!("Mean over runs{}{bands}.{}", smoothed(window), caveat(&counts));
+    Figure { series: all, note: Some(note), ..axes(title, x, threshold) }
+}
+
+/// What runs show together.
+struct Summary {
+    /// Where along the axis each value lies.
+    x: Vec<f64>,
+    /// Each run's moving average there; NaN where it has none.
+    smooth: Vec<Vec<f64>>,
+    /// Their mean with its interval.
+    curve: Curve,
+}
+
+/// The runs' moving averages and their mean: at each episode, or at evenly spaced steps. At a step, a run counts with its
+/// latest finished episodes; the curve begins where each run has one.
+fn summarise(runs: &[Run], x: XAxis, window: usize) -> Summary {
     const POINTS: usize = 200;
-    let begin = runs.iter().filter_map(|run| run.env_steps.first()).max().copied().unwrap_or(0);
-    let end = runs.iter().filter_map(|run| run.env_steps.last()).max().copied().unwrap_or(0).max(begin);
-    let at = |point: usize| begin as f64 + (end - begin) as f64 * point as f64 / (POINTS - 1) as f64;
-    let sampled: Vec<Vec<f64>> = runs
-        .iter()
-        .map(|run| {
-            let smooth = moving_average(&run.returns, window.max(1));
-            let latest = |point| run.env_steps.partition_point(|step| *step as f64 <= at(point)).checked_sub(1);
-            (0..POINTS).map(|point| latest(point).map_or(f64::NAN, |episode| smooth[episode])).collect()
-        })
-        .collect();
-    let mut series = summary(&banded(&sampled));
-    series.points.iter_mut().enumerate().for_each(|(point, (x, _))| *x = at(point));
-    series
+    let smooth = runs.iter().map(|run| moving_average(&run.returns, window));
+    let (x, smooth): (Vec<f64>, Vec<Vec<f64>>) = match x {
+        XAxis::Episodes => {
+            let smooth: Vec<_> = smooth.collect();
+            let length = smooth.iter().map(Vec::len).max().unwrap_or(0);
+            ((0..length).map(|episode| episode as f64).collect(), smooth)
+        }
+        XAxis::Steps => {
+            let begin = runs.iter().filter_map(|run| run.env_steps.first()).max().copied().unwrap_or(0);
+            let end = runs.iter().filter_map(|run| run.env_steps.last()).max().copied().unwrap_or(0).max(begin);
+            let x: Vec<f64> = (0..POINTS)
+                .map(|point| begin as f64 + (end - begin) as f64 * point as f64 / (POINTS - 1) as f64)
+                .collect();
+            let sampled = smooth.zip(runs).map(|(smooth, run)| {
+                let latest = |&x: &f64| run.env_steps.partition_point(|step| *step as f64 <= x).checked_sub(1);
+                x.iter().map(|x| latest(x).and_then(|i| smooth.get(i).copied()).unwrap_or(f64::NAN)).collect()
+            });
+            let sampled = sampled.collect();
+            (x, sampled)
+        }
+    };
+    // The seed is fixed: a figure is a function of its data.
+    let curve = mean_curve_with_band(&smooth, &Bootstrap::default(), &mut resampler(0));
+    Summary { x, smooth, curve }
+}
+
+/// The mean as a line, with its interval where there is one.
+fn series(x: &[f64], curve: &Curve) -> Series {
+    let band: Vec<(f64, f64)> = curve.low.iter().copied().zip(curve.high.iter().copied()).collect();
+    let points = x.iter().copied().zip(curve.mean.iter().copied()).collect();
+    let band = if band.iter().any(|(low, _)| low.is_finite()) { band } else { Vec::new() };
+    Series { points, band, ..Series::default() }
+}
+
+fn has_band(series: &Series) -> bool {
+    !series.band.is_empty()
+}
+
+/// What a reader must know about intervals of few runs.
+fn caveat(counts: &[usize]) -> String {
+    let any = |range: std::ops::Range<usize>| counts.iter().any(|n| range.contains(n));
+    let none = if any(0..LEAST_FOR_INTERVAL) {
+        format!(" No interval for fewer than {LEAST_FOR_INTERVAL} runs.")
+    } else {
+        String::new()
+    };
+    let rough = if any(LEAST_FOR_INTERVAL..FEW_FOR_INTERVAL) {
+        format!(" Intervals of fewer than {FEW_FOR_INTERVAL} runs are rough.")
+    } else {
+        String::new()
+    };
+    none + &rough
 }
 
 fn smoothed(window: usize) -> String {
     if window > 1 { format!(" of the moving average over {window} episodes") } else { String::new() }
 }
 
-fn comparison_note(window: usize, has_bands: bool) -> String {
-    let bands = if has_bands { "; bands: 95% bootstrap intervals of the mean" } else { "" };
-    format!("Mean over runs{}{bands}.", smoothed(window))
-}
-
-fn over_steps(title: &str, threshold: Option<f64>) -> Figure {
-    Figure { x_label: "Environment steps".to_owned(), ..over_episodes(title, threshold) }
-}
-
 /// The axes that all these figures share.
-fn over_episodes(title: &str, threshold: Option<f64>) -> Figure {
+fn axes(title: &str, x: XAxis, threshold: Option<f64>) -> Figure {
     let solved = |value: f64| Reference { value, label: format!("solved: {value}").replace('-', "\u{2212}") };
     Figure {
         title: title.to_owned(),
-        x_label: "Episode".to_owned(),
+        x_label: if x == XAxis::Steps { "Environment steps" } else { "Episode" }.to_owned(),
         y_label: "Return".to_owned(),
         references: threshold.into_iter().map(solved).collect(),
         ..Figure::default()
     }
 }
 
-fn by_episode(values: &[f64]) -> Vec<(f64, f64)> {
-    values.iter().enumerate().map(|(episode, &value)| (episode as f64, value)).collect()
-}
-
-/// The mean and its 95% interval. The seed is fixed: a figure is a function of its data.
-fn banded<R: AsRef<[f64]>>(runs: &[R]) -> Curve {
-    mean_curve_with_band(runs, &Bootstrap::default(), &mut resampler(0))
-}
-
-fn summary(curve: &Curve) -> Series {
-    let has_band = curve.n.iter().any(|&n| n > 1);
-    let band = curve.low.iter().copied().zip(curve.high.iter().copied());
-    Series {
-        points: by_episode(&curve.mean),
-        band: if has_band { band.collect() } else { Vec::new() },
-        ..Series::default()
+/// A run's returns as points of a curve.
+fn points(run: &Run, x: XAxis) -> Vec<(f64, f64)> {
+    let returns = run.returns.iter().copied();
+    match x {
+        XAxis::Episodes => returns.enumerate().map(|(episode, value)| (episode as f64, value)).collect(),
+        XAxis::Steps => run.env_steps.iter().map(|&steps| steps as f64).zip(returns).collect(),
     }
 }
 
 /// A remark where not all runs are equally long: the mean's right end is then over fewer.
-fn lengths<R: AsRef<[f64]>>(runs: &[R]) -> String {
-    let lengths = || runs.iter().map(|run| run.as_ref().len());
+fn lengths(runs: &[Run]) -> String {
+    let lengths = || runs.iter().map(|run| run.returns.len());
     match (lengths().min(), lengths().max()) {
         (Some(least), Some(most)) if least < most => format!(" Runs have {least} to {most} episodes."),
         _ => String::new(),
@@ -189,9 +237,4 @@ fn lengths<R: AsRef<[f64]>>(runs: &[R]) -> String {
 
 fn counted(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
-}
-
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }

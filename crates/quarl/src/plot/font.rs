@@ -1,14 +1,27 @@
-//! The embedded font: how wide a text is, and the outlines of its letters.
+//! The embedded fonts: how wide a text is, and the outlines of its letters.
 
-use ab_glyph::{Font as _, FontRef, Outline};
+use ab_glyph::{Font as _, FontRef, GlyphId, Outline};
 
 use super::marks::Weight;
 use crate::Error;
 
-/// The text's font in both weights. Its licence lies beside it.
+/// The text's font in both weights, and another one for Hangul. Their licences lie beside them.
 pub(super) struct Fonts {
     regular: FontRef<'static>,
     semibold: FontRef<'static>,
+    hangul: FontRef<'static>,
+}
+
+/// A letter on its line. Lengths are in units of [`Fonts::units_per_em`].
+struct Placed<'a> {
+    font: &'a FontRef<'static>,
+    glyph: GlyphId,
+    /// Where it begins.
+    start: f64,
+    /// Where it ends.
+    end: f64,
+    /// How many units one unit of its font is.
+    scale: f64,
 }
 
 impl Fonts {
@@ -20,6 +33,7 @@ impl Fonts {
         Ok(Self {
             regular: read(include_bytes!("../../assets/fonts/OpenSans-Regular.ttf"))?,
             semibold: read(include_bytes!("../../assets/fonts/OpenSans-Semibold.ttf"))?,
+            hangul: read(include_bytes!("../../assets/fonts/QuarlHangul.ttf"))?,
         })
     }
 
@@ -30,46 +44,50 @@ impl Fonts {
         }
     }
 
-    /// Sets a text on a line: for each letter where it begins, its glyph, and where it ends; in font units, of which
-    /// [`units_per_em`](Self::units_per_em) make the text's size.
-    fn set<'a>(&'a self, words: &'a str, weight: Weight) -> impl Iterator<Item = (f64, ab_glyph::GlyphId, f64)> + 'a {
-        let font = self.cut(weight);
+    /// Sets a text on a line.
+    fn set<'a>(&'a self, words: &'a str, weight: Weight) -> impl Iterator<Item = Placed<'a>> + 'a {
+        let units = self.units_per_em(weight);
         let (mut x, mut previous) = (0.0, None);
         words.chars().map(move |letter| {
+            let font = if self.hangul.glyph_id(letter).0 == 0 { self.cut(weight) } else { &self.hangul };
+            let scale = units / f64::from(font.units_per_em().unwrap_or(1000.0));
             let glyph = font.glyph_id(letter);
-            if let Some(previous) = previous {
-                x += f64::from(font.kern_unscaled(previous, glyph));
+            if let Some((_, previous)) = previous.filter(|(before, _)| std::ptr::eq::<FontRef>(*before, font)) {
+                x += f64::from(font.kern_unscaled(previous, glyph)) * scale;
             }
-            previous = Some(glyph);
+            previous = Some((font, glyph));
             let start = x;
-            // What this font lacks, a reader's other font will show, in the width of a square at most.
+            // What no font here has, a reader's other font will show, in the width of a square at most.
             let missing = glyph.0 == 0;
-            x += if missing { self.units_per_em(weight) } else { f64::from(font.h_advance_unscaled(glyph)) };
-            (start, glyph, x)
+            x += if missing { units } else { f64::from(font.h_advance_unscaled(glyph)) * scale };
+            Placed { font, glyph, start, end: x, scale }
         })
     }
 
-    /// How many of the outlines' units make the size of a text.
+    /// How many of the units that places on a line are counted in make the size of a text.
     pub(super) fn units_per_em(&self, weight: Weight) -> f64 {
         f64::from(self.cut(weight).units_per_em().unwrap_or(2048.0))
     }
 
-    /// The letters' outlines, each with its offset to the right, in font units with y upwards.
-    pub(super) fn outlines<'a>(&'a self, words: &'a str, weight: Weight) -> impl Iterator<Item = (f64, Outline)> + 'a {
-        self.set(words, weight).filter_map(move |(x, glyph, _)| Some((x, self.cut(weight).outline(glyph)?)))
+    /// The letters' outlines with y upwards, each with its offset to the right and its scale.
+    pub(super) fn outlines<'a>(
+        &'a self,
+        words: &'a str,
+        weight: Weight,
+    ) -> impl Iterator<Item = (f64, f64, Outline)> + 'a {
+        self.set(words, weight)
+            .filter_map(|letter| Some((letter.start, letter.scale, letter.font.outline(letter.glyph)?)))
     }
 
     /// How wide a text is at this size.
     pub(super) fn width(&self, words: &str, weight: Weight, size: f64) -> f64 {
-        let units = self.set(words, weight).last().map_or(0.0, |(_, _, end)| end);
+        let units = self.set(words, weight).last().map_or(0.0, |letter| letter.end);
         units * size / self.units_per_em(weight)
     }
 
     /// The text on one line, cut with an ellipsis to fit into `width`.
     pub(super) fn fit(&self, words: &str, weight: Weight, size: f64, width: f64) -> String {
-        // No text of more letters than this fits anywhere; without the cut a megabyte of title would take minutes.
-        let words: String = words.chars().take(400).map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let mut kept = words.trim().to_owned();
+        let mut kept = cleaned(words);
         if self.width(&kept, weight, size) <= width {
             return kept;
         }
@@ -80,5 +98,91 @@ impl Fonts {
             }
         }
         String::new()
+    }
+
+    /// The text on one line or, broken between two words, on two; the second is cut to fit.
+    pub(super) fn wrap(&self, words: &str, weight: Weight, size: f64, width: f64) -> Vec<String> {
+        let words = cleaned(words);
+        if self.width(&words, weight, size) <= width {
+            return vec![words];
+        }
+        let spaces = words.match_indices(' ').map(|(at, _)| at);
+        let fitting = spaces.take_while(|&at| self.width(&words[..at], weight, size) <= width).last();
+        match fitting {
+            None => vec![self.fit(&words, weight, size, width)],
+            Some(at) => vec![words[..at].to_owned(), self.fit(&words[at..], weight, size, width)],
+        }
+    }
+}
+
+/// A text without control characters and with Hangul composed, short enough to be measured quickly: nothing longer fits
+/// anywhere, and a title of a megabyte would take minutes.
+fn cleaned(words: &str) -> String {
+    let letters = words.chars().take(1200).map(|letter| if letter.is_control() { ' ' } else { letter });
+    let mut text = String::new();
+    for letter in letters {
+        match text.chars().next_back().and_then(|before| syllable(before, letter)) {
+            Some(joined) => {
+                text.pop();
+                text.push(joined);
+            }
+            None => text.push(letter),
+        }
+    }
+    text.chars().take(400).collect::<String>().trim().to_owned()
+}
+
+/// The Hangul syllable of a consonant and a vowel, or of an open syllable and a final consonant: file names on macOS are
+/// written in such parts (Unicode 15, section 3.12).
+fn syllable(before: char, letter: char) -> Option<char> {
+    const SYLLABLES: u32 = 0xac00;
+    const LEADING: u32 = 0x1100;
+    const VOWELS: u32 = 0x1161;
+    const TRAILING: u32 = 0x11a7; // one before the first: an open syllable
+    let (before, letter) = (u32::from(before), u32::from(letter));
+    let open = |code: u32| (SYLLABLES..SYLLABLES + 11172).contains(&code) && (code - SYLLABLES).is_multiple_of(28);
+    if (LEADING..LEADING + 19).contains(&before) && (VOWELS..VOWELS + 21).contains(&letter) {
+        char::from_u32(SYLLABLES + ((before - LEADING) * 21 + (letter - VOWELS)) * 28)
+    } else if open(before) && (TRAILING + 1..TRAILING + 28).contains(&letter) {
+        char::from_u32(before + (letter - TRAILING))
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hangul_in_parts_is_composed() {
+        let parts = "\u{1112}\u{1161}\u{11ab}\u{1100}\u{1173}\u{11af} a\u{11ab}";
+        assert_eq!(cleaned(parts), "한글 a\u{11ab}");
+    }
+
+    #[test]
+    fn every_hangul_syllable_and_letter_has_an_outline_of_its_own() {
+        let fonts = Fonts::embedded().unwrap();
+        let letters = ('가'..='힣').chain('ㄱ'..='ㅣ');
+        for letter in letters {
+            assert_ne!(fonts.hangul.glyph_id(letter).0, 0, "{letter}");
+            assert!(fonts.hangul.outline(fonts.hangul.glyph_id(letter)).is_some(), "{letter}");
+        }
+    }
+
+    #[test]
+    fn hangul_is_as_wide_as_its_size_says_beside_latin_letters() {
+        let fonts = Fonts::embedded().unwrap();
+        let width = |words| fonts.width(words, Weight::Regular, 10.0);
+        assert!((8.0..10.5).contains(&width("한")), "{}", width("한"));
+        assert!((width("한a글") - width("한") - width("a") - width("글")).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_note_that_is_too_long_for_one_line_goes_on_on_a_second() {
+        let fonts = Fonts::embedded().unwrap();
+        let lines = fonts.wrap("one two three four", Weight::Regular, 10.0, 60.0);
+        assert_eq!(lines, ["one two", "three four"]);
+        assert_eq!(fonts.wrap("short", Weight::Regular, 10.0, 60.0), ["short"]);
     }
 }

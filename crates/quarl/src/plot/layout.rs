@@ -2,7 +2,7 @@
 
 use super::font::Fonts;
 use super::legend::{self, Entry};
-use super::marks::{Anchor, Mark, Point, Sheet, Stroke, Text, Weight};
+use super::marks::{Anchor, Mark, Page, Point, Sheet, Stroke, Text, Weight};
 use super::scale::{Scale, extent};
 use super::thin::{stretches, thinned};
 use super::{Color, Figure, HEIGHT, Series, Style, WIDTH};
@@ -25,8 +25,8 @@ const GRID: Color = Color(0xe9, 0xe9, 0xe9);
 
 /// The white space around everything.
 const MARGIN: f64 = 20.0;
-pub(super) const BAND_ALPHA: f64 = 0.28;
 const TICK_SIZE: f64 = 12.5;
+const NOTE_SIZE: f64 = 11.5;
 /// All lines of a figure together get about this many points: with one decimal each, an SVG of some 300 kB.
 const POINT_BUDGET: usize = 40_000;
 
@@ -43,27 +43,37 @@ pub(super) struct Look {
 const REFERENCE: Look =
     Look { color: Color(0x4d, 0x4d, 0x4d), width: 1.3, alpha: 1.0, dash: Some([6.0, 4.0]), style: Style::Line };
 
-/// Lays a figure out.
-pub(super) fn sheet(figure: &Figure) -> Result<Sheet, Error> {
+/// Lays figures out as the panels of a page.
+pub(super) fn page(panels: &[Figure]) -> Result<Page, Error> {
     let fonts = Fonts::embedded()?;
+    let columns = if panels.len() > 3 { 2 } else { 1 };
+    let rows = panels.len().div_ceil(columns).max(1);
+    let place = |i: usize| (f64::from(WIDTH) * (i % columns) as f64, f64::from(HEIGHT) * (i / columns) as f64);
+    let sheets = panels.iter().enumerate().map(|(i, figure)| sheet(figure, place(i), &fonts));
+    Ok(Page { width: WIDTH * columns as u32, height: HEIGHT * rows as u32, sheets: sheets.collect::<Result<_, _>>()? })
+}
+
+fn sheet(figure: &Figure, at: Point, fonts: &Fonts) -> Result<Sheet, Error> {
     let looks = looks(&figure.series);
     let (x_scale, y_scale) = scales(figure);
     let mut marks = Vec::new();
 
-    let (left, right) = (left_edge(figure, &y_scale, &fonts), f64::from(WIDTH) - MARGIN - 6.0);
+    let (left, right) = (left_edge(figure, &y_scale, fonts), f64::from(WIDTH) - MARGIN - 6.0);
     let mut top = MARGIN;
     if !figure.title.is_empty() {
         let words = fonts.fit(&figure.title, Weight::Semibold, 18.0, right - left);
         marks.push(text((left, top + 16.0), words, 18.0, Weight::Semibold, Anchor::Start, TEXT));
         top += 30.0;
     }
-    top = legend::draw(&entries(figure, &looks), &fonts, [left, right, top], &mut marks)? + 9.0;
+    top = legend::draw(&entries(figure, &looks), fonts, [left, right, top], &mut marks)? + 9.0;
 
     let mut bottom = f64::from(HEIGHT) - 14.0;
     if let Some(note) = figure.note.as_ref().filter(|note| !note.is_empty()) {
-        let words = fonts.fit(note, Weight::Regular, 11.5, right - left);
-        marks.push(text((left, bottom - 2.0), words, 11.5, Weight::Regular, Anchor::Start, MUTED));
-        bottom -= 22.0;
+        for words in fonts.wrap(note, Weight::Regular, NOTE_SIZE, right - left).into_iter().rev() {
+            marks.push(text((left, bottom - 2.0), words, NOTE_SIZE, Weight::Regular, Anchor::Start, MUTED));
+            bottom -= 15.0;
+        }
+        bottom -= 7.0;
     }
     if !figure.x_label.is_empty() {
         let words = fonts.fit(&figure.x_label, Weight::Regular, 13.5, right - left);
@@ -80,14 +90,14 @@ pub(super) fn sheet(figure: &Figure) -> Result<Sheet, Error> {
     }
 
     let frame = Frame { left, right, top, bottom, x_scale, y_scale };
-    frame.axes(&fonts, &mut marks);
+    frame.axes(fonts, &mut marks);
     let lines = figure.series.iter().flat_map(|series| series.background.iter().chain([&series.points]));
     if !lines.flatten().any(|point| point.0.is_finite() && point.1.is_finite()) {
         let middle = ((left + right) / 2.0, (top + bottom) / 2.0);
         marks.push(text(middle, "no data yet".to_owned(), 15.0, Weight::Regular, Anchor::Middle, MUTED));
     }
     frame.curves(figure, &looks, &mut marks);
-    Ok(Sheet { title: figure.title.clone(), clip: [left, top - 1.0, right, bottom + 1.0], marks })
+    Ok(Sheet { title: figure.title.clone(), at, clip: [left, top - 1.0, right, bottom + 1.0], marks })
 }
 
 /// The axes' ranges: all that is drawn, with a little air, and from 0 where the values nearly reach it anyway.
@@ -135,7 +145,7 @@ fn looks(series: &[Series]) -> Vec<Look> {
 
 /// How the lines behind a series are drawn: pale, since many of them together are as dark as one of them could be
 /// alone, and the fainter the more there are.
-pub(super) fn background_look(look: Look, lines: usize) -> Look {
+fn background_look(look: Look, lines: usize) -> Look {
     let paler = |channel: u8| (f64::from(channel) * 0.25 + 200.0 * 0.75).round() as u8;
     let Color(red, green, blue) = look.color;
     let color = Color(paler(red), paler(green), paler(blue));
@@ -148,15 +158,18 @@ fn entries(figure: &Figure, looks: &[Look]) -> Vec<Entry> {
         name: series.name.clone(),
         look,
         has_band: !series.band.is_empty(),
-        has_background: !series.background.is_empty(),
     });
     let references = figure.references.iter().map(|reference| Entry {
         name: reference.label.clone(),
         look: REFERENCE,
         has_band: false,
-        has_background: false,
     });
     series.chain(references).filter(|entry| !entry.name.is_empty()).collect()
+}
+
+/// How opaque a band is: one that stands for itself more than one around a line.
+pub(super) fn band_alpha(style: Style) -> f64 {
+    if style == Style::Band { 0.55 } else { 0.28 }
 }
 
 /// Where the plot begins: right of the y axis' label and of its widest tick label.
@@ -298,7 +311,8 @@ impl Frame {
                 continue;
             }
             lower.extend(upper.into_iter().rev());
-            marks.push(Mark::Area { outline: lower, color: look.color, alpha: BAND_ALPHA, clipped: true });
+            let alpha = band_alpha(series.style);
+            marks.push(Mark::Area { outline: lower, color: look.color, alpha, clipped: true });
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The legend: a row of samples between title and plot, in as many lines as it needs. Nothing is ever covered by it.
 
 use super::font::Fonts;
-use super::layout::{BAND_ALPHA, Look, TEXT, background_look};
+use super::layout::{Look, TEXT, band_alpha};
 use super::marks::{Anchor, Mark, Stroke, Text, Weight};
-use super::{Color, Style};
+use super::Style;
 use crate::Error;
 
 /// The height of one line of the legend.
@@ -18,7 +18,6 @@ pub(super) struct Entry {
     pub(super) name: String,
     pub(super) look: Look,
     pub(super) has_band: bool,
-    pub(super) has_background: bool,
 }
 
 /// Draws the legend from `left` to `right` downwards from `top`; answers where it ends.
@@ -61,35 +60,17 @@ fn sample(entry: &Entry, x: f64, y: f64, marks: &mut Vec<Mark>) {
     let Look { color, width, alpha, dash, style } = entry.look;
     if entry.has_band {
         let outline = vec![(x, y - 6.0), (x + SAMPLE, y - 6.0), (x + SAMPLE, y + 6.0), (x, y + 6.0)];
-        marks.push(Mark::Area { outline, color, alpha: BAND_ALPHA, clipped: false });
-    }
-    if entry.has_background {
-        let zigzag = [(0.0, 4.0), (0.17, -5.0), (0.36, 5.0), (0.54, -4.0), (0.73, 5.0), (0.88, -5.0), (1.0, 2.0)];
-        let behind = background_look(entry.look, 1);
-        let points = zigzag.iter().map(|p| (x + p.0 * SAMPLE, y + p.1));
-        push_line(marks, points, behind.color, behind.width, behind.alpha, None);
+        marks.push(Mark::Area { outline, color, alpha: band_alpha(style), clipped: false });
     }
     match style {
         Style::Points => {
             let centers = vec![(x + SAMPLE / 2.0, y)];
             marks.push(Mark::Dots { centers, radius: 4.0, color, clipped: false });
         }
-        Style::Faint => {
-            let zigzag = [(0.0, 3.0), (0.25, -4.0), (0.5, 3.5), (0.75, -4.0), (1.0, 2.0)];
-            push_line(marks, zigzag.iter().map(|p| (x + p.0 * SAMPLE, y + p.1)), color, width, alpha, dash);
+        Style::Band => {}
+        Style::Line | Style::Faint | Style::Step => {
+            let (lines, stroke) = (vec![vec![(x, y), (x + SAMPLE, y)]], Stroke { color, width, alpha, dash });
+            marks.push(Mark::Lines { lines, stroke, clipped: false });
         }
-        Style::Line | Style::Step => push_line(marks, [(x, y), (x + SAMPLE, y)].into_iter(), color, width, alpha, dash),
     }
-}
-
-fn push_line(
-    marks: &mut Vec<Mark>,
-    points: impl Iterator<Item = (f64, f64)>,
-    color: Color,
-    width: f64,
-    alpha: f64,
-    dash: Option<[f64; 2]>,
-) {
-    let stroke = Stroke { color, width, alpha, dash };
-    marks.push(Mark::Lines { lines: vec![points.collect()], stroke, clipped: false });
 }

@@ -5,10 +5,19 @@ use super::Color;
 /// A place on the sheet.
 pub(super) type Point = (f64, f64);
 
-/// A finished drawing: marks from back to front.
+/// A finished drawing: one sheet for each panel.
+pub(super) struct Page {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) sheets: Vec<Sheet>,
+}
+
+/// One panel: marks from back to front.
 pub(super) struct Sheet {
     /// What it shows, for readers who cannot see it.
     pub(super) title: String,
+    /// Where its upper left corner lies on the page.
+    pub(super) at: Point,
     /// Left, top, right and bottom of the area that clipped marks are confined to.
     pub(super) clip: [f64; 4],
     pub(super) marks: Vec<Mark>,

@@ -7,16 +7,17 @@ use tiny_skia::{
 };
 
 use super::font::Fonts;
-use super::marks::{Anchor, Mark, Point, Sheet, Text};
-use super::{Color, HEIGHT, PNG_SCALE, WIDTH};
+use super::marks::{Anchor, Mark, Page, Point, Sheet, Text};
+use super::{Color, PNG_SCALE};
 use crate::Error;
 
-const ZOOM: Transform = Transform { sx: PNG_SCALE as f32, kx: 0.0, ky: 0.0, sy: PNG_SCALE as f32, tx: 0.0, ty: 0.0 };
-
-/// Paints a sheet and compresses it.
-pub(super) fn encode(sheet: &Sheet) -> Result<Vec<u8>, Error> {
-    let failed = |message: String| Error::Draw { what: format!("figure '{}' as PNG", sheet.title), message };
-    let pixmap = paint(sheet, &Fonts::embedded()?).ok_or_else(|| failed("no memory for its pixels".to_owned()))?;
+/// Paints a page and compresses it.
+pub(super) fn encode(page: &Page) -> Result<Vec<u8>, Error> {
+    let failed = |message: String| {
+        let titles: Vec<&str> = page.sheets.iter().map(|sheet| sheet.title.as_str()).collect();
+        Error::Draw { what: format!("figure '{}' as PNG", titles.join("; ")), message }
+    };
+    let pixmap = paint(page, &Fonts::embedded()?).ok_or_else(|| failed("no memory for its pixels".to_owned()))?;
     // On an opaque ground the pixels are opaque, too: three bytes each are enough.
     let rgb: Vec<u8> = pixmap.pixels().iter().flat_map(|p| [p.red(), p.green(), p.blue()]).collect();
     let mut bytes = Vec::new();
@@ -34,13 +35,20 @@ pub(super) fn encode(sheet: &Sheet) -> Result<Vec<u8>, Error> {
 }
 
 /// None if the pixels do not fit into memory.
-fn paint(sheet: &Sheet, fonts: &Fonts) -> Option<Pixmap> {
-    let mut pixmap = Pixmap::new(WIDTH * PNG_SCALE, HEIGHT * PNG_SCALE)?;
+fn paint(page: &Page, fonts: &Fonts) -> Option<Pixmap> {
+    let mut pixmap = Pixmap::new(page.width * PNG_SCALE, page.height * PNG_SCALE)?;
     pixmap.fill(tiny_skia::Color::WHITE);
+    page.sheets.iter().try_for_each(|sheet| paint_sheet(sheet, fonts, &mut pixmap))?;
+    Some(pixmap)
+}
+
+fn paint_sheet(sheet: &Sheet, fonts: &Fonts, pixmap: &mut Pixmap) -> Option<()> {
+    let scale = PNG_SCALE as f32;
+    let zoom = Transform::from_scale(scale, scale).pre_translate(sheet.at.0 as f32, sheet.at.1 as f32);
     let mut plot = Mask::new(pixmap.width(), pixmap.height())?;
     let [left, top, right, bottom] = sheet.clip.map(|edge| edge as f32);
     let rect = PathBuilder::from_rect(Rect::from_ltrb(left, top, right, bottom)?);
-    plot.fill_path(&rect, FillRule::Winding, true, ZOOM);
+    plot.fill_path(&rect, FillRule::Winding, true, zoom);
     let mask = |clipped: bool| clipped.then_some(&plot);
 
     // A mark without extent has no path, and leaves no trace.
@@ -52,27 +60,27 @@ fn paint(sheet: &Sheet, fonts: &Fonts) -> Option<Pixmap> {
                 let (line_cap, line_join) = (LineCap::Butt, LineJoin::Round);
                 let stroke = SkiaStroke { width: stroke.width as f32, dash, line_cap, line_join, ..Default::default() };
                 for path in lines.iter().filter_map(|line| polyline(line, false)) {
-                    pixmap.stroke_path(&path, &paint, &stroke, ZOOM, mask(*clipped));
+                    pixmap.stroke_path(&path, &paint, &stroke, zoom, mask(*clipped));
                 }
             }
             Mark::Area { outline, color, alpha, clipped } => {
                 if let Some(path) = polyline(outline, true) {
-                    pixmap.fill_path(&path, &colored(*color, *alpha), FillRule::Winding, ZOOM, mask(*clipped));
+                    pixmap.fill_path(&path, &colored(*color, *alpha), FillRule::Winding, zoom, mask(*clipped));
                 }
             }
             Mark::Dots { centers, radius, color, clipped } => {
                 let rim = SkiaStroke { width: 1.0, ..Default::default() };
                 for &(x, y) in centers {
                     if let Some(path) = PathBuilder::from_circle(x as f32, y as f32, *radius as f32) {
-                        pixmap.fill_path(&path, &colored(*color, 1.0), FillRule::Winding, ZOOM, mask(*clipped));
-                        pixmap.stroke_path(&path, &colored(Color(255, 255, 255), 1.0), &rim, ZOOM, mask(*clipped));
+                        pixmap.fill_path(&path, &colored(*color, 1.0), FillRule::Winding, zoom, mask(*clipped));
+                        pixmap.stroke_path(&path, &colored(Color(255, 255, 255), 1.0), &rim, zoom, mask(*clipped));
                     }
                 }
             }
-            Mark::Text(text) => paint_text(text, fonts, &mut pixmap),
+            Mark::Text(text) => paint_text(text, fonts, zoom, pixmap),
         }
     }
-    Some(pixmap)
+    Some(())
 }
 
 fn colored(Color(red, green, blue): Color, alpha: f64) -> Paint<'static> {
@@ -96,7 +104,7 @@ fn polyline(points: &[Point], closed: bool) -> Option<Path> {
     builder.finish()
 }
 
-fn paint_text(text: &Text, fonts: &Fonts, pixmap: &mut Pixmap) {
+fn paint_text(text: &Text, fonts: &Fonts, zoom: Transform, pixmap: &mut Pixmap) {
     let scale = (text.size / fonts.units_per_em(text.weight)) as f32;
     let width = fonts.width(&text.words, text.weight, text.size) as f32;
     let back = match text.anchor {
@@ -105,12 +113,12 @@ fn paint_text(text: &Text, fonts: &Fonts, pixmap: &mut Pixmap) {
         Anchor::End => -width,
     };
     let mut builder = PathBuilder::new();
-    for (offset, outline) in fonts.outlines(&text.words, text.weight) {
-        trace(&outline.curves, offset as f32, &mut builder);
+    for (offset, size, outline) in fonts.outlines(&text.words, text.weight) {
+        trace(&outline.curves, offset as f32, size as f32, &mut builder);
     }
     let Some(path) = builder.finish() else { return };
     // A font's y points up.
-    let mut transform = ZOOM.pre_translate(text.at.0 as f32, text.at.1 as f32);
+    let mut transform = zoom.pre_translate(text.at.0 as f32, text.at.1 as f32);
     if text.upright {
         transform = transform.pre_concat(Transform::from_rotate(-90.0));
     }
@@ -120,20 +128,29 @@ fn paint_text(text: &Text, fonts: &Fonts, pixmap: &mut Pixmap) {
 
 /// A letter's contours. The font gives their curves one after the other: a new contour begins where a curve does not
 /// start at the end of the one before.
-fn trace(curves: &[OutlineCurve], offset: f32, builder: &mut PathBuilder) {
+fn trace(curves: &[OutlineCurve], offset: f32, size: f32, builder: &mut PathBuilder) {
+    let place = |point: &ab_glyph::Point| (point.x * size + offset, point.y * size);
     let mut end = None;
     for curve in curves {
         let (start, next) = match curve {
             OutlineCurve::Line(a, b) | OutlineCurve::Quad(a, _, b) | OutlineCurve::Cubic(a, _, _, b) => (*a, *b),
         };
         if end != Some(start) {
-            builder.move_to(start.x + offset, start.y);
+            let (x, y) = place(&start);
+            builder.move_to(x, y);
         }
         match curve {
-            OutlineCurve::Line(_, b) => builder.line_to(b.x + offset, b.y),
-            OutlineCurve::Quad(_, b, c) => builder.quad_to(b.x + offset, b.y, c.x + offset, c.y),
+            OutlineCurve::Line(_, b) => {
+                let (x, y) = place(b);
+                builder.line_to(x, y);
+            }
+            OutlineCurve::Quad(_, b, c) => {
+                let ((x1, y1), (x, y)) = (place(b), place(c));
+                builder.quad_to(x1, y1, x, y);
+            }
             OutlineCurve::Cubic(_, b, c, d) => {
-                builder.cubic_to(b.x + offset, b.y, c.x + offset, c.y, d.x + offset, d.y);
+                let ((x1, y1), (x2, y2), (x, y)) = (place(b), place(c), place(d));
+                builder.cubic_to(x1, y1, x2, y2, x, y);
             }
         }
         end = Some(next);

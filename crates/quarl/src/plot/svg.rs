@@ -3,32 +3,53 @@
 
 use std::fmt::Write as _;
 
-use super::marks::{Anchor, Mark, Point, Sheet, Stroke, Text, Weight};
-use super::{Color, HEIGHT, WIDTH};
+use super::Color;
+use super::marks::{Anchor, Mark, Page, Point, Sheet, Stroke, Text, Weight};
 
-/// The reader's own sans-serif font, preferably one as wide as that which the sheet was laid out with.
-const FAMILY: &str = "'Open Sans', 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
+/// The reader's own sans-serif fonts, preferably ones as wide as those that the sheet was laid out with; the last four for
+/// Hangul.
+const FAMILY: &str = "'Open Sans', 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Apple SD Gothic Neo', \
+                      'Malgun Gothic', 'Noto Sans CJK KR', NanumSquare, sans-serif";
 
-pub(super) fn write(sheet: &Sheet) -> String {
+pub(super) fn write(page: &Page) -> String {
     let mut out = String::new();
-    let [left, top, right, bottom] = sheet.clip;
+    let Page { width, height, sheets } = page;
+    let titles: Vec<&str> = sheets.iter().map(|sheet| sheet.title.as_str()).collect();
     // Writing into a string cannot fail.
     let _ = writeln!(
         out,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{HEIGHT}\" \
-         viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" font-family=\"{FAMILY}\">\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+         viewBox=\"0 0 {width} {height}\" role=\"img\" font-family=\"{FAMILY}\">\n\
          <title>{}</title>\n\
-         <clipPath id=\"plot\"><rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"/></clipPath>\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>",
-        escaped(&sheet.title),
+        escaped(&titles.join("; ")),
+    );
+    for (panel, sheet) in sheets.iter().enumerate() {
+        write_sheet(&mut out, sheet, panel);
+    }
+    out.push_str("</svg>\n");
+    out
+}
+
+fn write_sheet(out: &mut String, sheet: &Sheet, panel: usize) {
+    let [left, top, right, bottom] = sheet.clip;
+    let id = clip_id(panel);
+    let moved = panel > 0;
+    if moved {
+        let _ = writeln!(out, "<g transform=\"translate({} {})\">", tenths(sheet.at.0), tenths(sheet.at.1));
+    }
+    let _ = writeln!(
+        out,
+        "<clipPath id=\"{id}\"><rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"/></clipPath>",
         tenths(left),
         tenths(top),
         tenths(right - left),
         tenths(bottom - top),
     );
+    let clip = |clipped: bool| if clipped { format!(" clip-path=\"url(#{id})\"") } else { String::new() };
     for mark in &sheet.marks {
         match mark {
-            Mark::Lines { lines, stroke, clipped } => write_lines(&mut out, lines, stroke, *clipped),
+            Mark::Lines { lines, stroke, clipped } => write_lines(out, lines, stroke, &clip(*clipped)),
             Mark::Area { outline, color, alpha, clipped } => {
                 let (path, clip) = (path(outline), clip(*clipped));
                 let _ = writeln!(out, "<path{clip} fill=\"{}\" fill-opacity=\"{alpha}\" d=\"{path}z\"/>", hex(*color));
@@ -42,16 +63,22 @@ pub(super) fn write(sheet: &Sheet) -> String {
                 }
                 out.push_str("</g>\n");
             }
-            Mark::Text(text) => write_text(&mut out, text),
+            Mark::Text(text) => write_text(out, text),
         }
     }
-    out.push_str("</svg>\n");
-    out
+    if moved {
+        out.push_str("</g>\n");
+    }
 }
 
-fn write_lines(out: &mut String, lines: &[Vec<Point>], stroke: &Stroke, clipped: bool) {
+/// The name of a panel's clipping path.
+fn clip_id(panel: usize) -> String {
+    if panel == 0 { "plot".to_owned() } else { format!("plot-{}", panel + 1) }
+}
+
+fn write_lines(out: &mut String, lines: &[Vec<Point>], stroke: &Stroke, clip: &str) {
     let Stroke { color, width, alpha, dash } = *stroke;
-    let _ = write!(out, "<g{} fill=\"none\" stroke=\"{}\" stroke-width=\"{width}\"", clip(clipped), hex(color));
+    let _ = write!(out, "<g{clip} fill=\"none\" stroke=\"{}\" stroke-width=\"{width}\"", hex(color));
     out.push_str(" stroke-linejoin=\"round\"");
     if alpha < 1.0 {
         let _ = write!(out, " stroke-opacity=\"{alpha:.3}\"");
@@ -116,10 +143,6 @@ fn format_tenths(value: i64) -> String {
         (0, tenth) => format!("{sign}.{tenth}"),
         (whole, tenth) => format!("{sign}{whole}.{tenth}"),
     }
-}
-
-fn clip(clipped: bool) -> &'static str {
-    if clipped { " clip-path=\"url(#plot)\"" } else { "" }
 }
 
 fn hex(Color(red, green, blue): Color) -> String {

@@ -3,7 +3,7 @@
 //!
 //! Randomness comes in as a closure, `draw(n)`, that answers with an index below `n`; [`resampler`] makes one.
 
-use super::{Interval, mean, quantile_in_place};
+use super::{Interval, LEAST_FOR_INTERVAL, mean, quantile_in_place};
 
 /// How a bootstrap is run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,7 +46,7 @@ pub fn resampler(seed: u64) -> impl FnMut(usize) -> usize {
 /// The percentile bootstrap interval of any statistic of the values, such as [`median`](super::median) or
 /// [`interquartile_mean`](super::interquartile_mean).
 ///
-/// Undefined (NaN) for fewer than two values: one run says nothing about the next.
+/// Undefined (NaN) for fewer than [`LEAST_FOR_INTERVAL`] values.
 ///
 /// # Panics
 /// When `draw(n)` answers with an index that is not below `n`.
@@ -56,7 +56,7 @@ pub fn bootstrap_interval(
     bootstrap: &Bootstrap,
     draw: &mut impl FnMut(usize) -> usize,
 ) -> Interval {
-    if values.len() < 2 {
+    if values.len() < LEAST_FOR_INTERVAL {
         return Interval::UNDEFINED;
     }
     let mut sample = vec![0.0; values.len()];
@@ -81,7 +81,7 @@ pub fn bootstrap_mean(values: &[f64], bootstrap: &Bootstrap, draw: &mut impl FnM
 pub struct Curve {
     /// The mean over the runs that have a value here; NaN where none has.
     pub mean: Vec<f64>,
-    /// The band's lower edge; NaN where fewer than two runs have a value, or no band was asked for.
+    /// The band's lower edge; NaN where fewer than [`LEAST_FOR_INTERVAL`] runs have a value, or no band was asked for.
     pub low: Vec<f64>,
     /// The band's upper edge; NaN where `low` is.
     pub high: Vec<f64>,
@@ -150,7 +150,7 @@ pub fn mean_curve_with_band<R: AsRef<[f64]>>(
                 resampled[offset * resamples + resample] = sum[offset] / weight[offset];
             }
         }
-        for offset in (0..width).filter(|offset| curve.n[start + offset] >= 2) {
+        for offset in (0..width).filter(|offset| curve.n[start + offset] >= LEAST_FOR_INTERVAL) {
             // A resample in which no run reaches this episode has no mean here, and is left out.
             present.clear();
             present.extend(resampled[offset * resamples..][..resamples].iter().filter(|mean| !mean.is_nan()));
@@ -159,4 +159,16 @@ pub fn mean_curve_with_band<R: AsRef<[f64]>>(
         }
     }
     curve
+}
+
+/// The `q`-quantile over the runs, episode by episode, of those that have a value there; NaN where none has.
+pub fn quantile_curve<R: AsRef<[f64]>>(runs: &[R], q: f64) -> Vec<f64> {
+    let length = runs.iter().map(|run| run.as_ref().len()).max().unwrap_or(0);
+    let mut here = Vec::with_capacity(runs.len());
+    let mut at = |index: usize| {
+        here.clear();
+        here.extend(runs.iter().filter_map(|run| run.as_ref().get(index).copied()).filter(|x| !x.is_nan()));
+        quantile_in_place(&mut here, q)
+    };
+    (0..length).map(&mut at).collect()
 }

@@ -41,7 +41,7 @@ def bootstrap(values, statistic, resamples, level, seed):
 
 
 def band(runs, resamples, level, seed):
-    """Pointwise intervals of the mean; None where fewer than two runs have a value."""
+    """Pointwise intervals of the mean; None where fewer than three runs have a value."""
     draw = resampler(seed)
     length = max(len(run) for run in runs)
     padded = np.full((len(runs), length), np.nan)
@@ -56,7 +56,7 @@ def band(runs, resamples, level, seed):
     means = np.array(means)
     n = np.sum(~np.isnan(padded), axis=0)
     intervals = [
-        percentile_interval(column[~np.isnan(column)], level) if count >= 2 else None
+        percentile_interval(column[~np.isnan(column)], level) if count >= 3 else None
         for column, count in zip(means.T, n)
     ]
     return {

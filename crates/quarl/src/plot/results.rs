@@ -1,0 +1,303 @@
+//! Figures of what is on disk: runs, experiments, ablations, and directories of runs and experiments.
+
+use std::path::{Path, PathBuf};
+
+use super::names::{distinct, number_repeated, without_seed};
+use super::{Figure, Group, Run, XAxis, comparison_figure, experiment_figure, run_figure, write};
+use crate::ablation;
+use crate::config::{EnvConfig, TrainConfig};
+use crate::contents::{Contents, name};
+use crate::env;
+use crate::error::Error;
+use crate::{experiment, run_dir};
+
+/// Over how many episodes the curves are averaged that training and experiments leave.
+const WINDOW: usize = 10;
+
+/// The runs of one configuration: what becomes one curve.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Curves {
+    /// The runs, and their name in the legend.
+    pub group: Group,
+    /// The environment, with its arguments where it has any.
+    pub env: String,
+    /// Whether the training budget is one of environment steps.
+    pub budget_in_steps: bool,
+    /// The return from which the environment counts as solved, if there is one.
+    pub threshold: Option<f64>,
+}
+
+/// What was read from several paths.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Collected {
+    /// The curves, in the order of the paths.
+    pub curves: Vec<Curves>,
+    /// What is not shown, and why; a sentence each.
+    pub left_out: Vec<String>,
+}
+
+/// How a comparison is drawn.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The title; the environment by default.
+    pub title: Option<String>,
+    /// What the curves run over; by default environment steps where a run's budget is one of steps, else episodes.
+    pub x: Option<XAxis>,
+    /// Over how many episodes each curve is averaged.
+    pub window: usize,
+}
+
+/// Reads what the paths hold: a curve for a run or an experiment; one for each combination of an ablation; of a directory
+/// of runs one for each configuration. `labels` name the curves of each path, in order; paths without one are named for as
+/// many of their last components as tell them apart.
+///
+/// # Errors
+/// What is wrong with a path or a file in it.
+pub fn collect(paths: &[PathBuf], labels: &[String]) -> Result<Collected, Error> {
+    let names = distinct(paths);
+    let mut collected = Collected::default();
+    for (i, path) in paths.iter().enumerate() {
+        let (mut curves, left_out) = read(path)?;
+        collected.left_out.extend(left_out);
+        match (labels.get(i), &mut curves[..]) {
+            (Some(label), [only]) => only.group.name.clone_from(label),
+            (None, [only]) if only.group.name.is_empty() => only.group.name.clone_from(&names[i]),
+            (None, [_]) => {}
+            (label, several) => {
+                let prefix = label.or((paths.len() > 1).then_some(&names[i]));
+                for curve in several {
+                    let own = std::mem::take(&mut curve.group.name);
+                    let own = if own.is_empty() { names[i].clone() } else { own };
+                    curve.group.name = prefix.map_or(own.clone(), |prefix| format!("{prefix}: {own}"));
+                }
+            }
+        }
+        collected.curves.extend(curves);
+    }
+    let mut names: Vec<String> = collected.curves.iter().map(|curves| curves.group.name.clone()).collect();
+    number_repeated(&mut names);
+    collected.curves.iter_mut().zip(names).for_each(|(curves, name)| curves.group.name = name);
+    Ok(collected)
+}
+
+/// The environments of some curves, in order of their first appearance.
+pub fn environments(curves: &[Curves]) -> Vec<&str> {
+    let mut found: Vec<&str> = Vec::new();
+    for curve in curves {
+        if !found.contains(&curve.env.as_str()) {
+            found.push(&curve.env);
+        }
+    }
+    found
+}
+
+/// Curves beside each other: one figure for each environment, because returns of different ones cannot be compared.
+pub fn compare(curves: &[Curves], options: &Options) -> Vec<Figure> {
+    let environments = environments(curves);
+    let panel = |env: &&str| {
+        let here: Vec<&Curves> = curves.iter().filter(|curves| curves.env == *env).collect();
+        let steps = here.iter().any(|curves| curves.budget_in_steps);
+        let x = options.x.unwrap_or(if steps { XAxis::Steps } else { XAxis::Episodes });
+        let title = match &options.title {
+            None => (*env).to_owned(),
+            Some(title) if environments.len() == 1 => title.clone(),
+            Some(title) => format!("{title}, {env}"),
+        };
+        let groups: Vec<&Group> = here.iter().map(|curves| &curves.group).collect();
+        comparison_figure(&title, &groups, x, options.window, here.iter().find_map(|curves| curves.threshold))
+    };
+    environments.iter().map(panel).collect()
+}
+
+/// Draws the figure of a run into its directory: every episode, their moving average, the greedy evaluations.
+///
+/// # Errors
+/// What is wrong with the run's files, or [`Error::Io`] where the system refuses.
+pub fn draw_run(dir: &Path) -> Result<(), Error> {
+    let config = run_dir::read_config(dir)?;
+    let x = if config.training.steps.is_some() { XAxis::Steps } else { XAxis::Episodes };
+    let at = |evaluation: &run_dir::EvaluationRow| match x {
+        XAxis::Episodes => evaluation.episodes as f64,
+        XAxis::Steps => evaluation.env_steps as f64,
+    };
+    let evaluations: Vec<(f64, f64)> =
+        run_dir::read_evaluations(dir)?.iter().map(|evaluation| (at(evaluation), evaluation.mean_return)).collect();
+    let title = format!("{}, seed {}", config.env.id, config.training.seed);
+    let figure = run_figure(&title, &read_run(dir)?, x, WINDOW, &evaluations, threshold(&config, dir)?);
+    draw(&[figure], dir)
+}
+
+/// Draws the figure of an experiment into its directory: the mean with its interval, and the runs behind it.
+///
+/// # Errors
+/// As [`draw_run`].
+pub fn draw_experiment(out: &Path) -> Result<(), Error> {
+    let Curves { group, env, budget_in_steps, threshold } = read_experiment(out)?;
+    let title = format!("{env}, {}", group.counted());
+    // Over episodes each has its value, and many runs make a smooth mean; over steps a run's latest episode stands alone.
+    let (x, window) = if budget_in_steps { (XAxis::Steps, WINDOW) } else { (XAxis::Episodes, 1) };
+    draw(&[experiment_figure(&title, &group.runs, x, window, threshold)], out)
+}
+
+/// Draws the figure of an ablation into its directory: each combination's mean curve, in the order given, as (directory,
+/// name in the legend).
+///
+/// # Errors
+/// As [`draw_run`].
+pub fn draw_ablation(out: &Path, combinations: &[(&str, &str)]) -> Result<(), Error> {
+    let read = |(directory, label): &(&str, &str)| -> Result<Curves, Error> {
+        let mut curves = read_experiment(&out.join(directory))?;
+        (*label).clone_into(&mut curves.group.name);
+        Ok(curves)
+    };
+    let curves = combinations.iter().map(read).collect::<Result<Vec<_>, Error>>()?;
+    draw(&compare(&curves, &Options { window: WINDOW, ..Options::default() }), out)
+}
+
+fn draw(panels: &[Figure], dir: &Path) -> Result<(), Error> {
+    run_dir::CURVES.iter().try_for_each(|name| write(panels, dir.join(name)))
+}
+
+/// A path's curves, and what of it is not shown. A curve without a name is to be named for its path.
+fn read(path: &Path) -> Result<(Vec<Curves>, Vec<String>), Error> {
+    let named = |path: &PathBuf, label: String| -> Result<Curves, Error> {
+        let mut curves = read_experiment(path)?;
+        curves.group.name = label;
+        Ok(curves)
+    };
+    let (found, left_out): (Vec<Curves>, Vec<String>) = match Contents::of(path)? {
+        Contents::Run => (vec![read_single(path)?.1], Vec::new()),
+        Contents::Experiment => (vec![read_experiment(path)?], Vec::new()),
+        Contents::Ablation(paths) => {
+            let label = |path: &PathBuf| ablation::label(&ablation::parts_without(&name(path)).unwrap_or_default());
+            split(paths.iter().map(|path| named(path, label(path))))
+        }
+        Contents::Several(paths) => read_several(&paths),
+    };
+    match left_out.first() {
+        Some(reason) if found.is_empty() => Err(Error::File { path: path.to_owned(), message: reason.clone() }),
+        _ => Ok((found, left_out)),
+    }
+}
+
+/// The runs of one configuration in a directory of several.
+struct Gathered {
+    /// The configuration with seed 0; none for an experiment, which stands by itself.
+    config: Option<TrainConfig>,
+    /// Each run's seed and name.
+    runs: Vec<(u64, String)>,
+    curves: Curves,
+}
+
+/// Runs of equal configurations become one curve; experiments are one each.
+fn read_several(paths: &[PathBuf]) -> (Vec<Curves>, Vec<String>) {
+    let mut left_out = Vec::new();
+    let mut gathered: Vec<Gathered> = Vec::new();
+    for path in paths {
+        let is_run = Contents::of(path).is_ok_and(|contents| contents == Contents::Run);
+        let read = if is_run { read_single(path) } else { read_experiment(path).map(|curves| (None, curves)) };
+        let (mut config, mut curves) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                left_out.push(error.to_string());
+                continue;
+            }
+        };
+        curves.group.name = name(path);
+        let seed = config.as_mut().map_or(0, |config| std::mem::take(&mut config.training.seed));
+        let alike = gathered.iter_mut().find(|other| config.is_some() && other.config == config);
+        let Some(alike) = alike else {
+            gathered.push(Gathered { config, runs: vec![(seed, name(path))], curves });
+            continue;
+        };
+        if let Some((_, twin)) = alike.runs.iter().find(|(other, _)| *other == seed) {
+            left_out.push(format!("{}: repeats {twin} (the same settings and seed)", path.display()));
+            continue;
+        }
+        alike.runs.push((seed, name(path)));
+        alike.curves.group.runs.extend(curves.group.runs);
+        alike.curves.group.planned += 1;
+    }
+    let named = gathered.into_iter().map(|Gathered { runs, mut curves, .. }| {
+        if runs.len() > 1 {
+            let names: Vec<String> = runs.into_iter().map(|(_, name)| name).collect();
+            curves.group.name = without_seed(&names).unwrap_or_default();
+        }
+        curves
+    });
+    (named.collect(), left_out)
+}
+
+/// What could be read, and what could not.
+fn split(results: impl Iterator<Item = Result<Curves, Error>>) -> (Vec<Curves>, Vec<String>) {
+    let (mut found, mut left_out) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(curves) => found.push(curves),
+            Err(error) => left_out.push(error.to_string()),
+        }
+    }
+    (found, left_out)
+}
+
+/// A single run with its configuration.
+fn read_single(dir: &Path) -> Result<(Option<TrainConfig>, Curves), Error> {
+    let config = run_dir::read_config(dir)?;
+    let run = read_run(dir)?;
+    if run.returns.is_empty() {
+        let message = "no episode of this run has finished: there is nothing to draw".to_owned();
+        return Err(Error::File { path: dir.to_owned(), message });
+    }
+    let curves = curves(&config, dir, vec![run], 1)?;
+    Ok((Some(config), curves))
+}
+
+/// An experiment's whole runs, in order of their seeds.
+fn read_experiment(out: &Path) -> Result<Curves, Error> {
+    let config = run_dir::read_config(out)?;
+    let mut whole = Vec::new();
+    let seeds = experiment::seeds(out)?;
+    for &seed in &seeds {
+        let dir = experiment::run_path(out, seed);
+        if run_dir::read_summary(&dir)?.is_some_and(|summary| summary.error.is_none()) {
+            whole.push((read_run(&dir)?, dir));
+        }
+    }
+    let Some((_, first)) = whole.first() else {
+        return Err(Error::File { path: out.to_owned(), message: "none of its runs is finished".to_owned() });
+    };
+    let first = first.clone();
+    curves(&config, &first, whole.into_iter().map(|(run, _)| run).collect(), seeds.len())
+}
+
+/// `run` is the directory of one of the runs.
+fn curves(config: &TrainConfig, run: &Path, runs: Vec<Run>, planned: usize) -> Result<Curves, Error> {
+    Ok(Curves {
+        group: Group { name: String::new(), runs, planned },
+        env: described(&config.env),
+        budget_in_steps: config.training.steps.is_some(),
+        threshold: threshold(config, run)?,
+    })
+}
+
+fn read_run(dir: &Path) -> Result<Run, Error> {
+    let episodes = run_dir::read_episodes(dir)?;
+    Ok(Run {
+        env_steps: episodes.iter().map(|record| record.env_steps).collect(),
+        returns: episodes.iter().map(|record| record.total_reward).collect(),
+    })
+}
+
+/// An environment's id, with the arguments that make it another task.
+fn described(env: &EnvConfig) -> String {
+    let args: Vec<String> = env.args.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    if args.is_empty() { env.id.clone() } else { format!("{} ({})", env.id, args.join(", ")) }
+}
+
+/// The return from which the environment counts as solved. The run knows it; asking Gymnasium would take longer than the
+/// drawing.
+fn threshold(config: &TrainConfig, run: &Path) -> Result<Option<f64>, Error> {
+    let recorded = run_dir::read_summary(run)?.and_then(|summary| summary.reward_threshold);
+    let built_in = || env::ids().contains(&config.env.id.as_str()).then(|| env::make(&config.env.id).ok()).flatten();
+    Ok(recorded.or_else(|| built_in()?.spec().reward_threshold))
+}
