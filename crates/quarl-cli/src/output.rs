@@ -37,11 +37,6 @@ pub(crate) fn error(error: &anyhow::Error) {
     let _ = writeln!(std::io::stderr(), "error: {error:#}");
 }
 
-/// Writes a warning to standard error.
-pub(crate) fn warning(text: impl AsRef<str>) {
-    let _ = writeln!(std::io::stderr(), "warning: {}", text.as_ref());
-}
-
 /// A 95% interval in brackets, to stand behind the number that it belongs to.
 pub(crate) fn interval([low, high]: [f64; 2], decimals: usize) -> String {
     format!(" (95% interval {low:.decimals$} to {high:.decimals$})")

@@ -40,7 +40,9 @@ impl Contents {
         let mut found: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
         found.retain(|path| Self::of_results(path).is_some());
         if found.is_empty() {
-            return refused("this directory holds no run and no experiment (neither it nor its directories have a config.toml)");
+            return refused(
+                "this directory holds no run and no experiment (neither it nor its directories have a config.toml)",
+            );
         }
         found.sort_by_cached_key(|path| natural(&name(path)));
         let place = |path: &PathBuf| ablation::parts_without(&name(path));

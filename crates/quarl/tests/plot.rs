@@ -242,7 +242,9 @@ fn steps_keep_each_value_until_the_next_point() {
 
 #[test]
 fn a_figure_without_data_says_so() {
-    for figure in [Figure::default(), run_figure("", &Run::default(), XAxis::Episodes, 10, &[], None), line(&[(f64::NAN, 1.0)])] {
+    for figure in
+        [Figure::default(), run_figure("", &Run::default(), XAxis::Episodes, 10, &[], None), line(&[(f64::NAN, 1.0)])]
+    {
         assert!(figure.to_svg().unwrap().contains(">no data yet</text>"));
     }
     assert!(!line(&[(0.0, 1.0)]).to_svg().unwrap().contains("no data yet"));

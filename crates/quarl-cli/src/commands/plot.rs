@@ -13,17 +13,20 @@ pub(crate) fn run(args: PlotArgs) -> Result<Outcome> {
     let PlotArgs { paths, out, labels, title, window, x } = args;
     if !labels.is_empty() && labels.len() != paths.len() {
         let (labels, paths) = (labels.len(), paths.len());
-        let message = format!("--label was given {labels} times for {paths} paths: give it once for each path, in order");
+        let message =
+            format!("--label was given {labels} times for {paths} paths: give it once for each path, in order");
         return Err(Usage(message).into());
     }
     let results::Collected { curves, left_out } = results::collect(&paths, &labels)?;
     for reason in left_out {
-        output::warning(format!("left out: {reason}"));
+        output::warning(&format!("left out: {reason}"));
     }
     let environments = results::environments(&curves);
     if environments.len() > 1 {
         let environments = environments.join(", ");
-        output::warning(format!("returns of different environments cannot be compared: one panel each for {environments}"));
+        output::warning(&format!(
+            "returns of different environments cannot be compared: one panel each for {environments}"
+        ));
     }
     let x = x.map(|x| match x {
         XAxis::Episodes => plot::XAxis::Episodes,

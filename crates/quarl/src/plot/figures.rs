@@ -83,7 +83,8 @@ pub fn run_figure(
             ..Series::default()
         });
     }
-    let note = (window > 1).then(|| format!("Moving average: mean of the last {window} episodes (fewer at the start)."));
+    let note =
+        (window > 1).then(|| format!("Moving average: mean of the last {window} episodes (fewer at the start)."));
     Figure { series, note, ..axes(title, x, threshold) }
 }
 

@@ -1,9 +1,9 @@
 //! The legend: a row of samples between title and plot, in as many lines as it needs. Nothing is ever covered by it.
 
+use super::Style;
 use super::font::Fonts;
 use super::layout::{Look, TEXT, band_alpha};
 use super::marks::{Anchor, Mark, Stroke, Text, Weight};
-use super::Style;
 use crate::Error;
 
 /// The height of one line of the legend.

@@ -7,7 +7,8 @@ pub(super) fn distinct(paths: &[PathBuf]) -> Vec<String> {
     let components: Vec<Vec<String>> = paths.iter().map(|path| components(path)).collect();
     let tail = |path: &[String], depth: usize| path[path.len().saturating_sub(depth)..].join("/");
     let name = |path: &Vec<String>| {
-        let alike = |depth: usize| components.iter().any(|other| other != path && tail(other, depth) == tail(path, depth));
+        let alike =
+            |depth: usize| components.iter().any(|other| other != path && tail(other, depth) == tail(path, depth));
         let depth = (1..=path.len()).find(|&depth| !alike(depth)).unwrap_or(path.len());
         tail(path, depth)
     };

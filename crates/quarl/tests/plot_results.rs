@@ -1,0 +1,174 @@
+//! Figures of what runs, experiments and ablations left on disk.
+#![cfg(all(feature = "plot", feature = "files"))]
+
+use std::path::{Path, PathBuf};
+
+use quarl::config::presets;
+use quarl::experiment::{self, Experiment, Plan};
+use quarl::plot::results::{Collected, Options, collect, compare, draw_ablation, draw_experiment, draw_run};
+use quarl::plot::{Figure, XAxis};
+use quarl::run_dir::RunWriter;
+use quarl::train::Trainer;
+
+/// A budget, in episodes or environment steps.
+#[derive(Clone, Copy)]
+enum Budget {
+    Episodes(u64),
+    Steps(u64),
+}
+
+fn config(env: &str, budget: Budget, gamma: f64, seed: u64) -> quarl::config::TrainConfig {
+    let mut config = presets::config("textbook", None).unwrap();
+    config.env.id = env.to_owned();
+    config.env.max_episode_steps = (env != "CartPole-v0").then_some(20);
+    config.network.hidden = vec![4];
+    config.agent.gamma = gamma;
+    config.training.seed = seed;
+    (config.training.episodes, config.training.steps) = match budget {
+        Budget::Episodes(episodes) => (Some(episodes), None),
+        Budget::Steps(steps) => (None, Some(steps)),
+    };
+    config.evaluation.every_episodes = None;
+    config.evaluation.episodes = 1;
+    config
+}
+
+fn train(dir: &Path, config: quarl::config::TrainConfig) {
+    let mut trainer = Trainer::new(config).unwrap();
+    let mut writer = RunWriter::create(dir, false, trainer.config()).unwrap();
+    while let Some(event) = trainer.next() {
+        writer.record(&event.unwrap(), &trainer).unwrap();
+    }
+    writer.finish(&trainer, 1.0, false).unwrap();
+}
+
+fn run_experiment(out: &Path, config: quarl::config::TrainConfig, runs: u64) {
+    let plan = Plan { config, runs, jobs: 1, out: out.to_owned() };
+    let missing = experiment::prepare(&plan).unwrap();
+    for event in Experiment::start(&plan, missing) {
+        event.unwrap();
+    }
+}
+
+fn names(collected: &Collected) -> Vec<String> {
+    collected.curves.iter().map(|curves| format!("{} ({})", curves.group.name, curves.group.counted())).collect()
+}
+
+fn options() -> Options {
+    Options { window: 1, ..Options::default() }
+}
+
+fn figures(paths: &[PathBuf]) -> Vec<Figure> {
+    compare(&collect(paths, &[]).unwrap().curves, &options())
+}
+
+#[test]
+fn a_directory_of_runs_becomes_a_curve_for_each_configuration() {
+    let here = tempfile::tempdir().unwrap();
+    let runs = here.path().join("runs");
+    for (name, gamma, seed) in
+        [("a-seed0", 0.9, 0), ("a-seed1", 0.9, 1), ("a-seed10", 0.9, 10), ("b-seed0", 0.5, 0), ("b-seed0-2", 0.5, 0)]
+    {
+        train(&runs.join(name), config("CartPole-v0", Budget::Episodes(3), gamma, seed));
+    }
+    std::fs::create_dir(runs.join("notes")).unwrap();
+    let collected = collect(&[runs.clone()], &[]).unwrap();
+    assert_eq!(names(&collected), ["a (3 runs)", "b-seed0 (1 run)"]);
+    assert_eq!(collected.left_out.len(), 1, "{:?}", collected.left_out);
+    assert!(collected.left_out[0].contains("b-seed0-2: repeats b-seed0"), "{:?}", collected.left_out);
+
+    // A label names the path; a path of several curves puts it before their own names.
+    let labelled = collect(&[runs.clone(), runs.join("b-seed0")], &["all".into(), "one".into()]).unwrap();
+    assert_eq!(names(&labelled), ["all: a (3 runs)", "all: b-seed0 (1 run)", "one (1 run)"]);
+    let twice = collect(&[runs.join("a-seed0"), runs.join("a-seed0")], &[]).unwrap();
+    assert_eq!(names(&twice), ["a-seed0 (1 run)", "a-seed0 (2) (1 run)"]);
+}
+
+#[test]
+fn an_ablation_is_drawn_from_its_directory_as_it_was_when_it_ended() {
+    let here = tempfile::tempdir().unwrap();
+    let out = here.path().join("why");
+    for (name, gamma) in [("no-replay", 0.8), ("all", 0.9), ("no-replay-no-target_network", 0.6)] {
+        run_experiment(&out.join(name), config("CartPole-v0", Budget::Episodes(3), gamma, 0), 2);
+    }
+    let collected = collect(&[out.clone()], &[]).unwrap();
+    let labels = ["everything on", "without replay", "without replay and target network"];
+    assert_eq!(names(&collected), labels.map(|label| format!("{label} (2 runs)")));
+    let combinations: Vec<(&str, &str)> =
+        ["all", "no-replay", "no-replay-no-target_network"].into_iter().zip(labels).collect();
+    draw_ablation(&out, &combinations).unwrap();
+    let drawn = std::fs::read_to_string(out.join("curve.svg")).unwrap();
+    let figure = &compare(&collected.curves, &Options { window: 10, ..Options::default() })[0];
+    assert_eq!(drawn, figure.to_svg().unwrap());
+    let beside = collect(&[out.clone(), out.join("all")], &[]).unwrap();
+    assert_eq!(names(&beside)[0], "why: everything on (2 runs)");
+    assert_eq!(names(&beside)[3], "all (2 runs)");
+}
+
+#[test]
+fn paths_that_end_alike_get_names_that_differ() {
+    let here = tempfile::tempdir().unwrap();
+    let paths = ["x/dqn", "y/dqn"].map(|path| here.path().join(path));
+    paths.iter().for_each(|path| train(path, config("CartPole-v0", Budget::Episodes(2), 0.9, 0)));
+    assert_eq!(names(&collect(&paths, &[]).unwrap()), ["x/dqn (1 run)", "y/dqn (1 run)"]);
+}
+
+#[test]
+fn a_budget_of_steps_is_drawn_over_steps_everywhere() {
+    let here = tempfile::tempdir().unwrap();
+    let path = |name: &str| here.path().join(name);
+    train(&path("steps"), config("CartPole-v0", Budget::Steps(90), 0.9, 0));
+    train(&path("episodes"), config("CartPole-v0", Budget::Episodes(3), 0.9, 0));
+    run_experiment(&path("many"), config("CartPole-v0", Budget::Steps(90), 0.9, 0), 2);
+    draw_run(&path("steps")).unwrap();
+    draw_run(&path("episodes")).unwrap();
+    draw_experiment(&path("many")).unwrap();
+    for (name, x) in [("steps", "Environment steps"), ("episodes", "Episode"), ("many", "Environment steps")] {
+        let svg = std::fs::read_to_string(path(name).join("curve.svg")).unwrap();
+        assert!(svg.contains(&format!(">{x}</text>")), "{name}");
+        assert_eq!(figures(&[path(name)])[0].x_label, x, "{name}");
+    }
+    assert_eq!(figures(&[path("episodes"), path("steps")])[0].x_label, "Environment steps");
+    let collected = collect(&[path("many")], &[]).unwrap();
+    let episodes = Options { x: Some(XAxis::Episodes), ..options() };
+    assert_eq!(compare(&collected.curves, &episodes)[0].x_label, "Episode");
+}
+
+#[test]
+fn each_environment_has_a_panel_of_its_own() {
+    let here = tempfile::tempdir().unwrap();
+    let path = |name: &str| here.path().join(name);
+    train(&path("cart"), config("CartPole-v0", Budget::Episodes(3), 0.9, 0));
+    train(&path("hill"), config("MountainCar-v0", Budget::Episodes(3), 0.9, 0));
+    train(&path("cart2"), config("CartPole-v0", Budget::Episodes(3), 0.8, 0));
+    let paths = [path("cart"), path("hill"), path("cart2")];
+    let panels = figures(&paths);
+    let titles: Vec<&str> = panels.iter().map(|panel| panel.title.as_str()).collect();
+    assert_eq!(titles, ["CartPole-v0", "MountainCar-v0"]);
+    assert_eq!(panels.iter().map(|panel| panel.series.len()).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!(panels.iter().map(|panel| panel.references[0].value).collect::<Vec<_>>(), [195.0, -110.0]);
+    let titled = |paths: &[PathBuf]| {
+        let options = Options { title: Some("Mine".to_owned()), ..options() };
+        let panels = compare(&collect(paths, &[]).unwrap().curves, &options);
+        panels.into_iter().map(|panel| panel.title).collect::<Vec<_>>()
+    };
+    assert_eq!(titled(&paths), ["Mine, CartPole-v0", "Mine, MountainCar-v0"]);
+    assert_eq!(titled(&paths[..1]), ["Mine"]);
+}
+
+#[test]
+fn what_cannot_be_drawn_says_why() {
+    let here = tempfile::tempdir().unwrap();
+    let path = |name: &str| here.path().join(name);
+    let message = |path: PathBuf| collect(&[path], &[]).unwrap_err().to_string();
+    assert!(message(path("absent")).ends_with("absent: there is no such file or directory"));
+    std::fs::create_dir(path("empty")).unwrap();
+    assert!(message(path("empty")).contains("holds no run and no experiment"));
+    train(&path("runs/begun"), config("CartPole-v0", Budget::Episodes(2), 0.9, 0));
+    std::fs::write(path("runs/begun/episodes.csv"), "episode,env_steps,return,length,epsilon,mean_loss,mean_q\n")
+        .unwrap();
+    assert!(message(path("runs/begun")).contains("no episode of this run has finished"));
+    assert!(message(path("runs")).contains("no episode of this run has finished"));
+    train(&path("runs/whole"), config("CartPole-v0", Budget::Episodes(2), 0.9, 1));
+    assert_eq!(collect(&[path("runs")], &[]).unwrap().left_out.len(), 1);
+}
