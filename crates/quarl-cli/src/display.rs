@@ -16,7 +16,7 @@ pub(crate) enum KeepGoing {
     Yes,
     /// The window was closed, or Esc or `q` was pressed: no more is to be seen.
     Closed,
-    /// Ctrl-C, which a terminal in raw mode hands over as a key: stop as if the signal had come.
+    /// A signal came, or Ctrl-C, which a terminal in raw mode hands over as a key.
     Interrupted,
 }
 

@@ -1,21 +1,87 @@
-//! Ctrl-C: the first asks the work to stop and keep what there is, the second ends the program at once.
+//! Ctrl-C, SIGTERM and SIGHUP: the first asks the work to stop and keep what there is, a second Ctrl-C ends the program at
+//! once.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, Instant};
 
-static REQUESTED: AtomicBool = AtomicBool::new(false);
+use quarl::StopFlag;
 
-/// Starts to listen.
-pub(crate) fn listen() {
-    // Where no handler can be installed, Ctrl-C just ends the program, as it does everywhere.
-    let _ = ctrlc::set_handler(|| {
-        if REQUESTED.swap(true, Ordering::Relaxed) {
-            crate::terminal::restore();
-            std::process::exit(130);
-        }
-    });
+/// How long to wait for anything else without asking whether a signal has come.
+pub(crate) const SLICE: Duration = Duration::from_millis(100);
+
+const SIGINT: i32 = 2;
+
+/// The first signal that came; 0 before.
+static SIGNAL: AtomicI32 = AtomicI32::new(0);
+
+/// What a signal requests. Whoever works for long is given it.
+pub(crate) fn stop_flag() -> StopFlag {
+    static STOP: OnceLock<StopFlag> = OnceLock::new();
+    STOP.get_or_init(StopFlag::default).clone()
 }
 
-/// Whether somebody pressed Ctrl-C.
+/// Starts to listen. Before, and where no handler can be installed, a signal just ends the program, as it does everywhere.
+pub(crate) fn listen() {
+    #[cfg(unix)]
+    {
+        use signal_hook::consts::{SIGHUP, SIGTERM};
+        // Under nohup, a terminal that goes away is nobody's concern.
+        let signals = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| *signal != SIGHUP || !is_ignored(SIGHUP));
+        if let Ok(mut signals) = signal_hook::iterator::Signals::new(signals) {
+            std::thread::spawn(move || signals.forever().for_each(receive));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = ctrlc::set_handler(|| receive(SIGINT));
+}
+
+/// Whether the program was started with this signal ignored; false where that cannot be known.
+#[cfg(unix)]
+fn is_ignored(signal: i32) -> bool {
+    let ignored = || {
+        let status = std::fs::read_to_string("/proc/self/status").ok()?;
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+        u64::from_str_radix(mask.trim(), 16).ok()
+    };
+    ignored().is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
+}
+
+/// Requests the stop. Only Ctrl-C is taken for impatience when it is repeated: a terminal that closes sends SIGHUP twice.
+fn receive(signal: i32) {
+    let is_first = SIGNAL.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+    if !is_first && signal == SIGINT {
+        crate::terminal::restore();
+        std::process::exit(128 + signal);
+    }
+    stop_flag().request();
+}
+
+/// Whether a signal has come.
 pub(crate) fn requested() -> bool {
-    REQUESTED.load(Ordering::Relaxed)
+    stop_flag().is_requested()
+}
+
+/// As if Ctrl-C had come as a signal: a terminal in raw mode hands it over as a key.
+pub(crate) fn request() {
+    receive(SIGINT);
+}
+
+/// The exit status after a signal, as a shell reports it: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP.
+pub(crate) fn exit_status() -> u8 {
+    match SIGNAL.load(Ordering::SeqCst) {
+        0 => 128 + SIGINT as u8,
+        signal => 128_u8.saturating_add(signal as u8),
+    }
+}
+
+/// Sleeps until `due`, or until a signal comes.
+pub(crate) fn sleep_until(due: Instant) {
+    loop {
+        let left = due.saturating_duration_since(Instant::now());
+        if left.is_zero() || requested() {
+            return;
+        }
+        std::thread::sleep(left.min(SLICE));
+    }
 }

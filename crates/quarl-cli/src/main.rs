@@ -28,7 +28,11 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Interrupted) => ExitCode::from(130),
+        Ok(Outcome::Interrupted) => ExitCode::from(interrupt::exit_status()),
+        // A signal came while an environment in Python was being started.
+        Err(error) if matches!(error.downcast_ref(), Some(quarl::Error::Stopped { .. })) => {
+            ExitCode::from(interrupt::exit_status())
+        }
         Err(error) => {
             output::error(&error);
             ExitCode::from(output::exit_status(&error))
@@ -41,6 +45,6 @@ fn main() -> ExitCode {
 enum Outcome {
     /// It did what it was asked to.
     Done,
-    /// Somebody pressed Ctrl-C; what there was has been kept.
+    /// A signal came (see [`interrupt`]); the results so far have been kept.
     Interrupted,
 }

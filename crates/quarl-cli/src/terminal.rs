@@ -17,6 +17,7 @@ use crossterm::{execute, queue};
 use quarl::render::{Scene, TextStyle, scene_text};
 
 use crate::display::{KeepGoing, Pace};
+use crate::interrupt;
 
 /// Whether the terminal is not as it was found. One for the process, as the terminal is, so that a panic hook and a
 /// signal handler can undo it, too.
@@ -120,7 +121,7 @@ fn redraw(shown: &[String], lines: &[String]) -> Vec<u8> {
 /// and nowhere else: during a long stretch of training Ctrl-C stays the signal that everybody expects.
 fn wait_for_key(due: Instant) -> Result<KeepGoing> {
     if !stdin().is_terminal() || !CHANGED.load(Ordering::SeqCst) {
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        interrupt::sleep_until(due);
         return Ok(KeepGoing::Yes);
     }
     enable_raw_mode().context("cannot listen to the keyboard")?;
@@ -132,8 +133,14 @@ fn wait_for_key(due: Instant) -> Result<KeepGoing> {
 fn listen(due: Instant) -> std::io::Result<KeepGoing> {
     loop {
         let left = due.saturating_duration_since(Instant::now());
-        if !poll(left)? {
+        if interrupt::requested() {
             return Ok(KeepGoing::Yes);
+        }
+        if !poll(left.min(interrupt::SLICE))? {
+            if left <= interrupt::SLICE {
+                return Ok(KeepGoing::Yes);
+            }
+            continue;
         }
         if let Event::Key(key) = read()?
             && key.kind != KeyEventKind::Release

@@ -18,6 +18,7 @@ use winit::platform::pump_events::{EventLoopExtPumpEvents, PumpStatus};
 use winit::window::WindowId;
 
 use crate::display::{KeepGoing, Pace};
+use crate::interrupt;
 
 /// How long a window system may take to open a window.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -96,12 +97,12 @@ impl Window {
         drop(window);
         loop {
             let left = due.saturating_duration_since(Instant::now());
-            self.handle_events(left)?;
+            self.handle_events(left.min(interrupt::SLICE))?;
             if self.view.closed {
                 self.close();
                 return Ok(KeepGoing::Closed);
             }
-            if left == Duration::ZERO {
+            if left == Duration::ZERO || interrupt::requested() {
                 return Ok(KeepGoing::Yes);
             }
         }

@@ -322,26 +322,3 @@ fn a_reader_that_goes_away_stops_the_talking_not_the_run() {
     assert!(child.wait().unwrap().success());
     assert!(here.path().join("run/summary.json").exists());
 }
-
-#[cfg(unix)]
-#[test]
-fn ctrl_c_keeps_what_was_learnt_and_ends_with_130() {
-    let here = directory();
-    let binary: PathBuf = assert_cmd::cargo::cargo_bin("quarl");
-    let mut child = std::process::Command::new(binary)
-        .current_dir(&here)
-        .args(["train", "--episodes", "100000", "--out", "run"])
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    // Not before it listens: once there are episodes, it does.
-    let episodes = here.path().join("run/episodes.csv");
-    while fs::read_to_string(&episodes).map_or(0, |text| text.lines().count()) < 3 {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
-    let summary: serde_json::Value = serde_json::from_str(&read(&here, "run/summary.json")).unwrap();
-    assert_eq!(summary["interrupted"], true);
-    succeed(&here, &["play", "run"]);
-}

@@ -245,6 +245,49 @@ fn a_worker_that_hangs_is_lost_and_stops_the_run_the_third_time() {
     }
 }
 
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn a_greedy_policy_that_goes_round_in_circles_is_cut_and_the_run_ends() {
+    let here = directory();
+    let arguments = ["train", "gym:CliffWalking-v1", "--preset", "dqn", "--steps", "300", "--out", "run", "--json"];
+    let limit = ["--set", "evaluation.max_episode_steps=500", "--set", "evaluation.episodes=2", "--python"];
+    let output = quarl(&here).args(arguments).args(limit).arg(python()).output().unwrap();
+    assert!(output.status.success(), "{}", error(&output));
+    let warnings = summary(&here)["warnings"].clone();
+    assert_eq!(warnings.as_array().unwrap().len(), 1, "{warnings}");
+    assert!(warnings[0].as_str().unwrap().contains("500 steps"), "{warnings}");
+    assert_eq!(error(&output), format!("warning: {}", warnings[0].as_str().unwrap()));
+    let events = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(events.lines().filter(|line| line.contains("\"event\":\"warning\"")).count(), 1);
+    let config = fs::read_to_string(here.path().join("run/config.toml")).unwrap();
+    assert!(config.contains("max_episode_steps = 500"), "{config}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn ctrl_c_stops_a_run_whose_environment_hangs_and_keeps_it() {
+    for id in ["Hangs", "HangsInC"] {
+        let here = directory();
+        let id = format!("gym:{id}-v0");
+        let common = ["--preset", "textbook", "--steps", "100000", "--out", "run", "--quiet"];
+        let gym = ["--gym-import", "misbehaving", "--set", "env.timeout_seconds=3000", "--python"];
+        let mut command = quarl(&here);
+        command.args(["train", &id]).args(common).args(gym).arg(python());
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !here.path().join("run/episodes.csv").exists() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        std::thread::sleep(Duration::from_secs(2));
+        Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{id}");
+        assert_eq!(summary(&here)["interrupted"], true, "{id}");
+        assert!(here.path().join("run/model.safetensors").exists(), "{id}");
+        assert_eq!(processes_in(&here), Vec::<PathBuf>::new(), "{id}");
+    }
+}
+
 /// The processes whose working directory is `here`.
 #[cfg(target_os = "linux")]
 fn processes_in(here: &TempDir) -> Vec<PathBuf> {

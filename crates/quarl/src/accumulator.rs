@@ -9,7 +9,8 @@ use crate::transition::Transition;
 ///
 /// A step becomes a transition once n rewards are known: `sum of gamma^j r_j`, discount gamma^n. When an episode ends, the
 /// steps still waiting become shorter ones: with discount 0 if it terminated; with gamma^k, towards the episode's final
-/// observation, if it was truncated.
+/// observation, if it was truncated. Where the final observation allows no action, it has no value to bootstrap from, and
+/// the discount is 0, too.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Accumulator {
     n: usize,
@@ -81,8 +82,9 @@ impl Accumulator {
                 }
             }
             Some(End::Truncated) => {
+                let has_value = next.mask.is_none_or(|mask| mask.contains(&true));
                 while self.len > 0 {
-                    self.emit_oldest(next, self.discounts[self.len], &mut emit);
+                    self.emit_oldest(next, if has_value { self.discounts[self.len] } else { 0.0 }, &mut emit);
                 }
             }
         }
@@ -166,6 +168,22 @@ mod tests {
     fn truncation_bootstraps_from_the_final_observation() {
         let steps = [(1.0, None), (2.0, Some(End::Truncated))];
         assert_eq!(collect(3, 0.5, &steps), vec![(0.0, 0, 2.0, 0.25, 2.0), (1.0, 1, 2.0, 0.5, 2.0)]);
+    }
+
+    #[test]
+    fn truncation_where_no_action_is_allowed_does_not_bootstrap() {
+        let mut accumulator = Accumulator::new(3, 0.5, 1);
+        let mut out = Vec::new();
+        for (mask, end) in [([true, true], None), ([false, true], None), ([false, false], Some(End::Truncated))] {
+            let next = Next { obs: &[0.0], mask: Some(&mask) };
+            accumulator
+                .push(&[0.0], 0, 1.0, next, end, |transition| out.push((transition.reward, transition.discount)));
+        }
+        assert_eq!(out, [(1.75, 0.0), (1.5, 0.0), (1.0, 0.0)]);
+        let next = Next { obs: &[0.0], mask: Some(&[false, true]) };
+        accumulator.push(&[0.0], 0, 1.0, next, Some(End::Truncated), |transition| {
+            assert_eq!(transition.discount, 0.5, "where one action is allowed, its value counts");
+        });
     }
 
     #[test]

@@ -106,6 +106,14 @@ pub struct AgentState {
     observation_statistics: Option<ObservationStatistics>,
 }
 
+impl AgentState {
+    /// Whether so many updates with batches of this size can follow without another transition.
+    pub(crate) fn allows_updates(&self, updates: u64, batch_size: usize) -> bool {
+        updates == 0
+            || (self.replay.len() >= batch_size && self.replay.waiting().is_none_or(|waiting| waiting >= updates))
+    }
+}
+
 /// Room for acting and for one update, allocated once.
 struct Scratch {
     learn: LearnScratch,

@@ -513,6 +513,10 @@ pub struct EvaluationConfig {
     pub every_steps: Option<u64>,
     /// Greedy episodes each time, and at the end.
     pub episodes: usize,
+    /// Truncates greedy episodes after this many steps, 1 or more. If absent, the environment's own limit, or 10,000 where
+    /// it has none; a run's config.toml holds the limit used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_episode_steps: Option<u32>,
 }
 
 impl TrainConfig {

@@ -15,6 +15,7 @@ pub mod gym;
 pub mod mountain_car;
 pub mod seeding;
 pub mod state;
+pub(crate) mod values;
 pub mod wrappers;
 
 pub use acrobot::Acrobot;
@@ -28,6 +29,7 @@ use crate::config::EnvConfig;
 use crate::error::Error;
 use crate::render::Scene;
 use crate::space::{BoxSpace, Discrete};
+use crate::stop::StopFlag;
 use crate::suggest;
 
 /// Why an episode ended.
@@ -225,16 +227,25 @@ pub fn ids() -> &'static [&'static str] {
 /// # Errors
 /// [`Error::UnknownEnvironment`], with the nearest known names; for one of Gymnasium's also [`Error::Gym`].
 pub fn make(id: &str) -> Result<Box<dyn Environment>, Error> {
-    make_configured(&EnvConfig::named(id), false)
+    make_configured(&EnvConfig::named(id), &MakeOptions::default())
 }
 
-/// The environment that a configuration says, with the wrappers that it asks for; `rendering` where it is going to be shown.
+/// How an environment is going to be used.
+#[derive(Clone, Debug, Default)]
+pub struct MakeOptions {
+    /// Whether it is going to be shown.
+    pub rendering: bool,
+    /// Ends the wait for an environment in Python: its call fails with [`Error::Stopped`].
+    pub stop: StopFlag,
+}
+
+/// The environment that a configuration says, with the wrappers that it asks for.
 ///
 /// # Errors
 /// As [`make`], and what is wrong with a wrapper's settings.
-pub fn make_configured(config: &EnvConfig, rendering: bool) -> Result<Box<dyn Environment>, Error> {
+pub fn make_configured(config: &EnvConfig, options: &MakeOptions) -> Result<Box<dyn Environment>, Error> {
     let env = match config.id.strip_prefix("gym:") {
-        Some(name) => bridged(name, config, rendering, 1)?.remove(0),
+        Some(name) => bridged(name, config, options, 1)?.remove(0),
         None => built_in(&config.id)?,
     };
     wrappers::wrap(env, config)
@@ -244,14 +255,18 @@ pub fn make_configured(config: &EnvConfig, rendering: bool) -> Result<Box<dyn En
 ///
 /// # Errors
 /// As [`make_configured`].
-pub fn make_several(config: &EnvConfig, count: usize) -> Result<Vec<Box<dyn Environment>>, Error> {
+pub fn make_several(
+    config: &EnvConfig,
+    count: usize,
+    options: &MakeOptions,
+) -> Result<Vec<Box<dyn Environment>>, Error> {
     let Some(name) = config.id.strip_prefix("gym:") else {
-        return (0..count).map(|_| make_configured(config, false)).collect();
+        return (0..count).map(|_| make_configured(config, options)).collect();
     };
     let together = config.environments_per_worker.unwrap_or(1).max(1);
     let mut envs = Vec::with_capacity(count);
     while envs.len() < count {
-        for env in bridged(name, config, false, together.min(count - envs.len()))? {
+        for env in bridged(name, config, options, together.min(count - envs.len()))? {
             envs.push(wrappers::wrap(env, config)?);
         }
     }
@@ -270,15 +285,21 @@ fn built_in(id: &str) -> Result<Box<dyn Environment>, Error> {
 
 /// So many environments in one worker.
 #[cfg(all(feature = "gym", unix))]
-fn bridged(name: &str, config: &EnvConfig, render: bool, count: usize) -> Result<Vec<Box<dyn Environment>>, Error> {
+fn bridged(
+    name: &str,
+    config: &EnvConfig,
+    options: &MakeOptions,
+    count: usize,
+) -> Result<Vec<Box<dyn Environment>>, Error> {
     let EnvConfig { python, imports, timeout_seconds, args, .. } = config.clone();
-    let options = gym::GymOptions { id: name.to_owned(), python, args, imports, timeout_seconds, render };
+    let MakeOptions { rendering: render, stop } = options.clone();
+    let options = gym::GymOptions { id: name.to_owned(), python, args, imports, timeout_seconds, render, stop };
     let envs = gym::GymEnv::several(options, count)?;
     Ok(envs.into_iter().map(|env| Box::new(env) as Box<dyn Environment>).collect())
 }
 
 #[cfg(not(all(feature = "gym", unix)))]
-fn bridged(_: &str, config: &EnvConfig, _: bool, _: usize) -> Result<Vec<Box<dyn Environment>>, Error> {
+fn bridged(_: &str, config: &EnvConfig, _: &MakeOptions, _: usize) -> Result<Vec<Box<dyn Environment>>, Error> {
     let message = "this build has no bridge to Python: build it for Unix with the feature 'gym'".to_owned();
     Err(Error::Gym { id: config.id.clone(), message })
 }

@@ -76,16 +76,18 @@ pub enum Error {
     },
 
     /// An environment gave something that is not a finite number.
-    #[error("{id} gave {what} {value} at step {step}: the environment has to give finite numbers")]
+    #[error("{id} gave {what} {value} at step {step} of {of}: the environment has to give finite numbers")]
     EnvironmentValue {
         /// The environment.
         id: String,
-        /// `reward` or `observation`.
+        /// `reward`, `observation`, or an episode's `return`.
         what: &'static str,
         /// The value.
         value: f32,
-        /// The environment step.
+        /// The environment step, from 1; 0 is the reset.
         step: u64,
+        /// Of what: `training`, or `a greedy episode`.
+        of: &'static str,
     },
 
     /// An environment in Python cannot be had.
@@ -127,13 +129,33 @@ pub enum Error {
 
     /// An environment's action mask allows nothing while its episode runs.
     #[error(
-        "{id}: the action mask at step {step} allows no action: the environment has to allow one, or end the episode"
+        "{id}: the action mask at step {step} of {of} allows no action: the environment has to allow one, or end the episode"
     )]
     NoActionAllowed {
         /// The environment.
         id: String,
-        /// The environment step.
+        /// The environment step, from 1; 0 is the reset.
         step: u64,
+        /// Of what: `training`, or `a greedy episode`.
+        of: &'static str,
+    },
+
+    /// Several environments of one run are not alike.
+    #[error("environment '{id}' has other {what} than '{first}': the environments of a run have to be alike")]
+    UnlikeEnvironments {
+        /// The environment.
+        id: String,
+        /// The run's first environment.
+        first: String,
+        /// In what they differ.
+        what: &'static str,
+    },
+
+    /// Somebody asked to stop while an environment was working.
+    #[error("{id}: stopped before it answered")]
+    Stopped {
+        /// The environment.
+        id: String,
     },
 
     /// A loss or parameter is no longer a finite number.

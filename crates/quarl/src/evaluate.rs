@@ -28,36 +28,53 @@
 //! # Ok::<(), quarl::Error>(())
 //! ```
 
+use crate::env::values::{When, check_reset, check_step, episode_return};
 use crate::env::wrappers::ObservationStatistics;
-use crate::env::{End, Environment};
+use crate::env::{End, Environment, EnvironmentSpec};
 use crate::error::Error;
+use crate::network::buffer::Buffer;
 use crate::network::{QNetwork, SingleScratch};
 
-/// A trained network that acts greedily.
-pub struct GreedyPolicy<'a> {
-    network: &'a QNetwork,
-    parameters: &'a [f32],
+/// The step limit of greedy episodes where neither the configuration nor the environment has one.
+pub const MAX_EPISODE_STEPS: u32 = 10_000;
+
+/// The step limit of greedy episodes: what is configured (`evaluation.max_episode_steps`), else the environment's own
+/// limit, else [`MAX_EPISODE_STEPS`].
+pub fn step_limit(configured: Option<u32>, spec: &EnvironmentSpec) -> u32 {
+    configured.or(spec.max_episode_steps).unwrap_or(MAX_EPISODE_STEPS)
+}
+
+/// A trained network that acts greedily. It owns a copy of the network.
+#[derive(Clone, Debug)]
+pub struct GreedyPolicy {
+    network: QNetwork,
+    parameters: Buffer,
+    statistics: Option<ObservationStatistics>,
     scratch: SingleScratch,
-    statistics: Option<&'a ObservationStatistics>,
     normalized: Vec<f32>,
 }
 
-impl<'a> GreedyPolicy<'a> {
+impl GreedyPolicy {
     /// The greedy policy of a network with these parameters.
-    pub fn new(network: &'a QNetwork, parameters: &'a [f32]) -> Self {
-        let scratch = network.single_scratch();
-        Self { network, parameters, scratch, statistics: None, normalized: Vec::new() }
+    pub fn new(network: &QNetwork, parameters: &[f32]) -> Self {
+        Self {
+            network: network.clone(),
+            parameters: Buffer::from_slice(parameters),
+            statistics: None,
+            scratch: network.single_scratch(),
+            normalized: Vec::new(),
+        }
     }
 
-    /// The same, for a network that sees observations normalised by these statistics, if any. They stay as they are.
-    pub fn normalized(self, statistics: Option<&'a ObservationStatistics>) -> Self {
-        Self { statistics, ..self }
+    /// The same, for a network whose observations are normalised by these statistics, if any. They stay as they are.
+    pub fn normalized(self, statistics: Option<&ObservationStatistics>) -> Self {
+        Self { statistics: statistics.cloned(), ..self }
     }
 
     /// The action with the highest Q-value; the lowest where several are equal. `mask` says which are allowed, where not
     /// all are.
     pub fn act(&mut self, observation: &[f32], mask: Option<&[bool]>) -> usize {
-        let observation = match self.statistics {
+        let observation = match &self.statistics {
             None => observation,
             Some(statistics) => {
                 self.normalized.clear();
@@ -66,11 +83,11 @@ impl<'a> GreedyPolicy<'a> {
                 &*self.normalized
             }
         };
-        self.network.q_values(self.parameters, observation, &mut self.scratch).masked(mask).argmax(0)
+        self.network.q_values(&self.parameters, observation, &mut self.scratch).masked(mask).argmax(0)
     }
 }
 
-/// How one greedy episode went.
+/// The result of one greedy episode.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GreedyEpisode {
     /// The sum of its rewards.
@@ -79,35 +96,112 @@ pub struct GreedyEpisode {
     pub length: u64,
     /// Why it ended.
     pub end: End,
+    /// Whether the step limit of [`GreedyEpisodes`] truncated it, not the environment.
+    pub cut: bool,
 }
 
-/// Plays `episodes` episodes. The first reset is given `seed`, the later ones go on from there, so that the same call
-/// meets the same first observations every time.
+/// One step of a greedy episode.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GreedyStep {
+    /// The episode, from 0.
+    pub episode: u64,
+    /// The action taken.
+    pub action: usize,
+    /// The step's reward.
+    pub reward: f64,
+    /// The episode's result, if it ended with this step.
+    pub ended: Option<GreedyEpisode>,
+}
+
+/// Greedy episodes, played one step at a time.
+///
+/// The first reset is given the seed, the later ones continue the environment's random stream, so that the same episodes
+/// start from the same observations every time.
+#[derive(Clone, Debug)]
+pub struct GreedyEpisodes {
+    seed: u64,
+    episodes: u64,
+    max_episode_steps: u32,
+    observation: Vec<f32>,
+    /// The episode that runs, or is next.
+    episode: u64,
+    /// Return and length of the episode, while it runs.
+    running: Option<(f64, u64)>,
+}
+
+impl GreedyEpisodes {
+    /// `episodes` episodes of an environment, each truncated after `max_episode_steps` steps.
+    pub fn new(spec: &EnvironmentSpec, seed: u64, episodes: u64, max_episode_steps: u32) -> Self {
+        let observation = vec![0.0; spec.observation_space.len()];
+        Self { seed, episodes, max_episode_steps, observation, episode: 0, running: None }
+    }
+
+    /// The running episode: its number from 0, its steps so far, and its return so far.
+    pub fn running(&self) -> Option<(u64, u64, f64)> {
+        self.running.map(|(total_reward, length)| (self.episode, length, total_reward))
+    }
+
+    /// Resets the environment for the next episode, unless one is running. False once all episodes have been played.
+    ///
+    /// # Errors
+    /// What the environment fails with; [`Error::EnvironmentValue`] for an observation that is not finite and
+    /// [`Error::NoActionAllowed`] where nothing is allowed.
+    pub fn begin(&mut self, env: &mut dyn Environment) -> Result<bool, Error> {
+        if self.running.is_none() {
+            if self.episode >= self.episodes {
+                return Ok(false);
+            }
+            env.reset((self.episode == 0).then_some(self.seed), &mut self.observation)?;
+            check_reset(env, &self.observation, when(0))?;
+            self.running = Some((0.0, 0));
+        }
+        Ok(true)
+    }
+
+    /// Takes one step, after a reset where it is due. `None` once all episodes have been played.
+    ///
+    /// # Errors
+    /// As [`GreedyEpisodes::begin`], and [`Error::EnvironmentValue`] for a reward that is not finite.
+    pub fn step(&mut self, policy: &mut GreedyPolicy, env: &mut dyn Environment) -> Result<Option<GreedyStep>, Error> {
+        if !self.begin(env)? {
+            return Ok(None);
+        }
+        let (total_reward, length) = self.running.take().unwrap_or_default();
+        let action = policy.act(&self.observation, env.action_mask());
+        let step = env.step(action, &mut self.observation)?;
+        let (episode, length) = (self.episode, length + 1);
+        check_step(env, &step, &self.observation, when(length))?;
+        let total_reward = episode_return(env, total_reward, &step, when(length))?;
+        let cut = step.end.is_none() && length >= u64::from(self.max_episode_steps);
+        let end = if cut { Some(End::Truncated) } else { step.end };
+        match end {
+            Some(_) => self.episode += 1,
+            None => self.running = Some((total_reward, length)),
+        }
+        let ended = end.map(|end| GreedyEpisode { total_reward, length, end, cut });
+        Ok(Some(GreedyStep { episode, action, reward: step.reward, ended }))
+    }
+}
+
+fn when(step: u64) -> When {
+    When { step, of: "a greedy episode" }
+}
+
+/// Plays `episodes` greedy episodes (see [`GreedyEpisodes`]), with the environment's own step limit, or
+/// [`MAX_EPISODE_STEPS`] where it has none.
 ///
 /// # Errors
-/// What the environment fails with.
+/// As [`GreedyEpisodes::step`].
 pub fn play(
     policy: &mut GreedyPolicy,
     env: &mut dyn Environment,
     seed: u64,
     episodes: usize,
 ) -> Result<Vec<GreedyEpisode>, Error> {
-    let mut observation = vec![0.0; env.spec().observation_space.len()];
-    (0..episodes)
-        .map(|episode| {
-            env.reset((episode == 0).then_some(seed), &mut observation)?;
-            let (mut total_reward, mut length) = (0.0, 0);
-            loop {
-                let action = policy.act(&observation, env.action_mask());
-                let step = env.step(action, &mut observation)?;
-                // What the task itself gave, where a wrapper changes rewards.
-                let so_far = env.episode_statistics().map(|episode| episode.total_reward);
-                total_reward = so_far.unwrap_or(total_reward + step.reward);
-                length += 1;
-                if let Some(end) = step.end {
-                    return Ok(GreedyEpisode { total_reward, length, end });
-                }
-            }
-        })
-        .collect()
+    let mut greedy = GreedyEpisodes::new(env.spec(), seed, episodes as u64, step_limit(None, env.spec()));
+    let mut results = Vec::with_capacity(episodes.min(1024));
+    while let Some(step) = greedy.step(policy, env)? {
+        results.extend(step.ended);
+    }
+    Ok(results)
 }

@@ -26,7 +26,6 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -36,10 +35,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::beside;
 use crate::config::TrainConfig;
-use crate::env;
+use crate::env::{self, MakeOptions};
 use crate::error::Error;
 use crate::run_dir::{self, RunWriter, Summary};
 use crate::stats::{self, Bootstrap};
+use crate::stop::StopFlag;
 use crate::train::{Event, Trainer};
 
 /// What to run.
@@ -84,7 +84,7 @@ pub enum ExperimentEvent {
 /// An experiment in progress: an iterator of its events. Dropping it stops it.
 pub struct Experiment {
     events: Receiver<Result<ExperimentEvent, Error>>,
-    stop: Arc<AtomicBool>,
+    stop: StopFlag,
     workers: Vec<JoinHandle<()>>,
 }
 
@@ -156,7 +156,7 @@ pub fn seeds(out: &Path) -> Result<Vec<u64>, Error> {
 /// [`Error::Config`] where the directory belongs to another configuration, [`Error::Io`] where the system refuses.
 pub fn prepare(plan: &Plan) -> Result<Vec<u64>, Error> {
     plan.config.validate()?;
-    env::make_configured(&plan.config.env, false)?;
+    env::make_configured(&plan.config.env, &MakeOptions::default())?;
     let io = |action, path: &Path, source| Error::Io { action, path: path.to_owned(), source };
     let config_path = plan.out.join(run_dir::CONFIG);
     if plan.out.exists() {
@@ -204,8 +204,13 @@ impl Plan {
 impl Experiment {
     /// Starts the runs with these seeds.
     pub fn start(plan: &Plan, seeds: Vec<u64>) -> Self {
+        Self::start_with(plan, seeds, &StopFlag::default())
+    }
+
+    /// [`Experiment::start`]; a request of `stop` stops all runs, as [`Experiment::stop`] does.
+    pub fn start_with(plan: &Plan, seeds: Vec<u64>, stop: &StopFlag) -> Self {
         let (sender, events) = channel();
-        let stop = Arc::new(AtomicBool::new(false));
+        let stop = stop.child();
         let queue = Arc::new(Mutex::new(VecDeque::from(seeds)));
         let workers = (0..plan.jobs.max(1))
             .map(|_| {
@@ -218,7 +223,7 @@ impl Experiment {
 
     /// Asks all runs to stop; the iterator ends soon after. Unfinished runs leave no summary and are run again next time.
     pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.stop.request();
     }
 }
 
@@ -242,7 +247,7 @@ impl Drop for Experiment {
 
 /// One thread: run after run, until there are none left or somebody said stop. The first error ends the thread, and the
 /// others after their current run's next event.
-fn work(plan: &Plan, queue: &Mutex<VecDeque<u64>>, sender: &Sender<Result<ExperimentEvent, Error>>, stop: &AtomicBool) {
+fn work(plan: &Plan, queue: &Mutex<VecDeque<u64>>, sender: &Sender<Result<ExperimentEvent, Error>>, stop: &StopFlag) {
     let next = || queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop_front();
     while let Some(seed) = next() {
         let result = run(plan, seed, sender, stop);
@@ -253,9 +258,9 @@ fn work(plan: &Plan, queue: &Mutex<VecDeque<u64>>, sender: &Sender<Result<Experi
             Err(error) => Err(error),
         };
         if failed {
-            stop.store(true, Ordering::Relaxed);
+            stop.request();
         }
-        if sender.send(message).is_err() || failed || stop.load(Ordering::Relaxed) {
+        if sender.send(message).is_err() || failed || stop.is_requested() {
             return;
         }
     }
@@ -266,12 +271,15 @@ fn run(
     plan: &Plan,
     seed: u64,
     sender: &Sender<Result<ExperimentEvent, Error>>,
-    stop: &AtomicBool,
+    stop: &StopFlag,
 ) -> Result<Option<Summary>, Error> {
     let mut config = plan.config.clone();
     config.training.seed = seed;
     let started = Instant::now();
-    let mut trainer = Trainer::new(config)?;
+    let mut trainer = match Trainer::builder(config).stop_flag(stop.clone()).build() {
+        Err(Error::Stopped { .. }) => return Ok(None),
+        trainer => trainer?,
+    };
     let mut writer = RunWriter::create(&run_path(&plan.out, seed), true, trainer.config())?;
     while let Some(event) = trainer.next() {
         let event = event?;
@@ -284,9 +292,9 @@ fn run(
         if let Some(message) = message {
             let _ = sender.send(Ok(message));
         }
-        if stop.load(Ordering::Relaxed) {
-            return Ok(None);
-        }
+    }
+    if !trainer.is_finished() {
+        return Ok(None);
     }
     writer.finish(&trainer, started.elapsed().as_secs_f64(), false).map(Some)
 }
@@ -296,7 +304,7 @@ fn run(
 /// # Errors
 /// What is wrong with a run's files.
 pub fn aggregate(plan: &Plan) -> Result<(Vec<MeanRow>, ExperimentSummary), Error> {
-    let threshold = env::make_configured(&plan.config.env, false)?.spec().reward_threshold;
+    let threshold = env::make_configured(&plan.config.env, &MakeOptions::default())?.spec().reward_threshold;
     let mut returns = Vec::new();
     let mut greedy = Vec::new();
     for seed in plan.seeds() {

@@ -60,9 +60,11 @@ pub mod run_dir;
 pub mod schedule;
 pub mod space;
 pub mod stats;
+mod stop;
 mod suggest;
 pub mod target;
 pub mod train;
 pub mod transition;
 
 pub use error::Error;
+pub use stop::StopFlag;

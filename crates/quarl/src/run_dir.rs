@@ -182,7 +182,7 @@ impl RunWriter {
     pub fn record(&mut self, event: &Event, trainer: &Trainer) -> Result<(), Error> {
         match event {
             // The trainer keeps its warnings for the summary.
-            Event::Step { .. } | Event::Learn { .. } | Event::Warning { .. } => Ok(()),
+            Event::Step { .. } | Event::Learn { .. } | Event::EvaluationStep { .. } | Event::Warning { .. } => Ok(()),
             Event::Episode(record) => self.record_episode(record),
             Event::Evaluation(evaluation) => self.record_evaluation(evaluation, trainer),
         }

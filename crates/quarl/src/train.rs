@@ -2,26 +2,27 @@
 //!
 //! Whoever wants to show, store or stop a run takes events; nothing is passed in, and nothing is printed or written here.
 
+mod builder;
+mod evaluation;
 mod event;
 mod progress;
 mod state;
 
-use std::collections::VecDeque;
-
-use crate::accumulator::{Accumulator, Next};
+use crate::accumulator::Next;
 use crate::agent::Agent;
-use crate::agent::diagnostics::Diagnostics;
 use crate::config::{TimeLimitMeaning, TrainConfig};
 use crate::env::seeding::derived;
-use crate::env::{self, End, Environment};
+use crate::env::values::{When, check_reset, check_step, episode_return};
+use crate::env::{End, Environment};
 use crate::error::Error;
-use crate::evaluate::{self, GreedyPolicy};
 use crate::model::Model;
 use crate::network::buffer::Buffer;
 use crate::network::kernels::CpuPath;
-use crate::rng::Stream;
-use progress::{EpisodeProgress, MOST_LOST_IN_A_ROW, Progress, Slot};
+use crate::stop::StopFlag;
+use evaluation::RunningEvaluation;
+use progress::{EpisodeProgress, MOST_LOST_IN_A_ROW, Phase, Progress, Slot, StepTaken};
 
+pub use builder::{EnvironmentRole, TrainerBuilder};
 pub use event::{EpisodeRecord, Evaluation, Event};
 
 /// A run in progress. Iterate over it to train.
@@ -49,16 +50,20 @@ pub struct Trainer {
     agent: Agent,
     progress: Progress,
     next_observation: Vec<f32>,
-    pending: VecDeque<Event>,
+    /// The evaluation under way. It is not saved: after a pause it starts again.
+    evaluation: Option<RunningEvaluation>,
+    /// What ended the run, until it is told.
+    failure: Option<Error>,
+    stop: StopFlag,
 }
 
 impl Trainer {
-    /// A run that has not begun, on the fastest instruction set there is (or the one that `QUARL_CPU` names).
+    /// A new run, on the fastest instruction set there is (or the one that `QUARL_CPU` names).
     ///
     /// # Errors
     /// What is wrong with the configuration, or with `QUARL_CPU`.
     pub fn new(config: TrainConfig) -> Result<Self, Error> {
-        Self::on(config, CpuPath::select()?)
+        Self::builder(config).build()
     }
 
     /// [`Trainer::new`] on a given instruction set. The result is the same on all of them.
@@ -66,37 +71,12 @@ impl Trainer {
     /// # Errors
     /// What is wrong with the configuration.
     pub fn on(config: TrainConfig, path: CpuPath) -> Result<Self, Error> {
-        config.validate()?;
-        let envs = env::make_several(&config.env, config.training.num_envs)?;
-        let env = &envs[0];
-        let evaluation_env = env::make_configured(&config.env, false)?;
-        let agent = Agent::new(&config, env.spec(), config.training.seed, path)?;
-        let features = env.spec().observation_space.len();
-        let progress = Progress {
-            slots: (0..config.training.num_envs as u64)
-                .map(|i| Slot {
-                    accumulator: Accumulator::new(config.agent.n_step, config.agent.gamma, features),
-                    observation: vec![0.0; features],
-                    episode: None,
-                    chosen: None,
-                    exploration: (i > 0).then(|| Stream::Exploration.rng(config.training.seed.wrapping_add(i))),
-                    started: false,
-                    lost: None,
-                })
-                .collect(),
-            turn: 0,
-            env_steps: 0,
-            episodes: 0,
-            best: None,
-            finished: false,
-            episodes_lost: 0,
-            workers_lost_in_a_row: 0,
-            warnings: Vec::new(),
-            warnings_yielded: 0,
-        };
-        let pending =
-            VecDeque::with_capacity(4 + (config.training.gradient_steps.min(1024) as usize).max(config.agent.n_step));
-        Ok(Self { config, envs, evaluation_env, agent, progress, next_observation: vec![0.0; features], pending })
+        Self::builder(config).cpu_path(path).build()
+    }
+
+    /// A run with environments of one's own, a stop flag, or a given instruction set.
+    pub fn builder(config: TrainConfig) -> TrainerBuilder {
+        TrainerBuilder::new(config)
     }
 
     /// The configuration.
@@ -120,7 +100,7 @@ impl Trainer {
         Ok(agent)
     }
 
-    /// What it trains on; the first one where there are several.
+    /// The training environment (environment 0 of `training.num_envs`).
     pub fn env(&self) -> &dyn Environment {
         &*self.envs[0]
     }
@@ -133,6 +113,11 @@ impl Trainer {
     /// Whole episodes so far.
     pub fn episodes(&self) -> u64 {
         self.progress.episodes
+    }
+
+    /// Whether the run has ended, by its budget or an error. A run that was stopped has not.
+    pub fn is_finished(&self) -> bool {
+        self.progress.phase == Phase::Finished
     }
 
     /// Episodes that were dropped because the environment's process was gone.
@@ -160,87 +145,98 @@ impl Trainer {
         self.progress.best.as_ref().map(|(_, parameters)| &**parameters)
     }
 
-    /// The loop's body: one environment step and all that follows from it. Environments take turns; at the beginning of a
-    /// round all of them are told what to do, so that those in processes of their own work at the same time.
-    fn advance(&mut self) -> Result<(), Error> {
+    /// The loop's body: one environment step, one update, or one step of an evaluation. At most one event comes of it.
+    fn advance(&mut self) -> Result<Option<Event>, Error> {
+        match self.progress.phase {
+            Phase::Step => self.step(),
+            Phase::AfterStep(step) if step.updates > 0 => self.update(step),
+            Phase::AfterStep(step) => Ok(self.close_step(step)),
+            Phase::Evaluate { last } => self.evaluate(last),
+            Phase::Finished => Ok(None),
+        }
+    }
+
+    /// Steps one environment and stores its transitions. Environments take turns; at the beginning of a round all of them are
+    /// told what to do, so that those in processes of their own work at the same time.
+    fn step(&mut self) -> Result<Option<Event>, Error> {
         if self.progress.turn == 0 {
             for i in 0..self.envs.len() {
                 self.choose(i)?;
             }
         }
-        let Self { config, envs, agent, progress, next_observation, pending, .. } = self;
+        let Self { config, envs, agent, progress, next_observation, .. } = self;
         let turn = progress.turn;
         progress.turn = (turn + 1) % envs.len();
         let env = &mut envs[turn];
         // Nothing was chosen where the environment was lost.
-        let Some((action, epsilon)) = progress.slots[turn].chosen.take() else { return Ok(()) };
-        let mut episode = progress.slots[turn].episode.unwrap_or_default();
+        let Some((action, epsilon)) = progress.slots[turn].chosen.take() else { return Ok(None) };
         let step = match env.step(action, next_observation) {
-            Err(error @ Error::WorkerLost { .. }) => return progress.lose_episode(turn, error),
+            Err(error @ (Error::WorkerLost { .. } | Error::Stopped { .. })) => {
+                progress.lose_episode(turn, error)?;
+                return Ok(None);
+            }
             step => step?,
         };
         progress.env_steps += 1;
         let env_steps = progress.env_steps;
-        check_finite("reward", &[step.reward as f32], env.spec().id.as_str(), env_steps)?;
-        check_finite("observation", next_observation, env.spec().id.as_str(), env_steps)?;
-        if step.end.is_none() {
-            check_mask(&**env, env_steps)?;
-        }
+        check_step(&**env, &step, next_observation, training(env_steps))?;
         agent.see(next_observation);
-        // What the task itself gave, where a wrapper changes rewards.
-        let so_far = env.episode_statistics().map(|episode| episode.total_reward);
-        episode.total_reward = so_far.unwrap_or(episode.total_reward + step.reward);
-        episode.length += 1;
-        pending.push_back(Event::Step { env_steps, action, reward: step.reward });
 
         let end = match config.agent.time_limit {
             TimeLimitMeaning::Bootstrap => step.end,
             TimeLimitMeaning::Terminal => step.end.map(|_| End::Terminated),
         };
-        let Slot { accumulator, observation, .. } = &mut progress.slots[turn];
+        let Slot { accumulator, observation, episode, .. } = &mut progress.slots[turn];
+        let episode = episode.get_or_insert_default();
+        episode.total_reward = episode_return(&**env, episode.total_reward, &step, training(env_steps))?;
+        episode.length += 1;
         let next = Next { obs: next_observation, mask: env.action_mask() };
         accumulator.push(observation, action, step.reward, next, end, |transition| {
             agent.observe(transition);
         });
         std::mem::swap(observation, next_observation);
 
-        let training = &config.training;
-        for _ in 0..agent.updates_due(env_steps, training) {
-            let report = agent.learn(env_steps)?;
-            episode.updates += 1;
-            episode.loss_sum += f64::from(report.loss);
-            episode.q_sum += f64::from(report.mean_q);
-            if let Some(diagnostics) = report.diagnostics {
-                Diagnostics::add(&mut episode.diagnostics, diagnostics);
-            }
-            pending.push_back(Event::Learn { env_steps, report });
-        }
-        if config.target_network.every_steps.is_some_and(|every| env_steps.is_multiple_of(every)) {
+        let updates = agent.updates_due(env_steps, &config.training);
+        progress.phase = Phase::AfterStep(StepTaken { slot: turn, epsilon, ended: step.end.is_some(), updates });
+        Ok(Some(Event::Step { env_steps, action, reward: step.reward }))
+    }
+
+    /// One of the updates that follow a step.
+    fn update(&mut self, step: StepTaken) -> Result<Option<Event>, Error> {
+        let Self { agent, progress, .. } = self;
+        let env_steps = progress.env_steps;
+        let report = agent.learn(env_steps)?;
+        progress.slots[step.slot].episode.get_or_insert_default().add(&report);
+        progress.phase = Phase::AfterStep(StepTaken { updates: step.updates - 1, ..step });
+        Ok(Some(Event::Learn { env_steps, report }))
+    }
+
+    /// What follows a step's updates: target updates, the end of the episode, and which evaluation is due.
+    fn close_step(&mut self, step: StepTaken) -> Option<Event> {
+        let Self { config, agent, progress, .. } = self;
+        let (target_network, training, evaluation) = (&config.target_network, &config.training, &config.evaluation);
+        let env_steps = progress.env_steps;
+        let falls_due = |every: Option<u64>, count: u64| every.is_some_and(|every| count.is_multiple_of(every));
+        if falls_due(target_network.every_steps, env_steps) {
             agent.sync_target();
         }
-
-        progress.slots[turn].episode = step.end.is_none().then_some(episode);
-        if step.end.is_some() {
+        let mut event = None;
+        if step.ended {
             let index = progress.episodes;
             progress.episodes += 1;
             progress.workers_lost_in_a_row = 0;
-            pending.push_back(Event::Episode(episode.record(index, env_steps, epsilon)));
-            if config.target_network.every_episodes.is_some_and(|every| index.is_multiple_of(every)) {
+            let episode = progress.slots[step.slot].episode.take().unwrap_or_default();
+            event = Some(Event::Episode(episode.record(index, env_steps, step.epsilon)));
+            if falls_due(target_network.every_episodes, index) {
                 agent.sync_target();
             }
         }
-
         let last = training.episodes.is_some_and(|budget| progress.episodes >= budget)
             || training.steps.is_some_and(|budget| env_steps >= budget);
-        let due = (step.end.is_some()
-            && config.evaluation.every_episodes.is_some_and(|every| progress.episodes.is_multiple_of(every)))
-            || config.evaluation.every_steps.is_some_and(|every| env_steps.is_multiple_of(every));
-        if last || due {
-            let evaluation = self.evaluate(last)?;
-            self.pending.push_back(Event::Evaluation(evaluation));
-        }
-        self.progress.finished = last;
-        Ok(())
+        let due = (step.ended && falls_due(evaluation.every_episodes, progress.episodes))
+            || falls_due(evaluation.every_steps, env_steps);
+        progress.phase = if last || due { Phase::Evaluate { last } } else { Phase::Step };
+        event
     }
 
     /// Starts environment `i`'s next episode if none is running, and chooses what it does next.
@@ -254,11 +250,12 @@ impl Trainer {
                 Some(loss) => Some(derived(seed, loss)),
             };
             match env.reset(seed, &mut slot.observation) {
-                Err(error @ Error::WorkerLost { .. }) => return progress.lose_episode(i, error),
+                Err(error @ (Error::WorkerLost { .. } | Error::Stopped { .. })) => {
+                    return progress.lose_episode(i, error);
+                }
                 result => result?,
             }
-            check_finite("observation", &slot.observation, env.spec().id.as_str(), env_steps)?;
-            check_mask(&**env, env_steps)?;
+            check_reset(&**env, &slot.observation, training(env_steps))?;
             agent.see(&slot.observation);
             (slot.started, slot.lost) = (true, None);
             slot.episode = Some(EpisodeProgress::default());
@@ -270,82 +267,71 @@ impl Trainer {
         };
         slot.chosen = Some((action, exploration.epsilon()));
         match env.begin_step(action) {
-            Err(error @ Error::WorkerLost { .. }) => progress.lose_episode(i, error),
+            Err(error @ (Error::WorkerLost { .. } | Error::Stopped { .. })) => progress.lose_episode(i, error),
             result => result,
         }
     }
 
-    /// Plays greedily as the agent is now, remembering the best parameters. Every evaluation of a run starts from the same
-    /// observations; where two are equally good, the later one counts as the best.
-    fn evaluate(&mut self, last: bool) -> Result<Evaluation, Error> {
-        let seed = Stream::Evaluation.seed(self.config.training.seed);
-        let mut policy = GreedyPolicy::new(self.agent.network(), self.agent.parameters())
-            .normalized(self.agent.observation_statistics());
-        let mut lost = 0;
-        let episodes = loop {
-            let env = &mut *self.evaluation_env;
-            match evaluate::play(&mut policy, env, seed, self.config.evaluation.episodes) {
-                // Played again from the start: with the same seed it is the same evaluation.
-                Err(Error::WorkerLost { .. }) if lost + 1 < MOST_LOST_IN_A_ROW => lost += 1,
-                episodes => break episodes?,
+    /// One step of the evaluation under way, or its result.
+    fn evaluate(&mut self, last: bool) -> Result<Option<Event>, Error> {
+        let Self { config, evaluation_env, agent, progress, evaluation, .. } = self;
+        let running = evaluation.get_or_insert_with(|| RunningEvaluation::new(config, evaluation_env.spec(), agent));
+        match running.step(&mut **evaluation_env) {
+            // Played again from the start: with the same seed it is the same evaluation.
+            Err(Error::Stopped { .. }) => *evaluation = None,
+            Err(Error::WorkerLost { .. }) if running.lost + 1 < MOST_LOST_IN_A_ROW => running.restart(),
+            Err(error) => return Err(error),
+            Ok(Some(step)) => {
+                if step.ended.is_some_and(|episode| episode.cut) {
+                    progress.warn(running.cut_warning());
+                }
+                return Ok(Some(Event::EvaluationStep {
+                    episode: step.episode,
+                    action: step.action,
+                    reward: step.reward,
+                }));
             }
-        };
-        self.progress.episodes_lost += lost;
-        let returns: Vec<f64> = episodes.iter().map(|episode| episode.total_reward).collect();
-        let mean_return = returns.iter().sum::<f64>() / returns.len() as f64;
-        let best = self.progress.best.as_ref().is_none_or(|(so_far, _)| mean_return >= *so_far);
-        if best {
-            self.progress.best = Some((mean_return, Buffer::from_slice(self.agent.parameters())));
+            Ok(None) => {
+                progress.episodes_lost += running.lost;
+                let returns = std::mem::take(&mut running.returns);
+                *evaluation = None;
+                progress.phase = if last { Phase::Finished } else { Phase::Step };
+                return Ok(Some(Event::Evaluation(progress.evaluated(returns, agent.parameters(), last))));
+            }
         }
-        let Progress { episodes, env_steps, .. } = self.progress;
-        Ok(Evaluation { episodes, env_steps, returns, mean_return, best, last })
-    }
-
-    /// Ends training here: the last evaluation follows, as it would at the end of the budget.
-    ///
-    /// # Errors
-    /// What the environment fails with.
-    pub fn stop(&mut self) -> Result<(), Error> {
-        if !self.progress.finished {
-            let evaluation = self.evaluate(true)?;
-            self.pending.push_back(Event::Evaluation(evaluation));
-            self.progress.finished = true;
-        }
-        Ok(())
+        Ok(None)
     }
 }
 
 impl Iterator for Trainer {
     type Item = Result<Event, Error>;
 
-    /// The next event; after an error, and after the last evaluation, there are no more.
+    /// The next event, after at most one environment step, one update, or one evaluation step. There are no more after an
+    /// error, after the last evaluation, and once the stop flag is requested.
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(message) = self.progress.next_warning() {
-            return Some(Ok(Event::Warning { message }));
-        }
-        // A step of which nothing is left, because its environment was lost, gives no event.
-        while self.pending.is_empty() && !self.progress.finished {
-            if let Err(error) = self.advance() {
-                self.progress.finished = true;
-                self.pending.clear();
+        // Nothing comes of a step whose environment was lost, nor of closing one within its episode.
+        loop {
+            if let Some(message) = self.progress.next_warning() {
+                return Some(Ok(Event::Warning { message }));
+            }
+            if let Some(error) = self.failure.take() {
                 return Some(Err(error));
             }
+            if self.progress.phase == Phase::Finished || self.stop.is_requested() {
+                return None;
+            }
+            match self.advance() {
+                Ok(Some(event)) => return Some(Ok(event)),
+                Ok(None) => {}
+                Err(error) => {
+                    self.progress.phase = Phase::Finished;
+                    self.failure = Some(error);
+                }
+            }
         }
-        self.pending.pop_front().map(Ok)
     }
 }
 
-fn check_finite(what: &'static str, values: &[f32], id: &str, step: u64) -> Result<(), Error> {
-    match values.iter().find(|x| !x.is_finite()) {
-        None => Ok(()),
-        Some(value) => Err(Error::EnvironmentValue { id: id.to_owned(), what, value: *value, step }),
-    }
-}
-
-/// While an episode runs, something has to be allowed.
-fn check_mask(env: &dyn Environment, step: u64) -> Result<(), Error> {
-    match env.action_mask() {
-        Some(mask) if !mask.contains(&true) => Err(Error::NoActionAllowed { id: env.spec().id.clone(), step }),
-        _ => Ok(()),
-    }
+fn training(step: u64) -> When {
+    When { step, of: "training" }
 }

@@ -1,23 +1,17 @@
 //! One configuration, one result: on every instruction set, for every repetition, and across a pause.
 
+mod common;
+
 use std::sync::OnceLock;
 
+use common::{results, textbook};
 use quarl::Error;
 use quarl::agent::Agent;
-use quarl::config::{TrainConfig, layers, presets};
+use quarl::config::{TrainConfig, layers};
 use quarl::env;
 use quarl::network::kernels::CpuPath;
-use quarl::train::{Event, Trainer};
+use quarl::train::Trainer;
 use quarl::transition::Transition;
-
-/// The textbook configuration with a few keys set anew.
-fn textbook(assignments: &[&str]) -> TrainConfig {
-    let mut table = presets::table("textbook", None).unwrap();
-    for assignment in assignments {
-        layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
-    }
-    layers::resolve("test", table).unwrap()
-}
 
 /// A run with everything switched on, of odd sizes, whose replay buffer overflows.
 fn everything() -> TrainConfig {
@@ -100,11 +94,6 @@ fn tiny() -> TrainConfig {
     ])
 }
 
-/// An event as text that shows every bit.
-fn text(event: &Event) -> String {
-    serde_json::to_string(event).unwrap()
-}
-
 fn bits(parameters: &[f32]) -> Vec<u32> {
     parameters.iter().map(|x| x.to_bits()).collect()
 }
@@ -118,7 +107,7 @@ struct Outcome {
 }
 
 fn finish(mut trainer: Trainer) -> Outcome {
-    let events = (&mut trainer).map(|event| text(&event.unwrap())).collect();
+    let events = results(&mut trainer).collect();
     let best = bits(trainer.best_parameters().expect("a run ends with an evaluation"));
     Outcome { events, last: bits(trainer.agent().parameters()), best }
 }
@@ -182,7 +171,7 @@ fn a_run_saved_anywhere_and_continued_elsewhere_goes_on_as_if_never_interrupted(
     // Within an episode, between the events of one step, after an evaluation, and at the end.
     for cut in [0, 1, 2, 45, 46, 47, 48, 49, 50, count / 2, count - 2, count - 1, count] {
         let mut interrupted = Trainer::on(everything(), CpuPath::available()[0]).unwrap();
-        let before: Vec<String> = (&mut interrupted).take(cut).map(|event| text(&event.unwrap())).collect();
+        let before: Vec<String> = results(&mut interrupted).take(cut).collect();
         let state = interrupted.save_state().unwrap();
         drop(interrupted);
         let mut continued = Trainer::on(everything(), CpuPath::Scalar).unwrap();
@@ -199,7 +188,7 @@ fn every_switch_resumes_exactly() {
     for config in family() {
         let expected = outcome(config.clone(), CpuPath::available()[0]);
         let mut interrupted = Trainer::on(config.clone(), CpuPath::available()[0]).unwrap();
-        let before: Vec<String> = (&mut interrupted).take(301).map(|event| text(&event.unwrap())).collect();
+        let before: Vec<String> = results(&mut interrupted).take(301).collect();
         let mut continued = Trainer::on(config, CpuPath::available()[0]).unwrap();
         continued.load_state(&interrupted.save_state().unwrap()).unwrap();
         let mut after = finish(continued);
@@ -211,7 +200,7 @@ fn every_switch_resumes_exactly() {
 /// A state from the middle of the tiny run.
 fn tiny_state() -> Vec<u8> {
     let mut trainer = Trainer::on(tiny(), CpuPath::Scalar).unwrap();
-    let events = trainer.by_ref().take(75).filter(Result::is_ok).count();
+    let events = results(&mut trainer).take(75).count();
     assert_eq!(events, 75);
     assert!(trainer.best_parameters().is_some(), "the state should have all of its parts");
     trainer.save_state().unwrap()

@@ -1,5 +1,8 @@
 //! Several environments in one run: each as it would be alone, all of them counted, one result.
 
+mod common;
+
+use common::results;
 use quarl::config::{TrainConfig, layers, presets};
 use quarl::network::kernels::CpuPath;
 use quarl::train::{Event, Trainer};
@@ -13,12 +16,8 @@ fn config(assignments: &[&str]) -> TrainConfig {
     layers::resolve("test", table).unwrap()
 }
 
-fn text(event: quarl::train::Event) -> String {
-    serde_json::to_string(&event).unwrap()
-}
-
 fn events(config: TrainConfig, path: CpuPath) -> Vec<String> {
-    Trainer::on(config, path).unwrap().map(|event| text(event.unwrap())).collect()
+    results(&mut Trainer::on(config, path).unwrap()).collect()
 }
 
 /// The returns of all episodes that begin and end within the run.
@@ -67,11 +66,11 @@ fn several_environments_give_one_result_on_every_path_and_across_a_pause() {
     }
     for cut in [1, 2, 3, 100, 101, 102, 103] {
         let mut interrupted = Trainer::on(several(), CpuPath::available()[0]).unwrap();
-        let mut all: Vec<String> = (&mut interrupted).take(cut).map(|event| text(event.unwrap())).collect();
+        let mut all: Vec<String> = results(&mut interrupted).take(cut).collect();
         let state = interrupted.save_state().unwrap();
         let mut continued = Trainer::on(several(), CpuPath::available()[0]).unwrap();
         continued.load_state(&state).unwrap();
-        all.extend(continued.map(|event| text(event.unwrap())));
+        all.extend(results(&mut continued));
         assert_eq!(all, expected, "interrupted after {cut} events");
     }
 }

@@ -1,20 +1,15 @@
 //! Every switch: the same run on all paths, repeated, and across a pause; and what each of them promises.
 
+mod common;
+
+use common::{results, textbook};
 use proptest::prelude::*;
 use quarl::accumulator::{Accumulator, Next};
-use quarl::config::{TrainConfig, layers, presets};
+use quarl::config::TrainConfig;
 use quarl::env::End;
 use quarl::network::kernels::CpuPath;
 use quarl::train::{Event, Trainer};
 use quarl::transition::Transition;
-
-fn textbook(assignments: &[&str]) -> TrainConfig {
-    let mut table = presets::table("textbook", None).unwrap();
-    for assignment in assignments {
-        layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
-    }
-    layers::resolve("test", table).unwrap()
-}
 
 /// A short run with these switches.
 fn short(assignments: &[&str]) -> TrainConfig {
@@ -49,7 +44,7 @@ const SWITCHES: &[&[&str]] = &[
 
 /// All events as text, and the last parameters.
 fn finish(mut trainer: Trainer) -> (Vec<String>, Vec<u32>) {
-    let events = (&mut trainer).map(|event| serde_json::to_string(&event.unwrap()).unwrap()).collect();
+    let events = results(&mut trainer).collect();
     (events, trainer.agent().parameters().iter().map(|x| x.to_bits()).collect())
 }
 
@@ -65,8 +60,7 @@ fn every_switch_gives_one_result_on_every_path_and_across_a_pause() {
         }
         for cut in [0, 30, 177, 400, expected.0.len()] {
             let mut interrupted = Trainer::on(config.clone(), CpuPath::Scalar).unwrap();
-            let mut events: Vec<String> =
-                (&mut interrupted).take(cut).map(|event| serde_json::to_string(&event.unwrap()).unwrap()).collect();
+            let mut events: Vec<String> = results(&mut interrupted).take(cut).collect();
             let state = interrupted.save_state().unwrap();
             let mut continued = Trainer::on(config.clone(), CpuPath::Scalar).unwrap();
             continued.load_state(&state).unwrap();

@@ -1,11 +1,14 @@
 //! Wrappers: what each changes, what it leaves, and that a run with all of them is one result.
 
+mod common;
+
+use common::results;
 use quarl::config::{TrainConfig, layers, presets};
 use quarl::env::wrappers::{
     ClipReward, FrameStackObservation, NormalizeObservation, ObservationStatistics, RecordEpisodeStatistics,
     TransformReward,
 };
-use quarl::env::{self, CartPole, Environment, MountainCar, check};
+use quarl::env::{self, CartPole, Environment, MakeOptions, MountainCar, check};
 use quarl::evaluate::{self, GreedyPolicy};
 use quarl::model::Model;
 use quarl::network::buffer::Buffer;
@@ -43,7 +46,7 @@ fn trainer(config: TrainConfig) -> Trainer {
 }
 
 fn texts(trainer: &mut Trainer) -> Vec<String> {
-    trainer.map(|event| serde_json::to_string(&event.unwrap()).unwrap()).collect()
+    results(trainer).collect()
 }
 
 #[test]
@@ -60,7 +63,7 @@ fn every_wrapper_keeps_an_environments_promises() {
         check::check(&mut *env).unwrap_or_else(|broken| panic!("{broken}"));
     }
     let config = all(&[]).env;
-    let mut env = env::make_configured(&config, false).unwrap();
+    let mut env = env::make_configured(&config, &MakeOptions::default()).unwrap();
     assert_eq!(env.spec().max_episode_steps, Some(60));
     assert_eq!(env.spec().observation_space.shape, [3, 4]);
     check::check(&mut *env).unwrap_or_else(|broken| panic!("{broken}"));
@@ -166,8 +169,7 @@ fn a_run_with_every_wrapper_repeats_itself_and_resumes_exactly() {
     assert_ne!(texts(&mut trainer(all(&["env.normalize_observation=false"]))), expected);
     for taken in [1, 2, 333, 800] {
         let mut first = trainer(all(&[]));
-        let mut events: Vec<String> =
-            first.by_ref().take(taken).map(|event| serde_json::to_string(&event.unwrap()).unwrap()).collect();
+        let mut events: Vec<String> = results(&mut first).take(taken).collect();
         let mut second = trainer(all(&[]));
         second.load_state(&first.save_state().unwrap()).unwrap();
         events.extend(texts(&mut second));
@@ -199,7 +201,7 @@ fn what_observations_are_normalised_by_is_saved_with_the_model_and_frozen_in_pla
     };
     let read = Model::from_bytes(&model.to_bytes().unwrap()).unwrap();
     assert_eq!(read, model);
-    let mut env = env::make_configured(&config.env, false).unwrap();
+    let mut env = env::make_configured(&config.env, &MakeOptions::default()).unwrap();
     let network = read.network(env.spec()).unwrap();
     let play = |statistics, env: &mut dyn Environment| -> Vec<f64> {
         let mut policy = GreedyPolicy::new(&network, &read.parameters).normalized(statistics);

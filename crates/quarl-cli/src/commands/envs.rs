@@ -29,7 +29,7 @@ fn show(id: &str, args: &EnvsArgs) -> Result<()> {
         return show_built_in(id);
     };
     let name = name.to_owned();
-    let options = GymOptions { id: name, python, args: env_args, imports, timeout_seconds, render: false };
+    let options = GymOptions { id: name, python, args: env_args, imports, timeout_seconds, ..GymOptions::default() };
     if options.id.is_empty() {
         for id in gym::ids(&options)? {
             output::line(id);

@@ -55,7 +55,7 @@ fn run_plan(plan: &Plan, quiet: bool) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Runs what is missing; false where somebody pressed Ctrl-C.
+/// Runs what is missing; false where a signal stopped it.
 fn run_missing(plan: &Plan, missing: Vec<u64>, quiet: bool) -> Result<bool> {
     let training = &plan.config.training;
     let length = training.episodes.or(training.steps).unwrap_or(0);
@@ -63,8 +63,8 @@ fn run_missing(plan: &Plan, missing: Vec<u64>, quiet: bool) -> Result<bool> {
         (!quiet && !missing.is_empty()).then(|| ExperimentProgress::new(plan.runs, missing.len() as u64, length));
     let mut steps: HashMap<u64, u64> = HashMap::new();
     let mut warnings = HashSet::new();
-    let mut experiment = Experiment::start(plan, missing);
-    while let Some(event) = experiment.next() {
+    let mut experiment = Experiment::start_with(plan, missing, &interrupt::stop_flag());
+    for event in &mut experiment {
         match (event?, &mut progress) {
             (ExperimentEvent::Episode { seed, env_steps }, Some(progress)) => {
                 let before = steps.insert(seed, env_steps).unwrap_or(0);
@@ -84,9 +84,6 @@ fn run_missing(plan: &Plan, missing: Vec<u64>, quiet: bool) -> Result<bool> {
                 progress.run_finished(seed, summary.greedy_mean);
             }
             _ => {}
-        }
-        if interrupt::requested() {
-            experiment.stop();
         }
     }
     if let Some(progress) = &progress {

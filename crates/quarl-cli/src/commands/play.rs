@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use quarl::Error;
 use quarl::config::EnvConfig;
-use quarl::env::{self, Environment};
-use quarl::evaluate::GreedyPolicy;
+use quarl::env::{self, Environment, MakeOptions};
+use quarl::evaluate::{GreedyEpisode, GreedyEpisodes, GreedyPolicy, GreedyStep, step_limit};
 use quarl::model::Model;
 use quarl::render::{Frame, GifWriter, Rasterizer, Scene, write_png};
 use quarl::{run_dir, stats};
@@ -21,7 +21,9 @@ const RECORD_SIZE: (u32, u32) = (600, 400);
 
 pub(crate) fn run(args: PlayArgs) -> Result<Outcome> {
     let model = Model::load(&model_path(&args.run)?)?;
-    let mut env = env::make_configured(&args.gym.config(env_config(&args.run, &model)?)?, true)?;
+    let (env_config, max_episode_steps) = settings(&args.run, &model)?;
+    let options = MakeOptions { rendering: true, stop: interrupt::stop_flag() };
+    let mut env = env::make_configured(&args.gym.config(env_config)?, &options)?;
     let network = model.network(env.spec())?;
     let fps = args.fps.unwrap_or(f64::from(env.spec().render_fps));
     if !(0.01..=1000.0).contains(&fps) {
@@ -40,11 +42,10 @@ pub(crate) fn run(args: PlayArgs) -> Result<Outcome> {
         },
     };
     interrupt::listen();
-    let show = Show { display, recorder, seed: args.seed, episodes: args.episodes };
-    let Played { returns, interrupted } = {
-        let policy = GreedyPolicy::new(&network, &model.parameters);
-        show.run(policy.normalized(model.observation_statistics.as_ref()), &mut *env)?
-    };
+    let limit = step_limit(max_episode_steps, env.spec());
+    let episodes = GreedyEpisodes::new(env.spec(), args.seed, args.episodes, limit);
+    let policy = GreedyPolicy::new(&network, &model.parameters).normalized(model.observation_statistics.as_ref());
+    let returns = Show { display, recorder, episodes }.run(policy, &mut *env)?;
     for (episode, total_reward) in returns.iter().enumerate() {
         output::line(format!("episode {episode}: total reward {total_reward}"));
     }
@@ -55,19 +56,20 @@ pub(crate) fn run(args: PlayArgs) -> Result<Outcome> {
     if let Some(path) = &args.record {
         output::line(format!("recorded in {}", path.display()));
     }
-    Ok(if interrupted { Outcome::Interrupted } else { Outcome::Done })
+    Ok(if interrupt::requested() { Outcome::Interrupted } else { Outcome::Done })
 }
 
-/// The environment's settings: those of the run that the model lies in, if they are for the model's environment.
-fn env_config(run: &Path, model: &Model) -> Result<EnvConfig, Error> {
+/// The environment's settings and the step limit of greedy episodes: those of the run that the model lies in, if they are
+/// for the model's environment.
+fn settings(run: &Path, model: &Model) -> Result<(EnvConfig, Option<u32>), Error> {
     let dir = if run.is_dir() { run } else { run.parent().unwrap_or(Path::new("")) };
     if dir.join(run_dir::CONFIG).exists() {
-        let config = run_dir::read_config(dir)?.env;
-        if config.id == model.env {
-            return Ok(config);
+        let config = run_dir::read_config(dir)?;
+        if config.env.id == model.env {
+            return Ok((config.env, config.evaluation.max_episode_steps));
         }
     }
-    Ok(EnvConfig::named(&model.env))
+    Ok((EnvConfig::named(&model.env), None))
 }
 
 /// The model file of a run, or the file itself.
@@ -89,54 +91,53 @@ fn model_path(run: &Path) -> Result<PathBuf, Error> {
     Err(Error::File { path: run.to_owned(), message: message.to_owned() })
 }
 
-/// A greedy performance: on a display, into a file, or just for its returns.
+/// Greedy episodes shown on a display, recorded in a file, or played just for their returns.
 pub(crate) struct Show {
     pub(crate) display: Display,
     pub(crate) recorder: Option<Recorder>,
-    pub(crate) seed: u64,
-    pub(crate) episodes: u64,
-}
-
-/// What came of it.
-pub(crate) struct Played {
-    /// The returns of the whole episodes.
-    pub(crate) returns: Vec<f64>,
-    /// Whether somebody pressed Ctrl-C.
-    pub(crate) interrupted: bool,
+    pub(crate) episodes: GreedyEpisodes,
 }
 
 impl Show {
-    pub(crate) fn run(mut self, mut policy: GreedyPolicy, env: &mut dyn Environment) -> Result<Played> {
-        let mut observation = vec![0.0; env.spec().observation_space.len()];
+    /// Plays until the last episode ends, the display is closed, or a signal comes; the returns of the whole episodes.
+    pub(crate) fn run(mut self, mut policy: GreedyPolicy, env: &mut dyn Environment) -> Result<Vec<f64>> {
         let mut returns = Vec::new();
-        let mut go_on = KeepGoing::Yes;
-        'episodes: for episode in 0..self.episodes {
-            env.reset((episode == 0).then_some(self.seed), &mut observation)?;
-            let mut total_reward = 0.0;
-            for step in 0.. {
-                let caption = format!("episode {episode}  step {step}  return {total_reward}");
-                go_on = self.show(env, &caption)?;
-                if go_on != KeepGoing::Yes {
-                    break 'episodes;
-                }
-                let outcome = env.step(policy.act(&observation, env.action_mask()), &mut observation)?;
-                // What the task itself gave, where a wrapper changes rewards.
-                let so_far = env.episode_statistics().map(|episode| episode.total_reward);
-                total_reward = so_far.unwrap_or(total_reward + outcome.reward);
-                if outcome.end.is_some() {
-                    break;
-                }
-            }
-            go_on = self.show(env, &format!("episode {episode}  return {total_reward}"))?;
-            returns.push(total_reward);
-            if go_on != KeepGoing::Yes {
-                break;
-            }
+        let outcome = self.play(&mut policy, env, &mut returns);
+        // A signal while the environment was working is no failure.
+        if !matches!(&outcome, Err(error) if matches!(error.downcast_ref(), Some(Error::Stopped { .. }))) {
+            outcome?;
         }
         if let Some(recorder) = self.recorder {
             recorder.finish()?;
         }
-        Ok(Played { returns, interrupted: go_on == KeepGoing::Interrupted })
+        Ok(returns)
+    }
+
+    fn play(&mut self, policy: &mut GreedyPolicy, env: &mut dyn Environment, returns: &mut Vec<f64>) -> Result<()> {
+        while self.episodes.begin(env)? {
+            if let Some((episode, step, total_reward)) = self.episodes.running() {
+                let caption = format!("episode {episode}  step {step}  return {total_reward}");
+                if self.show(env, &caption)? != KeepGoing::Yes {
+                    return Ok(());
+                }
+            }
+            let Some(GreedyStep { episode, ended: Some(ended), .. }) = self.episodes.step(policy, env)? else {
+                continue;
+            };
+            let GreedyEpisode { total_reward, length, cut, .. } = ended;
+            returns.push(total_reward);
+            let go_on = self.show(env, &format!("episode {episode}  return {total_reward}"))?;
+            if cut {
+                output::warning(&format!(
+                    "episode {episode} had not ended after {length} steps and was truncated there \
+                     (evaluation.max_episode_steps)"
+                ));
+            }
+            if go_on != KeepGoing::Yes {
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     fn show(&mut self, env: &mut dyn Environment, caption: &str) -> Result<KeepGoing> {
@@ -150,7 +151,11 @@ impl Show {
         if let Some(recorder) = &mut self.recorder {
             recorder.push(&scene)?;
         }
-        self.display.show(&scene, caption)
+        let go_on = self.display.show(&scene, caption)?;
+        if go_on == KeepGoing::Interrupted {
+            interrupt::request();
+        }
+        Ok(go_on)
     }
 }
 

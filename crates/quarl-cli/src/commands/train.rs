@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
-use quarl::evaluate::GreedyPolicy;
+use quarl::env::MakeOptions;
+use quarl::evaluate::{GreedyEpisodes, GreedyPolicy, step_limit};
 use quarl::plot::results;
 use quarl::run_dir::{RunWriter, Summary};
 use quarl::train::{Event, Trainer};
@@ -19,7 +20,7 @@ use crate::{Outcome, interrupt, output};
 
 pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
     let Resolved { config, name } = args.config.resolve()?;
-    let mut trainer = Trainer::new(config)?;
+    let mut trainer = Trainer::builder(config).stop_flag(interrupt::stop_flag()).build()?;
     let out = match &args.out {
         Some(out) => out.clone(),
         None => {
@@ -53,7 +54,7 @@ pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
         if !args.json {
             output::line(format!("interrupted: what was learnt is in {}", out.display()));
         }
-    } else {
+    } else if !interrupt::requested() {
         watch(&args, &trainer, &summary)?;
     }
     if args.json {
@@ -61,7 +62,7 @@ pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
     } else if !interrupted {
         say_result(&args, &summary, &out);
     }
-    Ok(if interrupted { Outcome::Interrupted } else { Outcome::Done })
+    Ok(if interrupt::requested() { Outcome::Interrupted } else { Outcome::Done })
 }
 
 /// A training that has ended, not yet written down.
@@ -80,7 +81,6 @@ impl Trained {
 fn train(args: &TrainArgs, trainer: &mut Trainer, writer: &mut RunWriter) -> Result<Trained> {
     let started = Instant::now();
     let mut progress = (!args.quiet && !args.json).then(|| TrainProgress::new(&trainer.config().training));
-    let mut interrupted = false;
     while let Some(event) = trainer.next() {
         let event = event?;
         writer.record(&event, trainer)?;
@@ -102,11 +102,8 @@ fn train(args: &TrainArgs, trainer: &mut Trainer, writer: &mut RunWriter) -> Res
             }
             _ => {}
         }
-        if !interrupted && interrupt::requested() {
-            interrupted = true;
-            trainer.stop()?;
-        }
     }
+    let interrupted = !trainer.is_finished();
     if let Some(progress) = &progress {
         progress.finish();
     }
@@ -121,12 +118,15 @@ fn watch(args: &TrainArgs, trainer: &Trainer, summary: &Summary) -> Result<()> {
         return Ok(());
     }
     if !args.quiet && output::is_terminal() && !interrupt::requested() {
-        let mut env = env::make_configured(&trainer.config().env, true)?;
+        let options = MakeOptions { rendering: true, stop: interrupt::stop_flag() };
+        let mut env = env::make_configured(&trainer.config().env, &options)?;
         let display = Display::terminal(f64::from(env.spec().render_fps))?;
         let seed = quarl::rng::Stream::Evaluation.seed(trainer.config().training.seed);
         let agent = trainer.agent();
-        let show = play::Show { display, recorder: None, seed, episodes: 1 };
+        let limit = step_limit(trainer.config().evaluation.max_episode_steps, env.spec());
+        let episodes = GreedyEpisodes::new(env.spec(), seed, 1, limit);
         let policy = GreedyPolicy::new(agent.network(), agent.parameters());
+        let show = play::Show { display, recorder: None, episodes };
         show.run(policy.normalized(agent.observation_statistics()), &mut *env)?;
     }
     output::line(format!("greedy play, total reward: {total_reward}"));

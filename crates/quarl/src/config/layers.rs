@@ -263,7 +263,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
             "diagnostics",
         ],
     ),
-    ("evaluation", &["every_episodes", "every_steps", "episodes"]),
+    ("evaluation", &["every_episodes", "every_steps", "episodes", "max_episode_steps"]),
 ];
 
 fn config_error(origin: &str, message: String) -> Error {
@@ -307,6 +307,7 @@ mod tests {
         config.training.steps = Some(1);
         config.training.num_envs = 2;
         config.evaluation.every_steps = Some(1);
+        config.evaluation.max_episode_steps = Some(1);
         config.replay.alpha = Some(0.5);
         config.replay.beta = Some(Schedule::Constant(0.5));
         config.replay.eps = Some(1e-3);

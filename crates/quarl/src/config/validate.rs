@@ -196,7 +196,9 @@ impl TrainConfig {
         ] {
             check(value != Some(0), key, 0, "choose 1 or more")?;
         }
-        check(evaluation.episodes > 0, "evaluation.episodes", evaluation.episodes, "choose 1 or more")
+        check(evaluation.episodes > 0, "evaluation.episodes", evaluation.episodes, "choose 1 or more")?;
+        let remedy = "choose 1 step or more, or leave it out";
+        check(evaluation.max_episode_steps != Some(0), "evaluation.max_episode_steps", 0, remedy)
     }
 
     fn validate_target_network(&self) -> Result<(), Error> {
@@ -380,6 +382,7 @@ mod tests {
             ("training.episodes=0", "training.episodes = 0: choose 1 or more"),
             ("training.train_frequency=0", "training.train_frequency = 0: choose 1 or more"),
             ("evaluation.episodes=0", "evaluation.episodes = 0: choose 1 or more"),
+            ("evaluation.max_episode_steps=0", "evaluation.max_episode_steps = 0: choose 1 step or more"),
         ] {
             let message = message(assignment);
             assert!(message.starts_with(expected), "{assignment}: {message}");

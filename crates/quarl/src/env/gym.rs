@@ -122,6 +122,10 @@ impl GymEnv {
                 Error::EnvironmentFailed { id, step, episode, message }
             }
             Trouble::Gone(how) => Error::WorkerLost { id, step, episode, how, known: true },
+            trouble @ Trouble::Stopped => {
+                host.lose(trouble);
+                Error::Stopped { id }
+            }
             trouble => Error::WorkerLost { id, step, episode, how: host.lose(trouble), known: false },
         }
     }

@@ -29,6 +29,15 @@ pub enum Event {
     },
     /// An episode ended.
     Episode(EpisodeRecord),
+    /// A step of a greedy evaluation was taken.
+    EvaluationStep {
+        /// The evaluation's episode, from 0.
+        episode: u64,
+        /// The action taken.
+        action: usize,
+        /// The step's reward.
+        reward: f64,
+    },
     /// The agent was evaluated, greedily and apart from training.
     Evaluation(Evaluation),
     /// Something the user should know. Each warning comes once in a run.

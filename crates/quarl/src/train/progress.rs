@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::EpisodeRecord;
+use super::{EpisodeRecord, Evaluation};
 use crate::accumulator::Accumulator;
+use crate::agent::LearnReport;
 use crate::agent::diagnostics::Diagnostics;
 use crate::error::Error;
 use crate::network::buffer::Buffer;
@@ -14,12 +15,12 @@ use crate::rng::Rng;
 pub(super) struct Progress {
     /// One for each environment.
     pub(super) slots: Vec<Slot>,
-    /// Whose step is next.
+    /// The environment whose step is next.
     pub(super) turn: usize,
+    pub(super) phase: Phase,
     pub(super) env_steps: u64,
     pub(super) episodes: u64,
     pub(super) best: Option<(f64, Buffer)>,
-    pub(super) finished: bool,
     /// Episodes that were dropped because the environment's process was gone.
     pub(super) episodes_lost: u64,
     /// How many processes were lost since an episode was last played to its end.
@@ -28,6 +29,32 @@ pub(super) struct Progress {
     pub(super) warnings: Vec<String>,
     /// How many of the warnings have been yielded as events.
     pub(super) warnings_yielded: usize,
+}
+
+/// What the loop does next.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum Phase {
+    /// Step an environment.
+    Step,
+    /// Finish what a step has started: its updates, then the end of its episode.
+    AfterStep(StepTaken),
+    /// Evaluate, for the last time where training has ended.
+    Evaluate { last: bool },
+    /// Nothing: the run has ended.
+    Finished,
+}
+
+/// A step whose updates are under way.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct StepTaken {
+    /// The environment that was stepped.
+    pub(super) slot: usize,
+    /// The exploration rate of its action.
+    pub(super) epsilon: f64,
+    /// Whether its episode ended.
+    pub(super) ended: bool,
+    /// Updates still to come.
+    pub(super) updates: u64,
 }
 
 /// One environment's part of the loop.
@@ -63,7 +90,6 @@ pub(super) struct EpisodeProgress {
 
 impl Progress {
     /// Adds a warning to the run, unless it has been given before. It is yielded as the next event.
-    #[allow(dead_code, reason = "for the warnings to come")]
     pub(super) fn warn(&mut self, message: String) {
         if !self.warnings.contains(&message) {
             self.warnings.push(message);
@@ -84,7 +110,7 @@ impl Progress {
         (slot.episode, slot.chosen) = (None, None);
         self.episodes_lost += 1;
         slot.lost = Some(self.episodes_lost);
-        // A worker takes the episodes of all its environments with it, but is one loss.
+        // An environment that was stopped is no loss. A worker takes the episodes of all its environments with it, but is one loss.
         let Error::WorkerLost { id, step, episode, how, known: false } = error else { return Ok(()) };
         self.workers_lost_in_a_row += 1;
         if self.workers_lost_in_a_row < MOST_LOST_IN_A_ROW {
@@ -94,11 +120,25 @@ impl Progress {
         Err(Error::WorkerLost { id, step, episode, how, known: false })
     }
 
+    /// The result of an evaluation, remembering the parameters of the best one. Where two are equally good, the later one
+    /// counts as the best.
+    pub(super) fn evaluated(&mut self, returns: Vec<f64>, parameters: &[f32], last: bool) -> Evaluation {
+        let mean_return = returns.iter().sum::<f64>() / returns.len() as f64;
+        // A mean that is no number would never be surpassed.
+        let best = self.best.as_ref().is_none_or(|(so_far, _)| so_far.is_nan() || mean_return >= *so_far);
+        if best {
+            self.best = Some((mean_return, Buffer::from_slice(parameters)));
+        }
+        let Self { episodes, env_steps, .. } = *self;
+        Evaluation { episodes, env_steps, returns, mean_return, best, last }
+    }
+
     /// Whether this, read back from somewhere, can take the place of `fresh` for a network with `parameters` parameters.
     pub(super) fn fits(&self, fresh: &Self, parameters: usize, actions: usize) -> bool {
         let slots = self.slots.iter().zip(&fresh.slots);
         self.slots.len() == fresh.slots.len()
             && self.turn < self.slots.len()
+            && self.phase.fits(&self.slots)
             && slots.into_iter().all(|(slot, fresh)| slot.fits(fresh, self.env_steps, actions))
             && self.env_steps <= i64::MAX as u64
             && self.episodes <= self.env_steps
@@ -106,6 +146,21 @@ impl Progress {
             && self.workers_lost_in_a_row < MOST_LOST_IN_A_ROW
             && self.warnings_yielded <= self.warnings.len()
             && self.best.as_ref().is_none_or(|(_, best)| best.len() == parameters)
+    }
+}
+
+impl Phase {
+    /// Whether this, read back from somewhere, can follow these slots.
+    fn fits(self, slots: &[Slot]) -> bool {
+        match self {
+            Self::AfterStep(step) => slots.get(step.slot).is_some_and(|slot| slot.episode.is_some()),
+            _ => true,
+        }
+    }
+
+    /// Updates of the latest step that are still to come.
+    pub(super) fn updates(self) -> u64 {
+        if let Self::AfterStep(step) = self { step.updates } else { 0 }
     }
 }
 
@@ -121,6 +176,15 @@ impl Slot {
 }
 
 impl EpisodeProgress {
+    pub(super) fn add(&mut self, report: &LearnReport) {
+        self.updates += 1;
+        self.loss_sum += f64::from(report.loss);
+        self.q_sum += f64::from(report.mean_q);
+        if let Some(diagnostics) = report.diagnostics {
+            Diagnostics::add(&mut self.diagnostics, diagnostics);
+        }
+    }
+
     pub(super) fn record(&self, episode: u64, env_steps: u64, epsilon: f64) -> EpisodeRecord {
         let mean = |sum: f64| (self.updates > 0).then(|| sum / self.updates as f64);
         EpisodeRecord {

@@ -5,24 +5,22 @@ use super::progress::Progress;
 use crate::agent::AgentState;
 use crate::error::Error;
 
-/// What [`Trainer::save_state`] writes after the configuration: the loop, the agent, each environment, the events as JSON.
-type Saved = (Progress, AgentState, Vec<Vec<u8>>, Vec<u8>);
+/// What [`Trainer::save_state`] writes after the configuration: the loop, the agent, each training environment.
+type Saved = (Progress, AgentState, Vec<Vec<u8>>);
 
 impl Trainer {
-    /// The whole changing state: network, optimiser, replay, random streams, environment, counters, and the events that
-    /// have happened but have not been taken yet.
+    /// The whole changing state: network, optimiser, replay, random streams, environments and counters. An evaluation under
+    /// way is not part of it: after [`Trainer::load_state`] it starts again, and its result is the same.
     ///
     /// # Errors
     /// [`Error::State`] where the environment cannot be saved.
     pub fn save_state(&self) -> Result<Vec<u8>, Error> {
         let envs = self.envs.iter().map(|env| env.save_state()).collect::<Result<Vec<_>, Error>>()?;
-        // Events as JSON: their tags need a format that describes itself.
-        let pending = serde_json::to_vec(&self.pending).map_err(damaged)?;
         let config = self.config.to_toml();
-        postcard::to_stdvec(&(config, &self.progress, self.agent.state(), envs, pending)).map_err(damaged)
+        postcard::to_stdvec(&(config, &self.progress, self.agent.state(), envs)).map_err(damaged)
     }
 
-    /// Puts back what [`Trainer::save_state`] gave for the same configuration: from here on, the same events follow.
+    /// Puts back what [`Trainer::save_state`] gave for the same configuration: the same run continues.
     ///
     /// # Errors
     /// [`Error::State`] where the bytes are damaged, or of another configuration; nothing is changed then.
@@ -31,16 +29,18 @@ impl Trainer {
         if config != self.config.to_toml() {
             return Err(refused("it was saved under another configuration".to_owned()));
         }
-        let ((progress, agent, envs, pending), rest): (Saved, _) = postcard::take_from_bytes(rest).map_err(damaged)?;
+        let ((progress, agent, envs), rest): (Saved, _) = postcard::take_from_bytes(rest).map_err(damaged)?;
         if !rest.is_empty() {
             return Err(refused(format!("the saved state is {} bytes too long", rest.len())));
         }
-        let pending = serde_json::from_slice(&pending).map_err(damaged)?;
         let actions = self.env().spec().action_space.n;
         if envs.len() != self.envs.len() || !progress.fits(&self.progress, self.agent.parameters().len(), actions) {
             return Err(refused("the saved state contradicts itself".to_owned()));
         }
         self.agent.check_state(&agent)?;
+        if !agent.allows_updates(progress.phase.updates(), self.config.batch_size()) {
+            return Err(refused("the saved state has fewer transitions than its next update needs".to_owned()));
+        }
         let before: Vec<_> = self.envs.iter().map(|env| env.save_state()).collect();
         for (i, state) in envs.iter().enumerate() {
             if let Err(error) = self.envs[i].load_state(state) {
@@ -54,7 +54,7 @@ impl Trainer {
         }
         self.agent.set_state(agent)?;
         self.progress = progress;
-        self.pending = pending;
+        (self.evaluation, self.failure) = (None, None);
         Ok(())
     }
 }

@@ -60,10 +60,12 @@ impl Host {
         self.losses += 1;
         let worker = self.worker.take();
         self.how = match trouble {
+            Trouble::Stopped => {
+                worker.map(Worker::kill);
+                "it was stopped".to_owned()
+            }
             Trouble::Late(patience) => {
-                if let Some(worker) = worker {
-                    worker.kill();
-                }
+                worker.map(Worker::kill);
                 let seconds = patience.as_secs();
                 format!("it gave no answer within {seconds} seconds (if it is only slow, raise env.timeout_seconds)")
             }

@@ -9,6 +9,7 @@ use super::worker::{Failure, Hello, PROTOCOL, Trouble, Worker, body};
 use crate::env::EnvironmentSpec;
 use crate::error::Error;
 use crate::space::{BoxSpace, Discrete, Dtype};
+use crate::stop::StopFlag;
 
 /// What an id of a bridged environment begins with.
 pub const PREFIX: &str = "gym:";
@@ -17,7 +18,7 @@ pub const PREFIX: &str = "gym:";
 pub const TIMEOUT_SECONDS: u64 = 60;
 
 /// Which environment, in which interpreter.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct GymOptions {
     /// Gymnasium's name for it, after `gym:`.
     pub id: String,
@@ -31,6 +32,8 @@ pub struct GymOptions {
     pub timeout_seconds: Option<u64>,
     /// Whether pictures are wanted.
     pub render: bool,
+    /// Ends the wait for an answer: the call fails with [`Error::Stopped`].
+    pub stop: StopFlag,
 }
 
 /// What a worker says of its environment.
@@ -84,7 +87,7 @@ pub fn python(options: &GymOptions) -> String {
 pub(super) fn open(id: &str, options: &GymOptions, environments: usize) -> Result<(Worker, Offer, Vec<u8>), Error> {
     let python = python(options);
     let patience = Duration::from_secs(options.timeout_seconds.unwrap_or(TIMEOUT_SECONDS).max(1));
-    let mut worker = Worker::start(&python, patience).map_err(|error| {
+    let mut worker = Worker::start(&python, patience, options.stop.clone()).map_err(|error| {
         let remedy = "install Python 3.10 or later, or name another interpreter with --python";
         gym_error(id, format!("cannot start '{python}' ({error}): {remedy}"))
     })?;
@@ -96,6 +99,10 @@ pub(super) fn open(id: &str, options: &GymOptions, environments: usize) -> Resul
         Err(Trouble::Lost(_) | Trouble::Gone(_)) => {
             let how = worker.end();
             return Err(gym_error(id, format!("'{python}' did not get as far as making it: {how}")));
+        }
+        Err(Trouble::Stopped) => {
+            worker.kill();
+            return Err(Error::Stopped { id: id.to_owned() });
         }
         Err(Trouble::Late(patience)) => {
             return Err(gym_error(id, format!("making it took more than {} seconds", patience.as_secs())));

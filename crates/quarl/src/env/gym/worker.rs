@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
+use crate::stop::StopFlag;
+
 /// The version of the protocol; both sides have to speak the same.
 pub(super) const PROTOCOL: u32 = 2;
 /// The worker's program: what spaces.py defines, worker.py uses.
@@ -32,6 +34,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 const LONGEST: usize = 1 << 28;
 /// How long to stay awake for an answer: going to sleep and being woken costs about as much as half a step of CartPole.
 const SOON: Duration = Duration::from_micros(100);
+/// How long to wait for an answer without asking whether the run was stopped.
+const SLICE: Duration = Duration::from_millis(100);
 const HEADER: usize = 16;
 
 pub(super) const RESET: u8 = 1;
@@ -70,6 +74,8 @@ pub(super) enum Trouble {
     Failed(Failure),
     /// The worker is gone; how it ended.
     Lost(String),
+    /// Somebody asked to stop, and there was no answer soon after.
+    Stopped,
     /// There was no answer in time.
     Late(Duration),
     /// The worker was gone before this, and another of its environments has said so; how it ended.
@@ -90,6 +96,7 @@ pub(super) struct Worker {
     /// Does not block: how long to wait, and how, is [`Worker::wait`]'s.
     replies: PipeReader,
     patience: Duration,
+    stop: StopFlag,
     /// Whether the last answer came soon. Where answers take long, staying awake would only keep a core busy.
     soon: Cell<bool>,
     /// One for each environment.
@@ -105,13 +112,13 @@ struct Inbox {
 
 impl Worker {
     /// Starts the program in `python`, which may take a while to answer first; later answers are due within `patience`.
-    pub(super) fn start(python: &str, patience: Duration) -> std::io::Result<Self> {
+    pub(super) fn start(python: &str, patience: Duration, stop: StopFlag) -> std::io::Result<Self> {
         let (replies, theirs) = std::io::pipe()?;
         rustix::io::ioctl_fionbio(&replies, true)?;
         let mut child =
             Command::new(python).args(["-u", "-c", PROGRAM]).stdin(Stdio::piped()).stdout(theirs).spawn()?;
         let requests = child.stdin.take();
-        Ok(Self { child, requests, replies, patience, soon: Cell::new(false), inboxes: Vec::new() })
+        Ok(Self { child, requests, replies, patience, stop, soon: Cell::new(false), inboxes: Vec::new() })
     }
 
     /// Says hello, which makes the environments; gives the payload of the answer.
@@ -205,9 +212,11 @@ impl Worker {
             std::thread::yield_now();
             return Ok(());
         }
-        let left = Timespec::try_from(patience.saturating_sub(waited)).ok();
-        match poll(&mut [PollFd::new(&self.replies, PollFlags::IN)], left.as_ref()) {
-            Ok(0) => Err(Trouble::Late(patience)),
+        let left = patience.saturating_sub(waited);
+        let slice = Timespec::try_from(left.min(SLICE)).ok();
+        match poll(&mut [PollFd::new(&self.replies, PollFlags::IN)], slice.as_ref()) {
+            Ok(0) if self.stop.is_requested() => Err(Trouble::Stopped),
+            Ok(0) if left <= SLICE => Err(Trouble::Late(patience)),
             // There is something, or it is over, or a signal came: reading will tell.
             _ => Ok(()),
         }
@@ -243,7 +252,8 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.farewell(FAREWELL);
+        // Whoever stopped the run does not want to wait.
+        self.farewell(if self.stop.is_requested() { SLICE } else { FAREWELL });
     }
 }
 

@@ -1,0 +1,135 @@
+//! Ctrl-C, SIGTERM and SIGHUP: whatever the command is doing, it stops, keeps the results, and says so by its exit status.
+#![cfg(unix)]
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+const SIGNALS: [(&str, u32, i32); 3] = [("INT", 2, 130), ("TERM", 15, 143), ("HUP", 1, 129)];
+
+/// Starts `quarl` in a directory of its own, away from any screen.
+fn start(here: &TempDir, arguments: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quarl"));
+    for variable in ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET", "QUARL_CPU"] {
+        command.env_remove(variable);
+    }
+    command.current_dir(here).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// Waits for something that happens soon; a minute is for machines that are busy.
+fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !happened() {
+        assert!(Instant::now() < deadline, "{what}: not within a minute");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Waits until the command has installed its handlers.
+fn wait_until_listening(child: &Child) {
+    let status = format!("/proc/{}/status", child.id());
+    if !fs::exists(&status).unwrap_or(false) {
+        std::thread::sleep(Duration::from_secs(5));
+        return;
+    }
+    let caught = || -> Option<u64> {
+        let status = fs::read_to_string(&status).ok()?;
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+        u64::from_str_radix(mask.trim(), 16).ok()
+    };
+    let all = SIGNALS.iter().fold(0, |mask, (_, number, _)| mask | 1 << (number - 1));
+    wait_until("listening", || caught().is_some_and(|mask| mask & all == all));
+}
+
+/// Sends a signal once the command listens and has been at work for a while; its exit status.
+fn interrupt(mut child: Child, signal: &str) -> Option<i32> {
+    wait_until_listening(&child);
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+    Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
+    let mut status = None;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while status.is_none() && Instant::now() < deadline {
+        status = child.try_wait().unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    status.expect("it did not stop").code()
+}
+
+/// A run that was stopped: everything is there but the closing evaluation.
+fn assert_kept(here: &TempDir) -> serde_json::Value {
+    for name in ["config.toml", "episodes.csv", "model.safetensors", "curve.svg", "curve.png"] {
+        assert!(here.path().join("run").join(name).exists(), "{name}");
+    }
+    let summary = fs::read_to_string(here.path().join("run/summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+    assert_eq!(summary["interrupted"], true);
+    assert!(summary["greedy_returns"].is_null() && summary["greedy_mean"].is_null(), "{summary}");
+    summary
+}
+
+#[test]
+fn training_stops_at_each_signal_with_its_status_and_keeps_the_run() {
+    for (signal, _, status) in SIGNALS {
+        let here = tempfile::tempdir().unwrap();
+        let child = start(&here, &["train", "--episodes", "1000000", "--out", "run"]);
+        assert_eq!(interrupt(child, signal), Some(status), "{signal}");
+        assert_kept(&here);
+        let played = start(&here, &["play", "run", "--render", "none"]).wait().unwrap();
+        assert!(played.success(), "the model can be played");
+    }
+}
+
+#[test]
+fn an_evaluation_of_any_length_stops_and_is_left_out() {
+    let here = tempfile::tempdir().unwrap();
+    let endless = ["--set", "evaluation.episodes=1000000000", "--steps", "40", "--out", "run"];
+    let child = start(&here, &[&["train"], &endless[..]].concat());
+    assert_eq!(interrupt(child, "TERM"), Some(143));
+    let summary = assert_kept(&here);
+    assert_eq!(summary["env_steps"], 40);
+    assert!(summary["best_mean"].is_null(), "{summary}");
+}
+
+#[test]
+fn any_number_of_updates_after_a_step_stops_even_before_the_first_episode_has_ended() {
+    let here = tempfile::tempdir().unwrap();
+    let updates = ["--preset", "textbook", "--set", "training.gradient_steps=9000000000", "--out", "run"];
+    let child = start(&here, &[&["train", "MountainCar-v0"], &updates[..]].concat());
+    assert_eq!(interrupt(child, "HUP"), Some(129));
+    assert_eq!(assert_kept(&here)["episodes"], 0);
+}
+
+#[test]
+fn an_experiment_stops_within_its_runs_and_continues_later() {
+    let here = tempfile::tempdir().unwrap();
+    let endless = ["--set", "evaluation.episodes=1000000000", "--runs", "3", "--steps", "40", "--out", "out"];
+    let child = start(&here, &[&["experiment", "--jobs", "2"], &endless[..]].concat());
+    assert_eq!(interrupt(child, "TERM"), Some(143));
+    assert!(!here.path().join("out/runs/seed-0/summary.json").exists(), "an unfinished run is run again");
+}
+
+#[test]
+fn playing_stops() {
+    let here = tempfile::tempdir().unwrap();
+    assert!(start(&here, &["train", "--episodes", "2", "--quiet", "--out", "run"]).wait().unwrap().success());
+    for (signal, _, status) in SIGNALS {
+        let child = start(&here, &["play", "run", "--render", "none", "--episodes", "1000000000"]);
+        assert_eq!(interrupt(child, signal), Some(status), "{signal}");
+    }
+}
+
+#[test]
+fn a_terminal_that_goes_away_does_not_stop_what_was_started_with_nohup() {
+    let here = tempfile::tempdir().unwrap();
+    let script = format!("trap '' HUP; exec {} train --episodes 400 --quiet --out run", env!("CARGO_BIN_EXE_quarl"));
+    let mut child = Command::new("sh").current_dir(&here).args(["-c", &script]).stdout(Stdio::null()).spawn().unwrap();
+    let episodes = here.path().join("run/episodes.csv");
+    wait_until("training", || fs::read_to_string(&episodes).is_ok_and(|text| text.lines().count() > 2));
+    Command::new("kill").args(["-HUP", &child.id().to_string()]).status().unwrap();
+    assert!(child.wait().unwrap().success());
+}

@@ -1,0 +1,55 @@
+//! What an environment gives is checked before anything is learnt from it or reported.
+
+use super::{Environment, Step};
+use crate::error::Error;
+
+/// Where in a run a value was given, for messages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct When {
+    /// The step, from 1; 0 is the reset.
+    pub(crate) step: u64,
+    /// Of what: `training`, or `a greedy episode`.
+    pub(crate) of: &'static str,
+}
+
+/// Refuses a first observation that is not finite or allows no action.
+pub(crate) fn check_reset(env: &dyn Environment, observation: &[f32], when: When) -> Result<(), Error> {
+    check_finite(env, "observation", observation, when)?;
+    check_mask(env, when)
+}
+
+/// Refuses a step whose reward or observation is not finite, or after which no action is allowed while its episode runs.
+pub(crate) fn check_step(env: &dyn Environment, step: &Step, observation: &[f32], when: When) -> Result<(), Error> {
+    check_finite(env, "reward", &[step.reward as f32], when)?;
+    check_finite(env, "observation", observation, when)?;
+    if step.end.is_none() { check_mask(env, when) } else { Ok(()) }
+}
+
+/// The episode's return after a step: what the task itself has given, where a wrapper changes rewards.
+pub(crate) fn episode_return(env: &dyn Environment, sum: f64, step: &Step, when: When) -> Result<f64, Error> {
+    let own = env.episode_statistics().map(|episode| episode.total_reward);
+    let total = own.unwrap_or(sum + step.reward);
+    // A wrapper may have made a number of what was none.
+    check_finite(env, "return", &[total as f32], when)?;
+    Ok(total)
+}
+
+fn check_finite(env: &dyn Environment, what: &'static str, values: &[f32], when: When) -> Result<(), Error> {
+    match values.iter().find(|x| !x.is_finite()) {
+        None => Ok(()),
+        Some(value) => {
+            let When { step, of } = when;
+            Err(Error::EnvironmentValue { id: env.spec().id.clone(), what, value: *value, step, of })
+        }
+    }
+}
+
+fn check_mask(env: &dyn Environment, when: When) -> Result<(), Error> {
+    match env.action_mask() {
+        Some(mask) if !mask.contains(&true) => {
+            let When { step, of } = when;
+            Err(Error::NoActionAllowed { id: env.spec().id.clone(), step, of })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,155 @@
+//! How a run is put together: its environments, its agent, and what can stop it.
+
+use super::Trainer;
+use super::progress::{Phase, Progress, Slot};
+use crate::accumulator::Accumulator;
+use crate::agent::Agent;
+use crate::config::TrainConfig;
+use crate::env::{self, Environment, EnvironmentSpec, MakeOptions, wrappers};
+use crate::error::Error;
+use crate::evaluate::step_limit;
+use crate::network::kernels::CpuPath;
+use crate::rng::Stream;
+use crate::stop::StopFlag;
+
+/// What an environment of a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnvironmentRole {
+    /// Training; which one of `training.num_envs`, from 0.
+    Training(usize),
+    /// Greedy evaluation.
+    Evaluation,
+}
+
+type Factory = Box<dyn FnMut(EnvironmentRole) -> Result<Box<dyn Environment>, Error>>;
+
+/// The parts of a run, before it is built. See [`Trainer::builder`].
+pub struct TrainerBuilder {
+    config: TrainConfig,
+    factory: Option<Factory>,
+    path: Option<CpuPath>,
+    stop: StopFlag,
+}
+
+impl TrainerBuilder {
+    pub(super) fn new(config: TrainConfig) -> Self {
+        Self { config, factory: None, path: None, stop: StopFlag::default() }
+    }
+
+    /// Trains on environments that `factory` makes, not on the one that `env.id` names. It is called once for each training
+    /// environment and once for the evaluation environment, which all have to be alike. The wrappers of `[env]` are put
+    /// around them, and `env.id` becomes their id.
+    ///
+    /// ```
+    /// use quarl::config::presets;
+    /// use quarl::env::{CartPole, TimeLimit, classic_control::ClassicControl};
+    /// use quarl::train::Trainer;
+    ///
+    /// let mut config = presets::config("dqn", None)?;
+    /// config.training.steps = Some(100);
+    /// let short = |_role| TimeLimit::new(ClassicControl::<CartPole>::new(), 50);
+    /// let mut trainer = Trainer::builder(config).environment(short).build()?;
+    /// (&mut trainer).try_for_each(|event| event.map(|_| ()))?;
+    /// assert_eq!(trainer.env_steps(), 100);
+    /// # Ok::<(), quarl::Error>(())
+    /// ```
+    pub fn environment<E: Environment + 'static>(
+        mut self,
+        mut factory: impl FnMut(EnvironmentRole) -> Result<E, Error> + 'static,
+    ) -> Self {
+        self.factory = Some(Box::new(move |role| Ok(Box::new(factory(role)?))));
+        self
+    }
+
+    /// Computes on this instruction set; without it, on the fastest one there is, or the one that `QUARL_CPU` names.
+    pub fn cpu_path(self, path: CpuPath) -> Self {
+        Self { path: Some(path), ..self }
+    }
+
+    /// Stops when `stop` is requested: the trainer then yields no more events, even while an environment in Python is working.
+    pub fn stop_flag(self, stop: StopFlag) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// The run, ready to start.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration, with `QUARL_CPU` or with an environment.
+    pub fn build(self) -> Result<Trainer, Error> {
+        let Self { mut config, factory, path, stop } = self;
+        config.validate()?;
+        let path = path.map_or_else(CpuPath::select, Ok)?;
+        let (envs, evaluation_env) = match factory {
+            Some(factory) => own_environments(&config, factory)?,
+            None => {
+                let options = MakeOptions { stop: stop.clone(), ..MakeOptions::default() };
+                (
+                    env::make_several(&config.env, config.training.num_envs, &options)?,
+                    env::make_configured(&config.env, &options)?,
+                )
+            }
+        };
+        let spec = envs[0].spec();
+        for other in envs[1..].iter().chain([&evaluation_env]) {
+            check_alike(spec, other.spec())?;
+        }
+        config.env.id.clone_from(&spec.id);
+        config.evaluation.max_episode_steps = Some(step_limit(config.evaluation.max_episode_steps, spec));
+        let agent = Agent::new(&config, spec, config.training.seed, path)?;
+        let features = spec.observation_space.len();
+        let slots = (0..envs.len() as u64).map(|i| Slot {
+            accumulator: Accumulator::new(config.agent.n_step, config.agent.gamma, features),
+            observation: vec![0.0; features],
+            episode: None,
+            chosen: None,
+            exploration: (i > 0).then(|| Stream::Exploration.rng(config.training.seed.wrapping_add(i))),
+            started: false,
+            lost: None,
+        });
+        let progress = Progress {
+            slots: slots.collect(),
+            turn: 0,
+            phase: Phase::Step,
+            env_steps: 0,
+            episodes: 0,
+            best: None,
+            episodes_lost: 0,
+            workers_lost_in_a_row: 0,
+            warnings: Vec::new(),
+            warnings_yielded: 0,
+        };
+        let next_observation = vec![0.0; features];
+        Ok(Trainer {
+            config,
+            envs,
+            evaluation_env,
+            agent,
+            progress,
+            next_observation,
+            evaluation: None,
+            failure: None,
+            stop,
+        })
+    }
+}
+
+/// The training environments and the evaluation environment of one run.
+type Environments = (Vec<Box<dyn Environment>>, Box<dyn Environment>);
+
+fn own_environments(config: &TrainConfig, mut factory: Factory) -> Result<Environments, Error> {
+    let mut make = |role| wrappers::wrap(factory(role)?, &config.env);
+    let envs = (0..config.training.num_envs).map(|i| make(EnvironmentRole::Training(i))).collect::<Result<_, _>>()?;
+    Ok((envs, make(EnvironmentRole::Evaluation)?))
+}
+
+fn check_alike(first: &EnvironmentSpec, other: &EnvironmentSpec) -> Result<(), Error> {
+    let differences = [
+        (first.observation_space.shape != other.observation_space.shape, "observations"),
+        (first.action_space != other.action_space, "actions"),
+        (first.has_action_mask != other.has_action_mask, "action masks"),
+    ];
+    match differences.into_iter().find(|(differs, _)| *differs) {
+        None => Ok(()),
+        Some((_, what)) => Err(Error::UnlikeEnvironments { id: other.id.clone(), first: first.id.clone(), what }),
+    }
+}

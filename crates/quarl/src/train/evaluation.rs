@@ -1,0 +1,60 @@
+//! A greedy evaluation beside training, while it is under way.
+
+use crate::agent::Agent;
+use crate::config::TrainConfig;
+use crate::env::{Environment, EnvironmentSpec};
+use crate::error::Error;
+use crate::evaluate::{GreedyEpisodes, GreedyPolicy, GreedyStep, step_limit};
+use crate::rng::Stream;
+
+/// Greedy episodes of the agent as it is now. Every evaluation of a run starts from the same observations.
+pub(super) struct RunningEvaluation {
+    policy: GreedyPolicy,
+    first: GreedyEpisodes,
+    episodes: GreedyEpisodes,
+    id: String,
+    max_episode_steps: u32,
+    /// The returns of the episodes that have ended.
+    pub(super) returns: Vec<f64>,
+    /// How often it was restarted because the environment's process was lost.
+    pub(super) lost: u64,
+}
+
+impl RunningEvaluation {
+    pub(super) fn new(config: &TrainConfig, spec: &EnvironmentSpec, agent: &Agent) -> Self {
+        let seed = Stream::Evaluation.seed(config.training.seed);
+        let max_episode_steps = step_limit(config.evaluation.max_episode_steps, spec);
+        let episodes = GreedyEpisodes::new(spec, seed, config.evaluation.episodes as u64, max_episode_steps);
+        Self {
+            policy: GreedyPolicy::new(agent.network(), agent.parameters()).normalized(agent.observation_statistics()),
+            first: episodes.clone(),
+            episodes,
+            id: spec.id.clone(),
+            max_episode_steps,
+            returns: Vec::new(),
+            lost: 0,
+        }
+    }
+
+    /// One greedy step. `None` once all episodes have been played.
+    pub(super) fn step(&mut self, env: &mut dyn Environment) -> Result<Option<GreedyStep>, Error> {
+        let step = self.episodes.step(&mut self.policy, env)?;
+        self.returns.extend(step.and_then(|step| step.ended).map(|episode| episode.total_reward));
+        Ok(step)
+    }
+
+    /// Starts again after the environment's process was lost.
+    pub(super) fn restart(&mut self) {
+        self.lost += 1;
+        self.returns.clear();
+        self.episodes = self.first.clone();
+    }
+
+    pub(super) fn cut_warning(&self) -> String {
+        let Self { id, max_episode_steps, .. } = self;
+        format!(
+            "{id}: a greedy evaluation episode had not ended after {max_episode_steps} steps and was truncated there \
+             (evaluation.max_episode_steps)"
+        )
+    }
+}
