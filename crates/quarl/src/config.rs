@@ -479,7 +479,8 @@ pub struct TrainingConfig {
     /// Train for this many environment steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
-    /// How many environments are stepped in turn, 1 or more; environment i starts from seed + i.
+    /// How many environments are stepped in turn, 1 or more. Environment 0 starts from `seed`, environment i > 0 from a seed
+    /// derived from `seed` and i.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub num_envs: usize,
     /// Learn only after this many environment steps, and only once there is a whole batch.

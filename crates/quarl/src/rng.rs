@@ -144,10 +144,10 @@ impl Ziggurat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stream {
-    /// What surrounds the environments. An environment itself is given the run's seed as a number (see
-    /// [`crate::env::Environment::reset`]), as Gymnasium's are.
+    /// First reset seeds of the environments after environment 0 (see [`reset_seed`]).
     Environment,
-    /// Whether to explore, and which action then.
+    /// Whether to explore, and which action then. Environment 0 has the stream itself ([`Stream::rng`]), each further one
+    /// a stream of its own ([`Stream::part_rng`] with the environment's index).
     Exploration,
     /// Which transitions are replayed.
     Replay,
@@ -157,25 +157,52 @@ pub enum Stream {
     Noise,
     /// Evaluation episodes.
     Evaluation,
+    /// Reset seeds after a lost worker ([`Stream::part_seed`] with the number of losses so far).
+    Restart,
+    /// Reset seeds of single episodes, for an environment whose random state cannot be saved
+    /// ([`Stream::part_seed`] with the episode's index).
+    Episode,
 }
 
 impl Stream {
     /// This stream of a run's seed; NumPy's `Generator(PCG64(SeedSequence(seed, spawn_key=(index,))))`.
     pub fn rng(self, seed: u64) -> Rng {
-        Rng::from_seed_sequence(&self.sequence(seed))
+        Rng::from_seed_sequence(&SeedSequence::new(seed, &[self as u32]))
     }
 
-    /// A seed derived from a run's seed, for what wants a number: the first word of the stream's sequence. It is below
-    /// 2^32, because some environments take no more.
+    /// The stream of one of several parts of a run, independent of [`Stream::rng`] and of the other parts' streams, and of
+    /// all of another seed's: `spawn_key=(index, part % 2**32, part // 2**32)`.
+    pub fn part_rng(self, seed: u64, part: u64) -> Rng {
+        Rng::from_seed_sequence(&self.part_sequence(seed, part))
+    }
+
+    /// A seed derived from a run's seed: the first word of the stream's sequence. It is below 2^32, because some
+    /// environments accept no larger seed (`numpy.random.seed`).
     pub fn seed(self, seed: u64) -> u64 {
-        let [word] = self.sequence(seed).generate_state_u32();
-        u64::from(word)
+        first_word(&SeedSequence::new(seed, &[self as u32]))
     }
 
-    fn sequence(self, seed: u64) -> SeedSequence {
-        // The index is written into results: the order of the variants may not change.
-        SeedSequence::new(seed, &[self as u32])
+    /// As [`Stream::seed`], for one of several parts of a run. Two different pairs of seed and part give the same number
+    /// with probability 2^-32.
+    pub fn part_seed(self, seed: u64, part: u64) -> u64 {
+        first_word(&self.part_sequence(seed, part))
     }
+
+    // The index is written into results: the order of the variants may not change.
+    fn part_sequence(self, seed: u64, part: u64) -> SeedSequence {
+        SeedSequence::new(seed, &[self as u32, part as u32, (part >> 32) as u32])
+    }
+}
+
+/// The seed of environment `i`'s first reset in a run of `seed`: `seed` itself in environment 0, derived from both in the
+/// others.
+pub fn reset_seed(seed: u64, i: u64) -> u64 {
+    if i == 0 { seed } else { Stream::Environment.part_seed(seed, i) }
+}
+
+fn first_word(sequence: &SeedSequence) -> u64 {
+    let [word] = sequence.generate_state_u32();
+    u64::from(word)
 }
 
 #[cfg(test)]
@@ -214,6 +241,34 @@ mod tests {
         assert_eq!(replay, Rng::from_seed_sequence(&SeedSequence::new(0, &[2])));
         assert_ne!(replay.next_u64(), Stream::Noise.rng(0).next_u64());
         assert_eq!(Stream::Initialisation.seed(7), 0xe503_5277);
+    }
+
+    #[test]
+    fn no_two_environments_of_any_runs_share_a_seed_or_a_stream() {
+        use std::collections::HashSet;
+        let run_seeds = (0..500).chain((0..8).map(|bit| 1 << (8 * bit))).chain((0..20).map(|i| u64::MAX - i));
+        let pairs = run_seeds.collect::<HashSet<u64>>().into_iter().flat_map(|seed| (0..24).map(move |i| (seed, i)));
+        let (mut seeds, mut streams, mut count) = (HashSet::new(), HashSet::new(), 0);
+        for (seed, i) in pairs {
+            count += 1;
+            let exploration = match i {
+                0 => Stream::Exploration.rng(seed),
+                i => Stream::Exploration.part_rng(seed, i),
+            };
+            seeds.insert(reset_seed(seed, i));
+            streams.insert({ exploration }.next_u64());
+        }
+        assert_eq!((seeds.len(), streams.len()), (count, count));
+    }
+
+    #[test]
+    fn parts_of_a_stream_differ_from_it_from_each_other_and_from_other_streams() {
+        let part = Stream::Exploration.part_rng(7, 1);
+        assert_eq!(part, Rng::from_seed_sequence(&SeedSequence::new(7, &[1, 1, 0])));
+        for other in [Stream::Exploration.rng(7), Stream::Exploration.part_rng(7, 2), Stream::Restart.part_rng(7, 1)] {
+            assert_ne!(part, other);
+        }
+        assert_ne!(Stream::Episode.part_seed(7, 1), Stream::Episode.part_seed(7, 1 + (1 << 32)));
     }
 
     #[test]

@@ -11,13 +11,13 @@ mod state;
 use crate::accumulator::Next;
 use crate::agent::Agent;
 use crate::config::{TimeLimitMeaning, TrainConfig};
-use crate::env::seeding::derived;
 use crate::env::values::{When, check_reset, check_step, episode_return};
 use crate::env::{End, Environment};
 use crate::error::Error;
 use crate::model::Model;
 use crate::network::buffer::Buffer;
 use crate::network::kernels::CpuPath;
+use crate::rng::{self, Stream};
 use crate::stop::StopFlag;
 use evaluation::RunningEvaluation;
 use progress::{EpisodeProgress, MOST_LOST_IN_A_ROW, Phase, Progress, Slot, StepTaken};
@@ -244,10 +244,10 @@ impl Trainer {
         let Self { config, envs, agent, progress, .. } = self;
         let (env, slot, env_steps) = (&mut envs[i], &mut progress.slots[i], progress.env_steps);
         if slot.episode.is_none() {
-            let seed = config.training.seed.wrapping_add(i as u64);
-            let seed = match slot.lost {
-                None => (!slot.started).then_some(seed),
-                Some(loss) => Some(derived(seed, loss)),
+            let seed = match (slot.lost, slot.started) {
+                (Some(loss), _) => Some(Stream::Restart.part_seed(config.training.seed, loss)),
+                (None, false) => Some(rng::reset_seed(config.training.seed, i as u64)),
+                (None, true) => None,
             };
             match env.reset(seed, &mut slot.observation) {
                 Err(error @ (Error::WorkerLost { .. } | Error::Stopped { .. })) => {

@@ -102,7 +102,7 @@ impl TrainerBuilder {
             observation: vec![0.0; features],
             episode: None,
             chosen: None,
-            exploration: (i > 0).then(|| Stream::Exploration.rng(config.training.seed.wrapping_add(i))),
+            exploration: (i > 0).then(|| Stream::Exploration.part_rng(config.training.seed, i)),
             started: false,
             lost: None,
         });
