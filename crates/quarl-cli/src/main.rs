@@ -6,6 +6,8 @@ mod display;
 mod interrupt;
 mod output;
 mod progress;
+#[cfg(unix)]
+mod startup;
 mod terminal;
 mod window;
 
@@ -17,6 +19,8 @@ use args::{Cli, Command};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    #[cfg(unix)]
+    startup::report_slow_starts();
     let result = match cli.command {
         Command::Train(args) => commands::train::run(args),
         Command::Play(args) => commands::play::run(args),

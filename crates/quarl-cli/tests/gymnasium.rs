@@ -122,7 +122,9 @@ fn what_goes_wrong_in_an_environment_is_named_and_the_run_so_far_is_kept() {
 #[test]
 #[ignore = "needs Gymnasium: run cargo xtask test"]
 fn unusual_environments_are_trained_on() {
-    for id in ["Walk", "Prints", "PrintsFromC", "Reads", "StartsAtFive", "Nested", "Pixels", "Masked", "BothFlags"] {
+    for id in
+        ["Walk", "Prints", "PrintsFromC", "Reads", "StartsAtFive", "Nested", "Memory", "Table", "Masked", "BothFlags"]
+    {
         let here = directory();
         let output = train(&here, id, &["--json"]);
         assert!(output.status.success(), "{id}: {}", error(&output));
@@ -174,6 +176,8 @@ fn what_cannot_be_trained_on_is_refused_before_training() {
         ("gym:ContinuousActions-v0", 1, "action space Box(-1.0, 1.0, (1,), float32): "),
         ("gym:Texts-v0", 1, "observation space Text("),
         ("gym:Nonsense-v0", 2, "unknown environment 'gym:Nonsense-v0'"),
+        ("gym:GrayScale-v0", 1, "images (unsigned bytes of shape [8, 8])"),
+        ("gym:ImageAmongOthers-v0", 1, "['camera'] is an image (unsigned bytes of shape (4, 3, 1))"),
     ] {
         let here = directory();
         let arguments = ["train", id, "--gym-import", "misbehaving", "--out", "run", "--python", &python()];
@@ -185,11 +189,62 @@ fn what_cannot_be_trained_on_is_refused_before_training() {
 }
 
 #[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn images_are_refused_with_frame_stack_and_by_experiment_and_what_is_no_image_is_stacked() {
+    let run = |id: &str, command: &str, more: &[&str]| {
+        let here = directory();
+        let mut quarl = quarl(&here);
+        let id = format!("gym:{id}");
+        quarl.args([
+            command,
+            &id,
+            "--preset",
+            "textbook",
+            "--steps",
+            "20",
+            "--out",
+            "run",
+            "--set",
+            "env.frame_stack=4",
+        ]);
+        let output = quarl.args(["--gym-import", "misbehaving", "--python", &python()]).args(more).output().unwrap();
+        (output.status.code(), error(&output), here.path().join("run").exists())
+    };
+    for command in ["train", "experiment"] {
+        let (status, message, exists) = run("Pixels-v0", command, &[]);
+        assert!(message.contains("images (unsigned bytes of shape [4, 3, 1])"), "{command}: {message}");
+        assert!(message.contains("FlattenObservation"), "{command}: {message}");
+        assert_eq!((status, exists), (Some(1), false), "{command}");
+    }
+    let (_, message, _) = run("CarRacing-v3", "train", &["--env-arg", "continuous=false"]);
+    assert!(message.contains("images (unsigned bytes of shape [96, 96, 3])"), "{message}");
+    for id in ["Memory-v0", "Table-v0"] {
+        let (status, message, _) = run(id, "train", &[]);
+        assert_eq!(status, Some(0), "{id}: {message}");
+    }
+}
+
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn a_slow_start_says_what_it_is_waiting_for() {
+    let here = directory();
+    fs::write(here.path().join("slow_module.py"), "import time\ntime.sleep(2.5)\n").unwrap();
+    let output = train(&here, "SlowToStart", &["--gym-import", "slow_module"]);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{stderr}");
+    for expected in ["importing slow_module", "making and resetting the environment once"] {
+        let line = format!("waiting for gym:SlowToStart-v0: {expected}");
+        assert_eq!(stderr.matches(&line).count(), 1, "{stderr}");
+    }
+    assert!(stderr.contains("waiting for gym:SlowToStart-v0: the first reset"), "{stderr}");
+}
+
+#[test]
 fn a_python_that_is_not_there_is_named_with_the_remedy() {
     let here = directory();
     let output = quarl(&here).args(["train", "gym:CartPole-v1", "--python", "no-such-python"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(error(&output).contains("cannot start 'no-such-python'") && error(&output).contains("--python"));
+    assert!(error(&output).contains("cannot start 'no-such-python'") && error(&output).contains("env.python"));
 }
 
 #[test]
@@ -226,8 +281,36 @@ fn a_missing_extra_is_told_with_the_command_that_installs_it() {
     assert_eq!(output.status.code(), Some(1));
     let expected = format!("{} -m pip install \"gymnasium[box2d]\"", python());
     assert!(error(&output).ends_with(&expected), "{}", error(&output));
-    let lines = String::from_utf8_lossy(&output.stderr).lines().count();
+    // A busy machine says what a slow start is waiting for, too.
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let lines = stderr.lines().filter(|line| !line.starts_with("waiting for ")).count();
     assert_eq!((lines, here.path().join("run").exists()), (1, false), "one message, and nothing left behind");
+}
+
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn every_missing_part_of_gymnasium_is_told_with_its_extra() {
+    let message = |id: &str, missing: &str, more: &[&str]| {
+        let here = directory();
+        fs::write(here.path().join("without.py"), format!("import sys\nsys.modules['{missing}'] = None\n")).unwrap();
+        let arguments = ["train", id, "--gym-import", "without", "--gym-import", "misbehaving", "--out", "run"];
+        let output = quarl(&here).args(arguments).args(["--python", &python()]).args(more).output().unwrap();
+        assert!(!output.status.success() && !here.path().join("run").exists(), "{id}");
+        error(&output)
+    };
+    for (id, missing, extra) in [
+        ("gym:LunarLander-v3", "pygame", "box2d"),
+        ("gym:CarRacing-v3", "Box2D", "box2d"),
+        ("gym:Ant-v5", "mujoco", "mujoco"),
+        ("gym:phys2d/CartPole-v1", "jax", "jax"),
+    ] {
+        let message = message(id, missing, &[]);
+        assert!(message.ends_with(&format!("{} -m pip install \"gymnasium[{extra}]\"", python())), "{id}: {message}");
+    }
+    let atari = message("gym:ALE/Pong-v5", "ale_py", &[]);
+    assert!(atari.contains("gymnasium[atari]") && atari.contains("env.imports = [\"ale_py\"]"), "{atari}");
+    let other = message("gym:NeedsAModule-v0", "none", &["--env-arg", "module=wheels"]);
+    assert!(other.contains("has no module 'wheels'"), "{other}");
 }
 
 #[test]
@@ -300,7 +383,14 @@ fn processes_in(here: &TempDir) -> Vec<PathBuf> {
 #[test]
 #[ignore = "needs Gymnasium: run cargo xtask test"]
 fn no_worker_outlives_a_killed_parent_even_stuck_in_a_step() {
-    for (id, command) in [("Walk", "train"), ("Hangs", "train"), ("HangsInC", "train"), ("HangsInC", "experiment")] {
+    for (id, command) in [
+        ("Walk", "train"),
+        ("Hangs", "train"),
+        ("HangsInC", "train"),
+        ("HangsInC", "experiment"),
+        ("Spawns", "train"),
+        ("SpawnsAndHangs", "train"),
+    ] {
         let here = directory();
         let mut quarl = quarl(&here);
         let id = format!("gym:{id}-v0");
@@ -320,10 +410,37 @@ fn no_worker_outlives_a_killed_parent_even_stuck_in_a_step() {
         assert!(processes_in(&here).len() >= expected, "{command} {id} is not under way");
         parent.kill().unwrap();
         parent.wait().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !processes_in(&here).is_empty() && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        assert_eq!(processes_in(&here), Vec::<PathBuf>::new(), "{command} {id}");
+        none_is_left_in(&here, &format!("{command} {id}"));
     }
+}
+
+#[cfg(target_os = "linux")]
+fn none_is_left_in(here: &TempDir, what: &str) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !processes_in(here).is_empty() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(processes_in(here), Vec::<PathBuf>::new(), "{what}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn what_an_environment_has_started_ends_with_its_worker() {
+    for (id, status) in [("Spawns", 0), ("SpawnsAndHangs", 1), ("SpawnsAndExits", 1)] {
+        let here = directory();
+        let output = train(&here, id, &["--set", "env.timeout_seconds=1"]);
+        assert_eq!(output.status.code(), Some(status), "{id}: {}", error(&output));
+        none_is_left_in(&here, id);
+    }
+}
+
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn a_worker_whose_child_keeps_its_pipes_open_is_lost_as_soon_as_it_ends() {
+    let here = directory();
+    let started = Instant::now();
+    let output = train(&here, "ForksAndIsKilled", &["--set", "env.timeout_seconds=1000"]);
+    assert!(error(&output).contains("it was killed by signal 9; 3 in a row"), "{}", error(&output));
+    assert!(started.elapsed() < Duration::from_secs(120));
 }

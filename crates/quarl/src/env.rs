@@ -119,11 +119,16 @@ pub trait Environment: Send {
     /// action outside the space, [`Error::ObservationLength`] for a slice of the wrong length.
     fn step(&mut self, action: usize, observation: &mut [f32]) -> Result<Step, Error>;
 
-    /// Says that [`Environment::step`] with this action comes next. An environment that works elsewhere can begin at once, so
-    /// that several of them work at the same time; the others need do nothing.
+    /// Announces that [`Environment::step`] with this action comes next. An environment that works elsewhere can begin at
+    /// once, so that several of them work at the same time; the others need do nothing.
+    ///
+    /// A step that has begun can be abandoned by [`Environment::reset`] and [`Environment::load_state`]. A
+    /// [`Environment::scene`] in between shows the state before or after the step. Announcing the same action again changes
+    /// nothing.
     ///
     /// # Errors
-    /// As [`Environment::step`].
+    /// As [`Environment::step`], here or in that call. [`Error::StepBegun`], here and in [`Environment::step`], for another
+    /// action than the one that has begun; the step that has begun can still be taken.
     fn begin_step(&mut self, _action: usize) -> Result<(), Error> {
         Ok(())
     }
@@ -144,15 +149,25 @@ pub trait Environment: Send {
     /// A picture of the present state, or `None` where the environment cannot be shown.
     fn scene(&mut self) -> Result<Option<Scene>, Error>;
 
-    /// Whether [`Environment::save_state`] works in the middle of an episode; between episodes it always does.
+    /// Whether a state that [`Environment::save_state`] gives in the middle of an episode includes that episode. Where it
+    /// does not, no episode runs after [`Environment::load_state`].
     fn saves_within_episodes(&self) -> bool {
+        true
+    }
+
+    /// Whether [`Environment::save_state`] includes the random state, so that a reset without a seed after
+    /// [`Environment::load_state`] starts the episode that would have followed. Where it does not (a generator that cannot
+    /// be read, or one that nobody knows of), training and evaluation seed every episode (see
+    /// [`wrappers::SeedEpisodes`]), so that an interrupted run equals an uninterrupted one.
+    fn saves_random_state(&self) -> bool {
         true
     }
 
     /// The whole changing state (episode and random stream), to be given to [`Environment::load_state`].
     fn save_state(&self) -> Result<Vec<u8>, Error>;
 
-    /// Puts back what [`Environment::save_state`] gave: from here on the two are indistinguishable.
+    /// Restores what [`Environment::save_state`] gave: from here on the two are indistinguishable, except for what
+    /// [`Environment::saves_within_episodes`] and [`Environment::saves_random_state`] exclude.
     fn load_state(&mut self, state: &[u8]) -> Result<(), Error>;
 }
 
@@ -187,6 +202,10 @@ impl<E: Environment + ?Sized> Environment for Box<E> {
 
     fn saves_within_episodes(&self) -> bool {
         (**self).saves_within_episodes()
+    }
+
+    fn saves_random_state(&self) -> bool {
+        (**self).saves_random_state()
     }
 
     fn save_state(&self) -> Result<Vec<u8>, Error> {

@@ -53,6 +53,19 @@ pub enum Error {
         id: String,
     },
 
+    /// Another action than the one whose step has begun.
+    #[error(
+        "{id}: step() with action {begun} has begun, action {action} cannot take its place; call step({begun}) or reset()"
+    )]
+    StepBegun {
+        /// The environment.
+        id: String,
+        /// The action of the step that has begun.
+        begun: usize,
+        /// What was given.
+        action: usize,
+    },
+
     /// The action is outside the action space.
     #[error("{id}: action {action} is not one of 0..{n}")]
     InvalidAction {
@@ -97,6 +110,19 @@ pub enum Error {
         id: String,
         /// What is missing or not supported, and what to do.
         message: String,
+    },
+
+    /// Observations are images, which a network of fully connected layers does not learn from.
+    #[error(
+        "{id}: observations are images (unsigned bytes of shape {shape:?}), and the network has fully connected layers \
+         only: use an environment that gives features, or register one whose wrapper makes a vector of the image (for a \
+         small image or a board, gymnasium.wrappers.FlattenObservation)"
+    )]
+    ImageObservation {
+        /// The environment.
+        id: String,
+        /// The shape of one image.
+        shape: Vec<usize>,
     },
 
     /// An environment failed while it ran.

@@ -59,6 +59,11 @@ impl BoxSpace {
         self.len() == 0
     }
 
+    /// Whether observations are images: unsigned bytes in two or more dimensions.
+    pub fn is_image(&self) -> bool {
+        self.dtype == Dtype::U8 && self.shape.len() >= 2
+    }
+
     /// Whether `observation` has the right length and every number lies within its bounds (NaN never does).
     pub fn contains(&self, observation: &[f32]) -> bool {
         observation.len() == self.len()

@@ -31,6 +31,7 @@ enum Fault {
     StartsAlikeWithoutASeed,
     ForgetsItsRandomStream,
     ForgetsThatItEnded,
+    StepsWhenAStepIsAnnounced,
     DrawsNan,
     DrawsTooFewPixels,
     ChangesItsSpec,
@@ -163,6 +164,13 @@ impl Environment for Walk {
         Ok(Step { reward, end })
     }
 
+    fn begin_step(&mut self, _: usize) -> Result<(), Error> {
+        if self.fault == Fault::StepsWhenAStepIsAnnounced {
+            self.place.x *= 0.5;
+        }
+        Ok(())
+    }
+
     fn scene(&mut self) -> Result<Option<Scene>, Error> {
         let x = if self.fault == Fault::DrawsNan { f32::NAN } else { self.place.x as f32 };
         Ok(Some(match self.fault {
@@ -243,6 +251,7 @@ fn every_fault_is_found_and_named() {
         (Fault::StartsAlikeWithoutASeed, Promise::UnseededResetsDiffer),
         (Fault::ForgetsItsRandomStream, Promise::StatesRoundTrip),
         (Fault::ForgetsThatItEnded, Promise::StepsNeedARunningEpisode),
+        (Fault::StepsWhenAStepIsAnnounced, Promise::BegunStepsAreTakenOrAbandoned),
         (Fault::DrawsNan, Promise::ScenesCanBeDrawn),
         (Fault::DrawsTooFewPixels, Promise::ScenesCanBeDrawn),
     ];

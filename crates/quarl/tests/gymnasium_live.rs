@@ -1,5 +1,6 @@
 //! The bridge and the built-in environments against the real Gymnasium. `cargo xtask test` installs it and runs these.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use quarl::Error;
@@ -80,9 +81,17 @@ fn acrobot_is_gymnasiums_for_200_random_episodes() {
 #[test]
 #[ignore = "needs Gymnasium: run cargo xtask test"]
 fn bridged_environments_keep_an_environments_promises() {
-    for id in
-        ["CartPole-v1", "Acrobot-v1", "LunarLander-v3", "Taxi-v4", "Walk-v0", "Nested-v0", "Pixels-v0", "Masked-v0"]
-    {
+    for id in [
+        "CartPole-v1",
+        "Acrobot-v1",
+        "LunarLander-v3",
+        "Taxi-v4",
+        "Walk-v0",
+        "Nested-v0",
+        "Pixels-v0",
+        "Masked-v0",
+        "OwnGenerator-v0",
+    ] {
         check(&mut gym(id)).unwrap_or_else(|broken| panic!("{broken}"));
     }
 }
@@ -103,6 +112,7 @@ fn nested_spaces_are_flattened_in_gymnasiums_order() {
 #[ignore = "needs Gymnasium: run cargo xtask test"]
 fn pixels_keep_their_shape_and_type() {
     let mut env = gym("Pixels-v0");
+    assert!(env.spec().observation_space.is_image());
     assert_eq!(env.spec().observation_space.shape, [4, 3, 1]);
     assert_eq!(env.spec().observation_space.dtype, Dtype::U8);
     let mut seen = numbers(&env);
@@ -149,22 +159,174 @@ fn frames_are_pictures_where_they_were_asked_for() {
 
 #[test]
 #[ignore = "needs Gymnasium: run cargo xtask test"]
-fn a_restored_environment_goes_on_with_the_next_episode() {
-    let next_start = |env: &mut GymEnv| {
-        let mut seen = numbers(env);
-        env.reset(None, &mut seen).unwrap();
-        seen
+fn gymnasiums_own_environments_go_on_with_the_next_episode_once_restored() {
+    let ids = ["CartPole-v1", "MountainCar-v0", "LunarLander-v3", "Taxi-v4", "FrozenLake-v1", "Blackjack-v1"];
+    for id in ids {
+        let three_episodes = |env: &mut GymEnv| -> Vec<Vec<f32>> {
+            let mut all = Vec::new();
+            for _ in 0..3 {
+                let mut seen = numbers(env);
+                env.reset(None, &mut seen).unwrap();
+                all.push(seen.clone());
+                for step in 0..50 {
+                    if env.step(step % env.spec().action_space.n, &mut seen).unwrap().end.is_some() {
+                        break;
+                    }
+                    all.push(seen.clone());
+                }
+            }
+            all
+        };
+        let mut env = gym(id);
+        assert!(env.saves_random_state(), "{id}");
+        env.reset(Some(5), &mut numbers(&env)).unwrap();
+        let mut seen = numbers(&env);
+        for action in [0, 1, 0] {
+            if env.step(action, &mut seen).unwrap().end.is_some() {
+                break;
+            }
+        }
+        let state = env.save_state().unwrap();
+        let mut restored = gym(id);
+        restored.load_state(&state).unwrap();
+        assert!(restored.step(0, &mut seen).is_err(), "{id}: the running episode is not part of a saved state");
+        assert_eq!(three_episodes(&mut restored), three_episodes(&mut env), "{id}");
+        let other = if id == "Taxi-v4" { "CartPole-v1" } else { "Taxi-v4" };
+        assert!(gym(other).load_state(&state).is_err(), "another environment's");
+    }
+}
+
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn nobody_knows_the_random_state_of_environments_outside_gymnasium() {
+    for id in ["Walk-v0", "OwnGenerator-v0"] {
+        assert!(!gym(id).saves_random_state(), "{id}");
+    }
+}
+
+/// Two environments in two workers, or in one.
+fn two(id: &str, together: bool, render: bool) -> Vec<GymEnv> {
+    let options = GymOptions { render, ..options(id) };
+    match together {
+        true => GymEnv::several(options, 2).unwrap(),
+        false => vec![GymEnv::new(options.clone()).unwrap(), GymEnv::new(options).unwrap()],
+    }
+}
+
+/// Both environments' first episodes, steps taken in turn.
+fn whole_episodes(envs: &mut [GymEnv]) -> Vec<(Vec<f32>, f64)> {
+    let mut record = Vec::new();
+    let mut seen = numbers(&envs[0]);
+    for (i, env) in envs.iter_mut().enumerate() {
+        env.reset(Some(i as u64), &mut seen).unwrap();
+        record.push((seen.clone(), 0.0));
+    }
+    for step in 0..10 {
+        envs.iter_mut().for_each(|env| env.begin_step(step % 2).unwrap());
+        for env in envs.iter_mut() {
+            let outcome = env.step(step % 2, &mut seen).unwrap();
+            record.push((seen.clone(), outcome.reward));
+        }
+    }
+    record
+}
+
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn a_step_that_has_begun_can_be_abandoned_by_anything_and_the_answers_stay_in_order() {
+    let saved = |env: &mut GymEnv| {
+        env.reset(Some(9), &mut numbers(env)).unwrap();
+        env.save_state().unwrap()
     };
-    let mut env = gym("CartPole-v1");
+    for together in [false, true] {
+        let mut envs = two("Walk-v0", together, true);
+        let expected = whole_episodes(&mut envs);
+        let mut seen = numbers(&envs[0]);
+        let state = saved(&mut envs[0]);
+        for call in ["reset", "load_state", "scene", "scene and reset", "both"] {
+            for env in &mut envs {
+                env.reset(Some(3), &mut seen).unwrap();
+                env.begin_step(1).unwrap();
+            }
+            match call {
+                "reset" => envs[0].reset(Some(4), &mut seen).unwrap(),
+                "load_state" => envs[0].load_state(&state).unwrap(),
+                "scene" => assert!(envs[0].scene().unwrap().is_some()),
+                "scene and reset" => {
+                    envs[0].scene().unwrap();
+                    envs[0].reset(None, &mut seen).unwrap();
+                }
+                _ => envs.iter_mut().for_each(|env| env.load_state(&state).unwrap()),
+            }
+            if call == "load_state" || call == "both" {
+                assert!(matches!(envs[0].step(1, &mut seen), Err(Error::StepBeforeReset { .. })), "{call}");
+            }
+            assert_eq!(whole_episodes(&mut envs), expected, "{call}, together: {together}");
+        }
+        // A step with a scene in between is one step, not two.
+        envs[0].reset(Some(3), &mut seen).unwrap();
+        envs[0].begin_step(1).unwrap();
+        envs[0].scene().unwrap();
+        envs[0].step(1, &mut seen).unwrap();
+        assert_eq!(seen[0], 1.0);
+    }
+}
+
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn a_step_announced_twice_is_taken_once_and_another_action_is_refused() {
+    for together in [false, true] {
+        let mut envs = two("Walk-v0", together, false);
+        let mut seen = numbers(&envs[0]);
+        envs.iter_mut().for_each(|env| env.reset(Some(3), &mut [0.0; 2]).unwrap());
+        envs.iter_mut().for_each(|env| env.begin_step(1).unwrap());
+        envs[0].begin_step(1).unwrap();
+        for refused in [envs[0].begin_step(0), envs[0].step(0, &mut seen).map(|_| ())] {
+            assert!(matches!(refused, Err(Error::StepBegun { begun: 1, action: 0, .. })), "{refused:?}");
+        }
+        assert!(matches!(envs[0].begin_step(2), Err(Error::InvalidAction { .. })));
+        assert!(matches!(envs[0].save_state(), Err(Error::State { .. })));
+        for env in &mut envs {
+            env.step(1, &mut seen).unwrap();
+            assert_eq!(seen[0], 1.0);
+        }
+        envs[0].begin_step(0).unwrap();
+        drop(envs.remove(0));
+        envs[0].step(1, &mut seen).unwrap();
+        assert_eq!(seen[0], 2.0, "the other one's step that has begun is not in the way");
+    }
+}
+
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn an_exception_in_an_abandoned_step_is_abandoned_with_it() {
+    let mut env = gym("Explodes-v0");
     let mut seen = numbers(&env);
-    env.reset(Some(5), &mut seen).unwrap();
-    assert!(matches!(env.save_state(), Err(Error::State { .. })), "within an episode");
+    for _ in 0..2 {
+        env.reset(Some(3), &mut seen).unwrap();
+        env.begin_step(1).unwrap();
+    }
+    env.reset(Some(3), &mut seen).unwrap();
+    env.step(0, &mut seen).unwrap();
+    env.begin_step(1).unwrap();
+    assert!(matches!(env.step(1, &mut seen), Err(Error::EnvironmentFailed { .. })));
+}
+
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn a_time_limit_does_not_keep_an_environment_from_being_saved_between_episodes() {
+    let mut env = env::TimeLimit::new(gym("CartPole-v1"), 3).unwrap();
+    let mut seen = vec![0.0; 4];
+    env.reset(Some(0), &mut seen).unwrap();
     while env.step(0, &mut seen).unwrap().end.is_none() {}
+    assert!(matches!(env.begin_step(0), Err(Error::StepBeforeReset { .. })));
     let state = env.save_state().unwrap();
-    let mut restored = gym("CartPole-v1");
+    let mut restored = env::TimeLimit::new(gym("CartPole-v1"), 3).unwrap();
     restored.load_state(&state).unwrap();
-    assert_eq!(next_start(&mut restored), next_start(&mut env));
-    assert!(gym("Acrobot-v1").load_state(&state).is_err(), "another environment's");
+    let mut expected = seen.clone();
+    env.reset(None, &mut expected).unwrap();
+    restored.reset(None, &mut seen).unwrap();
+    assert_eq!(seen, expected);
 }
 
 #[test]
@@ -180,25 +342,71 @@ fn arguments_reach_the_environment() {
     assert!(message.starts_with(expected) && message.contains("misbehaving.py:"), "{message}");
 }
 
+fn trainer(id: &str, more: &[&str]) -> Trainer {
+    let mut table = presets::table("textbook", Some(&format!("gym:{id}"))).unwrap();
+    let GymOptions { python, imports, .. } = options(id);
+    let (python, imports) = (format!("env.python='{}'", python.unwrap()), format!("env.imports={imports:?}"));
+    let small = [&*python, &*imports, "training.episodes=12", "network.hidden=[16]", "evaluation.every_episodes=4"];
+    for assignment in small.iter().chain(more) {
+        layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
+    }
+    Trainer::new(layers::resolve("test", table).unwrap()).unwrap()
+}
+
 #[test]
 #[ignore = "needs Gymnasium: run cargo xtask test"]
-fn a_bridged_run_that_is_taken_up_again_goes_on_as_if_it_had_never_stopped() {
-    let trainer = || {
-        let mut table = presets::table("textbook", Some("gym:CartPole-v1")).unwrap();
-        let python = options("CartPole-v1").python.unwrap();
-        for assignment in [&format!("env.python='{python}'"), "training.episodes=12", "network.hidden=[16]"] {
-            layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
-        }
-        Trainer::new(layers::resolve("test", table).unwrap()).unwrap()
+fn a_bridged_run_that_is_interrupted_goes_on_as_if_it_had_not_been() {
+    for (id, more) in [
+        ("CartPole-v1", &[][..]),
+        ("CartPole-v1", &["env.max_episode_steps=9"]),
+        ("OwnGenerator-v0", &[]),
+        ("OwnGenerator-v0", &["env.frame_stack=2", "env.reward_scale=0.5", "env.max_episode_steps=7"]),
+        ("Walk-v0", &[]),
+    ] {
+        let mut whole = trainer(id, more);
+        let mut episodes = (&mut whole).map(Result::unwrap).filter(|event| matches!(event, Event::Episode(_)));
+        assert_eq!(episodes.by_ref().take(6).count(), 6);
+        let state = whole.save_state().unwrap();
+        let mut resumed = trainer(id, more);
+        resumed.load_state(&state).unwrap();
+        let rest = |trainer: Trainer| trainer.map(Result::unwrap).collect::<Vec<_>>();
+        let (whole, resumed) = (rest(whole), rest(resumed));
+        assert!(whole.len() > 40, "{id}");
+        assert_eq!(resumed, whole, "{id} {more:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn a_run_is_not_saved_while_an_episode_runs_that_cannot_be() {
+    let mut running = trainer("CartPole-v1", &[]);
+    running.by_ref().take(2).for_each(|event| drop(event.unwrap()));
+    let message = running.save_state().unwrap_err().to_string();
+    assert!(message.contains("only be saved between episodes"), "{message}");
+}
+
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn an_environment_of_unknown_randomness_is_seeded_in_every_episode_and_repeats_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = |seed: u64, name: &str| -> (Vec<Event>, Vec<String>) {
+        let memory = directory.path().join(name);
+        let more = [
+            format!("training.seed={seed}"),
+            format!("env.args={{memory='{}'}}", memory.display()),
+            "training.num_envs=2".to_owned(),
+            "env.environments_per_worker=2".to_owned(),
+        ];
+        let more: Vec<&str> = more.iter().map(String::as_str).collect();
+        let events = trainer("OwnGenerator-v0", &more).map(Result::unwrap).collect();
+        let seeds = std::fs::read_to_string(memory).unwrap().lines().map(str::to_owned).collect();
+        (events, seeds)
     };
-    let mut whole = trainer();
-    let episodes = (&mut whole).map(Result::unwrap).filter(|event| matches!(event, Event::Episode(_)));
-    assert_eq!(episodes.take(6).count(), 6);
-    let state = whole.save_state().unwrap();
-    let mut resumed = trainer();
-    resumed.load_state(&state).unwrap();
-    let rest = |trainer: Trainer| trainer.into_iter().map(Result::unwrap).collect::<Vec<_>>();
-    let (whole, resumed) = (rest(whole), rest(resumed));
-    assert!(whole.len() > 50);
-    assert_eq!(resumed, whole);
+    let ((once, seeds), (twice, _), (_, others)) = (run(3, "once"), run(3, "twice"), run(4, "other"));
+    assert_eq!(once, twice);
+    assert!(!seeds.contains(&"None".to_owned()) && seeds.contains(&"3".to_owned()), "{seeds:?}");
+    // Each worker looks for an action mask with seed 0 first; evaluations repeat their seeds.
+    let distinct = |seeds: Vec<String>| seeds.into_iter().filter(|seed| seed != "0").collect::<HashSet<_>>();
+    let (seeds, others) = (distinct(seeds), distinct(others));
+    assert!(seeds.len() > 12 && seeds.is_disjoint(&others), "{seeds:?} {others:?}");
 }

@@ -3,16 +3,19 @@
 mod common;
 
 use common::results;
+use quarl::Error;
 use quarl::config::{TrainConfig, layers, presets};
+use quarl::env::classic_control::ClassicControl;
 use quarl::env::wrappers::{
-    ClipReward, FrameStackObservation, NormalizeObservation, ObservationStatistics, RecordEpisodeStatistics,
-    TransformReward,
+    self, ClipReward, EpisodeStatistics, FrameStackObservation, NormalizeObservation, ObservationStatistics,
+    RecordEpisodeStatistics, SeedEpisodes, TransformReward,
 };
-use quarl::env::{self, CartPole, Environment, MakeOptions, MountainCar, check};
+use quarl::env::{self, CartPole, Environment, EnvironmentSpec, MakeOptions, MountainCar, Step, TimeLimit, check};
 use quarl::evaluate::{self, GreedyPolicy};
 use quarl::model::Model;
 use quarl::network::buffer::Buffer;
 use quarl::network::kernels::CpuPath;
+use quarl::render::Scene;
 use quarl::rng::{Rng, Stream};
 use quarl::train::{Event, Trainer};
 
@@ -67,6 +70,83 @@ fn every_wrapper_keeps_an_environments_promises() {
     assert_eq!(env.spec().max_episode_steps, Some(60));
     assert_eq!(env.spec().observation_space.shape, [3, 4]);
     check::check(&mut *env).unwrap_or_else(|broken| panic!("{broken}"));
+}
+
+/// CartPole with an answer of its own to everything that has a default.
+#[derive(Clone, Debug)]
+struct Unusual(TimeLimit<ClassicControl<CartPole>>, Vec<bool>);
+
+impl Environment for Unusual {
+    fn spec(&self) -> &EnvironmentSpec {
+        self.0.spec()
+    }
+
+    fn reset(&mut self, seed: Option<u64>, observation: &mut [f32]) -> Result<(), Error> {
+        self.0.reset(seed, observation)
+    }
+
+    fn step(&mut self, action: usize, observation: &mut [f32]) -> Result<Step, Error> {
+        self.0.step(action, observation)
+    }
+
+    fn begin_step(&mut self, action: usize) -> Result<(), Error> {
+        self.0.spec().check_action(action)
+    }
+
+    fn action_mask(&self) -> Option<&[bool]> {
+        Some(&self.1)
+    }
+
+    fn episode_statistics(&self) -> Option<EpisodeStatistics> {
+        Some(EpisodeStatistics { total_reward: 5.0, length: 0 })
+    }
+
+    fn scene(&mut self) -> Result<Option<Scene>, Error> {
+        self.0.scene()
+    }
+
+    fn saves_within_episodes(&self) -> bool {
+        false
+    }
+
+    fn saves_random_state(&self) -> bool {
+        false
+    }
+
+    fn save_state(&self) -> Result<Vec<u8>, Error> {
+        self.0.save_state()
+    }
+
+    fn load_state(&mut self, state: &[u8]) -> Result<(), Error> {
+        self.0.load_state(state)
+    }
+}
+
+#[test]
+fn what_a_wrapper_does_not_change_is_the_environments_own_answer() {
+    let unusual = || Unusual(CartPole::v1(), vec![true, false]);
+    let statistics = ObservationStatistics::from_parts(9.0, vec![0.1; 4], vec![0.5; 4]).unwrap();
+    let wrapped: [(&str, Box<dyn Environment>); 8] = [
+        ("Box", Box::new(Box::new(unusual()))),
+        ("TimeLimit", Box::new(TimeLimit::new(unusual(), 9).unwrap())),
+        ("ClipReward", Box::new(ClipReward::new(unusual(), -0.5, 0.5).unwrap())),
+        ("TransformReward", Box::new(TransformReward::new(unusual(), |reward| 2.0 * reward))),
+        ("RecordEpisodeStatistics", Box::new(RecordEpisodeStatistics::new(unusual()))),
+        ("FrameStackObservation", Box::new(FrameStackObservation::new(unusual(), 4).unwrap())),
+        ("NormalizeObservation", Box::new(NormalizeObservation::frozen(unusual(), statistics).unwrap())),
+        ("SeedEpisodes", Box::new(SeedEpisodes::new(unusual()))),
+    ];
+    for (name, mut env) in wrapped {
+        env.reset(Some(1), &mut vec![0.0; env.spec().observation_space.len()]).unwrap();
+        assert!(env.begin_step(0).is_ok() && matches!(env.begin_step(9), Err(Error::InvalidAction { .. })), "{name}");
+        assert_eq!(env.action_mask(), Some(&[true, false][..]), "{name}");
+        let total_reward = if name == "RecordEpisodeStatistics" { 0.0 } else { 5.0 };
+        assert_eq!(env.episode_statistics(), Some(EpisodeStatistics { total_reward, length: 0 }), "{name}");
+        assert_eq!((env.saves_within_episodes(), env.saves_random_state()), (false, name == "SeedEpisodes"), "{name}");
+        assert!(env.scene().unwrap().is_some(), "{name}");
+    }
+    let episodes_are_seeded = wrappers::wrap(Box::new(unusual()), &all(&[]).env).unwrap().saves_random_state();
+    assert!(episodes_are_seeded);
 }
 
 #[test]

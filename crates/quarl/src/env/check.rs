@@ -51,8 +51,12 @@ pub enum Promise {
     SeedsReproduce,
     /// Where seeds give different episodes, so do resets without a seed.
     UnseededResetsDiffer,
-    /// After `load_state`, everything goes on as it did after `save_state`.
+    /// After `load_state`, everything goes on as it did after `save_state`; without the running episode or the random state
+    /// where the environment says that it does not save them.
     StatesRoundTrip,
+    /// A step announced by `begin_step` is the step that it would have been, also after a scene in between; `reset` and
+    /// `load_state` abandon it.
+    BegunStepsAreTakenOrAbandoned,
     /// A scene has a size, finite coordinates and all its pixels.
     ScenesCanBeDrawn,
 }
@@ -148,7 +152,8 @@ fn play(player: &mut Player<'_>) -> Result<(), Error> {
     seeds_reproduce(player)?;
     refusals_change_nothing(player)?;
     resets_differ(player)?;
-    states_round_trip(player)
+    states_round_trip(player)?;
+    begun_steps(player)
 }
 
 /// A seeded episode and the two unseeded ones after it, twice.
@@ -221,12 +226,13 @@ fn states_round_trip(player: &mut Player<'_>) -> Result<(), Error> {
         player.reset(None, &mut before)?;
     }
     let (middle, steps) = (player.env.save_state()?, player.steps());
+    let next_seed = next_seed(player);
     let two_episodes = |player: &mut Player<'_>| -> Result<(Record, Vec<u8>), Error> {
         let mut record = Record::default();
         player.choose_actions_anew();
         player.play_on(&mut record)?;
         let end = player.env.save_state()?;
-        player.reset(None, &mut record)?;
+        player.reset(next_seed, &mut record)?;
         player.play_on(&mut record)?;
         Ok((record, end))
     };
@@ -247,10 +253,11 @@ fn states_round_trip(player: &mut Player<'_>) -> Result<(), Error> {
 fn whole_episodes_round_trip(player: &mut Player<'_>, mut before: Record) -> Result<(), Error> {
     player.play_on(&mut before)?;
     let end = player.env.save_state()?;
+    let next_seed = next_seed(player);
     let next_episode = |player: &mut Player<'_>| -> Result<Record, Error> {
         let mut record = Record::default();
         player.choose_actions_anew();
-        player.reset(None, &mut record)?;
+        player.reset(next_seed, &mut record)?;
         player.play_on(&mut record)?;
         Ok(record)
     };
@@ -260,6 +267,39 @@ fn whole_episodes_round_trip(player: &mut Player<'_>, mut before: Record) -> Res
     let twice = next_episode(player)?;
     if let Some(difference) = once.difference(&twice) {
         player.findings.note(Promise::StatesRoundTrip, || format!("played twice from one saved state: {difference}"));
+    }
+    Ok(())
+}
+
+/// The seed of an episode that has to be the same after a state was restored: none where the random state is restored, too.
+fn next_seed(player: &Player<'_>) -> Option<u64> {
+    (!player.env.saves_random_state()).then_some(29)
+}
+
+/// An episode as it should be played, then the same with steps announced, some of them abandoned or with a scene in between.
+fn begun_steps(player: &mut Player<'_>) -> Result<(), Error> {
+    let mut proper = Record::default();
+    player.choose_actions_anew();
+    player.reset(Some(37), &mut proper)?;
+    player.play_on(&mut proper)?;
+    let end = player.env.save_state()?;
+
+    let mut begun = Record::default();
+    player.announce(true);
+    player.reset(Some(37), &mut Record::default())?;
+    player.begin()?;
+    player.load(&end, 0)?;
+    if proper.first_episode_ended() {
+        player.step_must_be_refused("after the end of an episode was loaded while a step had begun");
+    }
+    player.reset(Some(37), &mut Record::default())?;
+    player.begin()?;
+    player.choose_actions_anew();
+    player.reset(Some(37), &mut begun)?;
+    player.play_on(&mut begun)?;
+    player.announce(false);
+    if let Some(difference) = proper.difference(&begun) {
+        player.findings.note(Promise::BegunStepsAreTakenOrAbandoned, || difference);
     }
     Ok(())
 }

@@ -41,14 +41,6 @@ fn mix(left: u32, right: u32) -> u32 {
     mixed ^ (mixed >> 16)
 }
 
-/// A seed for an environment that has to start anew for the `nth` time in a run of `seed`: below 2^32, because some
-/// environments take no more.
-pub(crate) fn derived(seed: u64, nth: u64) -> u64 {
-    // The first word of the key is that of `Stream::Environment`.
-    let [word] = SeedSequence::new(seed, &[0, nth as u32, (nth >> 32) as u32]).generate_state_u32();
-    u64::from(word)
-}
-
 /// NumPy's `SeedSequence(entropy, spawn_key=spawn_key)` with its default pool size.
 ///
 /// ```

@@ -2,6 +2,7 @@
 //!
 //! | wrapper | what it changes | key |
 //! | --- | --- | --- |
+//! | [`SeedEpisodes`] | nothing; seeds every episode | where the random state cannot be saved |
 //! | [`TimeLimit`] | truncates episodes | `max_episode_steps` |
 //! | [`RecordEpisodeStatistics`] | nothing; adds up what an episode earned | with any of the next two |
 //! | [`TransformReward`] | the reward, by a function | `reward_scale` |
@@ -16,6 +17,7 @@
 mod clip_reward;
 mod frame_stack;
 mod normalize;
+mod seed_episodes;
 mod statistics;
 mod time_limit;
 mod transform_reward;
@@ -23,6 +25,7 @@ mod transform_reward;
 pub use clip_reward::ClipReward;
 pub use frame_stack::FrameStackObservation;
 pub use normalize::{NormalizeObservation, ObservationStatistics};
+pub use seed_episodes::SeedEpisodes;
 pub use statistics::{EpisodeStatistics, RecordEpisodeStatistics};
 pub use time_limit::TimeLimit;
 pub use transform_reward::TransformReward;
@@ -42,6 +45,11 @@ macro_rules! forward_to_inner {
     (@ reset) => {
         fn reset(&mut self, seed: Option<u64>, observation: &mut [f32]) -> Result<(), crate::error::Error> {
             self.inner.reset(seed, observation)
+        }
+    };
+    (@ step) => {
+        fn step(&mut self, action: usize, observation: &mut [f32]) -> Result<crate::env::Step, crate::error::Error> {
+            self.inner.step(action, observation)
         }
     };
     (@ begin_step) => {
@@ -69,6 +77,11 @@ macro_rules! forward_to_inner {
             self.inner.saves_within_episodes()
         }
     };
+    (@ saves_random_state) => {
+        fn saves_random_state(&self) -> bool {
+            self.inner.saves_random_state()
+        }
+    };
     (@ state) => {
         fn save_state(&self) -> Result<Vec<u8>, crate::error::Error> {
             self.inner.save_state()
@@ -84,8 +97,15 @@ pub(crate) use forward_to_inner;
 /// `env` with the wrappers that `config` asks for.
 ///
 /// # Errors
-/// [`Error::InvalidValue`] for a value that makes no sense, or none for this environment.
+/// [`Error::InvalidValue`] for a value that makes no sense, or none for this environment; [`Error::ImageObservation`].
 pub fn wrap(mut env: Box<dyn Environment>, config: &EnvConfig) -> Result<Box<dyn Environment>, Error> {
+    let space = &env.spec().observation_space;
+    if space.is_image() {
+        return Err(Error::ImageObservation { id: config.id.clone(), shape: space.shape.clone() });
+    }
+    if !env.saves_random_state() {
+        env = Box::new(SeedEpisodes::new(env));
+    }
     if let Some(limit) = config.max_episode_steps {
         if let Some(own) = env.spec().max_episode_steps.filter(|own| *own < limit) {
             return Err(invalid("max_episode_steps", limit, format!("{} ends after {own} already", config.id)));

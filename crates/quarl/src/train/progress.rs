@@ -133,6 +133,12 @@ impl Progress {
         Evaluation { episodes, env_steps, returns, mean_return, best, last }
     }
 
+    /// Whether environment `i` is in the middle of an episode. One that has ended may still have updates to come.
+    pub(super) fn episode_runs(&self, i: usize) -> bool {
+        let ended = matches!(self.phase, Phase::AfterStep(step) if step.ended && step.slot == i);
+        self.slots[i].episode.is_some() && !ended
+    }
+
     /// Whether this, read back from somewhere, can take the place of `fresh` for a network with `parameters` parameters.
     pub(super) fn fits(&self, fresh: &Self, parameters: usize, actions: usize) -> bool {
         let slots = self.slots.iter().zip(&fresh.slots);

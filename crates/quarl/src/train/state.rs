@@ -3,6 +3,7 @@
 use super::Trainer;
 use super::progress::Progress;
 use crate::agent::AgentState;
+use crate::env::state;
 use crate::error::Error;
 
 /// What [`Trainer::save_state`] writes after the configuration: the loop, the agent, each training environment.
@@ -15,6 +16,13 @@ impl Trainer {
     /// # Errors
     /// [`Error::State`] where the environment cannot be saved.
     pub fn save_state(&self) -> Result<Vec<u8>, Error> {
+        for (i, env) in self.envs.iter().enumerate() {
+            if self.progress.episode_runs(i) && !env.saves_within_episodes() {
+                let message =
+                    "an episode is running, and this environment can only be saved between episodes".to_owned();
+                return Err(state::refused(&env.spec().id, message));
+            }
+        }
         let envs = self.envs.iter().map(|env| env.save_state()).collect::<Result<Vec<_>, Error>>()?;
         let config = self.config.to_toml();
         postcard::to_stdvec(&(config, &self.progress, self.agent.state(), envs)).map_err(damaged)

@@ -6,7 +6,9 @@ dies forgets), it is named by the argument `memory`.
 
 import ctypes
 import os
+import random
 import signal
+import subprocess
 import sys
 import time
 
@@ -210,6 +212,106 @@ class Masked(Walk):
 class NothingAllowed(Masked):
     def go_wrong(self):
         return self.see(), 0.0, False, False, {"action_mask": np.zeros(2, np.int8)}
+
+
+class OwnGenerator(Walk):
+    """Its randomness is its own: seeded by a seed, else from the operating system. `memory` names a file of the seeds."""
+
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self.random = random.Random()
+
+    def reset(self, seed=None, options=None):
+        if seed is not None:
+            self.random.seed(seed)
+        if self.memory is not None:
+            with open(self.memory, "a") as file:
+                file.write(f"{seed}\n")
+        return super().reset(seed=seed)
+
+    def see(self):
+        return np.array([self.place, self.random.random()], np.float32)
+
+
+class Spawns(Walk):
+    """Every episode starts processes that outlive it: one of its own, and a grandchild."""
+
+    def reset(self, seed=None, options=None):
+        subprocess.Popen(["sleep", "1000"])
+        subprocess.run(["sh", "-c", "sleep 1000 & sleep 0"])
+        return super().reset(seed=seed)
+
+
+class SpawnsAndHangs(Spawns, Hangs):
+    pass
+
+
+class SpawnsAndExits(Spawns, Exits):
+    pass
+
+
+class ForksAndIsKilled(Walk):
+    """A child holds all that its parent held open."""
+
+    def go_wrong(self):
+        if os.fork() == 0:
+            time.sleep(1000)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class SlowToStart(Walk):
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        time.sleep(0.5)
+
+    def reset(self, seed=None, options=None):
+        time.sleep(3.0 if not hasattr(self, "steps") else 0.0)
+        return super().reset(seed=seed)
+
+
+class NeedsAModule(Walk):
+    def __init__(self, module, **arguments):
+        super().__init__(**arguments)
+        sys.modules[module] = None
+        __import__(module + ".part")
+
+
+class Memory(Walk):
+    """Bytes in a row are no image."""
+
+    observation_space = spaces.Box(0, 255, (6,), np.uint8)
+
+    def see(self):
+        return np.full(6, self.steps, np.uint8)
+
+
+class Table(Walk):
+    """Floats in two dimensions are no image."""
+
+    observation_space = spaces.Box(0.0, 20.0, (4, 5), np.float32)
+
+    def see(self):
+        return np.full((4, 5), self.steps, np.float32)
+
+
+class GrayScale(Walk):
+    observation_space = spaces.Box(0, 255, (8, 8), np.uint8)
+
+    def see(self):
+        return np.full((8, 8), self.steps, np.uint8)
+
+
+class ImageAmongOthers(Walk):
+    observation_space = spaces.Dict({"camera": Pixels.observation_space, "speed": spaces.Box(0.0, 1.0, (1,), np.float32)})
+
+
+class Explodes(Walk):
+    """Its step raises; a reset mends it."""
+
+    def step(self, action):
+        if action == 1:
+            raise ValueError("the wheel came off")
+        return super().step(action)
 
 
 class BothFlags(Walk):

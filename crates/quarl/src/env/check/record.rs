@@ -65,12 +65,14 @@ pub(super) struct Player<'a> {
     observation: Vec<f32>,
     actions: Rng,
     steps: u32,
+    /// Whether steps are announced before they are taken.
+    announces: bool,
 }
 
 impl<'a> Player<'a> {
     pub(super) fn new(env: &'a mut dyn Environment, spec: EnvironmentSpec, findings: &'a mut Findings) -> Self {
         let observation = vec![0.0; spec.observation_space.len()];
-        Self { env, findings, spec, observation, actions: Rng::from_seed(0), steps: 0 }
+        Self { env, findings, spec, observation, actions: Rng::from_seed(0), steps: 0, announces: false }
     }
 
     /// Starts the series of random actions anew.
@@ -88,9 +90,30 @@ impl<'a> Player<'a> {
         Ok(())
     }
 
+    /// Whether steps are announced from here on, every third one with a scene in between.
+    pub(super) fn announce(&mut self, announces: bool) {
+        self.announces = announces;
+    }
+
+    /// Announces a random action, and leaves it at that.
+    pub(super) fn begin(&mut self) -> Result<(), Error> {
+        let action = self.action();
+        self.env.begin_step(action)
+    }
+
+    fn action(&mut self) -> usize {
+        random(self.spec.action_space.n, self.env.action_mask(), &mut self.actions)
+    }
+
     /// Takes one random action; tells whether the episode is over, or has been tried out for long enough.
     pub(super) fn step(&mut self, record: &mut Record) -> Result<bool, Error> {
-        let action = random(self.spec.action_space.n, self.env.action_mask(), &mut self.actions);
+        let action = self.action();
+        if self.announces {
+            self.env.begin_step(action)?;
+            if self.steps.is_multiple_of(3) {
+                self.look_at_scene()?;
+            }
+        }
         self.observation.fill(f32::from_bits(UNWRITTEN));
         let step = self.env.step(action, &mut self.observation)?;
         self.steps += 1;

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::making::{GymOptions, Offer, gym_error, open};
-use super::worker::{Trouble, Worker};
+use super::worker::{Worker, WorkerError};
 use crate::env::EnvironmentSpec;
 use crate::error::Error;
 
@@ -48,28 +48,28 @@ impl Host {
     }
 
     /// The worker that was there after so many losses.
-    pub(super) fn worker(&mut self, losses: u64) -> Result<&mut Worker, Trouble> {
+    pub(super) fn worker(&mut self, losses: u64) -> Result<&mut Worker, WorkerError> {
         match &mut self.worker {
             Some(worker) if self.losses == losses => Ok(worker),
-            _ => Err(Trouble::Gone(self.how.clone())),
+            _ => Err(WorkerError::Gone(self.how.clone())),
         }
     }
 
     /// Ends a worker that is lost, for whatever reason; how it ended. One that hangs gets no time to end by itself.
-    pub(super) fn lose(&mut self, trouble: Trouble) -> String {
+    pub(super) fn lose(&mut self, error: WorkerError) -> String {
         self.losses += 1;
         let worker = self.worker.take();
-        self.how = match trouble {
-            Trouble::Stopped => {
+        self.how = match error {
+            WorkerError::Stopped => {
                 worker.map(Worker::kill);
                 "it was stopped".to_owned()
             }
-            Trouble::Late(patience) => {
+            WorkerError::Late(patience) => {
                 worker.map(Worker::kill);
                 let seconds = patience.as_secs();
                 format!("it gave no answer within {seconds} seconds (if it is only slow, raise env.timeout_seconds)")
             }
-            Trouble::Lost(reason) if !reason.is_empty() => reason,
+            WorkerError::Lost(reason) if !reason.is_empty() => reason,
             _ => worker.map_or(String::new(), Worker::end),
         };
         self.how.clone()

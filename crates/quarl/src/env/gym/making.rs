@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::worker::{Failure, Hello, PROTOCOL, Trouble, Worker, body};
+use super::startup::Activity;
+use super::worker::{Failure, Hello, PROTOCOL, Worker, WorkerError, body};
 use crate::env::EnvironmentSpec;
 use crate::error::Error;
 use crate::space::{BoxSpace, Discrete, Dtype};
@@ -54,6 +55,9 @@ pub(super) struct Offer {
     pub(super) render_fps: u32,
     #[serde(default)]
     pub(super) has_action_mask: bool,
+    /// Whether its random state can be saved.
+    #[serde(default)]
+    pub(super) saves_random_state: bool,
     #[serde(default)]
     pub(super) observation_space: String,
     #[serde(default)]
@@ -87,25 +91,31 @@ pub fn python(options: &GymOptions) -> String {
 pub(super) fn open(id: &str, options: &GymOptions, environments: usize) -> Result<(Worker, Offer, Vec<u8>), Error> {
     let python = python(options);
     let patience = Duration::from_secs(options.timeout_seconds.unwrap_or(TIMEOUT_SECONDS).max(1));
+    let activity = Activity::begin(id, format!("starting {python}"));
     let mut worker = Worker::start(&python, patience, options.stop.clone()).map_err(|error| {
-        let remedy = "install Python 3.10 or later, or name another interpreter with --python";
+        let remedy = "install Python 3.10 or later, or name another interpreter as env.python";
         gym_error(id, format!("cannot start '{python}' ({error}): {remedy}"))
     })?;
     let GymOptions { id: name, args, imports, render, .. } = options;
     let hello = Hello { protocol: PROTOCOL, id: name, args, imports, render: *render, environments };
-    let payload = match worker.greet(&hello) {
+    let payload = match worker.greet(&hello, &activity) {
         Ok(payload) => payload,
-        Err(Trouble::Failed(failure)) => return Err(refusal(id, &failure, &python)),
-        Err(Trouble::Lost(_) | Trouble::Gone(_)) => {
+        Err(WorkerError::Failed(failure)) => return Err(refusal(id, &failure, &python)),
+        Err(WorkerError::Lost(_) | WorkerError::Gone(_)) => {
             let how = worker.end();
             return Err(gym_error(id, format!("'{python}' did not get as far as making it: {how}")));
         }
-        Err(Trouble::Stopped) => {
+        Err(WorkerError::Stopped) => {
             worker.kill();
             return Err(Error::Stopped { id: id.to_owned() });
         }
-        Err(Trouble::Late(patience)) => {
-            return Err(gym_error(id, format!("making it took more than {} seconds", patience.as_secs())));
+        Err(WorkerError::Late(patience)) => {
+            let (seconds, activity) = (patience.as_secs(), activity.now());
+            let remedy = "if it is only slow, raise env.timeout_seconds";
+            return Err(gym_error(
+                id,
+                format!("'{python}' has not started it within {seconds} seconds ({activity}): {remedy}"),
+            ));
         }
     };
     let parse = || {
@@ -150,13 +160,15 @@ fn refusal(id: &str, failure: &Failure, python: &str) -> Error {
     let Failure { kind, message, .. } = failure;
     match kind.as_str() {
         "gymnasium" => {
-            let command = format!("{python} -m pip install \"gymnasium[classic-control]\"");
-            gym_error(id, format!("'{python}' has no Gymnasium ({message}): {command}"))
+            gym_error(id, format!("'{python}' has no Gymnasium ({message}): {}", install(python, "classic-control")))
         }
-        "unknown" => Error::UnknownEnvironment {
-            id: id.to_owned(),
-            remedy: format!("{message} (quarl envs gym: lists them; --gym-import MODULE imports what registers more)"),
-        },
+        "unknown" => {
+            let remedy = match id.strip_prefix(PREFIX).is_some_and(|name| name.starts_with("ALE/")) {
+                true => format!("{} and env.imports = [\"ale_py\"]", install(python, "atari")),
+                false => "env.imports names the modules that register further environments".to_owned(),
+            };
+            Error::UnknownEnvironment { id: id.to_owned(), remedy: format!("{message} {remedy}") }
+        }
         "import" => Error::InvalidValue {
             key: "env.imports".to_owned(),
             value: message.clone(),
@@ -175,12 +187,35 @@ pub(super) fn explain(failure: &Failure, python: &str) -> String {
             let extra = message.split_once("gymnasium[").and_then(|(_, rest)| rest.split_once(']'));
             let reason = message.split(['.', ',']).next().unwrap_or(message);
             match extra {
-                Some((extra, _)) => format!("{reason}: {python} -m pip install \"gymnasium[{extra}]\""),
+                Some((extra, _)) => format!("{reason}: {}", install(python, extra)),
                 None => message.clone(),
             }
         }
+        // The message is the module's name.
+        "module" => match EXTRAS.iter().find(|(module, _)| module == message) {
+            Some((_, extra)) => format!("{message} is not installed: {}", install(python, extra)),
+            None => format!("'{python}' has no module '{message}', which the environment imports: install it there"),
+        },
         _ => format!("{exception}: {message} ({at})"),
     }
+}
+
+/// The modules that Gymnasium's environments import without saying which of its extras they belong to.
+const EXTRAS: [(&str, &str); 9] = [
+    ("Box2D", "box2d"),
+    ("pygame", "classic-control"),
+    ("mujoco", "mujoco"),
+    ("imageio", "mujoco"),
+    ("ale_py", "atari"),
+    ("jax", "jax"),
+    ("flax", "jax"),
+    ("cv2", "other"),
+    ("moviepy", "other"),
+];
+
+/// The command that installs one of Gymnasium's extras.
+fn install(python: &str, extra: &str) -> String {
+    format!("{python} -m pip install \"gymnasium[{extra}]\"")
 }
 
 pub(super) fn gym_error(id: &str, message: String) -> Error {

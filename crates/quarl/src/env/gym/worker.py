@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 
-PROTOCOL = 2
+PROTOCOL = 3
 
 # The environment's prints, from Python or from C, go to standard error, and it has nothing to read.
 requests, replies = os.dup(0), os.dup(1)
@@ -14,12 +14,14 @@ os.dup2(2, 1)
 nothing = os.open(os.devnull, os.O_RDONLY)
 os.dup2(nothing, 0)
 os.close(nothing)
-# Ctrl-C reaches the whole process group; the parent decides what it means.
+# The parent decides what Ctrl-C means. This process leads a group in the background of the terminal, which it may write to.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 
 
 def watch(worker):
-    """Ends the worker where its parent is gone, even if it is stuck in C code. Runs in a process of its own."""
+    """Ends the process group once the worker or its parent is gone, even if the worker is stuck in C code. Runs in a process
+    of its own."""
     os.close(replies)
     poll = select.poll()
     poll.register(requests, 0)
@@ -30,15 +32,17 @@ def watch(worker):
             while os.getppid() == worker and time.monotonic() < deadline:
                 time.sleep(0.02)
             if os.getppid() == worker:
+                # It may have left the group.
                 os.kill(worker, signal.SIGKILL)
             break
-    os._exit(0)
+    os.killpg(0, signal.SIGKILL)
 
 
 me = os.getpid()
 if os.fork() == 0:
     watch(me)
 
+import importlib.util
 import json
 import struct
 import traceback
@@ -49,7 +53,7 @@ os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
 HEADER = struct.Struct("<BBHId")  # status, ending, environment, payload's length, reward
 REQUEST = struct.Struct("<BBHIQ")  # operation, flag, environment, payload's length, argument
-OK, FAILED = 0, 1
+OK, FAILED, DOING = 0, 1, 2
 RESET, STEP, RENDER, SAVE, LOAD = 1, 2, 3, 4, 5
 TERMINATED, TRUNCATED = 1, 2
 
@@ -77,17 +81,34 @@ def write(view):
         view = view[os.write(replies, view) :]
 
 
+def missing_module(error):
+    """The name of the package that an import did not find, if that is what went wrong."""
+    name = (getattr(error, "name", None) or "").partition(".")[0] if isinstance(error, ImportError) else ""
+    try:
+        return name if name and importlib.util.find_spec(name) is None else None
+    except (ImportError, ValueError):
+        return None
+
+
 def failure(error):
     """An exception as the parent wants to know it."""
     frames = traceback.extract_tb(error.__traceback__)
     at = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    kind = getattr(error, "kind", "exception")
-    kind = "dependency" if type(error).__name__ == "DependencyNotInstalled" else kind
-    return json.dumps({"kind": kind, "type": type(error).__name__, "message": str(error), "at": at}).encode()
+    kind, message = getattr(error, "kind", "exception"), str(error)
+    if type(error).__name__ == "DependencyNotInstalled":
+        kind = "dependency"
+    elif missing_module(error):
+        kind, message = "module", missing_module(error)
+    return json.dumps({"kind": kind, "type": type(error).__name__, "message": message, "at": at}).encode()
 
 
 def send(status, which, payload):
     write(memoryview(HEADER.pack(status, 0, which, len(payload), 0.0) + payload))
+
+
+def doing(what):
+    """Tells the parent what takes time now."""
+    send(DOING, 0, what.encode())
 
 
 def describe(env, hello):
@@ -96,6 +117,13 @@ def describe(env, hello):
     if not isinstance(action_space, spaces.Discrete):
         raise Refused("space", f"action space {action_space}: a Q-network has one output an action, so only Discrete fits")
     parts = leaves(space)
+    for path, part in parts:
+        # An image by itself keeps its shape, and the parent decides; one among other parts would become a row of numbers.
+        if path and isinstance(part, spaces.Box) and part.dtype == np.uint8 and len(part.shape) >= 2:
+            name = "".join(f"[{key!r}]" for key in path)
+            raise Refused("space", f"observation space {space}: {name} is an image (unsigned bytes of shape {part.shape}), "
+                          "and the network has fully connected layers only: register an environment without it, or with "
+                          "features in its place")  # fmt: skip
     size = sum(spaces.flatdim(part) for _, part in parts)
     if size == 0:
         raise Refused("space", f"observation space {space}: there are no numbers in it")
@@ -114,6 +142,7 @@ def describe(env, hello):
         "reward_threshold": spec.reward_threshold if spec else None,
         "render_fps": int(env.metadata.get("render_fps") or 30),
         "has_action_mask": has_action_mask(hello),
+        "saves_random_state": saves_random_state(env),
         "observation_space": " ".join(str(space).split()),
         "action_space": str(action_space),
         "gymnasium": gymnasium.__version__,
@@ -136,12 +165,27 @@ def make(hello, rendering):
 def has_action_mask(hello):
     """Found out on an environment of its own, so that the real one is untouched. What fails here fails there, too."""
     try:
+        doing("making and resetting the environment once, to see whether it has an action mask")
         probe = make(hello, False)
         _, info = probe.reset(seed=0)
         probe.close()
         return "action_mask" in info
     except Exception:
         return False
+
+
+# Gymnasium's own environments draw every random number from `np_random`, and so do the wrappers that `make` adds.
+WITH_NP_RANDOM = tuple(f"gymnasium.envs.{family}." for family in ("classic_control", "toy_text", "box2d", "mujoco"))
+WRAPPERS = ("gymnasium.wrappers.common", "gymnasium.wrappers.rendering")
+
+
+def saves_random_state(env):
+    """Whether `np_random` is known to be all of the environment's random state."""
+    while isinstance(env, gymnasium.Wrapper):
+        if type(env).__module__ not in WRAPPERS:
+            return False
+        env = env.env
+    return type(env).__module__.startswith(WITH_NP_RANDOM)
 
 
 def responder(env, which, answer):
@@ -224,12 +268,11 @@ def render(env, _):
 
 
 def save(env, _):
-    """The random generator as JSON, where the environment has one that can be written down; else nothing."""
+    """The random generator as JSON, where it is known to be all of the random state and there is one; else nothing."""
     generator = getattr(env.unwrapped, "_np_random", None)
-    try:
-        return json.dumps(generator.bit_generator.state).encode()
-    except (AttributeError, TypeError):
+    if generator is None or not saves_random_state(env):
         return b""
+    return json.dumps(generator.bit_generator.state).encode()
 
 
 def load(env, state):
@@ -247,6 +290,7 @@ def main():
     try:
         if hello["protocol"] != PROTOCOL:
             raise Refused("protocol", f"protocol {hello['protocol']} was asked for, this worker speaks {PROTOCOL}")
+        doing("importing gymnasium")
         try:
             import gymnasium
             import numpy as np
@@ -254,11 +298,13 @@ def main():
         except ImportError as error:
             raise Refused("gymnasium", str(error)) from error
         for module in hello["imports"]:
+            doing(f"importing {module}")
             try:
                 __import__(module)
             except ImportError as error:
                 raise Refused("import", f"{module}: {error}") from error
         if hello["id"]:
+            doing("making the environment")
             try:
                 envs = [make(hello, hello["render"]) for _ in range(hello["environments"])]
             except (gymnasium.error.UnregisteredEnv, gymnasium.error.DeprecatedEnv) as error:

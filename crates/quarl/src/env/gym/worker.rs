@@ -8,28 +8,35 @@
 //! | operation u8, flag u8, environment u16, payload's length u32, argument u64 | status u8, ending u8, environment u16, payload's length u32, reward f64 |
 //!
 //! The first request is a length (u32) and JSON, [`Hello`]; the first reply's payload a length (u32), JSON, and the bounds. A
-//! payload of status 1 is a [`Failure`] as JSON. Operations: reset, step (whose payload is the observation, then the mask),
-//! render, save, load. Each environment has at most one request on its way; all are answered in their order.
+//! payload of status 1 is a [`Failure`] as JSON. Before the first reply, messages of status 2 say what is being done, as text.
+//! Operations: reset, step (whose payload is the observation, then the mask), render, save, load. Each environment has at
+//! most one request on its way; all are answered in their order.
+//!
+//! A worker leads a process group of its own. Ending it ends the group: the processes that its environments have started, too.
 
 use std::cell::Cell;
 use std::io::{ErrorKind, PipeReader, Read, Write};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use serde::{Deserialize, Serialize};
 
+use super::startup::Activity;
 use crate::stop::StopFlag;
 
 /// The version of the protocol; both sides have to speak the same.
-pub(super) const PROTOCOL: u32 = 2;
+pub(super) const PROTOCOL: u32 = 3;
 /// The worker's program: what spaces.py defines, worker.py uses.
 const PROGRAM: &str = concat!(include_str!("spaces.py"), include_str!("worker.py"));
 /// How long starting may take at least: importing a large package from a cold disk is no fault.
 const START_UP: Duration = Duration::from_secs(120);
-/// How long a worker may take to end by itself.
+/// How long a worker may take to end by itself: an environment may have something to close.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// The same for one that still owes an answer and so is probably stuck, and where somebody has asked to stop.
+const SHORT_FAREWELL: Duration = Duration::from_millis(100);
 /// The longest payload that is believed: a picture of 8192 x 8192.
 const LONGEST: usize = 1 << 28;
 /// How long to stay awake for an answer: going to sleep and being woken costs about as much as half a step of CartPole.
@@ -37,6 +44,10 @@ const SOON: Duration = Duration::from_micros(100);
 /// How long to wait for an answer without asking whether the run was stopped.
 const SLICE: Duration = Duration::from_millis(100);
 const HEADER: usize = 16;
+
+/// The statuses of messages; any other one is a failure.
+const OK: u8 = 0;
+const DOING: u8 = 2;
 
 pub(super) const RESET: u8 = 1;
 pub(super) const STEP: u8 = 2;
@@ -69,7 +80,7 @@ pub(super) struct Failure {
 
 /// How an exchange failed.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum WorkerError {
     /// The worker answered that it cannot.
     Failed(Failure),
     /// The worker is gone; how it ended.
@@ -89,9 +100,18 @@ pub(super) struct Answer {
     pub(super) reward: f64,
 }
 
+/// What a worker says.
+enum Message {
+    /// The answer to a request.
+    Answer(Result<Answer, Failure>),
+    /// What it is doing before its first answer.
+    Doing(String),
+}
+
 /// A running worker. Dropping it ends the process.
 pub(super) struct Worker {
-    child: Child,
+    /// None once it has ended.
+    child: Option<Child>,
     requests: Option<ChildStdin>,
     /// Does not block: how long to wait, and how, is [`Worker::wait`]'s.
     replies: PipeReader,
@@ -99,6 +119,8 @@ pub(super) struct Worker {
     stop: StopFlag,
     /// Whether the last answer came soon. Where answers take long, staying awake would only keep a core busy.
     soon: Cell<bool>,
+    /// How many requests have not been answered.
+    owed: Cell<usize>,
     /// One for each environment.
     inboxes: Vec<Inbox>,
 }
@@ -115,21 +137,30 @@ impl Worker {
     pub(super) fn start(python: &str, patience: Duration, stop: StopFlag) -> std::io::Result<Self> {
         let (replies, theirs) = std::io::pipe()?;
         rustix::io::ioctl_fionbio(&replies, true)?;
-        let mut child =
-            Command::new(python).args(["-u", "-c", PROGRAM]).stdin(Stdio::piped()).stdout(theirs).spawn()?;
+        let mut command = Command::new(python);
+        command.args(["-u", "-c", PROGRAM]).stdin(Stdio::piped()).stdout(theirs).process_group(0);
+        let mut child = command.spawn()?;
         let requests = child.stdin.take();
-        Ok(Self { child, requests, replies, patience, stop, soon: Cell::new(false), inboxes: Vec::new() })
+        let (soon, owed) = (Cell::new(false), Cell::new(0));
+        Ok(Self { child: Some(child), requests, replies, patience, stop, soon, owed, inboxes: Vec::new() })
     }
 
-    /// Says hello, which makes the environments; gives the payload of the answer.
-    pub(super) fn greet(&mut self, hello: &Hello) -> Result<Vec<u8>, Trouble> {
+    /// Says hello, which makes the environments; gives the payload of the answer. `activity` hears of what is being done.
+    pub(super) fn greet(&mut self, hello: &Hello, activity: &Activity) -> Result<Vec<u8>, WorkerError> {
         let text = serde_json::to_vec(hello).unwrap_or_default();
         self.send(&[&(text.len() as u32).to_le_bytes()[..], &text].concat());
         self.inboxes.resize_with(hello.environments, Inbox::default);
-        let mut payload = Vec::new();
-        let (_, answer) = self.receive(&mut payload, START_UP.max(self.patience))?;
-        answer.map_err(Trouble::Failed)?;
-        Ok(payload)
+        let (patience, asked) = (START_UP.max(self.patience), Instant::now());
+        loop {
+            let mut payload = Vec::new();
+            match self.receive(&mut payload, asked, patience)?.1 {
+                Message::Doing(what) => activity.becomes(what),
+                Message::Answer(answer) => {
+                    answer.map_err(WorkerError::Failed)?;
+                    return Ok(payload);
+                }
+            }
+        }
     }
 
     /// Sends environment `which` a request without waiting for its answer.
@@ -138,13 +169,15 @@ impl Worker {
     }
 
     /// The answer to environment `which`'s last request; its payload replaces what `payload` held.
-    pub(super) fn answer(&mut self, which: usize, payload: &mut Vec<u8>) -> Result<Answer, Trouble> {
+    pub(super) fn answer(&mut self, which: usize, payload: &mut Vec<u8>) -> Result<Answer, WorkerError> {
         loop {
             if let Some(answer) = self.inboxes[which].answer.take() {
                 std::mem::swap(payload, &mut self.inboxes[which].payload);
-                return answer.map_err(Trouble::Failed);
+                return answer.map_err(WorkerError::Failed);
             }
-            let (from, answer) = self.receive(payload, self.patience)?;
+            let (from, Message::Answer(answer)) = self.receive(payload, Instant::now(), self.patience)? else {
+                return Err(nonsense());
+            };
             let inbox = self.inboxes.get_mut(from).ok_or_else(nonsense)?;
             std::mem::swap(payload, &mut inbox.payload);
             inbox.answer = Some(answer);
@@ -152,7 +185,7 @@ impl Worker {
     }
 
     /// One whole exchange with payloads both ways, for what is rare.
-    pub(super) fn exchange(&mut self, which: usize, operation: u8, payload: &[u8]) -> Result<Vec<u8>, Trouble> {
+    pub(super) fn exchange(&mut self, which: usize, operation: u8, payload: &[u8]) -> Result<Vec<u8>, WorkerError> {
         self.send(&[&header(which, operation, false, payload.len() as u32, 0)[..], payload].concat());
         let mut answer = Vec::new();
         self.answer(which, &mut answer)?;
@@ -161,25 +194,30 @@ impl Worker {
 
     /// A worker that is gone is noticed where its answer is awaited: always at the same place, however fast it went.
     fn send(&self, bytes: &[u8]) {
+        self.owed.set(self.owed.get() + 1);
         let _ = self.requests.as_ref().map(|mut requests| requests.write_all(bytes));
     }
 
     /// The next message: whose it is, and what it says.
-    fn receive(&self, payload: &mut Vec<u8>, patience: Duration) -> Result<(usize, Result<Answer, Failure>), Trouble> {
+    fn receive(
+        &self,
+        payload: &mut Vec<u8>,
+        asked: Instant,
+        patience: Duration,
+    ) -> Result<(usize, Message), WorkerError> {
         // Where the payload is as long as the last one, header and payload come with a single read. With several environments,
         // that could take the beginning of the next message, too.
         let most = if self.inboxes.len() == 1 { payload.len().max(HEADER) } else { HEADER };
         payload.resize(most, 0);
         let mut have = 0;
-        let asked = Instant::now();
-        let fill = |buffer: &mut [u8]| -> Result<usize, Trouble> {
+        let fill = |buffer: &mut [u8]| -> Result<usize, WorkerError> {
             loop {
                 match (&self.replies).read(buffer) {
-                    Ok(0) => return Err(Trouble::Lost(String::new())),
+                    Ok(0) => return Err(WorkerError::Lost(String::new())),
                     Ok(count) => return Ok(count),
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(asked, patience)?,
-                    Err(_) => return Err(Trouble::Lost(String::new())),
+                    Err(_) => return Err(WorkerError::Lost(String::new())),
                 }
             }
         };
@@ -198,14 +236,19 @@ impl Worker {
         while have < HEADER + length {
             have += fill(&mut payload[have..])?;
         }
-        if status == 0 {
-            return Ok((from, Ok(Answer { ending, reward })));
+        if status == DOING {
+            return Ok((from, Message::Doing(String::from_utf8_lossy(&payload[HEADER..]).into_owned())));
         }
-        Ok((from, Err(serde_json::from_slice(&payload[HEADER..]).map_err(|_| nonsense())?)))
+        self.owed.set(self.owed.get().saturating_sub(1));
+        let answer = match status {
+            OK => Ok(Answer { ending, reward }),
+            _ => Err(serde_json::from_slice(&payload[HEADER..]).map_err(|_| nonsense())?),
+        };
+        Ok((from, Message::Answer(answer)))
     }
 
     /// Returns when there may be something to read.
-    fn wait(&self, asked: Instant, patience: Duration) -> Result<(), Trouble> {
+    fn wait(&self, asked: Instant, patience: Duration) -> Result<(), WorkerError> {
         let waited = asked.elapsed();
         if self.soon.get() && waited < SOON {
             // Whoever else wants this core may have it: on a single one, that is the worker.
@@ -215,45 +258,52 @@ impl Worker {
         let left = patience.saturating_sub(waited);
         let slice = Timespec::try_from(left.min(SLICE)).ok();
         match poll(&mut [PollFd::new(&self.replies, PollFlags::IN)], slice.as_ref()) {
-            Ok(0) if self.stop.is_requested() => Err(Trouble::Stopped),
-            Ok(0) if left <= SLICE => Err(Trouble::Late(patience)),
+            Ok(0) if self.stop.is_requested() => Err(WorkerError::Stopped),
+            Ok(0) if left <= SLICE => Err(WorkerError::Late(patience)),
             // There is something, or it is over, or a signal came: reading will tell.
             _ => Ok(()),
         }
     }
 
-    /// Ends the process; how it ended, or what ended it.
+    /// Ends the process group; how the worker ended, or what ended it.
     pub(super) fn end(mut self) -> String {
         self.farewell(Duration::from_millis(500)).map_or("it did not end by itself".to_owned(), how)
     }
 
-    /// Ends the process now.
+    /// Ends the process group now.
     pub(super) fn kill(mut self) {
         self.farewell(Duration::ZERO);
     }
 
-    /// Lets go of it, and waits for it to end; after `patience` it is killed, and `None` says so.
+    /// Lets go of it, waits for it to end, and ends what is left of its process group. After `patience` it is killed, and
+    /// `None` says so.
     fn farewell(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let mut child = self.child.take()?;
         self.requests = None;
+        let Ok(Some(group)) = i32::try_from(child.id()).map(Pid::from_raw) else { return child.wait().ok() };
         let deadline = Instant::now() + patience;
-        loop {
-            match self.child.try_wait() {
-                Ok(Some(status)) => return Some(status),
+        // Until the worker's status is taken, its number cannot become another group's.
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let ended = loop {
+            match waitid(WaitId::Pid(group), look) {
                 Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
-                _ => break,
+                Ok(None) => break false,
+                _ => break true,
             }
-        }
-        // Whether or not it was still there: nothing more can be done.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        None
+        };
+        let _ = kill_process_group(group, Signal::KILL);
+        // The worker itself may have left the group.
+        let _ = child.kill();
+        let status = child.wait().ok();
+        status.filter(|_| ended)
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
         // Whoever stopped the run does not want to wait.
-        self.farewell(if self.stop.is_requested() { SLICE } else { FAREWELL });
+        let short = self.stop.is_requested() || self.owed.get() > 0;
+        self.farewell(if short { SHORT_FAREWELL } else { FAREWELL });
     }
 }
 
@@ -262,8 +312,8 @@ pub(super) fn body(payload: &[u8]) -> &[u8] {
     payload.get(HEADER..).unwrap_or(&[])
 }
 
-pub(super) fn nonsense() -> Trouble {
-    Trouble::Lost("it answered nonsense".to_owned())
+pub(super) fn nonsense() -> WorkerError {
+    WorkerError::Lost("it answered nonsense".to_owned())
 }
 
 fn header(which: usize, operation: u8, flag: bool, length: u32, argument: u64) -> [u8; HEADER] {

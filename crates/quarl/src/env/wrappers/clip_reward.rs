@@ -36,7 +36,17 @@ impl<E: Environment> ClipReward<E> {
 }
 
 impl<E: Environment> Environment for ClipReward<E> {
-    forward_to_inner!(spec, reset, begin_step, action_mask, episode_statistics, scene, saves_within_episodes, state);
+    forward_to_inner!(
+        spec,
+        reset,
+        begin_step,
+        action_mask,
+        episode_statistics,
+        scene,
+        saves_within_episodes,
+        saves_random_state,
+        state
+    );
 
     fn step(&mut self, action: usize, observation: &mut [f32]) -> Result<Step, Error> {
         let step = self.inner.step(action, observation)?;

@@ -72,7 +72,7 @@ impl<E: Environment> Environment for FrameStackObservation<E> {
         Ok(step)
     }
 
-    forward_to_inner!(begin_step, action_mask, episode_statistics, scene, saves_within_episodes);
+    forward_to_inner!(begin_step, action_mask, episode_statistics, scene, saves_within_episodes, saves_random_state);
 
     fn save_state(&self) -> Result<Vec<u8>, Error> {
         state::save(&self.spec.id, &(&self.frames, self.inner.save_state()?))

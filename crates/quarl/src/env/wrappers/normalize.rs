@@ -133,7 +133,7 @@ impl<E: Environment> NormalizeObservation<E> {
 }
 
 impl<E: Environment> Environment for NormalizeObservation<E> {
-    forward_to_inner!(begin_step, action_mask, episode_statistics, scene, saves_within_episodes);
+    forward_to_inner!(begin_step, action_mask, episode_statistics, scene, saves_within_episodes, saves_random_state);
 
     fn spec(&self) -> &EnvironmentSpec {
         &self.spec

@@ -33,7 +33,7 @@ impl<E: Environment> RecordEpisodeStatistics<E> {
 }
 
 impl<E: Environment> Environment for RecordEpisodeStatistics<E> {
-    forward_to_inner!(spec, begin_step, action_mask, scene, saves_within_episodes);
+    forward_to_inner!(spec, begin_step, action_mask, scene, saves_within_episodes, saves_random_state);
 
     fn reset(&mut self, seed: Option<u64>, observation: &mut [f32]) -> Result<(), Error> {
         self.inner.reset(seed, observation)?;

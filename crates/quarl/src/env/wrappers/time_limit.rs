@@ -81,7 +81,15 @@ impl<E: Environment> Environment for TimeLimit<E> {
         Ok(step)
     }
 
-    forward_to_inner!(begin_step, action_mask, episode_statistics, scene, saves_within_episodes);
+    fn begin_step(&mut self, action: usize) -> Result<(), Error> {
+        // The inner episode may still be running when the time is up.
+        if self.elapsed.is_none() {
+            return Err(Error::StepBeforeReset { id: self.spec.id.clone() });
+        }
+        self.inner.begin_step(action)
+    }
+
+    forward_to_inner!(action_mask, episode_statistics, scene, saves_within_episodes, saves_random_state);
 
     fn save_state(&self) -> Result<Vec<u8>, Error> {
         state::save(&self.spec.id, &(self.elapsed, self.inner.save_state()?))

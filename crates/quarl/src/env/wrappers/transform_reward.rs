@@ -29,7 +29,17 @@ impl<E: Environment, F: Fn(f64) -> f64 + Send> TransformReward<E, F> {
 }
 
 impl<E: Environment, F: Fn(f64) -> f64 + Send> Environment for TransformReward<E, F> {
-    forward_to_inner!(spec, reset, begin_step, action_mask, episode_statistics, scene, saves_within_episodes, state);
+    forward_to_inner!(
+        spec,
+        reset,
+        begin_step,
+        action_mask,
+        episode_statistics,
+        scene,
+        saves_within_episodes,
+        saves_random_state,
+        state
+    );
 
     fn step(&mut self, action: usize, observation: &mut [f32]) -> Result<Step, Error> {
         let step = self.inner.step(action, observation)?;

@@ -1,0 +1,36 @@
+//! What a slow start is waiting for: starting Python and importing its packages can take a minute.
+
+use std::collections::HashSet;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use quarl::env::gym::{PREFIX, startups};
+
+/// How long to wait before saying so.
+const SLOW: Duration = Duration::from_secs(2);
+
+/// How often to look.
+const EVERY: Duration = Duration::from_millis(200);
+
+/// From here on, says on standard error what environments in Python are doing whenever starting them takes long: each
+/// activity once.
+pub(crate) fn report_slow_starts() {
+    std::thread::spawn(|| {
+        let (mut waiting_since, mut told) = (None, HashSet::new());
+        loop {
+            std::thread::sleep(EVERY);
+            // Of several that are started at a time or in turn, the latest.
+            let Some(startup) = startups().pop() else {
+                waiting_since = None;
+                continue;
+            };
+            let since = *waiting_since.get_or_insert(startup.since);
+            let whose = if startup.id == PREFIX { String::new() } else { format!("{}: ", startup.id) };
+            let line = format!("waiting for {whose}{}", startup.activity);
+            if Instant::now().duration_since(since) >= SLOW && !told.contains(&line) {
+                let _ = writeln!(std::io::stderr(), "{line}");
+                told.insert(line);
+            }
+        }
+    });
+}
