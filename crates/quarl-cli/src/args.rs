@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Let a trained agent play greedily
     Play(PlayArgs),
+    /// Say how good a trained agent is, on episodes that training has not seen
+    Eval(EvalArgs),
     /// Repeat the training with many seeds and average
     Experiment(ExperimentArgs),
     /// Draw runs and experiments in one figure
@@ -223,6 +225,29 @@ pub(crate) struct PlayArgs {
     /// Steps shown a second [default: what looks natural, 50 for CartPole]
     #[arg(long)]
     pub(crate) fps: Option<f64>,
+    /// One event a line, as JSON, on standard output; shown nowhere unless --render says so
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) gym: GymArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalArgs {
+    /// A run's directory (its last model), a model file such as best.safetensors, or an experiment's directory (all its runs)
+    pub(crate) run: PathBuf,
+    /// How many episodes each agent plays
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) episodes: u64,
+    /// The seed of the episodes; they are never those that training or its evaluations saw
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Of a run's directory, the model of its best evaluation instead of its last one
+    #[arg(long)]
+    pub(crate) best: bool,
+    /// One event a line, as JSON, on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) gym: GymArgs,
 }
@@ -284,6 +309,9 @@ pub(crate) enum XAxis {
 pub(crate) struct EnvsArgs {
     /// One environment; `gym:ID` for one of Gymnasium's, `gym:` to list all of those
     pub(crate) env: Option<String>,
+    /// One environment a line, as JSON, on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) gym: GymArgs,
 }
@@ -294,6 +322,9 @@ pub(crate) struct PresetsArgs {
     pub(crate) name: Option<String>,
     /// As it is for this environment
     pub(crate) env: Option<String>,
+    /// One preset a line, as JSON, on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod envs;
+pub(crate) mod eval;
 pub(crate) mod experiment;
 pub(crate) mod play;
 pub(crate) mod plot;

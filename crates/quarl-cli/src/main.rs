@@ -1,4 +1,4 @@
-//! The `quarl` command: train, play, experiment, plot, and what there is to know before.
+//! The `quarl` command: train, play, eval, experiment, plot, and what there is to know before.
 
 mod args;
 mod commands;
@@ -24,6 +24,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Train(args) => commands::train::run(args),
         Command::Play(args) => commands::play::run(args),
+        Command::Eval(args) => commands::eval::run(args),
         Command::Experiment(args) => commands::experiment::run(args),
         Command::Plot(args) => commands::plot::run(args),
         Command::Envs(args) => commands::envs::run(args),

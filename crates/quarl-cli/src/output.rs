@@ -37,6 +37,12 @@ pub(crate) fn error(error: &anyhow::Error) {
     let _ = writeln!(std::io::stderr(), "error: {error:#}");
 }
 
+/// All that `--quiet` leaves: two lines that scripts can rely on.
+pub(crate) fn quiet_result(greedy_mean: Option<f64>, dir: &std::path::Path) {
+    let mean = greedy_mean.map_or_else(|| "none".to_owned(), |mean| mean.to_string());
+    line(format!("mean greedy return: {mean}\ndirectory: {}", dir.display()));
+}
+
 /// A 95% interval in brackets, to stand behind the number that it belongs to.
 pub(crate) fn interval([low, high]: [f64; 2], decimals: usize) -> String {
     format!(" (95% interval {low:.decimals$} to {high:.decimals$})")
@@ -56,6 +62,17 @@ pub(crate) fn caveat(n: usize, values: &str) -> Option<String> {
 /// Whether standard output is a terminal.
 pub(crate) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
+}
+
+/// Whether standard output is a terminal in which a line can be drawn again.
+pub(crate) fn is_capable_terminal() -> bool {
+    // Windows' terminals can, and say nothing of it.
+    is_terminal() && std::env::var_os("TERM").map_or(cfg!(windows), |term| !term.is_empty() && term != "dumb")
+}
+
+/// Whether colours are wanted on standard output: in a terminal that has them, unless NO_COLOR is set (no-color.org).
+pub(crate) fn has_colors() -> bool {
+    is_capable_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// 2 for what the user has to say differently, 1 for what failed.

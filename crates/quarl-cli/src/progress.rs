@@ -1,13 +1,20 @@
-//! How a run in progress is shown: a bar on a terminal, a plain line now and then elsewhere.
+//! How a run in progress is shown: one line that is redrawn on a terminal, a plain line now and then elsewhere.
 
+mod line;
+mod screen;
+mod time_left;
+
+use std::cell::Cell;
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use quarl::config::TrainingConfig;
-use quarl::train::EpisodeRecord;
+use quarl::train::{EpisodeRecord, Evaluation, Event};
 
 use crate::output;
+use line::{Color, Part, number};
+use screen::Screen;
+use time_left::{TimeLeft, duration};
 
 /// Over how many episodes the shown mean goes.
 const MEAN_WINDOW: usize = 50;
@@ -15,122 +22,259 @@ const MEAN_WINDOW: usize = 50;
 /// A plain line every so many episodes.
 const PLAIN_EVERY: u64 = 10;
 
-/// Training, as a person sees it.
+/// A run's progress.
 pub(crate) struct TrainProgress {
-    bar: Option<ProgressBar>,
+    screen: Option<Screen>,
     counts_steps: bool,
+    /// Episodes or environment steps.
+    budget: u64,
+    episodes: u64,
+    env_steps: u64,
+    last: Option<EpisodeRecord>,
     recent: VecDeque<f64>,
+    evaluation: Option<f64>,
     started: Instant,
+    time_left: TimeLeft,
 }
 
 impl TrainProgress {
     pub(crate) fn new(training: &TrainingConfig) -> Self {
-        let counts_steps = training.episodes.is_none();
-        let length = training.episodes.or(training.steps).unwrap_or(0);
-        let unit = if counts_steps { "steps" } else { "episodes" };
-        let bar = output::is_terminal().then(|| bar(length, &format!("{{bar:24}} {{pos}}/{{len}} {unit}  {{msg}}")));
-        Self { bar, counts_steps, recent: VecDeque::with_capacity(MEAN_WINDOW), started: Instant::now() }
+        Self {
+            screen: Screen::open(),
+            counts_steps: training.episodes.is_none(),
+            budget: training.episodes.or(training.steps).unwrap_or(0),
+            episodes: 0,
+            env_steps: 0,
+            last: None,
+            recent: VecDeque::with_capacity(MEAN_WINDOW),
+            evaluation: None,
+            started: Instant::now(),
+            time_left: TimeLeft::default(),
+        }
     }
 
-    pub(crate) fn episode(&mut self, record: &EpisodeRecord) {
+    /// Takes note of an event, and shows it where it is time to.
+    pub(crate) fn event(&mut self, event: &Event) {
+        match event {
+            Event::Step { env_steps, .. } => self.env_steps = *env_steps,
+            Event::Episode(record) => self.episode(record),
+            Event::Evaluation(evaluation) => self.evaluation(evaluation),
+            Event::Warning { message } => self.warning(message),
+            _ => {}
+        }
+        if self.screen.as_ref().is_some_and(Screen::is_due) {
+            self.draw();
+        }
+    }
+
+    fn episode(&mut self, record: &EpisodeRecord) {
+        (self.episodes, self.env_steps) = (record.episode + 1, record.env_steps);
         if self.recent.len() == MEAN_WINDOW {
             self.recent.pop_front();
         }
         self.recent.push_back(record.total_reward);
-        let mean = self.recent.iter().sum::<f64>() / self.recent.len() as f64;
-        let rate = record.env_steps as f64 / self.started.elapsed().as_secs_f64();
-        let EpisodeRecord { episode, total_reward, epsilon, env_steps, .. } = record;
-        let numbers = format!(
-            "return {total_reward:.0}  mean of last {MEAN_WINDOW} {mean:.1}  epsilon {epsilon:.2}  {rate:.0} steps/s"
-        );
-        if let Some(bar) = &self.bar {
-            bar.set_position(if self.counts_steps { *env_steps } else { episode + 1 });
-            bar.set_message(if self.counts_steps { format!("episode {episode}  {numbers}") } else { numbers });
-        } else if episode.is_multiple_of(PLAIN_EVERY) {
-            output::line(format!("episode {episode:>4}  {numbers}"));
+        self.last = Some(record.clone());
+        if self.screen.is_none() && record.episode.is_multiple_of(PLAIN_EVERY) {
+            self.time_left.update(self.started.elapsed().as_secs_f64(), self.share());
+            let parts: Vec<String> = self.parts().into_iter().map(|part| part.long).collect();
+            output::line(format!("episode {:>4}  {}", record.episode, parts.join("  ")));
         }
     }
 
-    pub(crate) fn warning(&self, message: &str) {
-        above(self.bar.as_ref(), || output::warning(message));
-    }
-
-    pub(crate) fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish();
-        }
-    }
-}
-
-/// Many runs, as a person sees them.
-pub(crate) struct ExperimentProgress {
-    bar: Option<ProgressBar>,
-    runs: u64,
-    finished: u64,
-    todo: u64,
-    started: Instant,
-}
-
-impl ExperimentProgress {
-    /// For `todo` of `runs` runs of `length` episodes or steps each.
-    pub(crate) fn new(runs: u64, todo: u64, length: u64) -> Self {
-        let template = "{bar:24} {percent}%  {msg}  {elapsed} gone, about {eta} left";
-        let bar = output::is_terminal().then(|| bar(todo * length, template));
-        let progress = Self { bar, runs, finished: runs - todo, todo, started: Instant::now() };
-        progress.say();
-        progress
-    }
-
-    /// Some run has done so many more of its episodes or steps.
-    pub(crate) fn advance(&self, by: u64) {
-        if let Some(bar) = &self.bar {
-            bar.inc(by);
-        }
-    }
-
-    pub(crate) fn run_finished(&mut self, seed: u64, greedy_mean: Option<f64>) {
-        self.finished += 1;
-        self.say();
-        if self.bar.is_none() {
-            let done = self.finished + self.todo - self.runs;
-            let elapsed = self.started.elapsed().as_secs_f64();
-            let left = elapsed / done as f64 * (self.todo - done) as f64;
-            let greedy_mean = greedy_mean.map_or(String::new(), |mean| format!("  greedy mean {mean:.1}"));
+    fn evaluation(&mut self, evaluation: &Evaluation) {
+        self.evaluation = Some(evaluation.mean_return);
+        if self.screen.is_none() {
+            let Evaluation { episodes, returns, mean_return, .. } = evaluation;
             output::line(format!(
-                "run {}/{}  seed {seed}{greedy_mean}  {elapsed:.0} s gone, about {left:.0} s left",
-                self.finished, self.runs
+                "evaluation after {episodes} episodes: mean return {} of {} greedy episodes",
+                number(*mean_return),
+                returns.len()
             ));
         }
     }
 
     pub(crate) fn warning(&self, message: &str) {
-        above(self.bar.as_ref(), || output::warning(message));
+        if let Some(screen) = &self.screen {
+            screen.clear();
+        }
+        output::warning(message);
     }
 
-    fn say(&self) {
-        if let Some(bar) = &self.bar {
-            bar.set_message(format!("run {}/{}", self.finished, self.runs));
+    /// How much of the budget is used, from 0 to 1.
+    fn share(&self) -> f64 {
+        let done = if self.counts_steps { self.env_steps } else { self.episodes };
+        if self.budget == 0 { 0.0 } else { done as f64 / self.budget as f64 }
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        let mut parts = Vec::new();
+        if self.screen.is_some() {
+            let (done, unit) = if self.counts_steps { (self.env_steps, "steps") } else { (self.episodes, "episodes") };
+            let budget = self.budget;
+            parts.push(Part::new(4, format!("{done}/{budget} {unit}"), format!("{done}/{budget}")));
+        }
+        if let Some(record) = &self.last {
+            let mean = number(self.recent.iter().sum::<f64>() / self.recent.len() as f64);
+            parts.push(Part::new(3, format!("return {}", number(record.total_reward)), String::new()));
+            parts.push(Part::new(8, format!("mean of last {MEAN_WINDOW} {mean}"), format!("mean {mean}")));
+        }
+        if let Some(mean) = self.evaluation {
+            let mean = number(mean);
+            parts.push(Part::new(7, format!("evaluation {mean}"), format!("eval {mean}")).colored(Color::Green));
+        }
+        if let Some(record) = &self.last {
+            let rate = self.env_steps as f64 / self.started.elapsed().as_secs_f64();
+            parts.push(Part::new(1, format!("epsilon {:.2}", record.epsilon), String::new()));
+            parts.push(Part::new(2, format!("{rate:.0} steps/s"), String::new()));
+        }
+        parts.push(left(self.time_left.seconds()));
+        parts
+    }
+
+    fn draw(&mut self) {
+        self.time_left.update(self.started.elapsed().as_secs_f64(), self.share());
+        if let Some(screen) = &self.screen {
+            screen.draw(|columns, colored| line::layout(self.share(), &self.parts(), columns, colored));
         }
     }
 
+    /// Shows how far it got, and leaves the line to what is said next.
+    pub(crate) fn finish(&mut self) {
+        self.draw();
+        self.screen = None;
+    }
+}
+
+/// An experiment's progress.
+pub(crate) struct ExperimentProgress {
+    screen: Option<Screen>,
+    runs: u64,
+    finished: u64,
+    failed: u64,
+    todo: u64,
+    /// Episodes or steps of a run.
+    length: u64,
+    /// Episodes or steps of all runs.
+    done: Cell<u64>,
+    /// Of the last finished run.
+    greedy_mean: Option<f64>,
+    started: Instant,
+    time_left: Cell<TimeLeft>,
+}
+
+impl ExperimentProgress {
+    /// For `todo` of `runs` runs of `length` episodes or steps each.
+    pub(crate) fn new(runs: u64, todo: u64, length: u64) -> Self {
+        let progress = Self {
+            screen: Screen::open(),
+            runs,
+            finished: runs.saturating_sub(todo),
+            failed: 0,
+            todo,
+            length,
+            done: Cell::new(0),
+            greedy_mean: None,
+            started: Instant::now(),
+            time_left: Cell::default(),
+        };
+        progress.draw();
+        progress
+    }
+
+    /// Some run has done so many more of its episodes or steps.
+    pub(crate) fn advance(&self, by: u64) {
+        self.done.set(self.done.get() + by);
+        if self.screen.as_ref().is_some_and(Screen::is_due) {
+            self.draw();
+        }
+    }
+
+    pub(crate) fn run_finished(&mut self, seed: u64, greedy_mean: Option<f64>) {
+        self.finished += 1;
+        self.greedy_mean = greedy_mean.or(self.greedy_mean);
+        if self.screen.is_some() {
+            self.draw();
+            return;
+        }
+        let left = left(self.update_time_left()).long;
+        let mean = greedy_mean.map_or_else(|| "none".to_owned(), number);
+        let gone = duration(self.started.elapsed().as_secs_f64());
+        output::line(format!(
+            "run {}/{}  seed {seed}  mean greedy return {mean}  {gone} elapsed  {left}",
+            self.finished, self.runs
+        ));
+    }
+
+    #[allow(dead_code)]
+    /// A run has failed.
+    pub(crate) fn run_failed(&mut self) {
+        self.failed += 1;
+        self.draw();
+    }
+
+    pub(crate) fn warning(&self, message: &str) {
+        self.clear();
+        output::warning(message);
+    }
+
+    #[allow(dead_code)]
+    /// Says something that is no warning.
+    pub(crate) fn note(&self, message: &str) {
+        self.clear();
+        output::line(message);
+    }
+
+    fn clear(&self) {
+        if let Some(screen) = &self.screen {
+            screen.clear();
+        }
+    }
+
+    fn share(&self) -> f64 {
+        let all = self.todo.saturating_mul(self.length);
+        if all == 0 { 0.0 } else { self.done.get() as f64 / all as f64 }
+    }
+
+    fn update_time_left(&self) -> Option<f64> {
+        let mut time_left = self.time_left.take();
+        time_left.update(self.started.elapsed().as_secs_f64(), self.share());
+        let seconds = time_left.seconds();
+        self.time_left.set(time_left);
+        seconds
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        let runs = format!("{}/{} runs", self.finished, self.runs);
+        let mut parts = vec![Part::new(8, runs.clone(), runs)];
+        if self.failed > 0 {
+            let failed = format!("{} failed", self.failed);
+            parts.push(Part::new(6, failed.clone(), failed).colored(Color::Red));
+        }
+        if let Some(mean) = self.greedy_mean {
+            let mean = number(mean);
+            let long = format!("last run's mean greedy return {mean}");
+            parts.push(Part::new(5, long, format!("last run {mean}")).colored(Color::Green));
+        }
+        let gone = duration(self.started.elapsed().as_secs_f64());
+        parts.push(Part::new(1, format!("{gone} elapsed"), String::new()));
+        parts.push(left(self.update_time_left()));
+        parts
+    }
+
+    fn draw(&self) {
+        if let Some(screen) = &self.screen {
+            screen.draw(|columns, colored| line::layout(self.share(), &self.parts(), columns, colored));
+        }
+    }
+
+    /// Shows how far it got, and leaves the line to what is said next.
     pub(crate) fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish();
-        }
+        self.draw();
     }
 }
 
-/// Writes with the bar out of the way.
-fn above(bar: Option<&ProgressBar>, write: impl FnOnce()) {
-    match bar {
-        Some(bar) => bar.suspend(write),
-        None => write(),
-    }
-}
-
-fn bar(length: u64, template: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::with_draw_target(Some(length), indicatif::ProgressDrawTarget::stdout()).with_style(style);
-    bar.enable_steady_tick(Duration::from_millis(250));
-    bar
+/// The time that is left.
+fn left(seconds: Option<f64>) -> Part {
+    let text = seconds.map_or_else(|| "-:--".to_owned(), duration);
+    Part::new(9, format!("{text} left"), format!("{text} left"))
 }

@@ -45,7 +45,7 @@ fn train_writes_a_whole_run() {
     let here = directory();
     let said = succeed(&here, &SHORT);
     assert!(said.contains("episode    0  return ") && said.contains("episode   10  return "), "{said}");
-    assert!(said.contains("greedy play, total reward: "), "{said}");
+    assert!(said.contains("return of the first greedy episode: "), "{said}");
     let run = here.path().join("runs/CartPole-v0-textbook-seed0");
     for name in [
         "config.toml",
@@ -138,8 +138,8 @@ fn play_repeats_itself_and_records() {
     let play = |more: &[&str]| succeed(&here, &[&["play", "run", "--episodes", "3", "--seed", "7"], more].concat());
     let said = play(&[]);
     assert_eq!(said, play(&["--render", "none"]));
-    assert!(said.starts_with("episode 0: total reward "), "{said}");
-    assert!(said.contains("3 episodes: mean ") && said.contains("standard deviation "), "{said}");
+    assert!(said.starts_with("episode 0: return "), "{said}");
+    assert!(said.contains("3 episodes: mean return ") && said.contains("standard deviation "), "{said}");
     play(&["--record", "a.gif"]);
     play(&["--record", "a.png"]);
     assert_eq!(&fs::read(here.path().join("a.gif")).unwrap()[..6], b"GIF89a");
@@ -292,7 +292,7 @@ fn missing_and_damaged_files_end_with_1_and_name_the_file() {
     fs::write(here.path().join("file"), "").unwrap();
     for (arguments, expected) in [
         (&["play", "absent"][..], "absent"),
-        (&["play", "nothing"], "no model.safetensors in it"),
+        (&["play", "nothing"], "holds no run and no experiment"),
         (&["play", "cut.safetensors"], "cut.safetensors: not a safetensors file, or damaged"),
         (&["play", "empty.safetensors"], "empty.safetensors: not a safetensors file, or damaged"),
         (&["play", "run", "--render", "window"], "--render terminal"),
@@ -321,4 +321,142 @@ fn a_reader_that_goes_away_stops_the_talking_not_the_run() {
     drop(child.stdout.take());
     assert!(child.wait().unwrap().success());
     assert!(here.path().join("run/summary.json").exists());
+}
+
+/// Every line of a command's standard output, as JSON.
+fn objects(directory: &TempDir, arguments: &[&str]) -> Vec<serde_json::Value> {
+    succeed(directory, arguments).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn events(objects: &[serde_json::Value]) -> Vec<&str> {
+    objects.iter().map(|object| object["event"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn quiet_prints_the_mean_of_the_greedy_episodes_and_the_directory() {
+    let here = directory();
+    let said = succeed(&here, &["train", "--episodes", "3", "--quiet", "--out", "run"]);
+    let summary: serde_json::Value = serde_json::from_str(&read(&here, "run/summary.json")).unwrap();
+    assert_eq!(said, format!("mean greedy return: {}\ndirectory: run\n", summary["greedy_mean"].as_f64().unwrap()));
+}
+
+#[test]
+fn eval_reports_scores_of_runs_models_and_experiments() {
+    let here = directory();
+    let train = ["train", "--episodes", "12", "--quiet", "--set", "network.hidden=[16]", "--out", "run"];
+    succeed(&here, &train);
+    let said = succeed(&here, &["eval", "run", "--episodes", "12"]);
+    for words in [
+        "12 greedy episodes of run/model.safetensors in CartPole-v0, seed 0",
+        "  mean ",
+        "standard deviation",
+        "interquartile mean",
+        "lowest, highest",
+        "at least 195",
+        "95% interval",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert_eq!(said, succeed(&here, &["eval", "run", "--episodes", "12"]), "the same seed, the same episodes");
+    let few = succeed(&here, &["eval", "run", "--episodes", "2"]);
+    assert!(!few.contains("95%") && few.contains("no intervals: fewer than 3 episodes"), "{few}");
+    assert!(
+        succeed(&here, &["eval", "run", "--episodes", "9"]).contains("intervals of fewer than 10 episodes are rough")
+    );
+    assert!(succeed(&here, &["eval", "run", "--best", "--episodes", "3"]).contains("run/best.safetensors"));
+
+    let all = objects(&here, &["eval", "run/model.safetensors", "--episodes", "12", "--json"]);
+    assert_eq!(events(&all)[..12], ["episode"; 12]);
+    let scores = &all[12]["scores"];
+    let returns: Vec<f64> = all[..12].iter().map(|event| event["return"].as_f64().unwrap()).collect();
+    assert_eq!(scores["mean"].as_f64().unwrap(), returns.iter().sum::<f64>() / 12.0);
+    assert_eq!(scores["n"], 12);
+    assert!(scores["reached_interval"][1].as_f64().unwrap() < 0.5);
+    let other = objects(&here, &["eval", "run", "--episodes", "12", "--json", "--seed", "1"]);
+    assert_ne!(other[..12], all[..12], "another seed, other episodes");
+    // Not the starts of the run's own evaluations.
+    let summary: serde_json::Value = serde_json::from_str(&read(&here, "run/summary.json")).unwrap();
+    assert_ne!(
+        summary["greedy_returns"].as_array().unwrap()[..],
+        all[..10].iter().map(|event| event["return"].clone()).collect::<Vec<_>>()[..]
+    );
+
+    experiment(&here, "3", "1", "many");
+    let said = succeed(&here, &["eval", "many", "--episodes", "2"]);
+    assert!(said.contains("run with seed 4: mean return ") && said.contains("3 runs of many in CartPole-v0"), "{said}");
+    let all = objects(&here, &["eval", "many", "--episodes", "2", "--json"]);
+    assert_eq!(
+        events(&all),
+        ["episode", "episode", "run", "episode", "episode", "run", "episode", "episode", "run", "finished"]
+    );
+    assert_eq!((&all[2]["seed"], &all[9]["scores"]["n"]), (&3.into(), &3.into()));
+    let single = objects(&here, &["eval", "many/runs/seed-4", "--episodes", "2", "--json"]);
+    assert_eq!(single[2]["scores"], all[5]["scores"], "a run by itself has the score that it has among others");
+}
+
+#[test]
+fn a_wrong_path_says_what_is_there() {
+    let here = directory();
+    experiment(&here, "2", "1", "many");
+    fs::create_dir(here.path().join("empty")).unwrap();
+    fs::create_dir_all(here.path().join("begun")).unwrap();
+    fs::copy(here.path().join("many/config.toml"), here.path().join("begun/config.toml")).unwrap();
+    for command in ["play", "eval"] {
+        let message = |path: &str| fail(&here, &[command, path], 1);
+        assert!(message("absent").contains("absent: there is no such file or directory"));
+        assert!(message("empty").contains("empty: this directory holds no run and no experiment"));
+        assert!(message("begun").contains("begun: this run is not finished"));
+        assert_eq!(message("absent").matches("absent").count(), 1, "said once");
+    }
+    let message = fail(&here, &["play", "many"], 1);
+    assert!(
+        message.contains("this is an experiment: name one of its 2 runs (seeds 3 to 4), such as many/runs/seed-3"),
+        "{message}"
+    );
+    assert!(fail(&here, &["play", "many/runs"], 1).contains("name one of seed-3, seed-4"));
+    assert!(fail(&here, &["plot", "absent"], 1).contains("absent: there is no such file or directory"));
+    assert!(fail(&here, &["plot", "many/config.toml"], 1).contains("this is a file"));
+    fail(&here, &["plot", "many", "--label", "a", "--label", "b"], 2);
+}
+
+#[test]
+fn plot_labels_titles_and_separates_environments() {
+    let here = directory();
+    let train = |env: &str, out: &str| {
+        let arguments = ["train", env, "--preset", "textbook", "--episodes", "2", "--quiet", "--out", out];
+        succeed(
+            &here,
+            &[&arguments[..], &["--set", "network.hidden=[8]", "--set", "env.max_episode_steps=20"]].concat(),
+        );
+    };
+    train("CartPole-v0", "cart");
+    train("MountainCar-v0", "hill");
+    let output = quarl(&here, &["plot", "cart", "hill", "--label", "막대", "--label", "자동차", "--title", "비교"]);
+    let output = { output }.assert().success().get_output().clone();
+    let warning = String::from_utf8(output.stderr).unwrap();
+    assert!(warning.starts_with("warning: ") && warning.contains("CartPole-v0, MountainCar-v0"), "{warning}");
+    let svg = read(&here, "quarl-plot.svg");
+    for words in ["막대 (1 run)", "자동차 (1 run)", "비교, CartPole-v0", "비교, MountainCar-v0"] {
+        assert!(svg.contains(&format!(">{words}</text>")), "{words}");
+    }
+    succeed(&here, &["plot", "cart", "cart/../hill/../cart", "."]);
+}
+
+#[test]
+fn json_of_play_envs_and_presets_is_one_object_a_line() {
+    let here = directory();
+    succeed(&here, &["train", "--episodes", "3", "--quiet", "--out", "run"]);
+    let played = objects(&here, &["play", "run", "--episodes", "2", "--json"]);
+    assert_eq!(events(&played), ["episode", "episode", "finished"]);
+    let mean = (played[0]["return"].as_f64().unwrap() + played[1]["return"].as_f64().unwrap()) / 2.0;
+    assert_eq!(played[2]["mean_return"].as_f64().unwrap(), mean);
+    quarl(&here, &["play", "run", "--json", "--render", "terminal"]).assert().code(2);
+    let envs = objects(&here, &["envs", "--json"]);
+    let cart = envs.iter().find(|env| env["id"] == "CartPole-v0").unwrap();
+    assert_eq!((&cart["actions"], &cart["max_episode_steps"]), (&2.into(), &200.into()));
+    assert_eq!(objects(&here, &["envs", "CartPole-v0", "--json"]), std::slice::from_ref(cart));
+    let presets = objects(&here, &["presets", "--json"]);
+    assert!(presets.iter().any(|preset| preset["name"] == "textbook" && preset["summary"].is_string()));
+    let textbook = objects(&here, &["presets", "textbook", "--json"]);
+    assert_eq!((textbook.len(), &textbook[0]["config"]["env"]["id"]), (1, &"CartPole-v0".into()));
 }

@@ -58,12 +58,15 @@ pub mod rng;
 #[cfg(feature = "files")]
 pub mod run_dir;
 pub mod schedule;
+pub mod scores;
 pub mod space;
 pub mod stats;
 mod stop;
 mod suggest;
 pub mod target;
 pub mod train;
+#[cfg(feature = "files")]
+pub mod trained;
 pub mod transition;
 
 pub use error::Error;

@@ -162,6 +162,9 @@ pub enum Stream {
     /// Reset seeds of single episodes, for an environment whose random state cannot be saved
     /// ([`Stream::part_seed`] with the episode's index).
     Episode,
+    /// The episodes that reported scores come from: others than training's and its evaluations' ([`Stream::part_seed`] with
+    /// the run's seed).
+    Report,
 }
 
 impl Stream {

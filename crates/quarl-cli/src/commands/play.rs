@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use quarl::Error;
-use quarl::config::EnvConfig;
 use quarl::env::{self, Environment, MakeOptions};
 use quarl::evaluate::{GreedyEpisode, GreedyEpisodes, GreedyPolicy, GreedyStep, step_limit};
-use quarl::model::Model;
 use quarl::render::{Frame, GifWriter, Rasterizer, Scene, write_png};
-use quarl::{run_dir, stats};
+use quarl::stats;
+use quarl::trained::{TrainedAgent, Which};
+use serde_json::json;
 
 use crate::args::{PlayArgs, Render};
 use crate::display::{Display, KeepGoing};
@@ -20,8 +20,8 @@ use crate::{Outcome, interrupt, output};
 const RECORD_SIZE: (u32, u32) = (600, 400);
 
 pub(crate) fn run(args: PlayArgs) -> Result<Outcome> {
-    let model = Model::load(&model_path(&args.run)?)?;
-    let (env_config, max_episode_steps) = settings(&args.run, &model)?;
+    let TrainedAgent { path, model, env: env_config, max_episode_steps, .. } =
+        TrainedAgent::load(&args.run, Which::Last)?;
     let options = MakeOptions { rendering: true, stop: interrupt::stop_flag() };
     let mut env = env::make_configured(&args.gym.config(env_config)?, &options)?;
     let network = model.network(env.spec())?;
@@ -29,15 +29,20 @@ pub(crate) fn run(args: PlayArgs) -> Result<Outcome> {
     if !(0.01..=1000.0).contains(&fps) {
         return Err(Usage(format!("--fps {fps}: choose from 0.01 to 1000")).into());
     }
+    if args.json && args.render == Some(Render::Terminal) {
+        return Err(
+            Usage("--json with --render terminal: both write to standard output; leave one out".to_owned()).into()
+        );
+    }
     let recorder = args.record.as_deref().map(|path| Recorder::create(path, fps)).transpose()?;
     let display = match args.render {
         Some(Render::Window) => Display::window(&model.env, fps)?,
         Some(Render::Terminal) => Display::terminal(fps)?,
         Some(Render::None) => Display::None,
-        None if recorder.is_some() => Display::None,
+        None if recorder.is_some() || args.json => Display::None,
         None => match Display::window(&model.env, fps) {
             Ok(window) => window,
-            Err(_) if output::is_terminal() => Display::terminal(fps)?,
+            Err(_) if output::is_capable_terminal() => Display::terminal(fps)?,
             Err(_) => Display::None,
         },
     };
@@ -45,50 +50,32 @@ pub(crate) fn run(args: PlayArgs) -> Result<Outcome> {
     let limit = step_limit(max_episode_steps, env.spec());
     let episodes = GreedyEpisodes::new(env.spec(), args.seed, args.episodes, limit);
     let policy = GreedyPolicy::new(&network, &model.parameters).normalized(model.observation_statistics.as_ref());
-    let returns = Show { display, recorder, episodes }.run(policy, &mut *env)?;
-    for (episode, total_reward) in returns.iter().enumerate() {
-        output::line(format!("episode {episode}: total reward {total_reward}"));
-    }
-    if returns.len() > 1 {
-        let (mean, std) = (stats::mean(&returns), stats::sample_std(&returns));
-        output::line(format!("{} episodes: mean {mean:.2}, standard deviation {std:.2}", returns.len()));
-    }
-    if let Some(path) = &args.record {
-        output::line(format!("recorded in {}", path.display()));
-    }
-    Ok(if interrupt::requested() { Outcome::Interrupted } else { Outcome::Done })
-}
-
-/// The environment's settings and the step limit of greedy episodes: those of the run that the model lies in, if they are
-/// for the model's environment.
-fn settings(run: &Path, model: &Model) -> Result<(EnvConfig, Option<u32>), Error> {
-    let dir = if run.is_dir() { run } else { run.parent().unwrap_or(Path::new("")) };
-    if dir.join(run_dir::CONFIG).exists() {
-        let config = run_dir::read_config(dir)?;
-        if config.env.id == model.env {
-            return Ok((config.env, config.evaluation.max_episode_steps));
+    let played = Show { display, recorder, episodes }.run(policy, &mut *env)?;
+    let returns: Vec<f64> = played.iter().map(|episode| episode.total_reward).collect();
+    let (mean, std) = (stats::mean(&returns), stats::sample_std(&returns));
+    if args.json {
+        for (episode, GreedyEpisode { total_reward, length, .. }) in played.iter().enumerate() {
+            let event = json!({ "event": "episode", "episode": episode, "return": total_reward, "length": length });
+            output::json(&event);
+        }
+        let [mean, std] = [mean, std].map(|value| value.is_finite().then_some(value));
+        output::json(&json!({
+            "event": "finished", "model": path, "env": model.env, "seed": args.seed, "episodes": returns.len(),
+            "mean_return": mean, "std_return": std, "recorded": args.record, "interrupted": interrupt::requested(),
+        }));
+    } else {
+        for (episode, total_reward) in returns.iter().enumerate() {
+            output::line(format!("episode {episode}: return {total_reward}"));
+        }
+        if returns.len() > 1 {
+            let episodes = returns.len();
+            output::line(format!("{episodes} episodes: mean return {mean:.2}, standard deviation {std:.2}"));
+        }
+        if let Some(path) = &args.record {
+            output::line(format!("recorded in {}", path.display()));
         }
     }
-    Ok((EnvConfig::named(&model.env), None))
-}
-
-/// The model file of a run, or the file itself.
-fn model_path(run: &Path) -> Result<PathBuf, Error> {
-    if !run.is_dir() {
-        return Ok(run.to_owned());
-    }
-    let path = run.join(run_dir::MODEL);
-    if path.exists() {
-        return Ok(path);
-    }
-    let message = if run.join("runs").is_dir() {
-        "an experiment: name one of its runs, such as runs/seed-0 in it"
-    } else if run.join(run_dir::BEST).exists() {
-        "the run is not finished; its best.safetensors can be played"
-    } else {
-        "no run: there is no model.safetensors in it"
-    };
-    Err(Error::File { path: run.to_owned(), message: message.to_owned() })
+    Ok(if interrupt::requested() { Outcome::Interrupted } else { Outcome::Done })
 }
 
 /// Greedy episodes shown on a display, recorded in a file, or played just for their returns.
@@ -99,10 +86,10 @@ pub(crate) struct Show {
 }
 
 impl Show {
-    /// Plays until the last episode ends, the display is closed, or a signal comes; the returns of the whole episodes.
-    pub(crate) fn run(mut self, mut policy: GreedyPolicy, env: &mut dyn Environment) -> Result<Vec<f64>> {
-        let mut returns = Vec::new();
-        let outcome = self.play(&mut policy, env, &mut returns);
+    /// Plays until the last episode ends, the display is closed, or a signal comes; the whole episodes.
+    pub(crate) fn run(mut self, mut policy: GreedyPolicy, env: &mut dyn Environment) -> Result<Vec<GreedyEpisode>> {
+        let mut played = Vec::new();
+        let outcome = self.play(&mut policy, env, &mut played);
         // A signal while the environment was working is no failure.
         if !matches!(&outcome, Err(error) if matches!(error.downcast_ref(), Some(Error::Stopped { .. }))) {
             outcome?;
@@ -110,10 +97,15 @@ impl Show {
         if let Some(recorder) = self.recorder {
             recorder.finish()?;
         }
-        Ok(returns)
+        Ok(played)
     }
 
-    fn play(&mut self, policy: &mut GreedyPolicy, env: &mut dyn Environment, returns: &mut Vec<f64>) -> Result<()> {
+    fn play(
+        &mut self,
+        policy: &mut GreedyPolicy,
+        env: &mut dyn Environment,
+        played: &mut Vec<GreedyEpisode>,
+    ) -> Result<()> {
         while self.episodes.begin(env)? {
             if let Some((episode, step, total_reward)) = self.episodes.running() {
                 let caption = format!("episode {episode}  step {step}  return {total_reward}");
@@ -125,7 +117,7 @@ impl Show {
                 continue;
             };
             let GreedyEpisode { total_reward, length, cut, .. } = ended;
-            returns.push(total_reward);
+            played.push(ended);
             let go_on = self.show(env, &format!("episode {episode}  return {total_reward}"))?;
             if cut {
                 output::warning(&format!(

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use quarl::config::presets;
 use quarl::env;
+use serde_json::json;
 
 use crate::args::PresetsArgs;
 use crate::{Outcome, output};
@@ -11,12 +12,20 @@ pub(crate) fn run(args: PresetsArgs) -> Result<Outcome> {
     match args.name {
         None => {
             for (name, summary) in presets::list() {
-                output::line(format!("{name:<12} {summary}"));
+                match args.json {
+                    true => output::json(&json!({ "name": name, "summary": summary })),
+                    false => output::line(format!("{name:<12} {summary}")),
+                }
             }
         }
         Some(name) => {
             if let Some(id) = &args.env {
                 env::make(id)?;
+            }
+            if args.json {
+                let config = presets::config(&name, args.env.as_deref())?;
+                output::json(&json!({ "name": name, "config": config }));
+                return Ok(Outcome::Done);
             }
             output::text(presets::text(&name, args.env.as_deref())?);
         }

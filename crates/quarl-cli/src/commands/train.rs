@@ -50,17 +50,17 @@ pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
         }
     };
     results::draw_run(&out)?;
-    if interrupted {
-        if !args.json {
-            output::line(format!("interrupted: what was learnt is in {}", out.display()));
-        }
-    } else if !interrupt::requested() {
+    if !interrupted && !interrupt::requested() {
         watch(&args, &trainer, &summary)?;
     }
     if args.json {
         output::json(&json!({ "event": "finished", "dir": out, "summary": summary }));
-    } else if !interrupted {
-        say_result(&args, &summary, &out);
+    } else if args.quiet {
+        output::quiet_result(summary.greedy_mean, &out);
+    } else if interrupted {
+        output::line(format!("interrupted: what was learnt is in {}", out.display()));
+    } else {
+        say_result(&summary, &out);
     }
     Ok(if interrupt::requested() { Outcome::Interrupted } else { Outcome::Done })
 }
@@ -84,27 +84,17 @@ fn train(args: &TrainArgs, trainer: &mut Trainer, writer: &mut RunWriter) -> Res
     while let Some(event) = trainer.next() {
         let event = event?;
         writer.record(&event, trainer)?;
-        match &event {
-            Event::Episode(_) | Event::Evaluation(_) if args.json => output::json(&event),
-            Event::Warning { message } => {
-                if args.json {
-                    output::json(&event);
-                }
-                match &progress {
-                    Some(progress) => progress.warning(message),
-                    None => output::warning(message),
-                }
-            }
-            Event::Episode(record) => {
-                if let Some(progress) = &mut progress {
-                    progress.episode(record);
-                }
-            }
+        if args.json && matches!(event, Event::Episode(_) | Event::Evaluation(_) | Event::Warning { .. }) {
+            output::json(&event);
+        }
+        match (&mut progress, &event) {
+            (Some(progress), event) => progress.event(event),
+            (None, Event::Warning { message }) => output::warning(message),
             _ => {}
         }
     }
     let interrupted = !trainer.is_finished();
-    if let Some(progress) = &progress {
+    if let Some(progress) = &mut progress {
         progress.finish();
     }
     Ok(Trained { wall_seconds: started.elapsed().as_secs_f64(), interrupted })
@@ -117,7 +107,10 @@ fn watch(args: &TrainArgs, trainer: &Trainer, summary: &Summary) -> Result<()> {
         output::json(&json!({ "event": "play", "total_reward": total_reward }));
         return Ok(());
     }
-    if !args.quiet && output::is_terminal() && !interrupt::requested() {
+    if args.quiet {
+        return Ok(());
+    }
+    if output::is_capable_terminal() && !interrupt::requested() {
         let options = MakeOptions { rendering: true, stop: interrupt::stop_flag() };
         let mut env = env::make_configured(&trainer.config().env, &options)?;
         let display = Display::terminal(f64::from(env.spec().render_fps))?;
@@ -129,32 +122,20 @@ fn watch(args: &TrainArgs, trainer: &Trainer, summary: &Summary) -> Result<()> {
         let show = play::Show { display, recorder: None, episodes };
         show.run(policy.normalized(agent.observation_statistics()), &mut *env)?;
     }
-    output::line(format!("greedy play, total reward: {total_reward}"));
+    output::line(format!("return of the first greedy episode: {total_reward}"));
     Ok(())
 }
 
-fn say_result(args: &TrainArgs, summary: &Summary, out: &Path) {
-    if args.quiet {
-        return;
-    }
+fn say_result(summary: &Summary, out: &Path) {
     let Summary { episodes, env_steps, wall_seconds, .. } = summary;
-    if let Summary {
-        greedy_returns: Some(returns),
-        greedy_mean: Some(mean),
-        best_mean: Some(best),
-        best_episodes: Some(then),
-        ..
-    } = summary
-    {
-        output::line(format!(
-            "{} greedy episodes: mean {mean:.1}; best evaluation: {best:.1} after {then} episodes",
-            returns.len()
-        ));
+    if let Summary { greedy_returns: Some(returns), greedy_mean: Some(mean), .. } = summary {
+        output::line(format!("mean return of {} greedy episodes of the trained agent: {mean:.1}", returns.len()));
     }
-    output::line(format!(
-        "{episodes} episodes, {env_steps} steps in {wall_seconds:.2} s, written to {}",
-        out.display()
-    ));
+    if let Summary { best_mean: Some(best), best_episodes: Some(then), .. } = summary {
+        output::line(format!("mean return of the best evaluation: {best:.1}, after {then} training episodes"));
+    }
+    output::line(format!("trained for {episodes} episodes, {env_steps} environment steps, in {wall_seconds:.2} s"));
+    output::line(format!("run directory: {}", out.display()));
 }
 
 /// `runs/NAME`, or the first of `runs/NAME-2`, `runs/NAME-3`, .. that is not there yet.

@@ -1,0 +1,175 @@
+//! `quarl eval`: how good a trained agent is, on episodes that neither training nor its evaluations have seen.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use quarl::contents::Contents;
+use quarl::env::{self, MakeOptions};
+use quarl::evaluate::{GreedyEpisode, GreedyEpisodes, GreedyPolicy, step_limit};
+use quarl::scores::Scores;
+use quarl::trained::{TrainedAgent, Which};
+use quarl::{Error, experiment, run_dir};
+use serde_json::json;
+
+use crate::args::EvalArgs;
+use crate::{Outcome, interrupt, output};
+
+pub(crate) fn run(args: EvalArgs) -> Result<Outcome> {
+    let which = if args.best { Which::Best } else { Which::Last };
+    interrupt::listen();
+    let is_experiment = args.run.is_dir() && matches!(Contents::of(&args.run), Ok(Contents::Experiment));
+    if is_experiment { evaluate_experiment(&args, which) } else { evaluate_one(&args, which) }
+}
+
+/// What came of one agent's episodes.
+struct Evaluated {
+    path: PathBuf,
+    env: String,
+    threshold: Option<f64>,
+    returns: Vec<f64>,
+    /// How many episodes the step limit of evaluations ended.
+    cut: usize,
+}
+
+/// Plays the episodes of an agent; none where a signal came.
+fn play(args: &EvalArgs, path: &Path, which: Which, run_seed: Option<u64>) -> Result<Option<Evaluated>> {
+    let agent = TrainedAgent::load(path, which)?;
+    let seed = agent.report_seed(args.seed);
+    let options = MakeOptions { rendering: false, stop: interrupt::stop_flag() };
+    let mut env = env::make_configured(&args.gym.config(agent.env)?, &options)?;
+    let network = agent.model.network(env.spec())?;
+    let mut policy =
+        GreedyPolicy::new(&network, &agent.model.parameters).normalized(agent.model.observation_statistics.as_ref());
+    let limit = step_limit(agent.max_episode_steps, env.spec());
+    let mut episodes = GreedyEpisodes::new(env.spec(), seed, args.episodes, limit);
+    let (mut returns, mut cut) = (Vec::new(), 0);
+    loop {
+        if interrupt::requested() {
+            return Ok(None);
+        }
+        let step = match episodes.step(&mut policy, &mut *env) {
+            Err(Error::Stopped { .. }) => return Ok(None),
+            step => step?,
+        };
+        let Some(step) = step else { break };
+        let Some(GreedyEpisode { total_reward, length, cut: was_cut, .. }) = step.ended else { continue };
+        returns.push(total_reward);
+        cut += usize::from(was_cut);
+        if args.json {
+            let episode = step.episode;
+            output::json(&json!({
+                "event": "episode", "run_seed": run_seed, "episode": episode, "return": total_reward, "length": length,
+            }));
+        }
+    }
+    let threshold = env.spec().reward_threshold;
+    Ok(Some(Evaluated { path: agent.path, env: env.spec().id.clone(), threshold, returns, cut }))
+}
+
+fn evaluate_one(args: &EvalArgs, which: Which) -> Result<Outcome> {
+    let Some(Evaluated { path, env, threshold, returns, cut }) = play(args, &args.run, which, None)? else {
+        return Ok(Outcome::Interrupted);
+    };
+    let scores = Scores::of(&returns, 0, threshold);
+    if args.json {
+        output::json(&json!({
+            "event": "finished", "model": path, "env": env, "seed": args.seed, "truncated_by_step_limit": cut,
+            "scores": scores,
+        }));
+        return Ok(Outcome::Done);
+    }
+    let episodes = returns.len();
+    output::line(format!("{episodes} greedy episodes of {} in {env}, seed {}", path.display(), args.seed));
+    say_scores(&scores, "return", "episodes");
+    warn_of_cut(cut, episodes);
+    Ok(Outcome::Done)
+}
+
+/// Every finished run's agent, then all of them together.
+fn evaluate_experiment(args: &EvalArgs, which: Which) -> Result<Outcome> {
+    let out = &args.run;
+    let (mut means, mut failed, mut unfinished, mut cut, mut about) = (Vec::new(), 0, Vec::new(), 0, None);
+    for seed in experiment::seeds(out)? {
+        let dir = experiment::run_path(out, seed);
+        match run_dir::read_summary(&dir)? {
+            Some(summary) if summary.error.is_some() => {
+                failed += 1;
+                continue;
+            }
+            Some(summary) if !summary.interrupted => {}
+            _ => {
+                unfinished.push(seed);
+                continue;
+            }
+        }
+        let Some(evaluated) = play(args, &dir, which, Some(seed))? else { return Ok(Outcome::Interrupted) };
+        let scores = Scores::of(&evaluated.returns, 0, evaluated.threshold);
+        if args.json {
+            output::json(&json!({ "event": "run", "seed": seed, "model": evaluated.path, "scores": scores }));
+        } else {
+            let mean = scores.mean.unwrap_or(f64::NAN);
+            output::line(format!("run with seed {seed}: mean return {mean:.2} of {} greedy episodes", scores.n));
+        }
+        means.extend(scores.mean);
+        cut += evaluated.cut;
+        about = Some((evaluated.env, evaluated.threshold));
+    }
+    if !unfinished.is_empty() {
+        output::warning(&format!("{} of the runs are not finished and left out", unfinished.len()));
+    }
+    let Some((env, threshold)) = about else {
+        let message = "none of its runs is finished".to_owned();
+        return Err(Error::File { path: out.clone(), message }.into());
+    };
+    let scores = Scores::of(&means, failed, threshold);
+    if args.json {
+        output::json(&json!({
+            "event": "finished", "dir": out, "env": env, "seed": args.seed, "episodes": args.episodes, "failed": failed,
+            "unfinished": unfinished.len(), "truncated_by_step_limit": cut, "scores": scores,
+        }));
+        return Ok(Outcome::Done);
+    }
+    let runs = if failed == 0 {
+        format!("{} runs", means.len())
+    } else {
+        format!("{} of {} runs", means.len(), means.len() + failed)
+    };
+    output::line(format!(
+        "{runs} of {} in {env}, {} greedy episodes each, seed {}",
+        out.display(),
+        args.episodes,
+        args.seed
+    ));
+    say_scores(&scores, "mean return of a run", "runs");
+    warn_of_cut(cut, means.len() * args.episodes as usize);
+    Ok(Outcome::Done)
+}
+
+/// The statistics of `what`, over so many `values`: episodes or runs.
+fn say_scores(scores: &Scores, what: &str, values: &str) {
+    let number = |value: Option<f64>| value.map_or_else(|| "none".to_owned(), |value| format!("{value:.2}"));
+    let interval = |interval: Option<[f64; 2]>| interval.map_or(String::new(), |ends| output::interval(ends, 2));
+    let row = |name: &str, value: String| output::line(format!("  {name:<20} {value}"));
+    output::line(format!("{what}:"));
+    row("mean", number(scores.mean) + &interval(scores.mean_interval));
+    row("standard deviation", number(scores.std));
+    row("interquartile mean", number(scores.iqm) + &interval(scores.iqm_interval));
+    row("lowest, highest", format!("{}, {}", number(scores.min), number(scores.max)));
+    if let (Some(threshold), Some(reached), Some(share)) = (scores.threshold, scores.reached, scores.reached_share) {
+        let interval = interval(scores.reached_interval);
+        let tried = scores.n + scores.failed;
+        row(&format!("at least {threshold}"), format!("{reached} of {tried} {values}, share {share:.2}{interval}"));
+    }
+    if let Some(caveat) = output::caveat(scores.n, values) {
+        output::line(caveat);
+    }
+}
+
+fn warn_of_cut(cut: usize, episodes: usize) {
+    if cut > 0 {
+        output::warning(&format!(
+            "{cut} of {episodes} episodes had not ended at the step limit of evaluations (evaluation.max_episode_steps) and \
+             were truncated there"
+        ));
+    }
+}
