@@ -2,7 +2,7 @@
 //! once.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use quarl::StopFlag;
@@ -14,6 +14,14 @@ const SIGINT: i32 = 2;
 
 /// The first signal that came; 0 before.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
+
+/// Whether the first signal ends the program, as nothing is lost then.
+static AT_ONCE: AtomicBool = AtomicBool::new(false);
+
+/// Says whether the next signal ends the program at once: where all results are in files, and what follows can be repeated.
+pub(crate) fn end_at_once(at_once: bool) {
+    AT_ONCE.store(at_once, Ordering::SeqCst);
+}
 
 /// What a signal requests. Whoever works for long is given it.
 pub(crate) fn stop_flag() -> StopFlag {
@@ -50,7 +58,7 @@ fn is_ignored(signal: i32) -> bool {
 /// Requests the stop. Only Ctrl-C is taken for impatience when it is repeated: a terminal that closes sends SIGHUP twice.
 fn receive(signal: i32) {
     let is_first = SIGNAL.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst).is_ok();
-    if !is_first && signal == SIGINT {
+    if AT_ONCE.load(Ordering::SeqCst) || (!is_first && signal == SIGINT) {
         crate::terminal::restore();
         std::process::exit(128 + signal);
     }

@@ -1,13 +1,16 @@
-//! An environment of one's own, checked: a treasure lies at the end of a corridor, and the lamp burns for 40 steps.
+//! An environment of one's own, checked and trained on: a treasure lies at the end of a corridor, and the lamp burns for 40
+//! steps.
 //!
 //!     cargo run -p quarl --example own_environment
 
 use quarl::Error;
+use quarl::config::presets;
 use quarl::env::check::check;
 use quarl::env::{End, Environment, EnvironmentSpec, Step, TimeLimit, state};
 use quarl::render::Scene;
 use quarl::rng::Rng;
 use quarl::space::{BoxSpace, Discrete};
+use quarl::train::{Evaluation, Event, Trainer};
 use serde::{Deserialize, Serialize};
 
 /// How many rooms the corridor has.
@@ -96,10 +99,25 @@ impl Environment for Corridor {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     check(&mut TimeLimit::new(Corridor::new(), 40)?)?;
     println!("the corridor keeps an environment's promises");
+
+    let mut config = presets::config("dqn", None)?;
+    config.training.steps = Some(5000);
+    let corridor = |_role| TimeLimit::new(Corridor::new(), 40);
+    let mut trainer = Trainer::builder(config).environment(corridor).build()?;
+    let mut last = 0.0;
+    for event in &mut trainer {
+        if let Event::Evaluation(Evaluation { env_steps, mean_return, .. }) = event? {
+            println!("{env_steps} steps: mean greedy return {mean_return}");
+            last = mean_return;
+        }
+    }
+    if last < 0.9 {
+        return Err("the agent has not learnt to find the treasure".into());
+    }
     Ok(())
 }
 
 #[test]
-fn the_example_keeps_an_environments_promises() {
+fn the_example_keeps_an_environments_promises_and_is_solved() {
     main().unwrap();
 }

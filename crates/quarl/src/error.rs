@@ -96,7 +96,7 @@ pub enum Error {
         /// `reward`, `observation`, or an episode's `return`.
         what: &'static str,
         /// The value.
-        value: f32,
+        value: f64,
         /// The environment step, from 1; 0 is the reset.
         step: u64,
         /// Of what: `training`, or `a greedy episode`.

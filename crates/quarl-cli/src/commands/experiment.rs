@@ -63,6 +63,7 @@ fn run_missing(plan: &Plan, missing: Vec<u64>, quiet: bool) -> Result<bool> {
         (!quiet && !missing.is_empty()).then(|| ExperimentProgress::new(plan.runs, missing.len() as u64, length));
     let mut steps: HashMap<u64, u64> = HashMap::new();
     let mut warnings = HashSet::new();
+    interrupt::end_at_once(false);
     let mut experiment = Experiment::start_with(plan, missing, &interrupt::stop_flag());
     for event in &mut experiment {
         match (event?, &mut progress) {
@@ -89,6 +90,9 @@ fn run_missing(plan: &Plan, missing: Vec<u64>, quiet: bool) -> Result<bool> {
     if let Some(progress) = &progress {
         progress.finish();
     }
+    drop(experiment);
+    // All runs are in files now: what follows only reads them.
+    interrupt::end_at_once(true);
     Ok(!interrupt::requested())
 }
 

@@ -14,14 +14,15 @@ pub(crate) struct When {
 
 /// Refuses a first observation that is not finite or allows no action.
 pub(crate) fn check_reset(env: &dyn Environment, observation: &[f32], when: When) -> Result<(), Error> {
-    check_finite(env, "observation", observation, when)?;
+    check_finite(env, "observation", observation.iter().copied(), when)?;
     check_mask(env, when)
 }
 
 /// Refuses a step whose reward or observation is not finite, or after which no action is allowed while its episode runs.
 pub(crate) fn check_step(env: &dyn Environment, step: &Step, observation: &[f32], when: When) -> Result<(), Error> {
-    check_finite(env, "reward", &[step.reward as f32], when)?;
-    check_finite(env, "observation", observation, when)?;
+    // Rewards are learnt from as 32-bit floats.
+    check_finite(env, "reward", [step.reward as f32], when)?;
+    check_finite(env, "observation", observation.iter().copied(), when)?;
     if step.end.is_none() { check_mask(env, when) } else { Ok(()) }
 }
 
@@ -30,16 +31,21 @@ pub(crate) fn episode_return(env: &dyn Environment, sum: f64, step: &Step, when:
     let own = env.episode_statistics().map(|episode| episode.total_reward);
     let total = own.unwrap_or(sum + step.reward);
     // A wrapper may have made a number of what was none.
-    check_finite(env, "return", &[total as f32], when)?;
+    check_finite(env, "return", [total], when)?;
     Ok(total)
 }
 
-fn check_finite(env: &dyn Environment, what: &'static str, values: &[f32], when: When) -> Result<(), Error> {
-    match values.iter().find(|x| !x.is_finite()) {
+fn check_finite(
+    env: &dyn Environment,
+    what: &'static str,
+    values: impl IntoIterator<Item = impl Into<f64>>,
+    when: When,
+) -> Result<(), Error> {
+    match values.into_iter().map(Into::into).find(|x| !x.is_finite()) {
         None => Ok(()),
         Some(value) => {
             let When { step, of } = when;
-            Err(Error::EnvironmentValue { id: env.spec().id.clone(), what, value: *value, step, of })
+            Err(Error::EnvironmentValue { id: env.spec().id.clone(), what, value, step, of })
         }
     }
 }
