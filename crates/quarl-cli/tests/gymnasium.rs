@@ -106,7 +106,7 @@ fn what_goes_wrong_in_an_environment_is_named_and_the_run_so_far_is_kept() {
         ("NoReward", "failed at step 7, in episode 0: the reward is None"),
         ("WrongShape", "failed at step 7, in episode 0: the observation is float32 of shape (3,)"),
         ("WrongType", "failed at step 7, in episode 0: the observation is float64 of shape (2,)"),
-        ("NothingAllowed", "the action mask at step 7 allows no action"),
+        ("NothingAllowed", "the action mask at step 7 of training allows no action"),
         ("Exits", "lost its worker at step 19, in episode 2: it ended with status 3; 3 in a row"),
     ] {
         let here = directory();
