@@ -28,7 +28,7 @@ def watch(worker):
     while os.getppid() == worker:
         if poll.poll(200):
             # Time to end by itself: an environment may have something to close.
-            deadline = time.monotonic() + 1.5
+            deadline = time.monotonic() + 1.0
             while os.getppid() == worker and time.monotonic() < deadline:
                 time.sleep(0.02)
             if os.getppid() == worker:
