@@ -1,12 +1,17 @@
 //! The command line: what can be said, and what a configuration it amounts to.
 
-use std::path::PathBuf;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
+use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use quarl::Error;
 use quarl::ablation::Part;
-use quarl::config::{EnvConfig, TrainConfig, layers, presets};
+use quarl::config::{self, ConfigBuilder, EnvConfig, TrainConfig, presets};
 use toml::Table;
+
+use crate::output::Usage;
 
 /// Deep Q-learning: see it learn, trust the result, use the agent.
 #[derive(Debug, Parser)]
@@ -53,14 +58,14 @@ pub(crate) struct ConfigArgs {
     #[command(flatten)]
     pub(crate) gym: GymArgs,
     /// The seed; the first one of an experiment
-    #[arg(long)]
-    pub(crate) seed: Option<u64>,
+    #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
+    pub(crate) seed: Option<i64>,
     /// Train for so many episodes
-    #[arg(long, conflicts_with = "steps")]
-    pub(crate) episodes: Option<u64>,
+    #[arg(long, conflicts_with = "steps", value_parser = clap::value_parser!(i64).range(0..))]
+    pub(crate) episodes: Option<i64>,
     /// Train for so many environment steps
-    #[arg(long)]
-    pub(crate) steps: Option<u64>,
+    #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
+    pub(crate) steps: Option<i64>,
 }
 
 /// How to get at an environment of Gymnasium's (`gym:ID`).
@@ -78,35 +83,40 @@ pub(crate) struct GymArgs {
 }
 
 impl GymArgs {
-    /// Puts what was said into the table of `[env]`.
-    pub(crate) fn overlay(&self, env: &mut Table) -> Result<(), Error> {
+    /// The settings for an environment, over `env`.
+    pub(crate) fn config(&self, mut env: EnvConfig) -> Result<EnvConfig> {
         if let Some(python) = &self.python {
-            env.insert("python".to_owned(), python.as_str().into());
+            env.python = Some(python.clone());
         }
         if !self.imports.is_empty() {
-            env.insert("imports".to_owned(), self.imports.clone().into());
+            env.imports.clone_from(&self.imports);
         }
-        for argument in &self.env_args {
-            let origin = format!("--env-arg {argument}");
-            let usage = || Error::Config { origin: origin.clone(), message: "expected KEY=VALUE".to_owned() };
-            let (key, _) = argument.split_once('=').filter(|(key, _)| !key.trim().is_empty()).ok_or_else(usage)?;
-            // Read as --set reads its values.
-            let mut value = layers::assignment(&format!("env.{argument}")).map_err(|_| usage())?;
-            let value =
-                value.get_mut("env").and_then(|env| env.as_table_mut()?.remove(key.trim())).ok_or_else(usage)?;
-            let args = env.entry("args").or_insert_with(|| Table::new().into());
-            args.as_table_mut().ok_or_else(usage)?.insert(key.trim().to_owned(), value);
-        }
-        Ok(())
+        env.args.extend(self.arguments()?);
+        Ok(env)
     }
 
-    /// The settings for environment `id`, over `base`.
-    pub(crate) fn config(&self, base: EnvConfig) -> Result<EnvConfig, Error> {
-        let id = base.id.clone();
-        let damaged = |error: String| Error::Config { origin: id.clone(), message: error };
-        let mut table = Table::try_from(base).map_err(|error| damaged(error.to_string()))?;
-        self.overlay(&mut table)?;
-        table.try_into().map_err(|error: toml::de::Error| damaged(error.message().to_owned()))
+    /// Records the settings for a training run.
+    fn record(&self, mut builder: ConfigBuilder) -> Result<ConfigBuilder> {
+        if let Some(python) = &self.python {
+            builder = builder.set("env.python", python.as_str());
+        }
+        if !self.imports.is_empty() {
+            builder = builder.set("env.imports", self.imports.clone());
+        }
+        let arguments = self.arguments()?;
+        Ok(if arguments.is_empty() { builder } else { builder.set("env.args", arguments) })
+    }
+
+    /// The arguments for gymnasium.make.
+    fn arguments(&self) -> Result<Table> {
+        let argument = |argument: &String| {
+            let pair = argument.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
+            let (key, value) = pair
+                .filter(|(key, _)| !key.is_empty())
+                .ok_or_else(|| Usage(format!("--env-arg {argument}: expected KEY=VALUE, such as continuous=false")))?;
+            Ok((key.to_owned(), config::value(value)))
+        };
+        self.env_args.iter().map(argument).collect()
     }
 }
 
@@ -118,64 +128,51 @@ pub(crate) struct Resolved {
 }
 
 impl ConfigArgs {
-    /// The configuration that these arguments say, validated.
-    pub(crate) fn resolve(&self) -> Result<Resolved, Error> {
-        let file = match &self.config {
-            None => None,
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|source| Error::Io {
-                    action: "read",
-                    path: path.clone(),
-                    source,
-                })?;
-                let origin = path.display().to_string();
-                Some((layers::parse(&origin, &text)?, origin))
-            }
+    /// The configuration that these arguments say, checked.
+    pub(crate) fn resolve(&self) -> Result<Resolved> {
+        let mut builder = match &self.preset {
+            Some(preset) => TrainConfig::preset(preset),
+            None => TrainConfig::builder(),
         };
-        let env = self.env.as_deref();
-        let (mut table, origin, name) = match (&self.preset, file) {
-            (Some(preset), None) => (presets::table(preset, env)?, format!("preset {preset}"), preset.clone()),
-            (None, None) => {
-                let preset = presets::default_for(env);
-                (presets::table(preset, env)?, format!("preset {preset}"), preset.to_owned())
-            }
-            (None, Some((file, origin))) => (file, origin, "custom".to_owned()),
-            (Some(preset), Some((file, origin))) => {
-                let file_env = file.get("env").and_then(|section| section.get("id")).and_then(|id| id.as_str());
-                let mut table = presets::table(preset, env.or(file_env))?;
-                layers::overlay(&mut table, &file);
-                (table, format!("{origin} over preset {preset}"), "custom".to_owned())
-            }
-        };
-        if let Some(id) = env {
-            layers::overlay(&mut table, &layers::key("env", "id", id));
+        if let Some(path) = &self.config {
+            builder = builder.file(&path.display().to_string(), &read(path)?);
         }
-        if let Some(env) = table.get_mut("env").and_then(|env| env.as_table_mut()) {
-            self.gym.overlay(env)?;
+        if let Some(id) = &self.env {
+            builder = builder.set("env.id", id.as_str());
         }
-        for assignment in &self.assignments {
-            layers::overlay(&mut table, &layers::assignment(assignment)?);
-        }
+        builder = self.gym.record(builder)?.assign_all(&self.assignments);
         for (key, value) in [("seed", self.seed), ("episodes", self.episodes), ("steps", self.steps)] {
             if let Some(value) = value {
-                let value = i64::try_from(value).map_err(|_| Error::InvalidValue {
-                    key: format!("--{key}"),
-                    value: value.to_string(),
-                    remedy: format!("choose at most {}", i64::MAX),
-                })?;
-                layers::overlay(&mut table, &layers::key("training", key, value));
+                builder = builder.set(&format!("training.{key}"), value);
             }
         }
-        let complete = self.config.is_none() || self.preset.is_some();
-        let config = layers::resolve(&origin, table).map_err(|error| match error {
-            Error::Config { origin, message } if !complete && message.contains("missing") => {
-                Error::Config { origin, message: format!("{message}; --preset NAME fills in what a file leaves out") }
+        let config = builder.build().map_err(|error| match error {
+            Error::MissingKeys { keys } => {
+                let file = self.config.as_ref().map_or(String::new(), |path| format!("{}: ", path.display()));
+                let message = format!("{file}not given: {keys}; --preset NAME fills in what a file leaves out");
+                anyhow::Error::new(Usage(message))
             }
-            error => error,
+            error => error.into(),
         })?;
-        config.validate()?;
-        Ok(Resolved { config, name })
+        let name = match (&self.preset, &self.config) {
+            (_, Some(_)) => "custom",
+            (Some(preset), None) => preset,
+            (None, None) => presets::default_for(Some(&config.env.id)),
+        };
+        Ok(Resolved { name: name.to_owned(), config })
     }
+}
+
+/// A configuration file. One that cannot be read is wrong usage, as one that says something wrong.
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).map_err(|error| {
+        let reason = match error.kind() {
+            _ if path.is_dir() => "this is a directory; name a TOML file".to_owned(),
+            ErrorKind::InvalidData => "this is not a text file (UTF-8)".to_owned(),
+            _ => error.to_string(),
+        };
+        Usage(format!("cannot read {}: {reason}", path.display())).into()
+    })
 }
 
 #[derive(Debug, Args)]

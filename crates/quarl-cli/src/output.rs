@@ -80,6 +80,8 @@ pub(crate) fn exit_status(error: &anyhow::Error) -> u8 {
     match error.downcast_ref::<Error>() {
         Some(
             Error::InvalidValue { .. }
+            | Error::Setting { .. }
+            | Error::MissingKeys { .. }
             | Error::Config { .. }
             | Error::UnknownEnvironment { .. }
             | Error::UnknownPreset { .. }

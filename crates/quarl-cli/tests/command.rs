@@ -255,19 +255,28 @@ fn wrong_usage_and_configuration_end_with_2_and_a_remedy() {
     let here = directory();
     fs::write(here.path().join("broken.toml"), "[env\n").unwrap();
     fs::write(here.path().join("part.toml"), "[agent]\ngamma = 0.9\n").unwrap();
-    fs::write(here.path().join("file"), "").unwrap();
+    fs::write(here.path().join("latin1.toml"), b"# \xe9").unwrap();
+    fs::create_dir(here.path().join("folder")).unwrap();
     for (arguments, expected) in [
         (&["train", "--set", "agent.gama=1"][..], "did you mean gamma?"),
-        (&["train", "--set", "agent.gamma=2"], "agent.gamma = 2: choose from 0 to 1"),
+        (&["train", "--set", "agent.gamma=2"], "agent.gamma: 2 is not a number from 0 to 1"),
         (&["train", "--set", "replay.capacity=16"], "lower one or raise the other"),
-        (&["train", "--set", "optimizer.lr=fast"], "expected a number, or a table"),
+        (
+            &["train", "--set", "optimizer.lr=fast"],
+            "optimizer.lr: \"fast\" is not a number of at least 0, or a schedule",
+        ),
         (&["train", "--preset", "textbok"], "did you mean textbook?"),
         (&["train", "Cartpole-v1"], "did you mean CartPole-v1?"),
         (&["train", "--config", "broken.toml"], "broken.toml: not valid TOML in line 1"),
         (&["train", "--config", "part.toml"], "--preset"),
-        (&["train", "--seed", "18446744073709551615"], "--seed"),
-        (&["train", "--episodes", "0"], "training.episodes = 0"),
-        (&["experiment", "--set", "agent.gamma=2", "--out", "x"], "agent.gamma = 2"),
+        (&["train", "--config", "absent.toml"], "cannot read absent.toml"),
+        (&["train", "--config", "folder"], "cannot read folder: this is a directory"),
+        (&["train", "--config", "latin1.toml"], "cannot read latin1.toml: this is not a text file"),
+        (&["train", "LunarLander-v3"], "did you mean gym:LunarLander-v3?"),
+        (&["train", "MyTask-v0"], "gym:ID is Gymnasium's environment ID"),
+        (&["train", "--set", "training.episodes=5", "--steps", "100"], "training.steps is given, too"),
+        (&["train", "--episodes", "0"], "training.episodes: 0 is not"),
+        (&["experiment", "--set", "agent.gamma=2", "--out", "x"], "agent.gamma: 2"),
         (&["presets", "tund"], "did you mean tuned?"),
     ] {
         let message = fail(&here, arguments, 2);
@@ -277,6 +286,7 @@ fn wrong_usage_and_configuration_end_with_2_and_a_remedy() {
     let message = quarl(&here, &["train"]).env("QUARL_CPU", "mmx").assert().code(2).get_output().stderr.clone();
     assert!(String::from_utf8(message).unwrap().contains("QUARL_CPU=mmx: no such path; this machine has"));
     quarl(&here, &["train", "--epochs", "3"]).assert().code(2);
+    quarl(&here, &["train", "--seed", "18446744073709551615"]).assert().code(2);
     quarl(&here, &["experiment", "--runs", "0", "--out", "x"]).assert().code(2);
 }
 
@@ -297,7 +307,6 @@ fn missing_and_damaged_files_end_with_1_and_name_the_file() {
         (&["play", "empty.safetensors"], "empty.safetensors: not a safetensors file, or damaged"),
         (&["play", "run", "--render", "window"], "--render terminal"),
         (&["play", "run", "--record", "absent/a.gif"], "absent"),
-        (&["train", "--config", "absent.toml"], "absent.toml"),
         (&["train", "--episodes", "3", "--out", "file/run"], "file"),
         (&["plot", "nothing"], "nothing"),
         (&["train", "--set", "optimizer.lr=1e30", "--out", "diverged"], "not finite at step"),

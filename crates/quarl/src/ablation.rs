@@ -74,7 +74,7 @@ impl Part {
     pub fn is_on(self, config: &TrainConfig) -> bool {
         match self {
             Self::Replay => config.replay.kind != ReplayKind::None,
-            Self::TargetNetwork => config.target_network.kind != Some(TargetNetworkKind::None),
+            Self::TargetNetwork => config.target_network.kind != TargetNetworkKind::None,
             Self::Double => config.agent.target == TargetKind::Double,
             Self::Prioritized => config.replay.kind == ReplayKind::Prioritized,
             Self::NStep => config.agent.n_step > 1,
@@ -86,27 +86,25 @@ impl Part {
 
     /// Takes it away, together with the keys that then have no meaning.
     pub fn take_from(self, config: &mut TrainConfig) {
-        let replay = &mut config.replay;
         match self {
-            Self::Replay | Self::Prioritized => {
-                replay.kind = if self == Self::Replay { ReplayKind::None } else { ReplayKind::Uniform };
-                (replay.alpha, replay.beta, replay.eps) = (None, None, None);
-            }
+            Self::Replay => config.replay.kind = ReplayKind::None,
+            Self::Prioritized => config.replay.kind = ReplayKind::Uniform,
             Self::TargetNetwork => {
                 let target = &mut config.target_network;
-                target.kind = Some(TargetNetworkKind::None);
-                (target.every_episodes, target.every_steps, target.tau) = (None, None, 1.0);
+                target.kind = TargetNetworkKind::None;
+                (target.every_episodes, target.every_steps) = (None, None);
             }
             Self::Double => config.agent.target = TargetKind::Max,
             Self::NStep => config.agent.n_step = 1,
             Self::Dueling => config.network.dueling = false,
             Self::Noisy => {
                 config.network.noisy = false;
-                config.exploration.kind = ExplorationKind::EpsilonGreedy;
+                let exploration = &mut config.exploration;
                 // Where the noise explored, something has to.
-                let explores = config.exploration.epsilon.is_some_and(|epsilon| epsilon.range().1 > 0.0);
+                let explores = exploration.kind != ExplorationKind::Noisy && exploration.epsilon.range().1 > 0.0;
+                exploration.kind = ExplorationKind::EpsilonGreedy;
                 if !explores {
-                    config.exploration.epsilon = Some(Schedule::Constant(0.05));
+                    exploration.epsilon = Schedule::Constant(0.05);
                 }
             }
             Self::Distributional => config.network.head = HeadKind::Scalar,

@@ -1,9 +1,12 @@
 //! The agent: acts, observes, learns, and copies its online network to its target network.
 
+pub(crate) mod config;
 pub mod diagnostics;
 mod learn;
 mod losses;
 mod target_memo;
+
+pub(crate) use target_memo::LARGEST_CAPACITY as LARGEST_CACHED_CAPACITY;
 
 use serde::{Deserialize, Serialize};
 
@@ -147,7 +150,7 @@ impl Agent {
         let mut initialisation = Stream::Initialisation.rng(seed);
         let online = init::pytorch_default(&network, config.network.noisy_sigma, &mut initialisation);
         let target = match config.target_network.initial {
-            InitialTarget::Random if config.target_network.kind != Some(TargetNetworkKind::None) => {
+            InitialTarget::Random if config.target_network.kind != TargetNetworkKind::None => {
                 init::pytorch_default(&network, config.network.noisy_sigma, &mut initialisation)
             }
             _ => online.clone(),
@@ -175,7 +178,7 @@ impl Agent {
         Ok(Self {
             network,
             config: AgentConfig { batch_size: config.batch_size(), ..config.agent.clone() },
-            beta: config.beta(),
+            beta: config.replay.beta,
             wants_diagnostics: config.training.diagnostics,
             optimizer_config: config.optimizer.clone(),
             target_network: config.target_network.clone(),
@@ -333,7 +336,7 @@ impl Agent {
 
     /// Moves the target network by tau towards the online one; copies it where tau is 1.
     pub fn sync_target(&mut self) {
-        blend_target(self.network.path(), self.target_network.tau, &mut self.state);
+        blend_target(self.network.path(), self.target_network.coefficient(), &mut self.state);
         self.forget_target_values();
     }
 

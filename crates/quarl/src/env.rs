@@ -10,6 +10,7 @@ pub mod acrobot;
 pub mod cartpole;
 pub mod check;
 pub mod classic_control;
+pub(crate) mod config;
 #[cfg(all(feature = "gym", unix))]
 pub mod gym;
 pub mod mountain_car;
@@ -282,7 +283,7 @@ pub fn make_several(
     let Some(name) = config.id.strip_prefix("gym:") else {
         return (0..count).map(|_| make_configured(config, options)).collect();
     };
-    let together = config.environments_per_worker.unwrap_or(1).max(1);
+    let together = config.environments_per_worker.max(1);
     let mut envs = Vec::with_capacity(count);
     while envs.len() < count {
         for env in bridged(name, config, options, together.min(count - envs.len()))? {
@@ -298,8 +299,50 @@ fn built_in(id: &str) -> Result<Box<dyn Environment>, Error> {
         "CartPole-v0" => Box::new(CartPole::v0()),
         "CartPole-v1" => Box::new(CartPole::v1()),
         "MountainCar-v0" => Box::new(MountainCar::v0()),
-        _ => return Err(Error::UnknownEnvironment { id: id.to_owned(), remedy: suggest::remedy(id, ids()) }),
+        _ => return Err(unknown(id)),
     })
+}
+
+/// Environments that Gymnasium is known to have, for suggestions.
+const OF_GYMNASIUM: &[&str] = &[
+    "Acrobot-v1",
+    "Ant-v5",
+    "BipedalWalker-v3",
+    "BipedalWalkerHardcore-v3",
+    "Blackjack-v1",
+    "CarRacing-v3",
+    "CartPole-v0",
+    "CartPole-v1",
+    "CliffWalking-v1",
+    "CliffWalkingSlippery-v1",
+    "FrozenLake-v1",
+    "FrozenLake8x8-v1",
+    "HalfCheetah-v5",
+    "Hopper-v5",
+    "Humanoid-v5",
+    "HumanoidStandup-v5",
+    "InvertedDoublePendulum-v5",
+    "InvertedPendulum-v5",
+    "LunarLander-v3",
+    "LunarLanderContinuous-v3",
+    "MountainCar-v0",
+    "MountainCarContinuous-v0",
+    "Pendulum-v1",
+    "Pusher-v5",
+    "Reacher-v5",
+    "Swimmer-v5",
+    "Taxi-v3",
+    "Walker2d-v5",
+];
+
+/// The error of a name that is not built in: the nearest names, Gymnasium's among them.
+fn unknown(id: &str) -> Error {
+    let prefixed = |name: &&str| if ids().contains(name) { (*name).to_owned() } else { format!("gym:{name}") };
+    let nearest: Vec<String> = suggest::nearest(id, OF_GYMNASIUM).iter().map(prefixed).collect();
+    let suggestion =
+        if nearest.is_empty() { String::new() } else { format!("did you mean {}? ", nearest.join(" or ")) };
+    let remedy = format!("{suggestion}built in: {}; gym:ID is Gymnasium's environment ID", ids().join(", "));
+    Error::UnknownEnvironment { id: id.to_owned(), remedy }
 }
 
 /// So many environments in one worker.
@@ -312,6 +355,7 @@ fn bridged(
 ) -> Result<Vec<Box<dyn Environment>>, Error> {
     let EnvConfig { python, imports, timeout_seconds, args, .. } = config.clone();
     let MakeOptions { rendering: render, stop } = options.clone();
+    let timeout_seconds = Some(timeout_seconds);
     let options = gym::GymOptions { id: name.to_owned(), python, args, imports, timeout_seconds, render, stop };
     let envs = gym::GymEnv::several(options, count)?;
     Ok(envs.into_iter().map(|env| Box::new(env) as Box<dyn Environment>).collect())

@@ -19,6 +19,22 @@ pub enum Error {
         remedy: String,
     },
 
+    /// The value of a configuration key cannot be used.
+    #[error("{key}: {message}")]
+    Setting {
+        /// The configuration key, with its section.
+        key: String,
+        /// What is wrong with its value, what is allowed, and what to do.
+        message: String,
+    },
+
+    /// A configuration is not complete.
+    #[error("{keys}: not given, and there is no default: set it, or start from a preset")]
+    MissingKeys {
+        /// The keys, with their sections.
+        keys: String,
+    },
+
     /// The text is not a configuration.
     #[error("{origin}: {message}")]
     Config {

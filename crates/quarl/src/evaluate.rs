@@ -28,6 +28,8 @@
 //! # Ok::<(), quarl::Error>(())
 //! ```
 
+pub(crate) mod config;
+
 use crate::env::values::{When, check_reset, check_step, episode_return};
 use crate::env::wrappers::ObservationStatistics;
 use crate::env::{End, Environment, EnvironmentSpec};

@@ -37,6 +37,7 @@ use crate::beside;
 use crate::config::TrainConfig;
 use crate::env::{self, MakeOptions};
 use crate::error::Error;
+use crate::memory;
 use crate::run_dir::{self, RunWriter, Summary};
 use crate::stats::{self, Bootstrap};
 use crate::stop::StopFlag;
@@ -156,7 +157,8 @@ pub fn seeds(out: &Path) -> Result<Vec<u64>, Error> {
 /// [`Error::Config`] where the directory belongs to another configuration, [`Error::Io`] where the system refuses.
 pub fn prepare(plan: &Plan) -> Result<Vec<u64>, Error> {
     plan.config.validate()?;
-    env::make_configured(&plan.config.env, &MakeOptions::default())?;
+    let env = env::make_configured(&plan.config.env, &MakeOptions::default())?;
+    memory::check(&plan.config, env.spec(), plan.jobs_at_once())?;
     let io = |action, path: &Path, source| Error::Io { action, path: path.to_owned(), source };
     let config_path = plan.out.join(run_dir::CONFIG);
     if plan.out.exists() {
@@ -194,6 +196,11 @@ pub fn prepare(plan: &Plan) -> Result<Vec<u64>, Error> {
 }
 
 impl Plan {
+    /// How many runs there are at a time: never more than there are runs.
+    pub fn jobs_at_once(&self) -> usize {
+        self.jobs.min(usize::try_from(self.runs).unwrap_or(usize::MAX)).max(1)
+    }
+
     /// All runs' seeds.
     pub fn seeds(&self) -> std::ops::Range<u64> {
         let first = self.config.training.seed;
@@ -212,7 +219,7 @@ impl Experiment {
         let (sender, events) = channel();
         let stop = stop.child();
         let queue = Arc::new(Mutex::new(VecDeque::from(seeds)));
-        let workers = (0..plan.jobs.max(1))
+        let workers = (0..plan.jobs_at_once())
             .map(|_| {
                 let (plan, queue, sender, stop) = (plan.clone(), queue.clone(), sender.clone(), stop.clone());
                 std::thread::spawn(move || work(&plan, &queue, &sender, &stop))

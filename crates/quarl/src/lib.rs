@@ -46,6 +46,7 @@ pub mod evaluate;
 #[cfg(feature = "files")]
 pub mod experiment;
 pub mod loss;
+pub mod memory;
 pub mod model;
 pub mod network;
 pub mod optimizer;

@@ -6,13 +6,14 @@ pub mod quantile;
 use serde::{Deserialize, Serialize};
 
 /// The loss of one Q-value against its target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Loss {
     /// The squared error, without a half, as PyTorch's `MSELoss`.
     Mse,
     /// Half the squared error up to 1, the absolute error less a half beyond (Huber 1964, delta 1); PyTorch's
     /// `SmoothL1Loss`.
+    #[default]
     Huber,
 }
 

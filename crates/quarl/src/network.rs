@@ -13,6 +13,7 @@ mod acting;
 pub mod architecture;
 mod backward;
 pub mod buffer;
+pub(crate) mod config;
 mod dueling;
 mod forward;
 pub mod head;

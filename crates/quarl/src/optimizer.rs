@@ -1,5 +1,6 @@
 //! From gradients to new parameters.
 
+pub(crate) mod config;
 mod rmsprop;
 mod sgd;
 
@@ -26,18 +27,18 @@ impl Optimizer {
     /// The rule that `config` says, for `parameters` parameters.
     pub fn new(parameters: usize, config: &OptimizerConfig) -> Self {
         match config.kind {
-            OptimizerKind::Adam => Self::Adam(Adam::new(parameters, config.beta1(), config.beta2(), config.eps())),
+            OptimizerKind::Adam => Self::Adam(Adam::new(parameters, config.beta1, config.beta2, config.eps)),
             OptimizerKind::Rmsprop => {
                 let settings = RmsPropSettings {
-                    alpha: config.alpha(),
-                    eps: config.eps(),
-                    eps_inside_sqrt: config.eps_inside_sqrt.unwrap_or(false),
-                    centered: config.centered.unwrap_or(false),
-                    momentum: config.momentum(),
+                    alpha: config.alpha,
+                    eps: config.eps,
+                    eps_inside_sqrt: config.eps_inside_sqrt,
+                    centered: config.centered,
+                    momentum: config.momentum,
                 };
                 Self::RmsProp(RmsProp::new(parameters, settings))
             }
-            OptimizerKind::Sgd => Self::Sgd(Sgd::new(parameters, config.momentum(), config.nesterov.unwrap_or(false))),
+            OptimizerKind::Sgd => Self::Sgd(Sgd::new(parameters, config.momentum, config.nesterov)),
         }
     }
 

@@ -1,5 +1,7 @@
 //! From Q-values to an action.
 
+pub(crate) mod config;
+
 use crate::network::QValues;
 use crate::rng::Rng;
 

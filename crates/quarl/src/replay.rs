@@ -3,6 +3,7 @@
 //! The ring keeps transitions; a sampler says which of them make a batch and what each weighs. Learning gives a
 //! priority for each item of the batch back ([`Replay::update_priorities`]), and only the sampler knows what it is for.
 
+pub(crate) mod config;
 pub mod prioritized;
 mod store;
 pub mod sum_tree;
@@ -75,7 +76,7 @@ impl Replay {
         })?;
         let sampler = match config.kind {
             ReplayKind::Uniform => Sampler::Uniform,
-            ReplayKind::Prioritized => Sampler::Prioritized(Prioritized::new(capacity, config.alpha(), config.eps())),
+            ReplayKind::Prioritized => Sampler::Prioritized(Prioritized::new(capacity, config.alpha, config.eps)),
             ReplayKind::None => Sampler::Newest { used: 0 },
         };
         Ok(Self { store, sampler })

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::diagnostics::Diagnostics;
 use crate::beside;
-use crate::config::{TrainConfig, layers};
+use crate::config::TrainConfig;
 use crate::error::Error;
 use crate::train::{EpisodeRecord, Evaluation, Event, Trainer};
 
@@ -279,7 +279,7 @@ pub fn read_config(dir: &Path) -> Result<TrainConfig, Error> {
     let path = dir.join(CONFIG);
     let text = fs::read_to_string(&path).map_err(|source| io("read", &path, source))?;
     let origin = path.display().to_string();
-    layers::resolve(&origin, layers::parse(&origin, &text)?)
+    TrainConfig::from_toml(&origin, &text)
 }
 
 /// A whole run's summary; `None` where the run was not finished.

@@ -1,15 +1,17 @@
 //! A number that may change with the environment step: exploration, learning rate.
 
-use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::config::settings::{
+    Bounds, Context, Setting, above, at_least, from_to, invalid, not_expected, unknown_choice,
+};
+use crate::config::values::number;
+use crate::error::Error;
+use crate::suggest;
 
 /// A value for every environment step. In a configuration: a plain number, or a table such as
 /// `{ kind = "linear", from = 1.0, to = 0.05, steps = 10000 }`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "expected a number, or a table such as { kind = \"linear\", from = 1.0, to = 0.05, steps = 10000 } or \
-                 { kind = \"exponential\", from = 1.0, to = 0.05, half_life = 2000 }"
-)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Schedule {
     /// The same value always.
     Constant(f64),
@@ -18,8 +20,7 @@ pub enum Schedule {
 }
 
 /// A schedule that goes from one value to another.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Changing {
     /// In a straight line over the first `steps` steps, then `to`.
     Linear {
@@ -66,6 +67,112 @@ impl Schedule {
             Self::Changing(Changing::Linear { from, to, .. } | Changing::Exponential { from, to, .. }) => {
                 (from.min(to), from.max(to))
             }
+        }
+    }
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self::Constant(0.0)
+    }
+}
+
+/// The keys of a schedule's table, by kind.
+const LINEAR: [&str; 5] = ["kind", "from", "to", "steps", "fraction"];
+const EXPONENTIAL: [&str; 4] = ["kind", "from", "to", "half_life"];
+
+impl Setting for Schedule {
+    fn expected(bounds: &Bounds) -> String {
+        let range = bounds.words();
+        format!(
+            "a number{range}, or a schedule over environment steps, such as {{ kind = \"linear\", from = 1.0, to = 0.05, \
+             steps = 10000 }} or {{ kind = \"exponential\", from = 1.0, to = 0.05, half_life = 2000 }}"
+        )
+    }
+
+    fn read(key: &str, value: &Value, bounds: &Bounds, context: &Context) -> Result<Self, Error> {
+        match value {
+            Value::Table(table) => Entries { key, table }.schedule(bounds, context).map(Self::Changing),
+            _ if number(value).is_some() => f64::read(key, value, bounds, context).map(Self::Constant),
+            _ => Err(not_expected(key, value, &Self::expected(bounds))),
+        }
+    }
+
+    fn write(&self) -> Option<Value> {
+        let (kind, from, to, (name, length)) = match *self {
+            Self::Constant(value) => return Some(Value::Float(value)),
+            Self::Changing(Changing::Linear { from, to, steps }) => ("linear", from, to, ("steps", steps.write()?)),
+            Self::Changing(Changing::Exponential { from, to, half_life }) => {
+                ("exponential", from, to, ("half_life", Value::Float(half_life)))
+            }
+        };
+        let entries = [("kind", kind.into()), ("from", from.into()), ("to", to.into()), (name, length)];
+        Some(Value::Table(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()))
+    }
+}
+
+/// A schedule's table; `key` is the setting's.
+struct Entries<'a> {
+    key: &'a str,
+    table: &'a Table,
+}
+
+impl Entries<'_> {
+    fn schedule(&self, bounds: &Bounds, context: &Context) -> Result<Changing, Error> {
+        if !self.table.contains_key("kind") {
+            self.check_keys(&["kind", "from", "to", "steps", "fraction", "half_life"])?;
+        }
+        let kind = self.read::<String>("kind", &Bounds::ANY, context)?;
+        match &*kind {
+            "linear" => {
+                self.check_keys(&LINEAR)?;
+                let (from, to) = (self.read("from", bounds, context)?, self.read("to", bounds, context)?);
+                Ok(Changing::Linear { from, to, steps: self.steps(context)? })
+            }
+            "exponential" => {
+                self.check_keys(&EXPONENTIAL)?;
+                let (from, to) = (self.read("from", bounds, context)?, self.read("to", bounds, context)?);
+                Ok(Changing::Exponential { from, to, half_life: self.read("half_life", &above(0), context)? })
+            }
+            _ => Err(unknown_choice(&self.path("kind"), &kind, &["linear", "exponential"])),
+        }
+    }
+
+    /// The length of a linear schedule: given in steps, or as a fraction of the run's budget in steps.
+    fn steps(&self, context: &Context) -> Result<u64, Error> {
+        if !self.table.contains_key("fraction") {
+            return self.read("steps", &at_least(0), context);
+        }
+        let path = self.path("fraction");
+        if self.table.contains_key("steps") {
+            return Err(invalid(&path, "steps is given, too: remove one of them".to_owned()));
+        }
+        let share: f64 = self.read("fraction", &from_to(0, 1), context)?;
+        match context.budget() {
+            Some(budget) => Ok((share * budget as f64).round() as u64),
+            None => Err(invalid(
+                &path,
+                "a fraction of the budget needs a budget in steps: set training.steps, or give steps here".to_owned(),
+            )),
+        }
+    }
+
+    fn path(&self, name: &str) -> String {
+        format!("{}.{name}", self.key)
+    }
+
+    fn read<T: Setting>(&self, name: &str, bounds: &Bounds, context: &Context) -> Result<T, Error> {
+        let path = self.path(name);
+        match self.table.get(name) {
+            Some(value) => T::read(&path, value, bounds, context),
+            None => Err(invalid(&path, format!("not given: {} is expected", T::expected(bounds)))),
+        }
+    }
+
+    fn check_keys(&self, known: &[&str]) -> Result<(), Error> {
+        match self.table.keys().find(|name| !known.contains(&name.as_str())) {
+            Some(name) => Err(invalid(&self.path(name), format!("unknown key: {}", suggest::remedy(name, known)))),
+            None => Ok(()),
         }
     }
 }

@@ -3,18 +3,20 @@
 /// How alike two names must be (Jaro-Winkler, 1 for equal ones) for one to be offered in place of the other.
 const ALIKE: f64 = 0.75;
 
-/// The known names nearest to `given`, whatever its case, then all known ones:
-/// `did you mean CartPole-v0 or CartPole-v1? known: ..`.
-pub(crate) fn remedy(given: &str, known: &[&str]) -> String {
+/// The known names nearest to `given`, whatever its case; none where no name is like it.
+pub(crate) fn nearest<'a>(given: &str, known: &[&'a str]) -> Vec<&'a str> {
     let given = given.to_lowercase();
     let likeness = |name: &str| strsim::jaro_winkler(&given, &name.to_lowercase());
     let best = known.iter().map(|name| likeness(name)).fold(ALIKE, f64::max);
-    let nearest: Vec<&str> = known.iter().copied().filter(|name| likeness(name) >= best).collect();
+    known.iter().copied().filter(|name| likeness(name) >= best).collect()
+}
+
+/// The known names nearest to `given`, then all known ones: `did you mean CartPole-v0 or CartPole-v1? known: ..`.
+pub(crate) fn remedy(given: &str, known: &[&str]) -> String {
     let list = known.join(", ");
-    if nearest.is_empty() {
-        format!("known: {list}")
-    } else {
-        format!("did you mean {}? known: {list}", nearest.join(" or "))
+    match nearest(given, known)[..] {
+        [] => format!("known: {list}"),
+        ref nearest => format!("did you mean {}? known: {list}", nearest.join(" or ")),
     }
 }
 

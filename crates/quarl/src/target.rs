@@ -18,10 +18,11 @@ use serde::{Deserialize, Serialize};
 use crate::network::QValues;
 
 /// How the next observation's value is taken from its Q-values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TargetKind {
     /// The target network's largest Q-value (Mnih et al. 2015).
+    #[default]
     Max,
     /// The target network's Q-value of the action that the online network prefers (van Hasselt et al. 2016).
     Double,

@@ -3,6 +3,7 @@
 //! Whoever wants to show, store or stop a run takes events; nothing is passed in, and nothing is printed or written here.
 
 mod builder;
+pub(crate) mod config;
 mod evaluation;
 mod event;
 mod progress;

@@ -32,7 +32,7 @@ fn optimizer(config: &OptimizerConfig) -> Optimizer {
 fn config(case: &Value) -> OptimizerConfig {
     let kind = case["name"].as_str().unwrap().split('_').next().unwrap();
     let mut table = presets::table("textbook", None).unwrap();
-    layers::overlay(&mut table, &layers::key("optimizer", "kind", kind));
+    layers::overlay(&mut table, &layers::assignment(&format!("optimizer.kind={kind}")).unwrap());
     for (key, value) in case["settings"].as_object().unwrap() {
         layers::overlay(&mut table, &layers::assignment(&format!("optimizer.{key}={value}")).unwrap());
     }

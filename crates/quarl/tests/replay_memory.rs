@@ -39,7 +39,7 @@ fn a_million_transitions_take_at_most_1_3_times_the_bytes_of_their_fields() {
     for (dtype, fields) in [(Dtype::F32, 4 * 4 * 2 + 4 * 3), (Dtype::U8, 4 * 2 + 4 * 3)] {
         for kind in [ReplayKind::Uniform, ReplayKind::Prioritized] {
             let space = BoxSpace { dtype, ..BoxSpace::vector(vec![0.0; 4], vec![255.0; 4]) };
-            let config = ReplayConfig { kind, capacity: CAPACITY, alpha: None, beta: None, eps: None };
+            let config = ReplayConfig { kind, ..ReplayConfig::uniform(CAPACITY) };
             let before = BYTES.load(Ordering::Relaxed);
             let mut replay = Replay::new(&config, 1, &space, 0).unwrap();
             for i in 0..CAPACITY + 10 {

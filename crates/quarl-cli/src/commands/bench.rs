@@ -130,7 +130,7 @@ fn only_training(preset: &str) -> Result<TrainConfig> {
     config.evaluation.every_episodes = None;
     config.evaluation.every_steps = None;
     config.training.episodes = None;
-    config.training.steps = Some(u64::MAX);
+    config.training.steps = Some(i64::MAX as u64);
     Ok(config)
 }
 

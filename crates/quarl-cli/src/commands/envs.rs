@@ -30,6 +30,7 @@ fn show(id: &str, args: &EnvsArgs) -> Result<()> {
         return show_built_in(id, args);
     };
     let name = name.to_owned();
+    let timeout_seconds = Some(timeout_seconds);
     let options = GymOptions { id: name, python, args: env_args, imports, timeout_seconds, ..GymOptions::default() };
     if options.id.is_empty() {
         for id in gym::ids(&options)? {

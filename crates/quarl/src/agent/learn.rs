@@ -132,7 +132,7 @@ impl Agent {
         replay.draw(beta.value(step), sampling, batch);
 
         // Without a target network the online one answers in its place.
-        let target = if target_network.kind == Some(TargetNetworkKind::None) { &*online } else { &*target };
+        let target = if target_network.kind == TargetNetworkKind::None { &*online } else { &*target };
         let answers = &mut target_next.activations;
         let is_recalled = memo.as_mut().is_some_and(|memo| memo.recall(network, target, replay, &batch.ids, answers));
         if !is_recalled || selection.is_some() {
@@ -196,7 +196,7 @@ impl Agent {
             return Err(Error::NotFinite { what: "a parameter".to_owned(), step });
         }
         if target_network.follows_updates() {
-            super::blend_target(path, target_network.tau, state);
+            super::blend_target(path, target_network.coefficient(), state);
         }
         state.replay.update_priorities(&scratch.batch.ids, scratch.priorities.iter().copied());
         Ok(report)

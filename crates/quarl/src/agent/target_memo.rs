@@ -10,7 +10,7 @@ use crate::network::{Activations, Head, QNetwork};
 use crate::replay::Replay;
 
 /// The largest replay buffer that is remembered: in larger ones a transition is hardly ever drawn twice between two copies.
-const LARGEST_CAPACITY: usize = 1 << 16;
+pub(crate) const LARGEST_CAPACITY: usize = 1 << 16;
 
 /// Q'(s', .) by replay id. Nothing of it needs saving: it can be worked out again.
 pub(super) struct TargetMemo {
@@ -56,7 +56,7 @@ impl TargetMemo {
     /// A memo for agents whose target network stands still between two copies and answers the same whenever it is asked.
     pub(super) fn new(network: &QNetwork, config: &TrainConfig) -> Option<Self> {
         let architecture = network.architecture();
-        let stands_still = config.target_network.kind != Some(TargetNetworkKind::None)
+        let stands_still = config.target_network.kind != TargetNetworkKind::None
             && !config.target_network.follows_updates()
             && !architecture.noisy
             && !config.env.normalize_observation;

@@ -1,8 +1,9 @@
 //! The ready-made configurations, built in from `configs/`.
 
-use toml::Table;
+use toml::{Table, Value};
 
-use super::{TrainConfig, layers};
+use super::TrainConfig;
+use super::layers::{self, Layer};
 use crate::error::Error;
 use crate::suggest;
 
@@ -99,41 +100,82 @@ pub fn default_for(env: Option<&str>) -> &'static str {
     if env.is_none_or(|id| id == "CartPole-v0") { "textbook" } else { "tuned" }
 }
 
-/// The preset's text, with its comments, for `env` or else for its own environment. Where it has no settings for `env`, its
-/// own environment's are the ones to start from.
-///
-/// # Errors
-/// [`Error::UnknownPreset`], naming the nearest known ones.
-pub fn text(name: &str, env: Option<&str>) -> Result<&'static str, Error> {
+/// The built-in task that an environment is: Gymnasium's CartPole-v1 is the same task as the one that is built in.
+fn task(env: &str) -> &str {
+    env.strip_prefix("gym:").unwrap_or(env)
+}
+
+/// The preset's file for `env` or else for its own environment, and that file's environment. Where it has no settings for
+/// `env`, its own environment's are the ones to start from.
+fn file(name: &str, env: Option<&str>) -> Result<(&'static str, &'static str), Error> {
     let Some(preset) = PRESETS.iter().find(|preset| preset.name == name) else {
         let known: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
         return Err(Error::UnknownPreset { name: name.to_owned(), remedy: suggest::remedy(name, &known) });
     };
-    // Gymnasium's CartPole-v1 is the same task as the one that is built in.
-    let task = |id: &'static str| id.strip_prefix("gym:").unwrap_or(id);
-    let of_env =
-        preset.files.iter().find(|(id, _)| env.is_some_and(|env| env.strip_prefix("gym:").unwrap_or(env) == task(id)));
-    Ok(of_env.unwrap_or(&preset.files[0]).1)
+    let of_env = preset.files.iter().find(|(id, _)| env.is_some_and(|env| task(env) == task(id)));
+    Ok(*of_env.unwrap_or(&preset.files[0]))
+}
+
+/// The preset as the lowest layer of a configuration, for `env` or else for its own environment. What a file says for single
+/// environments is in tables `[environment.ID.SECTION]`.
+pub(super) fn layer(name: &str, env: Option<&str>) -> Result<Layer, Error> {
+    let (own, text) = file(name, env)?;
+    let mut table = layers::parse(&format!("preset {name}"), text)?;
+    let id = env.unwrap_or(own);
+    if let Some(Value::Table(environments)) = table.remove("environment") {
+        let sections = environments.into_iter().filter(|(of, _)| task(of) == task(id));
+        for (section, keys) in sections.filter_map(|(_, sections)| sections.as_table().cloned()).flatten() {
+            insert(&mut table, &section, keys);
+        }
+    }
+    insert(&mut table, "env", Value::Table(Table::from_iter([("id".to_owned(), id.into())])));
+    Layer::new(table, None)
+}
+
+/// Puts keys into a section.
+fn insert(table: &mut Table, section: &str, keys: Value) {
+    if let (Value::Table(below), Value::Table(keys)) =
+        (table.entry(section).or_insert_with(|| Table::new().into()), keys)
+    {
+        below.extend(keys);
+    }
 }
 
 /// The preset as a table, for `env` or else for its own environment.
 ///
 /// # Errors
-/// As [`text`].
+/// As [`config`].
 pub fn table(name: &str, env: Option<&str>) -> Result<Table, Error> {
-    let mut table = layers::parse(&format!("preset {name}"), text(name, env)?)?;
-    if let Some(id) = env {
-        layers::overlay(&mut table, &layers::key("env", "id", id));
-    }
-    Ok(table)
+    layer(name, env).map(Layer::into_table)
 }
 
 /// The preset as a configuration, for `env` or else for its own environment.
 ///
 /// # Errors
-/// As [`text`].
+/// [`Error::UnknownPreset`], naming the nearest known ones; [`Error::Setting`] where it needs a setting that depends on the
+/// environment and is known for the built-in ones only.
 pub fn config(name: &str, env: Option<&str>) -> Result<TrainConfig, Error> {
-    layers::resolve(&format!("preset {name}"), table(name, env)?)
+    let builder = TrainConfig::preset(name);
+    match env {
+        Some(id) => builder.set("env.id", id).build(),
+        None => builder.build(),
+    }
+}
+
+/// The preset as a TOML document with comments, complete, for `env` or else for its own environment.
+///
+/// # Errors
+/// As [`config`].
+pub fn text(name: &str, env: Option<&str>) -> Result<String, Error> {
+    let (own, text) = file(name, env)?;
+    let header: String =
+        text.lines().take_while(|line| line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+    let config = config(name, env)?;
+    let elsewhere = match task(own) == task(&config.env.id) {
+        true => String::new(),
+        false => format!("# These are its settings for {}; what was measured was measured on {own}.\n", config.env.id),
+    };
+    Ok(format!("{header}{elsewhere}\n{}", config.to_commented_toml()))
 }
 
 #[cfg(test)]
@@ -141,12 +183,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_preset_is_complete_and_valid() {
+    fn a_presets_files_are_for_the_environments_they_name() {
         for preset in PRESETS {
             for (id, text) in preset.files {
-                let config = layers::resolve(preset.name, layers::parse(preset.name, text).unwrap()).unwrap();
-                config.validate().unwrap();
-                assert_eq!(config.env.id, *id, "{}", preset.name);
+                let table = layers::parse(preset.name, text).unwrap();
+                assert_eq!(table["env"]["id"].as_str(), Some(*id), "{}", preset.name);
+                assert_eq!(config(preset.name, Some(id)).unwrap().env.id, *id);
             }
         }
     }
@@ -156,16 +198,19 @@ mod tests {
         use crate::config::TimeLimitMeaning::{Bootstrap, Terminal};
         for preset in PRESETS {
             for (id, _) in preset.files {
-                let config = layers::resolve(preset.name, table(preset.name, Some(id)).unwrap()).unwrap();
                 let expected = if preset.name == "textbook" { Terminal } else { Bootstrap };
-                assert_eq!(config.agent.time_limit, expected, "{} for {id}", preset.name);
+                assert_eq!(config(preset.name, Some(id)).unwrap().agent.time_limit, expected, "{} {id}", preset.name);
             }
         }
     }
 
     #[test]
     fn a_preset_can_be_put_to_another_environment() {
-        assert_eq!(table("textbook", Some("CartPole-v1")).unwrap()["env"]["id"].as_str(), Some("CartPole-v1"));
+        assert_eq!(config("textbook", Some("CartPole-v1")).unwrap().env.id, "CartPole-v1");
+        let text = text("c51", Some("MountainCar-v0")).unwrap();
+        assert!(
+            text.contains("id = \"MountainCar-v0\"") && text.contains("v_min = -100.0") && text.contains("v_max = 0.0")
+        );
     }
 
     #[test]
@@ -178,7 +223,7 @@ mod tests {
 
     #[test]
     fn an_unknown_preset_is_answered_with_the_nearest() {
-        let message = table("textbok", None).unwrap_err().to_string();
+        let message = config("textbok", None).unwrap_err().to_string();
         assert!(message.starts_with("unknown preset 'textbok': did you mean textbook?"), "{message}");
     }
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::space::Dtype;
 
 fn config(kind: ReplayKind, capacity: usize) -> ReplayConfig {
-    ReplayConfig { kind, capacity, alpha: None, beta: None, eps: None }
+    ReplayConfig { kind, ..ReplayConfig::uniform(capacity) }
 }
 
 fn space(features: usize) -> BoxSpace {

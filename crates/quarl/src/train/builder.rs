@@ -8,6 +8,7 @@ use crate::config::TrainConfig;
 use crate::env::{self, Environment, EnvironmentSpec, MakeOptions, wrappers};
 use crate::error::Error;
 use crate::evaluate::step_limit;
+use crate::memory;
 use crate::network::kernels::CpuPath;
 use crate::rng::Stream;
 use crate::stop::StopFlag;
@@ -93,8 +94,10 @@ impl TrainerBuilder {
         for other in envs[1..].iter().chain([&evaluation_env]) {
             check_alike(spec, other.spec())?;
         }
+        config.network.check_support(&config.env.id, &spec.id)?;
         config.env.id.clone_from(&spec.id);
         config.evaluation.max_episode_steps = Some(step_limit(config.evaluation.max_episode_steps, spec));
+        memory::check(&config, spec, 1)?;
         let agent = Agent::new(&config, spec, config.training.seed, path)?;
         let features = spec.observation_space.len();
         let slots = (0..envs.len() as u64).map(|i| Slot {
@@ -115,7 +118,7 @@ impl TrainerBuilder {
             best: None,
             episodes_lost: 0,
             workers_lost_in_a_row: 0,
-            warnings: Vec::new(),
+            warnings: config.warnings(),
             warnings_yielded: 0,
         };
         let next_observation = vec![0.0; features];

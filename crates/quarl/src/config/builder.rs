@@ -1,0 +1,132 @@
+//! What a user says, recorded; merged and checked at the end, so that its order does not matter.
+
+use toml::{Table, Value};
+
+use super::layers::{self, Layer};
+use super::{TrainConfig, presets};
+use crate::error::Error;
+use crate::suggest;
+
+/// A configuration in the making: a preset, a file over it, single keys over both.
+///
+/// ```
+/// use quarl::config::TrainConfig;
+///
+/// let config = TrainConfig::preset("dqn")
+///     .set("env.id", "MountainCar-v0")
+///     .set("replay.alpha", 0.5) // belongs to the kind that follows
+///     .set("replay.kind", "prioritized")
+///     .build()?;
+/// assert_eq!(config.replay.alpha, 0.5);
+/// # Ok::<(), quarl::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ConfigBuilder {
+    preset: Option<String>,
+    /// A file's text, and its name.
+    file: Option<(String, String)>,
+    said: Vec<(String, Value)>,
+    /// The first assignment that is none.
+    error: Option<String>,
+}
+
+impl TrainConfig {
+    /// Starts from a preset: its settings for the environment that is said, or else for its own.
+    pub fn preset(name: &str) -> ConfigBuilder {
+        ConfigBuilder { preset: Some(name.to_owned()), ..ConfigBuilder::default() }
+    }
+
+    /// Starts from the preset that suits the environment: `textbook` for CartPole-v0, `tuned` elsewhere.
+    pub fn builder() -> ConfigBuilder {
+        ConfigBuilder::default()
+    }
+
+    /// The configuration of a complete document, such as a run's `config.toml`; `origin` names it in messages.
+    ///
+    /// # Errors
+    /// As [`ConfigBuilder::build`].
+    pub fn from_toml(origin: &str, text: &str) -> Result<Self, Error> {
+        Self::builder().file(origin, text).build()
+    }
+}
+
+impl ConfigBuilder {
+    /// Lays the text of a TOML file over the preset. Without a preset it has to be complete. `origin` names it in messages.
+    #[must_use]
+    pub fn file(mut self, origin: &str, text: &str) -> Self {
+        self.file = Some((text.to_owned(), origin.to_owned()));
+        self
+    }
+
+    /// Sets a key, such as `agent.gamma`, over the preset and the file. Said again, the last value counts.
+    #[must_use]
+    pub fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.said.push((key.trim().to_owned(), value.into()));
+        self
+    }
+
+    /// [`ConfigBuilder::set`] as text: `agent.gamma=0.99`. The value is TOML; what is not TOML is taken for text.
+    #[must_use]
+    pub fn assign(mut self, assignment: &str) -> Self {
+        match assignment.split_once('=') {
+            Some((key, value)) => self.set(key, layers::value(value.trim())),
+            None => {
+                self.error.get_or_insert_with(|| assignment.to_owned());
+                self
+            }
+        }
+    }
+
+    /// [`ConfigBuilder::assign`], one after the other.
+    #[must_use]
+    pub fn assign_all<T: AsRef<str>>(self, assignments: impl IntoIterator<Item = T>) -> Self {
+        assignments.into_iter().fold(self, |builder, assignment| builder.assign(assignment.as_ref()))
+    }
+
+    /// The complete configuration, checked.
+    ///
+    /// # Errors
+    /// Names the key that is unknown (with the nearest known one), missing, of another type, out of range, or in
+    /// contradiction to another one; the file that is not TOML; the preset that is unknown.
+    pub fn build(self) -> Result<TrainConfig, Error> {
+        if let Some(assignment) = self.error {
+            let message = "expected section.key=value, such as agent.gamma=0.99".to_owned();
+            return Err(Error::Config { origin: assignment, message });
+        }
+        let said = Layer::new(tables(&self.said)?, None)?;
+        let file = self.file.map(|(text, origin)| Layer::parse(&text, Some(origin))).transpose()?;
+        let env = said.get("env", "id").or_else(|| file.as_ref()?.get("env", "id")).and_then(Value::as_str);
+        let base = match (&self.preset, &file) {
+            (Some(preset), _) => Some(presets::layer(preset, env)?),
+            (None, None) => Some(presets::layer(presets::default_for(env), env)?),
+            (None, Some(_)) => None,
+        };
+        let layers: Vec<Layer> = base.into_iter().chain(file).chain([said]).collect();
+        layers::merge(&layers)
+    }
+}
+
+/// Single keys as tables; the last value of a key counts.
+fn tables(said: &[(String, Value)]) -> Result<Table, Error> {
+    let mut tables = Table::new();
+    for (path, value) in said {
+        let Some((section, key)) = path.split_once('.').filter(|(section, key)| !section.is_empty() && !key.is_empty())
+        else {
+            return Err(Error::Setting { key: path.clone(), message: without_section(path) });
+        };
+        let section = tables.entry(section).or_insert_with(|| Table::new().into());
+        if let Value::Table(section) = section {
+            section.insert(key.to_owned(), value.clone());
+        }
+    }
+    Ok(tables)
+}
+
+fn without_section(name: &str) -> String {
+    let keys = TrainConfig::keys();
+    let names: Vec<&str> = keys.iter().map(|key| key.name).collect();
+    let nearest = suggest::nearest(name, &names);
+    let paths: Vec<String> = keys.iter().filter(|key| nearest.contains(&key.name)).map(super::Key::path).collect();
+    let suggestion = if paths.is_empty() { String::new() } else { format!("; did you mean {}?", paths.join(" or ")) };
+    format!("expected section.key=value, such as agent.gamma=0.99{suggestion}")
+}

@@ -1,0 +1,27 @@
+//! `[evaluation]`.
+
+use crate::config::TrainConfig;
+use crate::config::settings::Absent::{Is, Required};
+use crate::config::settings::{Consistent, at_least, settings};
+use crate::error::Error;
+
+settings! {
+    /// `[evaluation]`: greedy evaluation beside training.
+    pub struct EvaluationConfig: "evaluation" {
+        /// Episodes from one evaluation to the next; without an interval, only at the end.
+        every_episodes: Option<u64> = Is(None), in at_least(1), or every_steps;
+        /// Environment steps from one evaluation to the next; without an interval, only at the end.
+        every_steps: Option<u64> = Is(None), in at_least(1), or every_episodes;
+        /// Greedy episodes in each evaluation.
+        episodes: usize = Required, in at_least(1);
+        /// Time limit of greedy episodes in environment steps; without the key, the environment's, or 10000 where it has
+        /// none.
+        max_episode_steps: Option<u32> = Is(None), in at_least(1);
+    }
+}
+
+impl Consistent for EvaluationConfig {
+    fn check(&self, _: &TrainConfig) -> Result<(), Error> {
+        Ok(())
+    }
+}

@@ -1,0 +1,332 @@
+//! The memory of a training run, planned before any of it is allocated.
+//!
+//! Sizes are computed in floating point: the sizes of a hopeless configuration do not overflow, and all others are exact.
+//! What a worker process of Gymnasium's needs is not part of the plan.
+
+mod available;
+
+use crate::config::{HeadKind, OptimizerKind, ReplayKind, TargetNetworkKind, TrainConfig};
+use crate::env::EnvironmentSpec;
+use crate::error::Error;
+use crate::space::Dtype;
+use crate::target::TargetKind;
+pub use available::available;
+
+/// Floats are padded to whole vectors of so many.
+const LANES: f64 = 16.0;
+const F32: f64 = 4.0;
+const F64: f64 = 8.0;
+const WORD: f64 = 8.0;
+
+/// One part of a run's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// What it is.
+    pub name: &'static str,
+    /// The configuration key that makes it smaller.
+    pub key: &'static str,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// The memory of one run for an environment: its parts.
+pub fn plan(config: &TrainConfig, spec: &EnvironmentSpec) -> Vec<Part> {
+    let sizes = Sizes::new(config, spec);
+    let part = |name, key, bytes: f64| Part { name, key, bytes: bytes.ceil() as u64 };
+    let replay_key = if config.replay.kind == ReplayKind::None { "agent.n_step" } else { "replay.capacity" };
+    let batch_key = match config.network.head {
+        HeadKind::Implicit if config.network.quantiles as f64 > sizes.batch => "network.quantiles",
+        _ if config.replay.kind == ReplayKind::None => "network.hidden",
+        _ => "agent.batch_size",
+    };
+    let acting_key = if sizes.implicit() { "network.acting_quantiles" } else { "network.hidden" };
+    vec![
+        part("the replay buffer", replay_key, sizes.replay()),
+        part("the replay buffer's priorities", replay_key, sizes.priorities()),
+        part("the cache of target Q-values", replay_key, sizes.target_cache()),
+        part("the network's parameters and gradients", "network.hidden", sizes.parameters()),
+        part("the optimizer's moments", "network.hidden", sizes.optimizer()),
+        part("a batch and its activations", batch_key, sizes.batch()),
+        part("acting", acting_key, sizes.acting()),
+        part("n-step returns", "agent.n_step", sizes.accumulators()),
+        part("the environments' observations", "training.num_envs", sizes.environments()),
+    ]
+}
+
+/// Whether `runs` runs at a time fit into the memory that is available now; true where that is not known.
+///
+/// # Errors
+/// [`Error::Setting`], naming the key of the largest part.
+pub fn check(config: &TrainConfig, spec: &EnvironmentSpec, runs: usize) -> Result<(), Error> {
+    match available() {
+        Some(available) => check_within(available, config, spec, runs),
+        None => Ok(()),
+    }
+}
+
+fn check_within(available: u64, config: &TrainConfig, spec: &EnvironmentSpec, runs: usize) -> Result<(), Error> {
+    let parts = plan(config, spec);
+    let one_run: f64 = parts.iter().map(|part| part.bytes as f64).sum();
+    let total = one_run * runs.max(1) as f64;
+    let Some(largest) = parts.iter().max_by_key(|part| part.bytes) else { return Ok(()) };
+    if total <= available as f64 {
+        return Ok(());
+    }
+    let planned = match runs {
+        0 | 1 => format!("the run needs {}", size(total)),
+        _ => format!("{runs} runs at a time need {} ({} each)", size(total), size(one_run)),
+    };
+    let fewer = if runs > 1 { ", or run fewer at a time" } else { "" };
+    let Part { name, key, bytes } = *largest;
+    let message = format!(
+        "{planned} of memory, and {} is available; the largest part is {name} with {}: lower {key}{fewer}",
+        size(available as f64),
+        size(bytes as f64)
+    );
+    Err(Error::Setting { key: key.to_owned(), message })
+}
+
+/// Bytes for people.
+fn size(bytes: f64) -> String {
+    let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    let unit = units.into_iter().find(|(_, power)| bytes >= f64::from(*power).exp2());
+    unit.map_or_else(
+        || format!("{bytes} bytes"),
+        |(name, power)| format!("{:.1} {name}", bytes / f64::from(power).exp2()),
+    )
+}
+
+fn padded(count: f64) -> f64 {
+    (count / LANES).ceil() * LANES
+}
+
+/// The numbers that sizes follow from.
+struct Sizes<'a> {
+    config: &'a TrainConfig,
+    dtype: Dtype,
+    /// Numbers an observation.
+    features: f64,
+    actions: f64,
+    masked_actions: f64,
+    batch: f64,
+    hidden: Vec<f64>,
+    /// Outputs for each action and level.
+    atoms: f64,
+    /// Quantile levels an item in an update, and in choosing an action.
+    levels: (f64, f64),
+}
+
+impl<'a> Sizes<'a> {
+    fn new(config: &'a TrainConfig, spec: &EnvironmentSpec) -> Self {
+        let network = &config.network;
+        let actions = spec.action_space.n as f64;
+        Self {
+            config,
+            dtype: spec.observation_space.dtype,
+            features: spec.observation_space.shape.iter().map(|n| *n as f64).product(),
+            actions,
+            masked_actions: if spec.has_action_mask { actions } else { 0.0 },
+            batch: config.batch_size() as f64,
+            hidden: network.hidden.iter().map(|units| *units as f64).collect(),
+            atoms: match network.head {
+                HeadKind::Scalar | HeadKind::Implicit => 1.0,
+                HeadKind::Categorical => network.atoms as f64,
+                HeadKind::Quantile => network.quantiles as f64,
+            },
+            levels: match network.head {
+                HeadKind::Implicit => (network.quantiles as f64, network.acting_quantiles as f64),
+                _ => (1.0, 1.0),
+            },
+        }
+    }
+
+    fn implicit(&self) -> bool {
+        self.config.network.head == HeadKind::Implicit
+    }
+
+    fn capacity(&self) -> f64 {
+        match self.config.replay.kind {
+            ReplayKind::None => self.config.agent.n_step as f64,
+            _ => self.config.replay.capacity as f64,
+        }
+    }
+
+    fn replay(&self) -> f64 {
+        let number = match self.dtype {
+            Dtype::F32 => F32,
+            Dtype::U8 => 1.0,
+        };
+        // Action, reward, discount; observation and next observation; mask.
+        self.capacity() * (3.0 * F32 + 2.0 * self.features * number + self.masked_actions)
+    }
+
+    /// Eight weights a node, the levels of sums above them.
+    fn priorities(&self) -> f64 {
+        if self.config.replay.kind != ReplayKind::Prioritized {
+            return 0.0;
+        }
+        let mut nodes = (self.capacity() / 8.0).ceil();
+        let mut all = nodes;
+        while nodes > 1.0 {
+            nodes = (nodes / 8.0).ceil();
+            all += nodes;
+        }
+        all * 8.0 * F64
+    }
+
+    fn target_cache(&self) -> f64 {
+        let config = self.config;
+        let is_cached = config.target_network.kind != TargetNetworkKind::None
+            && !config.target_network.follows_updates()
+            && !config.network.noisy
+            && !config.env.normalize_observation
+            && config.network.head == HeadKind::Scalar
+            && config.replay.kind != ReplayKind::None
+            && config.replay.capacity <= crate::agent::LARGEST_CACHED_CAPACITY;
+        if is_cached { self.capacity() * (self.actions * F32 + 1.0) + self.pass(LANES, 1.0) } else { 0.0 }
+    }
+
+    /// The fully connected layers: inputs and outputs of each.
+    fn layers(&self) -> Vec<(f64, f64)> {
+        let mut layers = Vec::new();
+        let mut width = self.features;
+        for units in &self.hidden {
+            layers.push((width, *units));
+            width = *units;
+        }
+        if self.implicit() {
+            layers.push((self.config.network.cosines as f64, width));
+        }
+        layers.push((width, self.streams().unwrap_or(self.actions * self.atoms)));
+        layers
+    }
+
+    /// Values and advantages of a dueling network.
+    fn streams(&self) -> Option<f64> {
+        self.config.network.dueling.then_some((1.0 + self.actions) * self.atoms)
+    }
+
+    /// Parameters that a forward pass reads, and all of them.
+    fn parameter_counts(&self) -> (f64, f64) {
+        let linear: f64 = self.layers().iter().map(|(inputs, outputs)| (inputs + 1.0) * outputs).sum();
+        let norms = if self.config.network.layer_norm { 2.0 * self.hidden.iter().sum::<f64>() } else { 0.0 };
+        (linear + norms, linear + norms + if self.config.network.noisy { linear } else { 0.0 })
+    }
+
+    /// Online and target network, their gradients, the best evaluation's copy, and a copy while the agent is evaluated or
+    /// written to a file.
+    fn parameters(&self) -> f64 {
+        5.0 * padded(self.parameter_counts().1) * F32
+    }
+
+    fn optimizer(&self) -> f64 {
+        let optimizer = &self.config.optimizer;
+        let moments = match optimizer.kind {
+            OptimizerKind::Adam => 2,
+            OptimizerKind::Rmsprop => 1 + i32::from(optimizer.centered) + i32::from(optimizer.momentum != 0.0),
+            OptimizerKind::Sgd => i32::from(optimizer.momentum != 0.0),
+        };
+        f64::from(moments) * padded(self.parameter_counts().1) * F32
+    }
+
+    /// A pass's noise and the parameters under it.
+    fn perturbed(&self) -> f64 {
+        if !self.config.network.noisy {
+            return 0.0;
+        }
+        let noise: f64 = self.layers().iter().map(|(inputs, outputs)| inputs + outputs).sum();
+        (noise + padded(self.parameter_counts().0)) * F32
+    }
+
+    /// The last layer of the trunk.
+    fn width(&self) -> f64 {
+        self.hidden.last().copied().unwrap_or(self.features)
+    }
+
+    /// The activations of a pass over a batch.
+    fn pass(&self, batch: f64, levels: f64) -> f64 {
+        let stride = padded(batch);
+        let columns = stride * levels;
+        let network = &self.config.network;
+        let units: f64 = self.hidden.iter().sum();
+        let norms = if network.layer_norm { (units + self.hidden.len() as f64) * stride } else { 0.0 };
+        let implicit = if self.implicit() {
+            // Levels, their recurrence in double precision, cosines, embedded and merged.
+            columns * (1.0 + 6.0 + network.cosines as f64 + 2.0 * self.width())
+        } else {
+            0.0
+        };
+        let outputs = self.actions * self.atoms * columns;
+        let probabilities = if network.head == HeadKind::Categorical { outputs } else { 0.0 };
+        let q_values = if network.head == HeadKind::Scalar { 0.0 } else { self.actions * stride };
+        let streams = self.streams().unwrap_or(0.0) * columns;
+        ((self.features + units) * stride + norms + implicit + outputs + streams + probabilities + q_values) * F32
+            + self.perturbed()
+    }
+
+    /// What a backward pass needs besides the gradients.
+    fn backward(&self) -> f64 {
+        let stride = padded(self.batch);
+        let columns = stride * self.levels.0;
+        let layers = self.layers();
+        let transposed = layers.iter().enumerate().map(|(i, (inputs, _))| {
+            let outer = i >= self.hidden.len();
+            padded(*inputs) * if outer { columns } else { stride }
+        });
+        let merged = if self.implicit() { self.width() * columns } else { 0.0 };
+        let units: f64 = self.hidden.iter().sum();
+        let outputs = (self.actions * self.atoms + self.streams().unwrap_or(0.0)) * columns;
+        (outputs + merged + (self.features + units) * stride + transposed.fold(0.0, f64::max)) * F32
+    }
+
+    fn batch(&self) -> f64 {
+        let config = self.config;
+        let (levels, acting_levels) = self.levels;
+        let needs_selection =
+            config.agent.target == TargetKind::Double || (self.implicit() && config.agent.target == TargetKind::Max);
+        let needs_now = config.agent.target == TargetKind::Munchausen;
+        let others = f64::from(i32::from(needs_selection) + i32::from(needs_now));
+        let passes = 2.0 * self.pass(self.batch, levels) + others * self.pass(self.batch, acting_levels);
+        let stride = padded(self.batch);
+        let distribution = match config.network.head {
+            HeadKind::Scalar => 0.0,
+            HeadKind::Categorical => 3.0 * self.atoms * stride * F32,
+            HeadKind::Quantile | HeadKind::Implicit => (4.0 * self.atoms * levels + 2.0) * stride * F32,
+        };
+        // Ids, actions; weights, rewards, discounts, targets, priorities; both observations; masks.
+        let transition = 2.0 * WORD + 5.0 * F32 + 2.0 * self.features * F32 + self.masked_actions;
+        passes + self.backward() + distribution + self.batch * transition
+    }
+
+    /// One observation through the network, in training and in evaluation.
+    fn acting(&self) -> f64 {
+        let units: f64 = self.hidden.iter().map(|units| padded(*units)).sum();
+        let columns = if self.implicit() { padded(self.levels.1) } else { 1.0 };
+        let implicit = if self.implicit() {
+            columns * (7.0 + self.config.network.cosines as f64 + 2.0 * self.width()) + LANES * self.width()
+        } else {
+            0.0
+        };
+        let outputs = (self.actions * self.atoms + self.streams().unwrap_or(0.0)) * columns + self.atoms;
+        2.0 * (units + implicit + outputs + self.actions + self.features) * F32 + self.perturbed()
+    }
+
+    fn environments_count(&self) -> f64 {
+        self.config.training.num_envs as f64
+    }
+
+    fn accumulators(&self) -> f64 {
+        // Observation, action, reward, discount.
+        self.environments_count() * self.config.agent.n_step as f64 * (self.features * F32 + WORD + 2.0 * F64)
+    }
+
+    /// Of each environment and the evaluation environment: the space's bounds, the stacked frames, the latest observation.
+    fn environments(&self) -> f64 {
+        let frames = if self.config.env.frame_stack.is_some() { 1.0 } else { 0.0 };
+        let statistics = if self.config.env.normalize_observation { 3.0 * F64 } else { 0.0 };
+        self.features * ((self.environments_count() + 1.0) * (3.0 + frames) * F32 + statistics)
+    }
+}
+
+#[cfg(test)]
+mod tests;

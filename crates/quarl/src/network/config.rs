@@ -1,0 +1,148 @@
+//! `[network]`.
+
+use super::architecture::{Activation, Architecture, Head};
+use crate::config::TrainConfig;
+use crate::config::settings::Absent::{Advised, Is};
+use crate::config::settings::{Condition, Consistent, check, choices, from_to, invalid, settings};
+use crate::error::Error;
+
+/// The largest number of units of a layer, and of atoms, quantiles and cosines.
+const LARGEST_LAYER: u32 = 1 << 16;
+const LARGEST_HEAD: u32 = 1 << 12;
+
+const NOISY: Condition = Condition::new("network.noisy = true", |config| config.network.noisy);
+
+const CATEGORICAL: Condition =
+    Condition::new("network.head = \"categorical\"", |config| config.network.head == HeadKind::Categorical);
+
+const QUANTILES: Condition = Condition::new("network.head = \"quantile\" or \"implicit\"", |config| {
+    matches!(config.network.head, HeadKind::Quantile | HeadKind::Implicit)
+});
+
+const IMPLICIT: Condition =
+    Condition::new("network.head = \"implicit\"", |config| config.network.head == HeadKind::Implicit);
+
+settings! {
+    /// `[network]`: the Q-network.
+    pub struct NetworkConfig: "network" {
+        /// Units of each hidden layer; may be empty.
+        hidden: Vec<usize> = Is(vec![128, 128]), in from_to(1, LARGEST_LAYER);
+        /// Activation function of the hidden layers.
+        activation: Activation = Is(Activation::Relu);
+        /// Whether each hidden layer is normalised before its activation (Ba et al. 2016).
+        layer_norm: bool = Is(false);
+        /// Whether the output is the sum of a value and advantages (Wang et al. 2016).
+        dueling: bool = Is(false);
+        /// Whether weights carry learnt noise (Fortunato et al. 2018); exploration.kind = "noisy" explores by it.
+        noisy: bool = Is(false);
+        /// Initial scale of the noise, times 1/sqrt(inputs) of each layer.
+        noisy_sigma: f64 = Is(0.5), in from_to(0, 1000), if NOISY;
+        /// What the output says of an action: its Q-value (scalar), a distribution over fixed returns (categorical, C51), or
+        /// quantiles of the return at fixed levels (quantile, QR-DQN) or at any level (implicit, IQN).
+        head: HeadKind = Is(HeadKind::Scalar);
+        /// Number of atoms.
+        atoms: usize = Is(51), in from_to(2, LARGEST_HEAD), if CATEGORICAL;
+        /// Lowest atom: the smallest discounted return.
+        v_min: f64 = Advised(support_is_needed), in from_to(-1e30, 1e30), if CATEGORICAL;
+        /// Highest atom: the largest discounted return.
+        v_max: f64 = Advised(support_is_needed), in from_to(-1e30, 1e30), if CATEGORICAL;
+        /// Number of quantiles; of an implicit head, the number of random levels in each update.
+        quantiles: usize = Is(64), in from_to(1, LARGEST_HEAD), if QUANTILES;
+        /// Number of levels that are averaged to choose an action.
+        acting_quantiles: usize = Is(32), in from_to(1, LARGEST_HEAD), if IMPLICIT;
+        /// Number of cosines that embed a level.
+        cosines: usize = Is(64), in from_to(1, LARGEST_HEAD), if IMPLICIT;
+    }
+}
+
+/// What the output says of an action.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HeadKind {
+    /// Its Q-value.
+    #[default]
+    Scalar,
+    /// A distribution over fixed returns (C51, Bellemare et al. 2017).
+    Categorical,
+    /// The return's quantiles at fixed levels (QR-DQN, Dabney et al. 2018a).
+    Quantile,
+    /// The return's quantile at any level (IQN, Dabney et al. 2018b).
+    Implicit,
+}
+
+choices!(HeadKind {
+    "scalar" => Scalar, "categorical" => Categorical, "quantile" => Quantile, "implicit" => Implicit,
+});
+choices!(Activation { "relu" => Relu, "tanh" => Tanh, "elu" => Elu });
+
+impl NetworkConfig {
+    /// Refuses an environment that is not the one that a categorical head's support was chosen for.
+    ///
+    /// # Errors
+    /// [`Error::Setting`].
+    pub(crate) fn check_support(&self, configured: &str, actual: &str) -> Result<(), Error> {
+        check(self.head != HeadKind::Categorical || configured == actual, "network.v_min", || {
+            format!(
+                "the support was chosen for {configured}, and the environment is {actual}: set env.id = \"{actual}\", with \
+                 network.v_min and network.v_max for it"
+            )
+        })
+    }
+
+    /// The network for observations of `inputs` numbers and so many actions.
+    pub fn architecture(&self, inputs: usize, actions: usize) -> Architecture {
+        let head = match self.head {
+            HeadKind::Scalar => Head::Scalar,
+            HeadKind::Categorical => Head::Categorical { atoms: self.atoms, v_min: self.v_min, v_max: self.v_max },
+            HeadKind::Quantile => Head::Quantile { quantiles: self.quantiles },
+            HeadKind::Implicit => Head::Implicit { cosines: self.cosines, acting_quantiles: self.acting_quantiles },
+        };
+        Architecture {
+            inputs,
+            hidden: self.hidden.clone(),
+            actions,
+            activation: self.activation,
+            layer_norm: self.layer_norm,
+            dueling: self.dueling,
+            noisy: self.noisy,
+            head,
+        }
+    }
+}
+
+impl Consistent for NetworkConfig {
+    fn check(&self, _: &TrainConfig) -> Result<(), Error> {
+        if self.head != HeadKind::Categorical {
+            return Ok(());
+        }
+        let Self { atoms, v_min, v_max, .. } = *self;
+        check(v_min < v_max, "network.v_max", || format!("{v_max:?} is not above network.v_min = {v_min:?}"))?;
+        // Neighbouring atoms have to differ, the largest ones included.
+        let spacing = (v_max - v_min) / (atoms - 1) as f64;
+        let precision = v_min.abs().max(v_max.abs()) * f64::from(f32::EPSILON);
+        check(spacing > precision, "network.v_max", || {
+            format!(
+                "{v_max:?} is too near to network.v_min = {v_min:?} for {atoms} atoms: in single precision some of them \
+                 would be equal; choose a wider support, or fewer atoms"
+            )
+        })
+    }
+}
+
+/// How to choose the support of a categorical head, for the error where it is not given.
+fn support_is_needed(key: &str, config: &TrainConfig) -> Error {
+    let gamma = config.agent.gamma;
+    let horizon = 1.0 / (1.0 - gamma);
+    let factor = match horizon.is_finite() {
+        true => format!("{:.4} (1 / (1 - agent.gamma))", horizon).replace(".0000", ""),
+        false => "the number of steps of the longest episode".to_owned(),
+    };
+    let id = &config.env.id;
+    invalid(
+        key,
+        format!(
+            "needed, because network.head = \"categorical\" and there is no known range of returns for {id}: set \
+             network.v_min to the smallest reward times {factor} and network.v_max to the largest reward times that, or \
+             times the steps of an episode where that is less"
+        ),
+    )
+}

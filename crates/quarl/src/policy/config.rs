@@ -1,0 +1,61 @@
+//! `[exploration]`.
+
+use crate::config::TrainConfig;
+use crate::config::settings::Absent::{Is, Required};
+use crate::config::settings::{Condition, Consistent, above, check, choices, from_to, settings};
+use crate::error::Error;
+use crate::policy::Exploration;
+use crate::schedule::Schedule;
+
+const EPSILON_GREEDY: Condition = Condition::new("exploration.kind = \"epsilon_greedy\"", |config| {
+    config.exploration.kind == ExplorationKind::EpsilonGreedy
+});
+
+const SOFTMAX: Condition =
+    Condition::new("exploration.kind = \"softmax\"", |config| config.exploration.kind == ExplorationKind::Softmax);
+
+settings! {
+    /// `[exploration]`: how actions are chosen while training.
+    pub struct ExplorationConfig: "exploration" {
+        /// How actions are chosen while training: epsilon-greedily, by a softmax of the Q-values, or greedily under the
+        /// noise of a noisy network.
+        kind: ExplorationKind = Is(ExplorationKind::EpsilonGreedy);
+        /// Probability of a random action.
+        epsilon: Schedule = Required, in from_to(0, 1), if EPSILON_GREEDY;
+        /// Temperature that Q-values are divided by; smaller is greedier.
+        temperature: Schedule = Is(Schedule::Constant(1.0)), in above(0), if SOFTMAX;
+    }
+}
+
+/// How actions are chosen while training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExplorationKind {
+    /// Epsilon-greedy.
+    #[default]
+    EpsilonGreedy,
+    /// Boltzmann (softmax) exploration.
+    Softmax,
+    /// Greedy under the network's own noise (Fortunato et al. 2018).
+    Noisy,
+}
+
+choices!(ExplorationKind { "epsilon_greedy" => EpsilonGreedy, "softmax" => Softmax, "noisy" => Noisy });
+
+impl ExplorationConfig {
+    /// How the action at an environment step is chosen.
+    pub fn at(&self, step: u64) -> Exploration {
+        match self.kind {
+            ExplorationKind::EpsilonGreedy => Exploration::EpsilonGreedy(self.epsilon.value(step)),
+            ExplorationKind::Softmax => Exploration::Softmax(self.temperature.value(step)),
+            ExplorationKind::Noisy => Exploration::EpsilonGreedy(0.0),
+        }
+    }
+}
+
+impl Consistent for ExplorationConfig {
+    fn check(&self, config: &TrainConfig) -> Result<(), Error> {
+        check(self.kind != ExplorationKind::Noisy || config.network.noisy, "exploration.kind", || {
+            "\"noisy\" needs a noisy network: set network.noisy = true, or choose epsilon_greedy or softmax".to_owned()
+        })
+    }
+}
