@@ -197,8 +197,18 @@ impl<'a> Sizes<'a> {
         if self.implicit() {
             layers.push((self.config.network.cosines as f64, width));
         }
-        layers.push((width, self.streams().unwrap_or(self.actions * self.atoms)));
+        match self.streams_hidden() {
+            Some(units) => {
+                layers.extend([(width, units), (units, self.atoms), (width, units), (units, self.actions * self.atoms)]);
+            }
+            None => layers.push((width, self.actions * self.atoms)),
+        }
         layers
+    }
+
+    /// Units of each stream's hidden layer in a dueling network.
+    fn streams_hidden(&self) -> Option<f64> {
+        self.config.network.dueling.then_some(self.config.network.dueling_hidden as f64)
     }
 
     /// Values and advantages of a dueling network.

@@ -2,13 +2,15 @@
 
 use super::architecture::{Activation, Architecture, Head};
 use crate::config::TrainConfig;
-use crate::config::settings::Absent::{Advised, Is};
-use crate::config::settings::{Condition, Consistent, check, choices, from_to, invalid, settings};
+use crate::config::settings::Absent::{Advised, Follows, Is};
+use crate::config::settings::{Condition, Consistent, Context, check, choices, from_to, invalid, settings};
 use crate::error::Error;
 
 /// The largest number of units of a layer, and of atoms, quantiles and cosines.
 const LARGEST_LAYER: u32 = 1 << 16;
 const LARGEST_HEAD: u32 = 1 << 12;
+
+const DUELING: Condition = Condition::new("network.dueling = true", |config| config.network.dueling);
 
 const NOISY: Condition = Condition::new("network.noisy = true", |config| config.network.noisy);
 
@@ -31,8 +33,11 @@ settings! {
         activation: Activation = Is(Activation::Relu);
         /// Whether each hidden layer is normalised before its activation (Ba et al. 2016).
         layer_norm: bool = Is(false);
-        /// Whether the output is the sum of a value and advantages (Wang et al. 2016).
+        /// Whether the last hidden layer is followed by two streams, one for the value and one for the advantages, each with a
+        /// hidden layer of its own (Wang et al. 2016).
         dueling: bool = Is(false);
+        /// Units of each stream's hidden layer; without the key, those of the last layer of network.hidden.
+        dueling_hidden: usize = Follows(last_hidden), in from_to(1, LARGEST_LAYER), if DUELING;
         /// Whether weights carry learnt noise (Fortunato et al. 2018); exploration.kind = "noisy" explores by it.
         noisy: bool = Is(false);
         /// Initial scale of the noise, times 1/sqrt(inputs) of each layer.
@@ -103,6 +108,7 @@ impl NetworkConfig {
             activation: self.activation,
             layer_norm: self.layer_norm,
             dueling: self.dueling,
+            dueling_hidden: self.dueling.then_some(self.dueling_hidden),
             noisy: self.noisy,
             head,
         }
@@ -111,6 +117,14 @@ impl NetworkConfig {
 
 impl Consistent for NetworkConfig {
     fn check(&self, _: &TrainConfig) -> Result<(), Error> {
+        check(!self.dueling || self.dueling_hidden > 0, "network.dueling_hidden", || {
+            "needed, because network.hidden is empty, so that there is no width to take over: set it, such as 64".to_owned()
+        })?;
+        if self.head == HeadKind::Implicit {
+            if let Err(reason) = self.architecture(1, 1).check() {
+                return Err(invalid("network.acting_quantiles", format!("{reason}: lower it, or the units of the layers")));
+            }
+        }
         if self.head != HeadKind::Categorical {
             return Ok(());
         }
@@ -126,6 +140,13 @@ impl Consistent for NetworkConfig {
             )
         })
     }
+}
+
+/// The width of the streams of a dueling network where it is not given; 0 where there is no hidden layer.
+fn last_hidden(context: &Context) -> usize {
+    let Some(hidden) = context.get("network", "hidden") else { return 128 };
+    let last = hidden.as_array().and_then(|units| units.last()).and_then(|units| units.as_integer());
+    last.and_then(|units| usize::try_from(units).ok()).unwrap_or(0)
 }
 
 /// How to choose the support of a categorical head, for the error where it is not given.
