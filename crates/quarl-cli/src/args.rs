@@ -123,11 +123,7 @@ impl ConfigArgs {
         let file = match &self.config {
             None => None,
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|source| Error::Io {
-                    action: "read",
-                    path: path.clone(),
-                    source,
-                })?;
+                let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
                 let origin = path.display().to_string();
                 Some((layers::parse(&origin, &text)?, origin))
             }
@@ -266,9 +262,12 @@ pub(crate) struct ExperimentArgs {
     /// How many at a time [default: one for each core]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
-    /// Where to write; an experiment of the same settings is continued
+    /// Where to write; an experiment of the same settings is continued, also while other processes run parts of it
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// Run again what failed with an error that is to be expected again
+    #[arg(long)]
+    pub(crate) retry_failed: bool,
     /// No progress: only the result
     #[arg(long)]
     pub(crate) quiet: bool,

@@ -3,6 +3,8 @@
 //! The actors: [`layers`] puts a TOML table over another and names what does not belong; [`TrainConfig`] is the result,
 //! complete and checked by [`TrainConfig::validate`]; [`presets`] are the ready-made ones.
 
+#[cfg(feature = "files")]
+mod differences;
 pub mod layers;
 pub mod presets;
 mod validate;
@@ -14,6 +16,9 @@ use crate::network::{Activation, Architecture, Head};
 use crate::policy::Exploration;
 use crate::schedule::{Changing, Schedule};
 use crate::target::{Munchausen, TargetKind};
+
+#[cfg(feature = "files")]
+pub(crate) use differences::differences;
 
 /// Everything that decides a run's result. Training again from the same configuration gives the same bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
