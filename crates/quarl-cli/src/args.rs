@@ -263,9 +263,12 @@ pub(crate) struct ExperimentArgs {
     /// How many at a time [default: one for each core]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
-    /// Where to write; an experiment of the same settings is continued
+    /// Where to write; an experiment of the same settings is continued, also while other processes run parts of it
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// Run again what failed with an error that is to be expected again
+    #[arg(long)]
+    pub(crate) retry_failed: bool,
     /// No progress: only the result
     #[arg(long)]
     pub(crate) quiet: bool,

@@ -1,5 +1,9 @@
 //! The `quarl` command: train, play, eval, experiment, plot, and what there is to know before.
 
+// An experiment reports a run that panics and goes on with the others, which needs unwinding.
+#[cfg(not(panic = "unwind"))]
+compile_error!("quarl needs unwinding: no profile may set panic = \"abort\"");
+
 mod args;
 mod commands;
 mod display;
@@ -18,7 +22,10 @@ use clap::Parser;
 use args::{Cli, Command};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(message) => return help(&message),
+    };
     #[cfg(unix)]
     startup::report_slow_starts();
     let result = match cli.command {
@@ -31,7 +38,7 @@ fn main() -> ExitCode {
         Command::Presets(args) => commands::presets::run(args),
         Command::Bench(args) => commands::bench::run(args),
     };
-    match result {
+    match result.and_then(|outcome| output::check().map(|()| outcome)) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Interrupted) => ExitCode::from(interrupt::exit_status()),
         // A signal came while an environment in Python was being started.
@@ -43,6 +50,19 @@ fn main() -> ExitCode {
             ExitCode::from(output::exit_status(&error))
         }
     }
+}
+
+/// Prints what the argument parser has to say: help or the version on standard output, wrong usage on standard error.
+fn help(message: &clap::Error) -> ExitCode {
+    let printed = message.print();
+    if !message.use_stderr() {
+        output::note(printed);
+        if let Err(error) = output::check() {
+            output::error(&error);
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::from(message.exit_code() as u8)
 }
 
 /// How a command that did not fail ended.

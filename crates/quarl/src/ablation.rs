@@ -177,7 +177,7 @@ pub fn parts_without(name: &str) -> Option<Vec<Part>> {
 }
 
 fn invalid(value: &str, remedy: String) -> Error {
-    Error::InvalidValue { key: "--ablate".to_owned(), value: value.to_owned(), remedy }
+    Error::InvalidValue { key: "ablated part".to_owned(), value: value.to_owned(), remedy }
 }
 
 #[cfg(test)]
@@ -224,8 +224,8 @@ mod tests {
     fn what_cannot_be_ablated_is_refused_with_the_reason() {
         let config = presets::config("textbook", None).unwrap();
         for (parts, expected) in [
-            (&[Part::Double][..], "--ablate = double: the configuration does not have it"),
-            (&[Part::Replay, Part::Replay], "--ablate = replay: it is named twice"),
+            (&[Part::Double][..], "ablated part = double: the configuration does not have it"),
+            (&[Part::Replay, Part::Replay], "ablated part = replay: it is named twice"),
         ] {
             let message = variants(&config, parts).unwrap_err().to_string();
             assert!(message.starts_with(expected), "{message}");

@@ -36,7 +36,7 @@ impl Contents {
         if let Some(contents) = Self::of_results(dir) {
             return Ok(contents);
         }
-        let entries = fs::read_dir(dir).map_err(|source| Error::Io { action: "read", path: dir.to_owned(), source })?;
+        let entries = fs::read_dir(dir).map_err(Error::io("read", dir))?;
         let mut found: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
         found.retain(|path| Self::of_results(path).is_some());
         if found.is_empty() {

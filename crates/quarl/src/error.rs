@@ -1,6 +1,6 @@
 //! Everything that can go wrong, as one enum. A message names the culprit, and the remedy where the user has one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error as ThisError;
 
@@ -252,21 +252,47 @@ pub enum Error {
     },
 
     /// The system refused to read or write.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {error}", path.display())]
     Io {
         /// What was tried: `read`, `write`, `create`.
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
+        /// The system's error. It is part of the message, and so it is not also the `source()`: whoever prints the chain of
+        /// causes would print it twice.
+        error: std::io::Error,
     },
 
-    /// Something is there already and would be overwritten.
-    #[error("{} exists already: choose another --out, or overwrite it with --force", path.display())]
+    /// The directory of a run exists already, and nobody said that it may be replaced.
+    #[error("{} exists already", path.display())]
     Exists {
         /// The directory.
         path: PathBuf,
+    },
+
+    /// The directory holds something that is neither continued nor replaced.
+    #[error("{} {message}", path.display())]
+    Occupied {
+        /// The directory.
+        path: PathBuf,
+        /// What it holds, and what to do: `holds an experiment: choose another directory`.
+        message: String,
+    },
+
+    /// Another process writes this directory.
+    #[error("{} is in use by {holder}: wait until it has ended, or choose another directory", path.display())]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+        /// Who holds it: `process 4711 on host alpha, since 2026-11-23 06:29:02 UTC`.
+        holder: String,
+    },
+
+    /// A defect of quarl itself ended a run.
+    #[error("internal error: {message}; this is a defect of quarl, please report it")]
+    Internal {
+        /// What the defect said.
+        message: String,
     },
 
     /// A figure or picture could not be drawn.
@@ -286,4 +312,18 @@ pub enum Error {
         /// What this machine has.
         remedy: String,
     },
+}
+
+impl Error {
+    /// Makes an [`Error::Io`] of the system's error, for `map_err`: what was tried (`read`, `write`, `create`), and with which
+    /// file or directory.
+    pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+        move |error| Self::Io { action, path: path.as_ref().to_owned(), error }
+    }
+
+    /// Whether the error lies outside the run that it ended, so that the same run may succeed another time: a full disk, a worker
+    /// process that was killed, a Python that cannot be started. Any other error comes again at the same step.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Io { .. } | Self::Locked { .. } | Self::WorkerLost { .. } | Self::Gym { .. })
+    }
 }

@@ -36,7 +36,7 @@ pub mod ablation;
 pub mod accumulator;
 pub mod agent;
 #[cfg(any(feature = "files", feature = "render"))]
-mod beside;
+mod atomic_write;
 pub mod config;
 #[cfg(feature = "files")]
 pub mod contents;
@@ -45,6 +45,8 @@ pub mod error;
 pub mod evaluate;
 #[cfg(feature = "files")]
 pub mod experiment;
+#[cfg(feature = "files")]
+pub mod lock;
 pub mod loss;
 pub mod memory;
 pub mod model;

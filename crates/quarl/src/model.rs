@@ -164,7 +164,7 @@ impl Model {
     /// [`Error::Io`] where the system refuses.
     #[cfg(feature = "files")]
     pub fn save(&self, path: &std::path::Path) -> Result<(), Error> {
-        crate::beside::write(path, &self.to_bytes()?)
+        crate::atomic_write::atomic_write(path, &self.to_bytes()?)
     }
 
     /// Reads a model file.
@@ -173,8 +173,7 @@ impl Model {
     /// [`Error::Io`] where the system refuses, [`Error::File`] where the file is damaged or something else.
     #[cfg(feature = "files")]
     pub fn load(path: &std::path::Path) -> Result<Self, Error> {
-        let bytes =
-            std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })?;
+        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
         Self::from_bytes(&bytes).map_err(|message| Error::File { path: path.to_owned(), message })
     }
 }

@@ -167,5 +167,5 @@ pub fn write(panels: &[Figure], path: impl AsRef<std::path::Path>) -> Result<(),
             return Err(Error::File { path: path.to_owned(), message });
         }
     };
-    crate::beside::write(path, &bytes)
+    crate::atomic_write::atomic_write(path, &bytes)
 }

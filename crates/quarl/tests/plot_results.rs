@@ -43,9 +43,9 @@ fn train(dir: &Path, config: quarl::config::TrainConfig) {
 }
 
 fn run_experiment(out: &Path, config: quarl::config::TrainConfig, runs: u64) {
-    let plan = Plan { config, runs, jobs: 1, out: out.to_owned() };
+    let plan = Plan { config, runs, jobs: 1, out: out.to_owned(), retry_failed: false };
     let missing = experiment::prepare(&plan).unwrap();
-    for event in Experiment::start(&plan, missing) {
+    for event in Experiment::start(&plan, missing).unwrap() {
         event.unwrap();
     }
 }

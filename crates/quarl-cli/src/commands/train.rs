@@ -26,7 +26,7 @@ pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
         None => {
             // Gymnasium's names have colons and slashes, which mean something else to shells and directories.
             let id = trainer.config().env.id.replace([':', '/'], "-");
-            new_directory(&format!("{id}-{name}-seed{}", trainer.config().training.seed))
+            new_directory(&format!("{id}-{name}-seed{}", trainer.config().training.seed))?
         }
     };
     let mut writer = RunWriter::create(&out, args.force, trainer.config())?;
@@ -36,18 +36,12 @@ pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
     }
 
     let started = Instant::now();
-    let (summary, interrupted) = match train(&args, &mut trainer, &mut writer) {
-        Ok(trained) => trained.write(writer, &trainer)?,
-        Err(error) => {
-            // What was learnt until then is kept, as far as that is possible.
-            if let Some(failure) = error.downcast_ref::<Error>() {
-                writer.abandon(&trainer, started.elapsed().as_secs_f64(), failure)?;
-                if trainer.episodes() > 0 {
-                    results::draw_run(&out)?;
-                }
-            }
-            return Err(error.context(format!("stopped; the run so far is in {}", out.display())));
-        }
+    let trained = train(&args, &mut trainer, &mut writer).and_then(|interrupted| {
+        Ok((writer.finish(&trainer, started.elapsed().as_secs_f64(), interrupted)?, interrupted))
+    });
+    let (summary, interrupted) = match trained {
+        Ok(trained) => trained,
+        Err(error) => return Err(stopped(error, &mut writer, &trainer, started)),
     };
     results::draw_run(&out)?;
     if !interrupted && !interrupt::requested() {
@@ -65,21 +59,21 @@ pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
     Ok(if interrupt::requested() { Outcome::Interrupted } else { Outcome::Done })
 }
 
-/// A training that has ended, not yet written down.
-struct Trained {
-    wall_seconds: f64,
-    interrupted: bool,
+/// Keeps what was learnt until `error`, as far as that is possible.
+fn stopped(error: anyhow::Error, writer: &mut RunWriter, trainer: &Trainer, started: Instant) -> anyhow::Error {
+    let Some(failure) = error.downcast_ref::<Error>() else { return error };
+    let dir = writer.dir().to_owned();
+    let kept = writer.abandon(trainer, started.elapsed().as_secs_f64(), failure);
+    let kept = kept.and_then(|_| if trainer.episodes() > 0 { results::draw_run(&dir) } else { Ok(()) });
+    let dir = dir.display();
+    error.context(match kept {
+        Ok(()) => format!("stopped; the run so far is in {dir}"),
+        Err(second) => format!("stopped; the run so far, as far as it could be written ({second}), is in {dir}"),
+    })
 }
 
-impl Trained {
-    fn write(self, writer: RunWriter, trainer: &Trainer) -> Result<(Summary, bool)> {
-        Ok((writer.finish(trainer, self.wall_seconds, self.interrupted)?, self.interrupted))
-    }
-}
-
-/// Takes every event of the run: to the files, and to whoever watches.
-fn train(args: &TrainArgs, trainer: &mut Trainer, writer: &mut RunWriter) -> Result<Trained> {
-    let started = Instant::now();
+/// Takes every event of the run: to the files, and to whoever watches. Returns whether it was interrupted.
+fn train(args: &TrainArgs, trainer: &mut Trainer, writer: &mut RunWriter) -> Result<bool> {
     let mut progress = (!args.quiet && !args.json).then(|| TrainProgress::new(&trainer.config().training));
     while let Some(event) = trainer.next() {
         let event = event?;
@@ -97,7 +91,7 @@ fn train(args: &TrainArgs, trainer: &mut Trainer, writer: &mut RunWriter) -> Res
     if let Some(progress) = &mut progress {
         progress.finish();
     }
-    Ok(Trained { wall_seconds: started.elapsed().as_secs_f64(), interrupted })
+    Ok(interrupted)
 }
 
 /// The trained agent plays one greedy episode, the first of its last evaluation; drawn where somebody is watching.
@@ -138,12 +132,22 @@ fn say_result(summary: &Summary, out: &Path) {
     output::line(format!("run directory: {}", out.display()));
 }
 
-/// `runs/NAME`, or the first of `runs/NAME-2`, `runs/NAME-3`, .. that is not there yet.
-fn new_directory(name: &str) -> PathBuf {
-    let first = Path::new("runs").join(name);
-    if !first.exists() {
-        return first;
+/// Makes `runs/NAME`, or the first of `runs/NAME-2`, `runs/NAME-3`, .. that is not there yet. Made at once, so that another
+/// process takes another name.
+fn new_directory(name: &str) -> Result<PathBuf, Error> {
+    let runs = Path::new("runs");
+    std::fs::create_dir_all(runs).map_err(Error::io("create", runs))?;
+    let mut path = runs.join(name);
+    for number in 2_u64.. {
+        match std::fs::create_dir(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                path = runs.join(format!("{name}-{number}"));
+            }
+            made => {
+                made.map_err(Error::io("create", &path))?;
+                break;
+            }
+        }
     }
-    let numbered = (2_u64..).map(|i| Path::new("runs").join(format!("{name}-{i}")));
-    numbered.into_iter().find(|path| !path.exists()).unwrap_or(first)
+    Ok(path)
 }

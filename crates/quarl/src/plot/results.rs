@@ -257,11 +257,9 @@ fn read_experiment(out: &Path) -> Result<Curves, Error> {
     let config = run_dir::read_config(out)?;
     let mut whole = Vec::new();
     let seeds = experiment::seeds(out)?;
-    for &seed in &seeds {
+    for (seed, _) in experiment::complete_runs(out)? {
         let dir = experiment::run_path(out, seed);
-        if run_dir::read_summary(&dir)?.is_some_and(|summary| summary.error.is_none()) {
-            whole.push((read_run(&dir)?, dir));
-        }
+        whole.push((read_run(&dir)?, dir));
     }
     let Some((_, first)) = whole.first() else {
         return Err(Error::File { path: out.to_owned(), message: "none of its runs is finished".to_owned() });

@@ -14,7 +14,7 @@ use ::gif::{Encoder, EncodingError, Frame as Block, Repeat};
 
 use self::palette::{GrowingPalette, TRANSPARENT};
 use super::pixels::{Frame, draw_error};
-use crate::beside::Beside;
+use crate::atomic_write::AtomicFile;
 use crate::error::Error;
 
 /// Where the global palette lies in a GIF: after the signature (6 bytes) and the screen descriptor (7).
@@ -41,7 +41,7 @@ const LONG_DELAY: u64 = 60_000;
 /// # }
 /// ```
 pub struct GifWriter {
-    out: Encoder<BufWriter<Beside>>,
+    out: Encoder<BufWriter<AtomicFile>>,
     path: PathBuf,
     size: (u16, u16),
     fps: f64,
@@ -74,7 +74,8 @@ impl GifWriter {
         }
         let path = path.as_ref().to_owned();
         let failed = |error| gif_error(&path, error);
-        let mut out = Encoder::new(BufWriter::new(Beside::create(&path)?), width, height, &[0; 768]).map_err(failed)?;
+        let mut out =
+            Encoder::new(BufWriter::new(AtomicFile::create(&path)?), width, height, &[0; 768]).map_err(failed)?;
         out.set_repeat(Repeat::Infinite).map_err(failed)?;
         let (shown, next, palette) = (Vec::new(), Vec::new(), GrowingPalette::default());
         Ok(Self { out, path, size: (width, height), fps, palette, pushed: 0, shown, next, waiting: None })
@@ -121,10 +122,10 @@ impl GifWriter {
         self.write_waiting(self.now())?;
         let path = self.path;
         let buffered = self.out.into_inner().map_err(|error| gif_error(&path, error))?;
-        let mut file = buffered.into_inner().map_err(|failed| write_error(&path, failed.into_error()))?;
+        let mut file = buffered.into_inner().map_err(|failed| Error::io("write", &path)(failed.into_error()))?;
         let patched = file.seek(SeekFrom::Start(PALETTE_AT)).and_then(|_| file.write_all(&self.palette.bytes()));
-        patched.map_err(|source| write_error(&path, source))?;
-        file.keep()
+        patched.map_err(Error::io("write", &path))?;
+        file.commit()
     }
 
     /// When the next frame starts, in 1/100 s.
@@ -182,13 +183,9 @@ fn block((left, top): (u16, u16), (width, height): (u16, u16), pixels: Vec<u8>) 
 
 fn gif_error(path: &Path, error: EncodingError) -> Error {
     match error {
-        EncodingError::Io(source) => write_error(path, source),
+        EncodingError::Io(error) => Error::io("write", path)(error),
         other => draw_error("a GIF", other.to_string()),
     }
-}
-
-fn write_error(path: &Path, source: std::io::Error) -> Error {
-    Error::Io { action: "write", path: path.to_owned(), source }
 }
 
 #[cfg(test)]

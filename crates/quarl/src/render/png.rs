@@ -7,7 +7,7 @@ use std::path::Path;
 use ::png::{BitDepth, ColorType, Compression, Encoder, EncodingError, Filter};
 
 use super::pixels::{Frame, draw_error};
-use crate::beside::Beside;
+use crate::atomic_write::AtomicFile;
 use crate::error::Error;
 
 /// Writes `frame` to `path`. A file that is there already is replaced, and only by a whole one.
@@ -20,10 +20,10 @@ use crate::error::Error;
 pub fn write_png(path: impl AsRef<Path>, frame: &Frame) -> Result<(), Error> {
     let path = path.as_ref();
     frame.check()?;
-    let mut target = Beside::create(path)?;
+    let mut target = AtomicFile::create(path)?;
     match encode(BufWriter::new(&mut target), frame) {
-        Ok(()) => target.keep(),
-        Err(EncodingError::IoError(source)) => Err(Error::Io { action: "write", path: path.to_owned(), source }),
+        Ok(()) => target.commit(),
+        Err(EncodingError::IoError(error)) => Err(Error::io("write", path)(error)),
         Err(other) => Err(draw_error("a PNG", other.to_string())),
     }
 }

@@ -1,0 +1,332 @@
+//! The threads that run an experiment's runs.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::{Plan, run_path};
+use crate::config::TrainConfig;
+use crate::error::Error;
+use crate::lock::{Attempt, Lock};
+use crate::run_dir::{RunWriter, Status, Summary};
+use crate::stop::StopFlag;
+use crate::train::{Event, Trainer};
+
+/// How often a thread looks whether another process has let go of a run.
+const POLL: Duration = Duration::from_millis(200);
+
+/// What happened in an experiment.
+#[derive(Clone, Debug)]
+pub enum ExperimentEvent {
+    /// A run has ended another episode.
+    Episode {
+        /// The run's seed.
+        seed: u64,
+        /// Its environment steps so far.
+        env_steps: u64,
+    },
+    /// A run has given a warning.
+    Warning {
+        /// The run's seed.
+        seed: u64,
+        /// What it is, and what to do about it.
+        message: String,
+    },
+    /// Another process runs this run, and there is nothing else left to run. Comes once for each run.
+    Waiting {
+        /// The run's seed.
+        seed: u64,
+        /// Who runs it: `process 4711 on host alpha, since 2026-11-23 06:29:02 UTC`.
+        holder: String,
+    },
+    /// A run is complete, here or in another process.
+    Finished {
+        /// The run's seed.
+        seed: u64,
+        /// What came out.
+        summary: Box<Summary>,
+    },
+    /// A run has failed, here or in another process. The others go on.
+    Failed {
+        /// The run's seed.
+        seed: u64,
+        /// The reason.
+        error: String,
+    },
+}
+
+/// An experiment in progress: an iterator of its events, which ends when all runs have ended. Dropping it stops it.
+pub struct Experiment {
+    events: Receiver<ExperimentEvent>,
+    stop: StopFlag,
+    workers: Vec<JoinHandle<()>>,
+}
+
+/// What the threads share.
+struct Shared {
+    plan: Plan,
+    /// Seeds to run, and whether it was said that another process runs them.
+    queue: Mutex<VecDeque<(u64, bool)>>,
+    events: Sender<ExperimentEvent>,
+    stop: StopFlag,
+    run: RunFn,
+}
+
+/// Trains one run and writes it down; `None` where it was stopped.
+type RunFn = fn(&Shared, TrainConfig, &mut RunWriter) -> Result<Option<Summary>, Error>;
+
+impl Experiment {
+    /// Starts the runs with these seeds.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the system gives no threads.
+    pub fn start(plan: &Plan, seeds: Vec<u64>) -> Result<Self, Error> {
+        Self::start_with(plan, seeds, &StopFlag::default())
+    }
+
+    /// [`Experiment::start`]; a request of `stop` stops all runs, as [`Experiment::stop`] does.
+    ///
+    /// # Errors
+    /// As [`Experiment::start`].
+    pub fn start_with(plan: &Plan, seeds: Vec<u64>, stop: &StopFlag) -> Result<Self, Error> {
+        Self::start_running(plan, seeds, stop, train)
+    }
+
+    fn start_running(plan: &Plan, seeds: Vec<u64>, stop: &StopFlag, run: RunFn) -> Result<Self, Error> {
+        let (sender, events) = channel();
+        let stop = stop.child();
+        let jobs = plan.jobs.clamp(1, seeds.len().max(1));
+        let queue = Mutex::new(seeds.into_iter().map(|seed| (seed, false)).collect());
+        let shared = Shared { plan: plan.clone(), queue, events: sender, stop: stop.clone(), run };
+        let shared = Arc::new(shared);
+        let mut experiment = Self { events, stop, workers: Vec::with_capacity(jobs) };
+        for _ in 0..jobs {
+            let shared = shared.clone();
+            let worker = std::thread::Builder::new().spawn(move || work(&shared));
+            experiment.workers.push(worker.map_err(Error::io("start a thread for", &plan.out))?);
+        }
+        Ok(experiment)
+    }
+
+    /// Asks all runs to stop; the iterator ends soon after. Unfinished runs leave no summary and are run again next time.
+    pub fn stop(&self) {
+        self.stop.request();
+    }
+}
+
+impl Iterator for Experiment {
+    type Item = Result<ExperimentEvent, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Ok(event) = self.events.recv() {
+            return Some(Ok(event));
+        }
+        // All threads have ended: a thread that died has not done its work.
+        while let Some(worker) = self.workers.pop() {
+            if let Err(panic) = worker.join() {
+                return Some(Err(internal(panic.as_ref())));
+            }
+        }
+        None
+    }
+}
+
+impl Drop for Experiment {
+    fn drop(&mut self) {
+        self.stop();
+        for worker in self.workers.drain(..) {
+            // Whoever drops an experiment does not want to know how it ends.
+            let _ = worker.join();
+        }
+    }
+}
+
+impl Shared {
+    fn send(&self, event: ExperimentEvent) {
+        // There is nobody to tell where the experiment is being dropped, which also stops the runs.
+        let _ = self.events.send(event);
+    }
+
+    fn queue(&self) -> std::sync::MutexGuard<'_, VecDeque<(u64, bool)>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One thread: run after run, until there are none left or somebody said stop. Runs of other processes go to the end of the
+/// queue; a thread that finds nothing else waits.
+fn work(shared: &Shared) {
+    let mut held_in_a_row = 0;
+    while !shared.stop.is_requested() {
+        let Some((seed, announced)) = shared.queue().pop_front() else { return };
+        match claim(&shared.plan, seed) {
+            Ok(Claim::HeldBy(holder)) => {
+                held_in_a_row += 1;
+                let wait = held_in_a_row > shared.queue().len();
+                shared.queue().push_back((seed, announced || wait));
+                if wait {
+                    if !announced {
+                        shared.send(ExperimentEvent::Waiting { seed, holder });
+                    }
+                    std::thread::sleep(POLL);
+                }
+                continue;
+            }
+            Ok(Claim::Over(Status::Complete(summary))) => shared.send(ExperimentEvent::Finished { seed, summary }),
+            Ok(Claim::Over(status)) => {
+                let error = if let Status::Failed(summary) = status { summary.error } else { None };
+                shared.send(ExperimentEvent::Failed { seed, error: error.unwrap_or_default() });
+            }
+            Ok(Claim::Ours(lock)) => match run(shared, seed, lock) {
+                Ok(Some(summary)) => {
+                    shared.send(ExperimentEvent::Finished { seed, summary: Box::new(summary) });
+                }
+                Ok(None) => return,
+                Err(error) => shared.send(ExperimentEvent::Failed { seed, error: error.to_string() }),
+            },
+            Err(error) => shared.send(ExperimentEvent::Failed { seed, error: error.to_string() }),
+        }
+        held_in_a_row = 0;
+    }
+}
+
+enum Claim {
+    /// To be run here.
+    Ours(Lock),
+    /// Run by another process.
+    HeldBy(String),
+    /// Another process was faster.
+    Over(Status),
+}
+
+fn claim(plan: &Plan, seed: u64) -> Result<Claim, Error> {
+    let dir = run_path(&plan.out, seed);
+    fs::create_dir_all(&dir).map_err(Error::io("create", &dir))?;
+    match Lock::attempt(&dir)? {
+        Attempt::HeldBy(holder) => Ok(Claim::HeldBy(holder)),
+        Attempt::Locked(lock) => Ok(plan.outcome(seed)?.map_or(Claim::Ours(lock), Claim::Over)),
+    }
+}
+
+/// One run; `None` where it was stopped. An error is recorded with the run, where its directory can be written.
+fn run(shared: &Shared, seed: u64, lock: Lock) -> Result<Option<Summary>, Error> {
+    let config = shared.plan.run_config(seed);
+    let mut writer = RunWriter::locked(lock, &run_path(&shared.plan.out, seed), true, &config)?;
+    let started = Instant::now();
+    // A defect in one run must not end the others. What it may have left half done, the run's trainer, is dropped with it.
+    catch_unwind(AssertUnwindSafe(|| (shared.run)(shared, config, &mut writer))).unwrap_or_else(|panic| {
+        let error = internal(panic.as_ref());
+        let seconds = started.elapsed().as_secs_f64();
+        writer.record_failure(None, seconds, error.to_string(), error.is_transient())?;
+        Err(error)
+    })
+}
+
+fn train(shared: &Shared, config: TrainConfig, writer: &mut RunWriter) -> Result<Option<Summary>, Error> {
+    let (seed, started) = (config.training.seed, Instant::now());
+    let mut trainer = match Trainer::builder(config).stop_flag(shared.stop.clone()).build() {
+        Ok(trainer) => trainer,
+        Err(Error::Stopped { .. }) => return Ok(None),
+        Err(error) => {
+            writer.record_failure(None, 0.0, error.to_string(), error.is_transient())?;
+            return Err(error);
+        }
+    };
+    let mut train = || -> Result<(), Error> {
+        while let Some(event) = trainer.next() {
+            let event = event?;
+            writer.record(&event, &trainer)?;
+            match event {
+                Event::Episode(record) => shared.send(ExperimentEvent::Episode { seed, env_steps: record.env_steps }),
+                Event::Warning { message } => shared.send(ExperimentEvent::Warning { seed, message }),
+                _ => {}
+            }
+        }
+        Ok(())
+    };
+    let trained = train();
+    if trained.is_ok() && !trainer.is_finished() {
+        return Ok(None);
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    trained.and_then(|()| writer.finish(&trainer, seconds, false)).map(Some).inspect_err(|error| {
+        // The run's own error is the one to report; where it cannot be recorded, the run counts as not begun.
+        let _ = writer.abandon(&trainer, seconds, error);
+    })
+}
+
+/// The error that a panic amounts to.
+fn internal(panic: &(dyn Any + Send)) -> Error {
+    let message = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let message = message.or_else(|| panic.downcast_ref::<String>().cloned());
+    Error::Internal { message: message.unwrap_or_else(|| "without a message".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::presets;
+    use crate::experiment::{aggregate, prepare};
+
+    fn plan(out: &std::path::Path, runs: u64) -> Plan {
+        let mut config = presets::config("textbook", None).unwrap();
+        config.training.episodes = Some(2);
+        Plan { config, runs, jobs: 2, out: out.join("out"), retry_failed: false }
+    }
+
+    #[test]
+    fn a_run_that_panics_is_a_failed_run_and_the_others_go_on() {
+        fn panics_at_seed_1(
+            shared: &Shared,
+            config: TrainConfig,
+            writer: &mut RunWriter,
+        ) -> Result<Option<Summary>, Error> {
+            assert!(config.training.seed != 1, "seed 1 is unlucky");
+            train(shared, config, writer)
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let plan = plan(directory.path(), 4);
+        let missing = prepare(&plan).unwrap();
+        let experiment = Experiment::start_running(&plan, missing, &StopFlag::default(), panics_at_seed_1).unwrap();
+        let (mut finished, mut failed) = (Vec::new(), Vec::new());
+        for event in experiment {
+            match event.unwrap() {
+                ExperimentEvent::Finished { seed, .. } => finished.push(seed),
+                ExperimentEvent::Failed { seed, error } => failed.push((seed, error)),
+                _ => {}
+            }
+        }
+        finished.sort_unstable();
+        assert_eq!(finished, [0, 2, 3]);
+        let [(1, error)] = &failed[..] else { panic!("{failed:?}") };
+        assert!(error.contains("seed 1 is unlucky") && error.starts_with("internal error: "), "{error}");
+        let (_, summary) = aggregate(&plan).unwrap();
+        assert_eq!((summary.runs, summary.completed, &summary.failed[0].error), (4, 3, error));
+        assert_eq!(prepare(&plan).unwrap(), [0; 0], "it would panic again");
+        assert_eq!(prepare(&Plan { retry_failed: true, ..plan }).unwrap(), [1]);
+    }
+
+    #[test]
+    fn a_thread_that_dies_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut experiment = Experiment::start(&plan(directory.path(), 1), Vec::new()).unwrap();
+        experiment.workers.push(std::thread::spawn(|| panic!("the thread itself")));
+        let errors: Vec<String> = experiment.by_ref().filter_map(|event| Some(event.err()?.to_string())).collect();
+        assert!(errors.len() == 1 && errors[0].contains("the thread itself"), "{errors:?}");
+    }
+
+    #[test]
+    fn a_stopped_experiment_leaves_its_runs_to_be_run_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let plan = plan(directory.path(), 2);
+        let missing = prepare(&plan).unwrap();
+        let stop = StopFlag::default();
+        stop.request();
+        assert_eq!(Experiment::start_with(&plan, missing, &stop).unwrap().count(), 0);
+        assert_eq!(prepare(&plan).unwrap(), [0, 1]);
+    }
+}

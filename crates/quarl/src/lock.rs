@@ -1,0 +1,197 @@
+//! Locks between processes: who has locked a directory is the only one to write in it.
+//!
+//! The lock is the operating system's, on the file `.lock` in the directory. It ends with the process that holds it, however
+//! that ends, so a lock file that is left over locks nothing. It is advisory: reading needs no lock.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::error::Error;
+
+/// The lock file's name.
+pub(crate) const LOCK: &str = ".lock";
+
+/// A locked directory. Dropping it unlocks the directory and removes the lock file.
+#[derive(Debug)]
+pub struct Lock {
+    path: PathBuf,
+    file: File,
+}
+
+/// A lock, or who else has it.
+pub(crate) enum Attempt {
+    Locked(Lock),
+    /// Such as `process 4711 on host alpha, since 2026-11-23 06:29:02 UTC`.
+    HeldBy(String),
+}
+
+impl Lock {
+    /// Locks `directory`, which has to exist, if no one else has.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] naming who holds the lock, [`Error::Io`] where the system refuses.
+    pub fn acquire(directory: &Path) -> Result<Self, Error> {
+        match Self::attempt(directory)? {
+            Attempt::Locked(lock) => Ok(lock),
+            Attempt::HeldBy(holder) => Err(Error::Locked { path: directory.to_owned(), holder }),
+        }
+    }
+
+    /// Locks `directory`, which has to exist, once no one else has.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the system refuses.
+    pub fn wait(directory: &Path) -> Result<Self, Error> {
+        let path = directory.join(LOCK);
+        loop {
+            let file = open(&path)?;
+            file.lock().map_err(Error::io("lock", &path))?;
+            if let Some(lock) = Self::locked(&path, file)? {
+                return Ok(lock);
+            }
+        }
+    }
+
+    /// [`Lock::acquire`], with the lock of another as a result and not an error.
+    pub(crate) fn attempt(directory: &Path) -> Result<Attempt, Error> {
+        let path = directory.join(LOCK);
+        loop {
+            let mut file = open(&path)?;
+            match file.try_lock() {
+                Ok(()) => {
+                    if let Some(lock) = Self::locked(&path, file)? {
+                        return Ok(Attempt::Locked(lock));
+                    }
+                }
+                Err(TryLockError::WouldBlock) => return Ok(Attempt::HeldBy(read_holder(&mut file))),
+                Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path)(error)),
+            }
+        }
+    }
+
+    /// The lock on a file that was just locked; none where its last holder has removed it in the meantime.
+    fn locked(path: &Path, file: File) -> Result<Option<Self>, Error> {
+        if !is_at(path, &file) {
+            return Ok(None);
+        }
+        let mut lock = Self { path: path.to_owned(), file };
+        let text = format!("{}\n", this_process());
+        lock.file.set_len(0).and_then(|()| lock.file.write_all(text.as_bytes())).map_err(Error::io("write", path))?;
+        Ok(Some(lock))
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Removed while it is still locked: whoever has opened it before finds in `locked` that it is gone.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn open(path: &Path) -> Result<File, Error> {
+    let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    options.map_err(Error::io("lock", path))
+}
+
+/// Whether `file` is what `path` names.
+#[cfg(unix)]
+fn is_at(path: &Path, file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let [Ok(here), Ok(opened)] = [std::fs::metadata(path), file.metadata()] else { return false };
+    (here.dev(), here.ino()) == (opened.dev(), opened.ino())
+}
+
+#[cfg(not(unix))]
+fn is_at(path: &Path, _: &File) -> bool {
+    path.exists()
+}
+
+/// Who holds a locked file, by what it says. Where locks keep others from reading, or nothing is written yet, nobody knows.
+fn read_holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let read = file.take(300).read_to_string(&mut text);
+    let line = text.lines().next().filter(|line| read.is_ok() && line.starts_with("process ")).unwrap_or("");
+    if line.is_empty() || line.chars().any(char::is_control) { "another process".to_owned() } else { line.to_owned() }
+}
+
+fn this_process() -> String {
+    let host = gethostname::gethostname();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    format!("process {} on host {}, since {}", std::process::id(), host.to_string_lossy(), utc(now))
+}
+
+/// Seconds since 1970 as a date and time.
+fn utc(seconds: u64) -> String {
+    let (days, second) = (seconds / 86400, seconds % 86400);
+    // Years are counted from 1 March of year 0, so that a leap day is a year's last (Howard Hinnant, "chrono-compatible
+    // low-level date algorithms", civil_from_days).
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = 400 * era + year + u64::from(month <= 2);
+    let [hour, minute, second] = [second / 3600, second / 60 % 60, second % 60];
+    format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_lock_is_refused_and_says_who_holds_the_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = Lock::acquire(directory.path()).unwrap();
+        let message = Lock::acquire(directory.path()).unwrap_err().to_string();
+        let holder = format!(" is in use by process {} on host ", std::process::id());
+        assert!(message.contains(&holder) && message.contains(" UTC: wait until it has ended"), "{message}");
+        drop(lock);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "the lock file is removed");
+        Lock::acquire(directory.path()).unwrap();
+    }
+
+    #[test]
+    fn a_lock_file_that_is_left_over_locks_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join(LOCK), "process 1 on host alpha, since 1970-01-01 00:00:00 UTC\n")
+            .unwrap();
+        Lock::acquire(directory.path()).unwrap();
+    }
+
+    #[test]
+    fn many_threads_hold_a_lock_one_at_a_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, counter) = (directory.path(), directory.path().join("counter"));
+        std::fs::write(&counter, "0").unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let _lock = Lock::wait(path).unwrap();
+                        let count: u64 = std::fs::read_to_string(&counter).unwrap().parse().unwrap();
+                        std::fs::write(&counter, (count + 1).to_string()).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(std::fs::read_to_string(&counter).unwrap(), "200");
+    }
+
+    #[test]
+    fn times_are_written_as_dates() {
+        for (seconds, expected) in [
+            (0, "1970-01-01 00:00:00 UTC"),
+            (951_782_399, "2000-02-28 23:59:59 UTC"),
+            (951_782_400, "2000-02-29 00:00:00 UTC"),
+            (1_709_251_200, "2024-03-01 00:00:00 UTC"),
+            (4_107_542_400, "2100-03-01 00:00:00 UTC"),
+        ] {
+            assert_eq!(utc(seconds), expected);
+        }
+    }
+}

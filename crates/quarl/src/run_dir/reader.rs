@@ -1,0 +1,159 @@
+//! Reading a run, and judging whether it is complete.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use super::{
+    BEST, CONFIG, DIAGNOSTICS, EPISODES, EPISODES_HEADER, EVALUATIONS, EVALUATIONS_HEADER, MODEL, SUMMARY, Summary,
+    diagnostics_header, table,
+};
+use crate::config::TrainConfig;
+use crate::error::Error;
+use crate::model::Model;
+use crate::train::EpisodeRecord;
+
+/// How a run on disk stands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Status {
+    /// It was not begun, not finished, or stopped by something outside it; or its files are damaged or do not agree.
+    Incomplete,
+    /// It used its whole budget, and its summary agrees with its tables and models.
+    Complete(Box<Summary>),
+    /// An error ended it that would end it again.
+    Failed(Box<Summary>),
+}
+
+/// How the run in `dir` stands.
+///
+/// # Errors
+/// [`Error::Io`] where a file is there and the system refuses to read it.
+pub fn status(dir: &Path) -> Result<Status, Error> {
+    let summary = match read_summary(dir) {
+        Ok(Some(summary)) => Box::new(summary),
+        Ok(None) => return Ok(Status::Incomplete),
+        Err(error) => return damaged(error),
+    };
+    if summary.error.is_some() && !summary.error_is_transient {
+        return Ok(Status::Failed(summary));
+    }
+    if summary.error.is_some() || summary.interrupted {
+        return Ok(Status::Incomplete);
+    }
+    match agrees(dir, &summary) {
+        Ok(true) => Ok(Status::Complete(summary)),
+        Ok(false) => Ok(Status::Incomplete),
+        Err(error) => damaged(error),
+    }
+}
+
+/// A run of which a file is missing or damaged is incomplete. A file that the system refuses to read says nothing of the run.
+fn damaged(error: Error) -> Result<Status, Error> {
+    match &error {
+        Error::Io { error: source, .. } if ![ErrorKind::NotFound, ErrorKind::InvalidData].contains(&source.kind()) => {
+            Err(error)
+        }
+        _ => Ok(Status::Incomplete),
+    }
+}
+
+/// Whether the tables of a run end where its summary says, and its models can be read.
+fn agrees(dir: &Path, summary: &Summary) -> Result<bool, Error> {
+    let training = read_config(dir)?.training;
+    let episodes = read_episodes(dir)?;
+    let last_step = episodes.last().map_or(0, |record| record.env_steps);
+    let numbered = episodes.iter().zip(0..).all(|(record, i)| record.episode == i);
+    // With a budget of steps, the last episode may not have ended.
+    let steps_agree = last_step == summary.env_steps || (training.steps.is_some() && last_step < summary.env_steps);
+    if !numbered || episodes.len() as u64 != summary.episodes || !steps_agree || training.seed != summary.seed {
+        return Ok(false);
+    }
+    if training.diagnostics {
+        let updated = episodes.iter().filter(|record| record.mean_loss.is_some()).map(|record| record.episode);
+        let rows = table::read(&dir.join(DIAGNOSTICS), &diagnostics_header(), |fields| fields[0].parse::<u64>().ok())?;
+        if !updated.eq(rows) {
+            return Ok(false);
+        }
+    }
+    let evaluations = read_evaluations(dir)?;
+    let Summary { episodes, env_steps, greedy_mean, .. } = *summary;
+    let closing = greedy_mean.map(|mean_return| EvaluationRow { episodes, env_steps, mean_return });
+    if closing.is_some() && evaluations.last().copied() != closing {
+        return Ok(false);
+    }
+    Model::load(&dir.join(MODEL))?;
+    if summary.best_mean.is_some() {
+        Model::load(&dir.join(BEST))?;
+    }
+    Ok(true)
+}
+
+/// A run's configuration.
+///
+/// # Errors
+/// [`Error::Io`] where the file cannot be read, [`Error::Config`] where it is damaged.
+pub fn read_config(dir: &Path) -> Result<TrainConfig, Error> {
+    let path = dir.join(CONFIG);
+    let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+    let origin = path.display().to_string();
+    TrainConfig::from_toml(&origin, &text)
+}
+
+/// A whole run's summary; `None` where the run was not finished.
+///
+/// # Errors
+/// [`Error::Io`] where the file cannot be read, [`Error::File`] where it is damaged.
+pub fn read_summary(dir: &Path) -> Result<Option<Summary>, Error> {
+    let path = dir.join(SUMMARY);
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        text => text.map_err(Error::io("read", &path))?,
+    };
+    let damaged = |error: serde_json::Error| Error::File { path, message: format!("the summary is damaged ({error})") };
+    serde_json::from_str(&text).map(Some).map_err(damaged)
+}
+
+/// A run's episodes.
+///
+/// # Errors
+/// [`Error::Io`] where the file cannot be read, [`Error::File`] naming the line that is damaged.
+pub fn read_episodes(dir: &Path) -> Result<Vec<EpisodeRecord>, Error> {
+    table::read(&dir.join(EPISODES), EPISODES_HEADER, |fields| {
+        let optional = |field: &str| if field.is_empty() { Some(None) } else { field.parse().ok().map(Some) };
+        Some(EpisodeRecord {
+            episode: fields[0].parse().ok()?,
+            env_steps: fields[1].parse().ok()?,
+            total_reward: fields[2].parse().ok()?,
+            length: fields[3].parse().ok()?,
+            epsilon: fields[4].parse().ok()?,
+            mean_loss: optional(fields[5])?,
+            mean_q: optional(fields[6])?,
+            diagnostics: None,
+        })
+    })
+}
+
+/// One row of `evaluations.csv`, as far as figures need it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EvaluationRow {
+    /// Episodes trained so far.
+    pub episodes: u64,
+    /// Environment steps trained so far.
+    pub env_steps: u64,
+    /// The mean return of the greedy episodes.
+    pub mean_return: f64,
+}
+
+/// A run's evaluations.
+///
+/// # Errors
+/// As [`read_episodes`].
+pub fn read_evaluations(dir: &Path) -> Result<Vec<EvaluationRow>, Error> {
+    table::read(&dir.join(EVALUATIONS), EVALUATIONS_HEADER, |fields| {
+        Some(EvaluationRow {
+            episodes: fields[0].parse().ok()?,
+            env_steps: fields[1].parse().ok()?,
+            mean_return: fields[2].parse().ok()?,
+        })
+    })
+}

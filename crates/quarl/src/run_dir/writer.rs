@@ -1,0 +1,262 @@
+//! Writing a run while it trains.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::occupant::{FILES, Occupant, is_temporary, listed, occupant};
+use super::table::Table;
+use super::{
+    BEST, CONFIG, DIAGNOSTICS, EPISODES, EPISODES_HEADER, EVALUATIONS, EVALUATIONS_HEADER, MODEL, SUMMARY, Summary,
+    diagnostics_header,
+};
+use crate::atomic_write::atomic_write;
+use crate::config::TrainConfig;
+use crate::error::Error;
+use crate::lock::Lock;
+use crate::train::{EpisodeRecord, Evaluation, Event, Trainer};
+
+/// A run's directory while it trains, locked until this is dropped.
+///
+/// ```
+/// use quarl::config::presets;
+/// use quarl::run_dir::{self, RunWriter};
+/// use quarl::train::Trainer;
+///
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let dir = directory.path().join("run");
+/// let mut config = presets::config("textbook", None)?;
+/// config.training.episodes = Some(3);
+/// let mut writer = RunWriter::create(&dir, false, &config)?; // an error where `dir` holds anything
+/// let mut trainer = Trainer::new(config)?;
+/// while let Some(event) = trainer.next() {
+///     writer.record(&event?, &trainer)?;
+/// }
+/// writer.finish(&trainer, 0.1, false)?;
+/// assert_eq!(run_dir::read_episodes(&dir)?.len(), 3);
+/// # Ok::<(), quarl::Error>(())
+/// ```
+pub struct RunWriter {
+    dir: PathBuf,
+    seed: u64,
+    env: String,
+    episodes: Table,
+    evaluations: Table,
+    diagnostics: Option<Table>,
+    best: Option<(f64, u64)>,
+    last: Option<Evaluation>,
+    /// Episodes and environment steps that the table tells of.
+    written: (u64, u64),
+    _lock: Lock,
+}
+
+impl RunWriter {
+    /// Makes and locks the directory, and writes the configuration into it.
+    ///
+    /// With `force` the directory may hold a run, which is replaced. Nothing else is ever replaced: no experiment, and no
+    /// directory with a file that no run writes.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] where the directory holds a run and `force` is not given, [`Error::Occupied`] where it holds anything
+    /// else, [`Error::Locked`] where another process writes in it, [`Error::Io`] where the system refuses.
+    pub fn create(dir: &Path, force: bool, config: &TrainConfig) -> Result<Self, Error> {
+        // Before the lock, so that not even a lock file is written into a directory of somebody else's.
+        if replaceable(dir)? && !force {
+            let locked = Lock::acquire(dir).err().filter(|error| matches!(error, Error::Locked { .. }));
+            return Err(locked.unwrap_or_else(|| Error::Exists { path: dir.to_owned() }));
+        }
+        fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+        Self::locked(Lock::acquire(dir)?, dir, force, config)
+    }
+
+    /// [`RunWriter::create`] in a directory that exists and is locked already.
+    pub(crate) fn locked(lock: Lock, dir: &Path, force: bool, config: &TrainConfig) -> Result<Self, Error> {
+        if replaceable(dir)? {
+            if !force {
+                return Err(Error::Exists { path: dir.to_owned() });
+            }
+            remove(dir)?;
+        }
+        atomic_write(&dir.join(CONFIG), config.to_toml().as_bytes())?;
+        let diagnostics = config.training.diagnostics;
+        Ok(Self {
+            dir: dir.to_owned(),
+            seed: config.training.seed,
+            env: config.env.id.clone(),
+            episodes: Table::create(dir.join(EPISODES), EPISODES_HEADER)?,
+            evaluations: Table::create(dir.join(EVALUATIONS), EVALUATIONS_HEADER)?,
+            diagnostics: diagnostics
+                .then(|| Table::create(dir.join(DIAGNOSTICS), &diagnostics_header()))
+                .transpose()?,
+            best: None,
+            last: None,
+            written: (0, 0),
+            _lock: lock,
+        })
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Writes down what one event says, if anything.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the system refuses.
+    pub fn record(&mut self, event: &Event, trainer: &Trainer) -> Result<(), Error> {
+        match event {
+            // The trainer keeps its warnings for the summary.
+            Event::Step { .. } | Event::Learn { .. } | Event::EvaluationStep { .. } | Event::Warning { .. } => Ok(()),
+            Event::Episode(record) => self.record_episode(record),
+            Event::Evaluation(evaluation) => self.record_evaluation(evaluation, trainer),
+        }
+    }
+
+    fn record_episode(&mut self, record: &EpisodeRecord) -> Result<(), Error> {
+        let optional = |value: Option<f64>| value.map_or(String::new(), |x| x.to_string());
+        let EpisodeRecord { episode, env_steps, total_reward, length, epsilon, mean_loss, mean_q, diagnostics } =
+            record;
+        let (mean_loss, mean_q) = (optional(*mean_loss), optional(*mean_q));
+        self.episodes.row(&format!("{episode},{env_steps},{total_reward},{length},{epsilon},{mean_loss},{mean_q}"))?;
+        self.written = (episode + 1, *env_steps);
+        if let (Some(table), Some(diagnostics)) = (&mut self.diagnostics, diagnostics) {
+            let values = diagnostics.values().map(|value| value.map_or(String::new(), |value| value.to_string())).join(",");
+            table.row(&format!("{episode},{values}"))?;
+        }
+        Ok(())
+    }
+
+    fn record_evaluation(&mut self, evaluation: &Evaluation, trainer: &Trainer) -> Result<(), Error> {
+        let Evaluation { episodes, env_steps, returns, mean_return, best, .. } = evaluation;
+        let min = returns.iter().copied().fold(f64::INFINITY, f64::min);
+        let max = returns.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        self.evaluations.row(&format!("{episodes},{env_steps},{mean_return},{min},{max},{best}"))?;
+        if *best {
+            self.best = Some((*mean_return, *episodes));
+            trainer.model().save(&self.dir.join(BEST))?;
+        }
+        self.last = evaluation.last.then(|| evaluation.clone());
+        Ok(())
+    }
+
+    /// Writes the last model and the summary.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the system refuses.
+    pub fn finish(&mut self, trainer: &Trainer, wall_seconds: f64, interrupted: bool) -> Result<Summary, Error> {
+        self.save(Some(trainer))?;
+        let summary = Summary { interrupted, ..self.summary(Some(trainer), wall_seconds) };
+        self.write(summary)
+    }
+
+    /// As [`RunWriter::finish`], for a run that `error` stopped. Writes as much as it can.
+    ///
+    /// # Errors
+    /// The first [`Error::Io`] where the system refuses.
+    pub fn abandon(&mut self, trainer: &Trainer, wall_seconds: f64, error: &Error) -> Result<Summary, Error> {
+        self.record_failure(Some(trainer), wall_seconds, error.to_string(), error.is_transient())
+    }
+
+    /// [`RunWriter::abandon`], without a model where there is no trainer that could be relied on.
+    pub(crate) fn record_failure(
+        &mut self,
+        trainer: Option<&Trainer>,
+        wall_seconds: f64,
+        error: String,
+        error_is_transient: bool,
+    ) -> Result<Summary, Error> {
+        let saved = self.save(trainer);
+        let summary = Summary { error: Some(error), error_is_transient, ..self.summary(trainer, wall_seconds) };
+        let summary = self.write(summary)?;
+        saved.map(|()| summary)
+    }
+
+    /// Brings everything but the summary to the disk.
+    fn save(&self, trainer: Option<&Trainer>) -> Result<(), Error> {
+        let tables = [Some(&self.episodes), Some(&self.evaluations), self.diagnostics.as_ref()];
+        let synced: Result<(), Error> = tables.into_iter().flatten().try_for_each(Table::sync);
+        let saved = trainer.map_or(Ok(()), |trainer| trainer.model().save(&self.dir.join(MODEL)));
+        synced.and(saved)
+    }
+
+    fn summary(&self, trainer: Option<&Trainer>, wall_seconds: f64) -> Summary {
+        let (best_mean, best_episodes) = self.best.unzip();
+        let last = self.last.as_ref();
+        let (greedy_returns, greedy_mean) =
+            last.map(|evaluation| (evaluation.returns.clone(), evaluation.mean_return)).unzip();
+        let (episodes, env_steps) = trainer.map_or(self.written, |trainer| (trainer.episodes(), trainer.env_steps()));
+        Summary {
+            quarl_version: env!("CARGO_PKG_VERSION").to_owned(),
+            env: self.env.clone(),
+            seed: self.seed,
+            cpu_path: trainer.map_or(String::new(), |trainer| trainer.agent().network().path().name().to_owned()),
+            episodes,
+            env_steps,
+            wall_seconds,
+            // JSON has no infinity.
+            steps_per_second: if wall_seconds > 0.0 { env_steps as f64 / wall_seconds } else { 0.0 },
+            greedy_returns,
+            greedy_mean,
+            best_mean,
+            best_episodes,
+            reward_threshold: trainer.and_then(|trainer| trainer.env().spec().reward_threshold),
+            interrupted: false,
+            episodes_lost: trainer.map_or(0, Trainer::episodes_lost),
+            warnings: trainer.map_or(Vec::new(), |trainer| trainer.warnings().to_vec()),
+            error: None,
+            error_is_transient: false,
+        }
+    }
+
+    /// Writes the summary, after the names of all other files have reached the disk.
+    fn write(&self, summary: Summary) -> Result<Summary, Error> {
+        sync_directory(&self.dir)?;
+        let text = serde_json::to_string_pretty(&summary).expect("a summary is plain data") + "\n";
+        atomic_write(&self.dir.join(SUMMARY), text.as_bytes())?;
+        Ok(summary)
+    }
+}
+
+/// Whether `dir` holds a run; an error where it holds what must not be replaced.
+fn replaceable(dir: &Path) -> Result<bool, Error> {
+    let message = match occupant(dir)? {
+        Occupant::Nothing => return Ok(false),
+        Occupant::Run { others } if others.is_empty() => return Ok(true),
+        Occupant::Run { others } => {
+            format!(
+                "exists already, and holds files that are not a run's ({}): move them, or choose another directory",
+                listed(&others)
+            )
+        }
+        Occupant::Experiment => "exists already and holds an experiment: choose another directory".to_owned(),
+        Occupant::Other(names) => {
+            format!("exists already and holds no run ({}): choose another directory", listed(&names))
+        }
+    };
+    Err(Error::Occupied { path: dir.to_owned(), message })
+}
+
+/// Removes a run's files.
+fn remove(dir: &Path) -> Result<(), Error> {
+    let entries = fs::read_dir(dir).map_err(Error::io("read", dir))?.flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let temporary: Vec<String> = names.filter(|name| is_temporary(name)).collect();
+    for name in FILES.into_iter().chain(temporary.iter().map(String::as_str)) {
+        match fs::remove_file(dir.join(name)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(Error::io("replace", dir.join(name))(error));
+            }
+            _ => {}
+        }
+        if name == SUMMARY {
+            sync_directory(dir)?;
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the names in a directory are on the disk. Where directories cannot be opened, the system does so by itself.
+fn sync_directory(dir: &Path) -> Result<(), Error> {
+    if cfg!(unix) { File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io("write", dir)) } else { Ok(()) }
+}
