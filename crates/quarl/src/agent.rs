@@ -128,8 +128,9 @@ impl Agent {
     /// An untrained agent for an environment; `config` has been validated.
     ///
     /// # Errors
-    /// [`Error::InvalidValue`] where the replay buffer does not fit into memory.
+    /// [`Error::InvalidValue`] where the replay buffer does not fit into memory; [`Error::CpuPath`] where this machine lacks the path.
     pub fn new(config: &TrainConfig, spec: &EnvironmentSpec, seed: u64, path: CpuPath) -> Result<Self, Error> {
+        let path = CpuPath::parse(path.name())?;
         let architecture = config.network.architecture(spec.observation_space.len(), spec.action_space.n);
         let network = QNetwork::new(architecture, path);
         let masked_actions = if spec.has_action_mask { spec.action_space.n } else { 0 };

@@ -138,6 +138,13 @@ fn assert_equal(actual: &Outcome, expected: &Outcome, case: &str) {
 }
 
 #[test]
+fn an_instruction_set_that_this_processor_lacks_is_refused() {
+    for path in CpuPath::ALL.into_iter().filter(|path| !path.is_available()) {
+        assert!(matches!(Trainer::on(tiny(), path), Err(Error::CpuPath { .. })), "{}", path.name());
+    }
+}
+
+#[test]
 fn a_run_is_the_same_on_every_instruction_set_of_this_machine() {
     for config in [textbook(&["training.episodes=12"]), everything()].into_iter().chain(family()) {
         let expected = outcome(config.clone(), CpuPath::Scalar);

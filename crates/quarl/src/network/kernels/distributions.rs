@@ -14,7 +14,7 @@ pub(super) unsafe fn softmax<V: Lanes>(logits: &[f32], stride: usize, probabilit
     // SAFETY: the parent has checked the lengths; the caller vouches for the instruction set.
     unsafe {
         for column in (0..stride).step_by(LANES) {
-            let logit = |atom: usize| V::load(logits.as_ptr().add(atom * stride + column));
+            let logit = |atom: usize| V::load_at(logits, atom * stride + column);
             let mut largest = logit(0);
             for atom in 1..atoms {
                 largest = largest.max(logit(atom));
@@ -22,12 +22,12 @@ pub(super) unsafe fn softmax<V: Lanes>(logits: &[f32], stride: usize, probabilit
             let mut sum = V::splat(0.0);
             for atom in 0..atoms {
                 let weight = exp(logit(atom).sub(largest));
-                weight.store(probabilities.as_mut_ptr().add(atom * stride + column));
+                weight.store_at(probabilities, atom * stride + column);
                 sum = sum.add(weight);
             }
             for atom in 0..atoms {
-                let place = probabilities.as_mut_ptr().add(atom * stride + column);
-                V::load(place).div(sum).store(place);
+                let at = atom * stride + column;
+                V::load_at(probabilities, at).div(sum).store_at(probabilities, at);
             }
         }
     }
@@ -46,13 +46,12 @@ pub(super) unsafe fn quantile_huber<V: Lanes>(pass: &mut QuantileHuberPass) {
             let (mut loss, mut distance) = (zero, zero);
             for i in 0..predictions {
                 let at = i * stride + column;
-                let (prediction, level) =
-                    (V::load(pass.predictions.as_ptr().add(at)), V::load(pass.levels.as_ptr().add(at)));
+                let (prediction, level) = (V::load_at(pass.predictions, at), V::load_at(pass.levels, at));
                 // |level - 1| less level: what the weight changes by where the error is negative.
                 let change = one.sub(level).sub(level);
                 let (mut row_loss, mut row_slope) = (zero, zero);
                 for j in 0..targets {
-                    let error = V::load(pass.targets.as_ptr().add(j * stride + column)).sub(prediction);
+                    let error = V::load_at(pass.targets, j * stride + column).sub(prediction);
                     let negative = zero.sub(error);
                     let weight = level.add(change.where_positive(negative));
                     let clipped = error.max(V::splat(-1.0)).min(one);
@@ -63,11 +62,11 @@ pub(super) unsafe fn quantile_huber<V: Lanes>(pass: &mut QuantileHuberPass) {
                     distance = distance.add(error.max(negative));
                 }
                 loss = row_loss.mul_add(per_target, loss);
-                zero.sub(row_slope.mul(per_target)).store(pass.gradients.as_mut_ptr().add(at));
+                zero.sub(row_slope.mul(per_target)).store_at(pass.gradients, at);
             }
-            loss.store(pass.losses.as_mut_ptr().add(column));
-            let pairs = V::splat((predictions * targets) as f32);
-            distance.div(pairs).store(pass.distances.as_mut_ptr().add(column));
+            loss.store_at(pass.losses, column);
+            let pairs = V::splat((predictions as u64 * targets as u64) as f32);
+            distance.div(pairs).store_at(pass.distances, column);
         }
     }
 }

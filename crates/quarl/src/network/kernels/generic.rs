@@ -73,13 +73,13 @@ unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(product: &mut Product
                 *sums = [V::splat(*bias.get_unchecked(row + i)); NV];
             }
         }
-        let b = product.b.as_ptr().add(column);
+        let b = product.b.get_unchecked(column..);
         // Two loops, so that the distance between A's rows is a constant where it can be.
         if product.a_transposed {
-            let a = product.a.as_ptr().add(row);
+            let a = product.a.get_unchecked(row..);
             add_all_products(&mut sums, product.depth, a, (1, product.a_stride), b, product.b_stride);
         } else {
-            let a = product.a.as_ptr().add(row * product.a_stride);
+            let a = product.a.get_unchecked(row * product.a_stride..);
             add_all_products(&mut sums, product.depth, a, (product.a_stride, 1), b, product.b_stride);
         }
         // One loop for each finish: a decision a vector would cost as much as storing it.
@@ -87,7 +87,7 @@ unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(product: &mut Product
             Finish::Plain => store(product, row, column, sums, |sum, _| sum),
             Finish::Relu => store(product, row, column, sums, |sum, _| sum.where_positive(sum)),
             Finish::WherePositive(gate) => {
-                store(product, row, column, sums, |sum, at| sum.where_positive(V::load(gate.as_ptr().add(at))))
+                store(product, row, column, sums, |sum, at| sum.where_positive(V::load_at(gate, at)))
             }
         }
     }
@@ -102,7 +102,6 @@ unsafe fn store<V: Lanes, const MR: usize, const NV: usize>(
     sums: [[V; NV]; MR],
     finish: impl Fn(V, usize) -> V,
 ) {
-    let c = product.c.as_mut_ptr();
     let whole = column + NV * LANES <= product.columns;
     for (i, sums) in sums.into_iter().enumerate() {
         for (j, sum) in sums.into_iter().enumerate() {
@@ -110,9 +109,10 @@ unsafe fn store<V: Lanes, const MR: usize, const NV: usize>(
             // SAFETY: as in `tile`.
             unsafe {
                 if whole {
-                    finish(sum, at).store(c.add(at));
+                    finish(sum, at).store_at(product.c, at);
                 } else {
-                    finish(sum, at).store_partial(c.add(at), (product.columns - (column + LANES * j)).min(LANES));
+                    let valid = (product.columns - (column + LANES * j)).min(LANES);
+                    finish(sum, at).store_partial_at(product.c, at, valid);
                 }
             }
         }
@@ -124,12 +124,17 @@ unsafe fn store<V: Lanes, const MR: usize, const NV: usize>(
 unsafe fn add_all_products<V: Lanes, const MR: usize, const NV: usize>(
     sums: &mut [[V; NV]; MR],
     depth: usize,
-    mut a: *const f32,
+    a: &[f32],
     (row_step, k_step): (usize, usize),
-    mut b: *const f32,
+    b: &[f32],
     b_stride: usize,
 ) {
-    // SAFETY: as in `add_products`.
+    debug_assert!(
+        (MR - 1) * row_step + (depth - 1) * k_step < a.len() && (depth - 1) * b_stride + NV * LANES <= b.len()
+    );
+    let (mut a, mut b) = (a.as_ptr(), b.as_ptr());
+    // SAFETY: as in `add_products`. The pointers advance by `wrapping_add`, because after the last k they lie behind the
+    // slices' ends, where `add` must not go; nothing is read there. Nor are the addresses to prefetch read.
     unsafe {
         let mut next_tile = a.wrapping_add(MR * row_step);
         for _ in 0..depth / 4 {
@@ -146,13 +151,13 @@ unsafe fn add_all_products<V: Lanes, const MR: usize, const NV: usize>(
                 }
             }
             add_products::<V, MR, NV, 4>(sums, a, (row_step, k_step), b, b_stride);
-            a = a.add(4 * k_step);
-            b = b.add(4 * b_stride);
+            a = a.wrapping_add(4 * k_step);
+            b = b.wrapping_add(4 * b_stride);
         }
         for _ in 0..depth % 4 {
             add_products::<V, MR, NV, 1>(sums, a, (row_step, k_step), b, b_stride);
-            a = a.add(k_step);
-            b = b.add(b_stride);
+            a = a.wrapping_add(k_step);
+            b = b.wrapping_add(b_stride);
         }
     }
 }
@@ -196,10 +201,9 @@ pub(super) unsafe fn transpose<V: Lanes>(
             if row + LANES <= rows {
                 // SAFETY: the parent has checked that whole blocks lie within both slices.
                 unsafe {
-                    let block =
-                        std::array::from_fn(|i| V::load(source.as_ptr().add((row + i) * source_stride + column)));
+                    let block = std::array::from_fn(|i| V::load_at(source, (row + i) * source_stride + column));
                     for (j, out) in V::transpose(block).into_iter().enumerate() {
-                        out.store(target.as_mut_ptr().add((column + j) * target_stride + row));
+                        out.store_at(target, (column + j) * target_stride + row);
                     }
                 }
             } else {
@@ -219,9 +223,9 @@ pub(super) unsafe fn row_sums<V: Lanes>(source: &[f32], stride: usize, sums: &mu
     for (row, out) in source.chunks_exact(stride).zip(sums) {
         // SAFETY: a row is a whole number of vectors; the caller vouches for the instruction set.
         unsafe {
-            let mut sum = V::load(row.as_ptr());
+            let mut sum = V::load_at(row, 0);
             for at in (LANES..stride).step_by(LANES) {
-                sum = sum.add(V::load(row.as_ptr().add(at)));
+                sum = sum.add(V::load_at(row, at));
             }
             *out = sum.sum();
         }
@@ -259,18 +263,18 @@ unsafe fn affine_rows<V: Lanes, const ROWS: usize>(
     let whole = inputs - inputs % LANES;
     // SAFETY: each row has `inputs` floats, `whole` of them in whole vectors; the caller vouches for the instruction set.
     unsafe {
-        let rows = weight.as_ptr().add(row * inputs);
+        let rows = weight.get_unchecked(row * inputs..);
         let mut sums = [V::splat(0.0); ROWS];
         for at in (0..whole).step_by(LANES) {
-            let x = V::load(input.as_ptr().add(at));
+            let x = V::load_at(input, at);
             for (i, sum) in sums.iter_mut().enumerate() {
-                *sum = V::load(rows.add(i * inputs + at)).mul_add(x, *sum);
+                *sum = V::load_at(rows, i * inputs + at).mul_add(x, *sum);
             }
         }
         if whole < inputs {
-            let x = V::load_partial(input.as_ptr().add(whole), inputs - whole);
+            let x = V::load_partial_at(input, whole, inputs - whole);
             for (i, sum) in sums.iter_mut().enumerate() {
-                *sum = V::load_partial(rows.add(i * inputs + whole), inputs - whole).mul_add(x, *sum);
+                *sum = V::load_partial_at(rows, i * inputs + whole, inputs - whole).mul_add(x, *sum);
             }
         }
         for (i, sum) in sums.into_iter().enumerate() {
@@ -287,7 +291,7 @@ pub(super) unsafe fn sum_of_squares<V: Lanes>(values: &[f32]) -> f32 {
     unsafe {
         let mut sums = [V::splat(0.0); 4];
         for (i, chunk) in values.chunks_exact(LANES).enumerate() {
-            let x = V::load(chunk.as_ptr());
+            let x = V::load_at(chunk, 0);
             sums[i % 4] = x.mul_add(x, sums[i % 4]);
         }
         sums[0].add(sums[2]).add(sums[1].add(sums[3])).sum()
@@ -315,19 +319,17 @@ pub(super) unsafe fn adam<V: Lanes>(pass: &mut AdamPass) -> f32 {
         let zero = V::splat(0.0);
         let mut nothing = zero;
         for at in (0..pass.parameters.len()).step_by(LANES) {
-            let gradient = V::load(pass.gradients.as_ptr().add(at)).mul(gradient_scale);
-            let (m, v) = (pass.first_moment.as_mut_ptr().add(at), pass.second_moment.as_mut_ptr().add(at));
-            let parameters = pass.parameters.as_mut_ptr().add(at);
-
-            let old = V::load(m);
+            let gradient = V::load_at(pass.gradients, at).mul(gradient_scale);
+            let old = V::load_at(pass.first_moment, at);
             let moment = gradient.sub(old).mul_add(one_minus_beta1, old).flush_below(smallest);
-            let square = gradient.mul(gradient).mul_add(one_minus_beta2, V::load(v).mul(beta2)).flush_below(smallest);
+            let square = V::load_at(pass.second_moment, at).mul(beta2);
+            let square = gradient.mul(gradient).mul_add(one_minus_beta2, square).flush_below(smallest);
             let denominator = square.sqrt().mul_add(root_scale, eps);
             let update = moment.mul(step_size).div(denominator);
-            moment.store(m);
-            square.store(v);
-            let updated = V::load(parameters).sub(update);
-            updated.store(parameters);
+            moment.store_at(pass.first_moment, at);
+            square.store_at(pass.second_moment, at);
+            let updated = V::load_at(pass.parameters, at).sub(update);
+            updated.store_at(pass.parameters, at);
             nothing = updated.mul_add(zero, nothing);
         }
         nothing.sum()
@@ -348,30 +350,26 @@ pub(super) unsafe fn rmsprop<V: Lanes>(pass: &mut super::RmsPropPass) -> f32 {
         let (smallest, zero) = (V::splat(SMALLEST_MOMENT), V::splat(0.0));
         let mut nothing = zero;
         for at in (0..pass.parameters.len()).step_by(LANES) {
-            let gradient = V::load(pass.gradients.as_ptr().add(at)).mul(gradient_scale);
-            let square_at = pass.square.as_mut_ptr().add(at);
-            let square =
-                gradient.mul(gradient).mul_add(one_minus_alpha, V::load(square_at).mul(alpha)).flush_below(smallest);
-            square.store(square_at);
+            let gradient = V::load_at(pass.gradients, at).mul(gradient_scale);
+            let square = V::load_at(pass.square, at).mul(alpha);
+            let square = gradient.mul(gradient).mul_add(one_minus_alpha, square).flush_below(smallest);
+            square.store_at(pass.square, at);
             let mut under_root = square;
             if centered {
-                let mean_at = pass.mean.as_mut_ptr().add(at);
-                let old = V::load(mean_at);
+                let old = V::load_at(pass.mean, at);
                 let mean = gradient.sub(old).mul_add(one_minus_alpha, old).flush_below(smallest);
-                mean.store(mean_at);
+                mean.store_at(pass.mean, at);
                 // Rounding can leave less than nothing.
                 let variance = square.sub(mean.mul(mean));
                 under_root = variance.where_positive(variance);
             }
             let mut update = gradient.div(under_root.add(eps_inside).sqrt().add(eps_outside));
             if with_momentum {
-                let velocity_at = pass.velocity.as_mut_ptr().add(at);
-                update = V::load(velocity_at).mul_add(momentum, update).flush_below(smallest);
-                update.store(velocity_at);
+                update = V::load_at(pass.velocity, at).mul_add(momentum, update).flush_below(smallest);
+                update.store_at(pass.velocity, at);
             }
-            let parameters = pass.parameters.as_mut_ptr().add(at);
-            let updated = V::load(parameters).sub(update.mul(lr));
-            updated.store(parameters);
+            let updated = V::load_at(pass.parameters, at).sub(update.mul(lr));
+            updated.store_at(pass.parameters, at);
             nothing = updated.mul_add(zero, nothing);
         }
         nothing.sum()
@@ -390,17 +388,15 @@ pub(super) unsafe fn sgd<V: Lanes>(pass: &mut super::SgdPass) -> f32 {
         let (smallest, zero) = (V::splat(SMALLEST_MOMENT), V::splat(0.0));
         let mut nothing = zero;
         for at in (0..pass.parameters.len()).step_by(LANES) {
-            let gradient = V::load(pass.gradients.as_ptr().add(at)).mul(gradient_scale);
+            let gradient = V::load_at(pass.gradients, at).mul(gradient_scale);
             let mut update = gradient;
             if with_momentum {
-                let velocity_at = pass.velocity.as_mut_ptr().add(at);
-                let velocity = V::load(velocity_at).mul_add(momentum, gradient).flush_below(smallest);
-                velocity.store(velocity_at);
+                let velocity = V::load_at(pass.velocity, at).mul_add(momentum, gradient).flush_below(smallest);
+                velocity.store_at(pass.velocity, at);
                 update = if pass.nesterov { velocity.mul_add(momentum, gradient) } else { velocity };
             }
-            let parameters = pass.parameters.as_mut_ptr().add(at);
-            let updated = V::load(parameters).sub(update.mul(lr));
-            updated.store(parameters);
+            let updated = V::load_at(pass.parameters, at).sub(update.mul(lr));
+            updated.store_at(pass.parameters, at);
             nothing = updated.mul_add(zero, nothing);
         }
         nothing.sum()
@@ -414,9 +410,8 @@ pub(super) unsafe fn blend<V: Lanes>(target: &mut [f32], source: &[f32], tau: f3
     unsafe {
         let tau = V::splat(tau);
         for at in (0..target.len()).step_by(LANES) {
-            let out = target.as_mut_ptr().add(at);
-            let old = V::load(out);
-            V::load(source.as_ptr().add(at)).sub(old).mul_add(tau, old).store(out);
+            let old = V::load_at(target, at);
+            V::load_at(source, at).sub(old).mul_add(tau, old).store_at(target, at);
         }
     }
 }
@@ -429,12 +424,14 @@ pub(super) unsafe fn multiply_add_loop<V: Lanes, const CHAINS: usize>(repetition
         let (factor, addend) = (V::splat(0.999_999), V::splat(1e-6));
         // No two chains alike, and none known: else the compiler computes equal ones once.
         let starts = std::hint::black_box([[0.5_f32; LANES]; CHAINS]);
-        let mut sums: [V; CHAINS] = std::array::from_fn(|i| V::load(starts[i].as_ptr()));
+        let mut sums: [V; CHAINS] = std::array::from_fn(|i| V::load_at(&starts[i], 0));
         for _ in 0..repetitions {
             for sum in &mut sums {
                 *sum = sum.mul_add(factor, addend);
             }
         }
+        // Asked for lane by lane, so that the scalar path's lanes are kept together as in the other kernels.
+        let sums = std::hint::black_box(sums);
         sums.into_iter().fold(V::splat(0.0), |a, b| a.add(b)).sum()
     }
 }

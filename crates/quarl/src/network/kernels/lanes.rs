@@ -29,6 +29,34 @@ pub(super) trait Lanes: Copy {
     unsafe fn load(source: *const f32) -> Self;
     /// Writes the 16 floats to `target`.
     unsafe fn store(self, target: *mut f32);
+    /// The 16 floats of `source` from `at` on, which must be there.
+    #[inline(always)]
+    unsafe fn load_at(source: &[f32], at: usize) -> Self {
+        debug_assert!(at + LANES <= source.len(), "reads 16 floats at {at} of {}", source.len());
+        // SAFETY: the caller vouches for 16 floats from `at` on and for the instruction set.
+        unsafe { Self::load(source.as_ptr().add(at)) }
+    }
+    /// Writes to the 16 floats of `target` from `at` on, which must be there.
+    #[inline(always)]
+    unsafe fn store_at(self, target: &mut [f32], at: usize) {
+        debug_assert!(at + LANES <= target.len(), "writes 16 floats at {at} of {}", target.len());
+        // SAFETY: the caller vouches for 16 floats from `at` on and for the instruction set.
+        unsafe { self.store(target.as_mut_ptr().add(at)) }
+    }
+    /// The `valid` (at most 16) floats of `source` from `at` on, and zeros behind them.
+    #[inline(always)]
+    unsafe fn load_partial_at(source: &[f32], at: usize, valid: usize) -> Self {
+        debug_assert!(at + valid <= source.len(), "reads {valid} floats at {at} of {}", source.len());
+        // SAFETY: the caller vouches for `valid` floats from `at` on and for the instruction set.
+        unsafe { Self::load_partial(source.as_ptr().add(at), valid) }
+    }
+    /// Writes the first `valid` (at most 16) floats to `target`, from `at` on.
+    #[inline(always)]
+    unsafe fn store_partial_at(self, target: &mut [f32], at: usize, valid: usize) {
+        debug_assert!(at + valid <= target.len(), "writes {valid} floats at {at} of {}", target.len());
+        // SAFETY: the caller vouches for `valid` floats from `at` on and for the instruction set.
+        unsafe { self.store_partial(target.as_mut_ptr().add(at), valid) }
+    }
     /// Tells the processor that what `source` points to will be read soon. Any address will do.
     #[inline(always)]
     unsafe fn prefetch(_source: *const f32) {}
@@ -95,9 +123,10 @@ pub(super) trait Lanes: Copy {
     }
 }
 
-/// The portable path: an array, one lane after the other.
+/// The portable path: an array, one lane after the other. `FMA` says that it is compiled for processors with fused
+/// multiply-add, where `f32::mul_add` is one instruction; elsewhere it would be a call of a slow function.
 #[derive(Clone, Copy)]
-pub(super) struct Scalar([f32; LANES]);
+pub(super) struct Scalar<const FMA: bool>([f32; LANES]);
 
 /// `a * b + c`, rounded once.
 ///
@@ -123,7 +152,19 @@ pub(super) fn fused(a: f32, b: f32, c: f32) -> f32 {
     f64::from_bits(bits.wrapping_add(inexact * away).wrapping_sub(inexact * (1 - away))) as f32
 }
 
-impl Lanes for Scalar {
+/// Sixteen lanes from their indices. A plain loop, because Miri takes many times as long for [`std::array::from_fn`].
+#[inline(always)]
+fn each_lane(lane: impl Fn(usize) -> f32) -> [f32; LANES] {
+    let mut lanes = [0.0; LANES];
+    let mut i = 0;
+    while i < LANES {
+        lanes[i] = lane(i);
+        i += 1;
+    }
+    lanes
+}
+
+impl<const FMA: bool> Lanes for Scalar<FMA> {
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
         Self([x; LANES])
@@ -140,47 +181,50 @@ impl Lanes for Scalar {
     }
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
-        Self(std::array::from_fn(|i| self.0[i] + other.0[i]))
+        Self(each_lane(|i| self.0[i] + other.0[i]))
     }
     #[inline(always)]
     unsafe fn sub(self, other: Self) -> Self {
-        Self(std::array::from_fn(|i| self.0[i] - other.0[i]))
+        Self(each_lane(|i| self.0[i] - other.0[i]))
     }
     #[inline(always)]
     unsafe fn mul(self, other: Self) -> Self {
-        Self(std::array::from_fn(|i| self.0[i] * other.0[i]))
+        Self(each_lane(|i| self.0[i] * other.0[i]))
     }
     #[inline(always)]
     unsafe fn div(self, other: Self) -> Self {
-        Self(std::array::from_fn(|i| self.0[i] / other.0[i]))
+        Self(each_lane(|i| self.0[i] / other.0[i]))
     }
     #[inline(always)]
     unsafe fn sqrt(self) -> Self {
-        Self(self.0.map(f32::sqrt))
+        Self(each_lane(|i| self.0[i].sqrt()))
     }
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
-        Self(std::array::from_fn(|i| fused(self.0[i], factor.0[i], addend.0[i])))
+        Self(each_lane(|i| {
+            let (a, b, c) = (self.0[i], factor.0[i], addend.0[i]);
+            if FMA { a.mul_add(b, c) } else { fused(a, b, c) }
+        }))
     }
     #[inline(always)]
     unsafe fn max(self, other: Self) -> Self {
-        Self(std::array::from_fn(|i| if self.0[i] > other.0[i] { self.0[i] } else { other.0[i] }))
+        Self(each_lane(|i| if self.0[i] > other.0[i] { self.0[i] } else { other.0[i] }))
     }
     #[inline(always)]
     unsafe fn min(self, other: Self) -> Self {
-        Self(std::array::from_fn(|i| if self.0[i] < other.0[i] { self.0[i] } else { other.0[i] }))
+        Self(each_lane(|i| if self.0[i] < other.0[i] { self.0[i] } else { other.0[i] }))
     }
     #[inline(always)]
     unsafe fn add_to_exponent(self, n: Self) -> Self {
-        Self(std::array::from_fn(|i| f32::from_bits(self.0[i].to_bits().wrapping_add(n.0[i].to_bits() << 23))))
+        Self(each_lane(|i| f32::from_bits(self.0[i].to_bits().wrapping_add(n.0[i].to_bits() << 23))))
     }
     #[inline(always)]
     unsafe fn where_positive(self, condition: Self) -> Self {
-        Self(std::array::from_fn(|i| if condition.0[i] > 0.0 { self.0[i] } else { 0.0 }))
+        Self(each_lane(|i| if condition.0[i] > 0.0 { self.0[i] } else { 0.0 }))
     }
     #[inline(always)]
     unsafe fn flush_below(self, smallest: Self) -> Self {
-        Self(std::array::from_fn(|i| if self.0[i].abs() < smallest.0[i] { 0.0 } else { self.0[i] }))
+        Self(each_lane(|i| if self.0[i].abs() < smallest.0[i] { 0.0 } else { self.0[i] }))
     }
     #[inline(always)]
     unsafe fn sum(self) -> f32 {

@@ -1,20 +1,31 @@
-//! Every kernel on every path that this machine has, against its definition.
+//! Every kernel in every implementation that this machine can run, against its definition.
 //!
 //! A definition here is plain Rust over [`f32::mul_add`], in the order of operations that the kernels promise; a kernel has
 //! to give the same bits. The definitions in turn are held against sums in `f64`. NaN is NaN, whatever its payload.
 
 mod heads;
+mod merging;
 mod passes;
 mod product;
 mod reductions;
 mod rounding;
+mod shapes;
 
-use super::{CpuPath, LANES};
+use super::{CpuPath, Implementation, LANES};
 use crate::rng::Rng;
 
 /// As many cases as prove something natively; a few under Miri, which looks at the pointers rather than the numbers.
 fn cases(natively: usize) -> usize {
     if cfg!(miri) { natively.div_ceil(500).min(8) } else { natively }
+}
+
+/// Sizes below, at and above whole vectors, with a rest that is odd. The tests at these sizes are few enough for Miri
+/// (`cargo xtask miri`), which runs every test whose name ends in `at_odd_sizes`.
+const ODD_SIZES: [usize; 4] = [1, 7, 17, 33];
+
+/// What a failed assertion calls an implementation.
+fn name(implementation: Implementation) -> String {
+    format!("{implementation:?}")
 }
 
 /// `len` numbers between -1 and 1.
@@ -77,4 +88,15 @@ fn tree(mut lanes: [f32; LANES]) -> f32 {
 #[test]
 fn the_scalar_path_is_available_everywhere_and_comes_last() {
     assert_eq!(CpuPath::available().last(), Some(&CpuPath::Scalar));
+}
+
+#[test]
+fn the_scalar_path_uses_fused_multiply_add_where_the_processor_has_it() {
+    let implementations = Implementation::available();
+    assert_eq!(implementations.last(), Some(&Implementation::Scalar));
+    let expected =
+        if Implementation::ScalarFma.is_available() { Implementation::ScalarFma } else { Implementation::Scalar };
+    assert_eq!(Implementation::from(CpuPath::Scalar), expected);
+    #[cfg(target_arch = "x86_64")]
+    assert_eq!(Implementation::ScalarFma.is_available(), is_x86_feature_detected!("fma"));
 }

@@ -18,15 +18,14 @@ pub(super) unsafe fn activate<V: Lanes>(activation: Activation, values: &mut [f3
     unsafe {
         let (zero, one, two) = (V::splat(0.0), V::splat(1.0), V::splat(2.0));
         for at in (0..values.len()).step_by(LANES) {
-            let place = values.as_mut_ptr().add(at);
-            let x = V::load(place);
+            let x = V::load_at(values, at);
             let y = match activation {
                 Activation::Relu => x.where_positive(x),
                 // tanh x = 1 - 2 / (e^2x + 1): exact to a rounding of 1, as its gradient 1 - y^2 needs it.
                 Activation::Tanh => one.sub(two.div(exp(x.add(x)).add(one))),
                 Activation::Elu => x.max(zero).add(exp(x.min(zero)).sub(one)),
             };
-            y.store(place);
+            y.store_at(values, at);
         }
     }
 }
@@ -38,15 +37,14 @@ pub(super) unsafe fn activation_gradient<V: Lanes>(activation: Activation, outpu
     unsafe {
         let (zero, one) = (V::splat(0.0), V::splat(1.0));
         for at in (0..deltas.len()).step_by(LANES) {
-            let y = V::load(outputs.as_ptr().add(at));
-            let place = deltas.as_mut_ptr().add(at);
-            let delta = V::load(place);
+            let y = V::load_at(outputs, at);
+            let delta = V::load_at(deltas, at);
             let delta = match activation {
                 Activation::Relu => delta.where_positive(y),
                 Activation::Tanh => delta.mul(one.sub(y.mul(y))),
                 Activation::Elu => delta.mul(y.min(zero).add(one)),
             };
-            delta.store(place);
+            delta.store_at(deltas, at);
         }
     }
 }
@@ -54,7 +52,8 @@ pub(super) unsafe fn activation_gradient<V: Lanes>(activation: Activation, outpu
 /// [`super::layer_norm`].
 #[inline(always)]
 pub(super) unsafe fn layer_norm<V: Lanes>(pass: &mut LayerNormPass, weight: &[f32], bias: &[f32], values: &mut [f32]) {
-    let stride = pass.inverse_deviations.len();
+    let (all_normalised, inverse_deviations) = (&mut pass.normalised[..], &mut pass.inverse_deviations[..]);
+    let stride = inverse_deviations.len();
     let units = weight.len();
     // SAFETY: the parent has checked the lengths; the caller vouches for the instruction set.
     unsafe {
@@ -63,21 +62,20 @@ pub(super) unsafe fn layer_norm<V: Lanes>(pass: &mut LayerNormPass, weight: &[f3
             let at = |unit: usize| unit * stride + column;
             let mut sum = V::splat(0.0);
             for unit in 0..units {
-                sum = sum.add(V::load(values.as_ptr().add(at(unit))));
+                sum = sum.add(V::load_at(values, at(unit)));
             }
             let mean = sum.div(count);
             let mut squares = V::splat(0.0);
             for unit in 0..units {
-                let centred = V::load(values.as_ptr().add(at(unit))).sub(mean);
+                let centred = V::load_at(values, at(unit)).sub(mean);
                 squares = centred.mul_add(centred, squares);
             }
             let inverse = one.div(squares.div(count).add(V::splat(super::LAYER_NORM_EPS)).sqrt());
-            inverse.store(pass.inverse_deviations.as_mut_ptr().add(column));
+            inverse.store_at(inverse_deviations, column);
             for unit in 0..units {
-                let place = values.as_mut_ptr().add(at(unit));
-                let normalised = V::load(place).sub(mean).mul(inverse);
-                normalised.store(pass.normalised.as_mut_ptr().add(at(unit)));
-                normalised.mul_add(V::splat(weight[unit]), V::splat(bias[unit])).store(place);
+                let normalised = V::load_at(values, at(unit)).sub(mean).mul(inverse);
+                normalised.store_at(all_normalised, at(unit));
+                normalised.mul_add(V::splat(weight[unit]), V::splat(bias[unit])).store_at(values, at(unit));
             }
         }
     }
@@ -92,15 +90,16 @@ pub(super) unsafe fn layer_norm_gradient<V: Lanes>(
     weight_gradient: &mut [f32],
     bias_gradient: &mut [f32],
 ) {
-    let stride = pass.inverse_deviations.len();
+    let (normalised, inverse_deviations) = (&pass.normalised[..], &pass.inverse_deviations[..]);
+    let stride = inverse_deviations.len();
     let units = weight.len();
     // SAFETY: the parent has checked the lengths; the caller vouches for the instruction set.
     unsafe {
-        let normalised = |at: usize| V::load(pass.normalised.as_ptr().add(at));
+        let normalised = |at: usize| V::load_at(normalised, at);
         for unit in 0..units {
             let (mut scaled, mut plain) = (V::splat(0.0), V::splat(0.0));
             for at in (unit * stride..(unit + 1) * stride).step_by(LANES) {
-                let delta = V::load(deltas.as_ptr().add(at));
+                let delta = V::load_at(deltas, at);
                 scaled = delta.mul_add(normalised(at), scaled);
                 plain = plain.add(delta);
             }
@@ -112,16 +111,15 @@ pub(super) unsafe fn layer_norm_gradient<V: Lanes>(
             let at = |unit: usize| unit * stride + column;
             let (mut sum, mut projection) = (V::splat(0.0), V::splat(0.0));
             for unit in 0..units {
-                let delta = V::load(deltas.as_ptr().add(at(unit))).mul(V::splat(weight[unit]));
+                let delta = V::load_at(deltas, at(unit)).mul(V::splat(weight[unit]));
                 sum = sum.add(delta);
                 projection = delta.mul_add(normalised(at(unit)), projection);
             }
             let (mean, projection) = (sum.div(count), projection.div(count));
-            let inverse = V::load(pass.inverse_deviations.as_ptr().add(column));
+            let inverse = V::load_at(inverse_deviations, column);
             for unit in 0..units {
-                let place = deltas.as_mut_ptr().add(at(unit));
-                let delta = V::load(place).mul(V::splat(weight[unit])).sub(mean);
-                delta.sub(normalised(at(unit)).mul(projection)).mul(inverse).store(place);
+                let delta = V::load_at(deltas, at(unit)).mul(V::splat(weight[unit])).sub(mean);
+                delta.sub(normalised(at(unit)).mul(projection)).mul(inverse).store_at(deltas, at(unit));
             }
         }
     }
@@ -135,9 +133,9 @@ pub(super) unsafe fn merge<V: Lanes>(trunk: &[f32], stride: usize, embedded: &[f
         for column in (0..stride).step_by(LANES) {
             // SAFETY: the parent has checked the lengths; the caller vouches for the instruction set.
             unsafe {
-                let of_trunk = V::load(trunk.as_ptr().add(column));
+                let of_trunk = V::load_at(trunk, column);
                 for at in (unit * columns + column..(unit + 1) * columns).step_by(stride) {
-                    V::load(embedded.as_ptr().add(at)).mul(of_trunk).store(merged.as_mut_ptr().add(at));
+                    V::load_at(embedded, at).mul(of_trunk).store_at(merged, at);
                 }
             }
         }
@@ -158,15 +156,14 @@ pub(super) unsafe fn merge_gradient<V: Lanes>(
         for column in (0..stride).step_by(LANES) {
             // SAFETY: as in `merge`.
             unsafe {
-                let of_trunk = V::load(trunk.as_ptr().add(column));
+                let of_trunk = V::load_at(trunk, column);
                 let mut sum = V::splat(0.0);
                 for at in (unit * columns + column..(unit + 1) * columns).step_by(stride) {
-                    let (place, of_level) = (deltas.as_mut_ptr().add(at), V::load(embedded.as_ptr().add(at)));
-                    let delta = V::load(place);
+                    let (delta, of_level) = (V::load_at(deltas, at), V::load_at(embedded, at));
                     sum = delta.mul_add(of_level, sum);
-                    delta.mul(of_trunk).where_positive(of_level).store(place);
+                    delta.mul(of_trunk).where_positive(of_level).store_at(deltas, at);
                 }
-                sum.store(trunk_deltas.as_mut_ptr().add(unit * stride + column));
+                sum.store_at(trunk_deltas, unit * stride + column);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::super::lanes::fused;
 use super::super::{Finish, Product, product};
-use super::{CpuPath, LANES, any_float, assert_same, cases, same};
+use super::{Implementation, LANES, any_float, assert_same, cases, name, same};
 use crate::rng::Rng;
 
 /// Three floats whose `a * b + c` lies so near the middle between two floats that `f64` cannot tell on which side: where
@@ -59,7 +59,7 @@ fn a_multiply_add_inside_a_kernel_is_rounded_once_on_every_path() {
         let [a, _, c] = any_three(&mut rng, case);
         b.fill_with(|| any_three(&mut rng, case)[1]);
         let expected = b.map(|b| a.mul_add(b, c));
-        for path in CpuPath::available() {
+        for path in Implementation::available() {
             let mut out = [0.0; LANES];
             let mut arguments = Product {
                 rows: 1,
@@ -76,7 +76,7 @@ fn a_multiply_add_inside_a_kernel_is_rounded_once_on_every_path() {
                 finish: Finish::Plain,
             };
             product(path, &mut arguments);
-            assert_same(&out, &expected, path.name());
+            assert_same(&out, &expected, &name(path));
         }
     }
 }
