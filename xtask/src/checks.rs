@@ -52,7 +52,7 @@ pub(crate) fn arm() -> Result<()> {
     run("cargo", &tests, &environment)
 }
 
-fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+pub(crate) fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     eprintln!("$ {program} {}", arguments.join(" "));
     let status = Command::new(program)
         .args(arguments)
@@ -65,11 +65,11 @@ fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Resul
     Ok(())
 }
 
-fn succeeds(program: &str, arguments: &[&str]) -> bool {
+pub(crate) fn succeeds(program: &str, arguments: &[&str]) -> bool {
     let quiet = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
     quiet.is_ok_and(|status| status.success())
 }
 
-fn skipped(what: &str) {
+pub(crate) fn skipped(what: &str) {
     eprintln!("skipped: {what}");
 }

@@ -1,10 +1,11 @@
-//! What a contributor runs: `cargo xtask test`, `cargo xtask ci`, `cargo xtask arm`, `cargo xtask bridge`, `cargo
-//! xtask cores`, `cargo xtask peers`.
+//! What a contributor runs: `cargo xtask test`, `cargo xtask ci`, `cargo xtask arm`, `cargo xtask miri`, `cargo
+//! xtask sanitize`, `cargo xtask bridge`, `cargo xtask cores`, `cargo xtask peers`.
 
 mod bridge;
 mod checks;
 mod cores;
 mod gymnasium;
+mod memory;
 mod peers;
 
 use clap::{Parser, Subcommand};
@@ -24,6 +25,10 @@ enum Task {
     Ci,
     /// The library's tests on AArch64 with NEON, emulated (needs qemu-user and a cross linker)
     Arm,
+    /// Kernels, replay and saved state under Miri, on the scalar path (needs a nightly toolchain with Miri)
+    Miri,
+    /// Kernels and whole runs under AddressSanitizer, on every path of this processor (x86-64 Linux)
+    Sanitize,
     /// Measure what a step of a Gymnasium environment costs more than inside Python
     Bridge,
     /// Measure how much of a second core an experiment gets
@@ -37,6 +42,8 @@ fn main() -> anyhow::Result<()> {
         Task::Test => checks::test(),
         Task::Ci => checks::ci(),
         Task::Arm => checks::arm(),
+        Task::Miri => memory::miri(),
+        Task::Sanitize => memory::sanitize(),
         Task::Bridge => bridge::run(),
         Task::Cores(args) => cores::run(&args),
         Task::Peers(args) => peers::run(&args),

@@ -1,0 +1,44 @@
+//! Memory safety of the one module with `unsafe` code: Miri interprets the scalar path, AddressSanitizer watches the vector
+//! paths.
+
+use anyhow::Result;
+
+use crate::checks::{run, skipped, succeeds};
+
+/// What has to be installed for Miri.
+const MIRI: [&str; 6] = ["component", "add", "miri", "rust-src", "--toolchain", "nightly"];
+/// Miri needs no linker, so that 32-bit addresses are within reach on any machine.
+const TARGETS: [&str; 2] = ["x86_64-unknown-linux-gnu", "i686-unknown-linux-gnu"];
+const SANITIZED: &str = "x86_64-unknown-linux-gnu";
+
+/// The tests at odd sizes (kernels, replay, saved state) and those of the length checks, interpreted by Miri with 64-bit and
+/// 32-bit addresses.
+pub(crate) fn miri() -> Result<()> {
+    if !succeeds("cargo", &["+nightly", "miri", "--version"]) && !succeeds("rustup", &MIRI) {
+        skipped(&format!("Miri: rustup {} failed", MIRI.join(" ")));
+        return Ok(());
+    }
+    for target in TARGETS {
+        let tests = ["--lib", "--test", "odd_sizes", "--", "odd_sizes", "kernels::tests::shapes", "replay::tests"];
+        let miri = ["+nightly", "miri", "test", "--package", "quarl", "--no-default-features", "--target", target];
+        run("cargo", &[&miri[..], &tests].concat(), &[])?;
+    }
+    Ok(())
+}
+
+/// The kernels' tests and whole runs on every path of this processor under AddressSanitizer.
+pub(crate) fn sanitize() -> Result<()> {
+    // The sanitizer is an unstable option of the stable compiler. With a target named, build scripts do without it.
+    let environment = [("RUSTC_BOOTSTRAP", "1"), ("RUSTFLAGS", "-Zsanitizer=address")];
+    let is_supported =
+        cfg!(all(target_arch = "x86_64", target_os = "linux")) && succeeds("rustup", &["target", "add", SANITIZED]);
+    if !is_supported {
+        skipped(&format!("AddressSanitizer: needs a processor and a system of {SANITIZED}"));
+        return Ok(());
+    }
+    let cargo = ["test", "--package", "quarl", "--no-default-features", "--target", SANITIZED];
+    let libraries = ["--lib", "--", "network::", "replay::"];
+    run("cargo", &[&cargo[..], &libraries].concat(), &environment)?;
+    let whole_runs = ["--test", "odd_sizes", "--test", "determinism", "--test", "replay_memory"];
+    run("cargo", &[&cargo[..], &whole_runs].concat(), &environment)
+}
