@@ -1,6 +1,6 @@
 """Rainbow's update in PyTorch (Hessel et al. 2018): Double, dueling, noisy, C51, three-step returns, prioritised replay.
 
-The network is CartPole's 4-128-128 with 51 atoms, batch 64, as quarl's preset `rainbow` has it; every layer is noisy.
+The network is CartPole's 4-128-128, each dueling stream with a hidden layer of 128, with 51 atoms, batch 64, as quarl's preset `rainbow` has it; every layer is noisy.
 Transitions are stored beforehand: what is timed is sampling, targets, loss, gradients, the step of Adam, and the new
 priorities.
 
@@ -42,6 +42,7 @@ class Network(nn.Module):
     def __init__(self):
         super().__init__()
         self.l1, self.l2 = NoisyLinear(4, 128), NoisyLinear(128, 128)
+        self.value_hidden, self.advantage_hidden = NoisyLinear(128, 128), NoisyLinear(128, 128)
         self.value, self.advantage = NoisyLinear(128, ATOMS), NoisyLinear(128, ACTIONS * ATOMS)
 
     def draw(self):
@@ -50,8 +51,9 @@ class Network(nn.Module):
 
     def forward(self, obs):
         x = torch.relu(self.l2(torch.relu(self.l1(obs))))
-        advantage = self.advantage(x).view(-1, ACTIONS, ATOMS)
-        return self.value(x).view(-1, 1, ATOMS) + advantage - advantage.mean(1, keepdim=True)
+        advantage = self.advantage(torch.relu(self.advantage_hidden(x))).view(-1, ACTIONS, ATOMS)
+        value = self.value(torch.relu(self.value_hidden(x))).view(-1, 1, ATOMS)
+        return value + advantage - advantage.mean(1, keepdim=True)
 
 
 class SumTree:

@@ -99,7 +99,7 @@ impl Part {
             }
             Self::Double => config.agent.target = TargetKind::Max,
             Self::NStep => config.agent.n_step = 1,
-            Self::Dueling => config.network.dueling = false,
+            Self::Dueling => (config.network.dueling, config.network.dueling_hidden) = (false, None),
             Self::Noisy => {
                 config.network.noisy = false;
                 config.exploration.kind = ExplorationKind::EpsilonGreedy;

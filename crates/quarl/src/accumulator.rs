@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::env::End;
+use crate::error::Error;
 use crate::transition::Transition;
 
 /// Turns an episode's steps into n-step transitions.
@@ -55,6 +56,9 @@ impl Accumulator {
     }
 
     /// Takes one step and hands every transition that it completes to `emit`, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::ObservationLength`] where an observation has another length; nothing is taken then. What `emit` fails with.
     pub fn push(
         &mut self,
         obs: &[f32],
@@ -62,8 +66,14 @@ impl Accumulator {
         reward: f64,
         next: Next,
         end: Option<End>,
-        mut emit: impl FnMut(Transition),
-    ) {
+        mut emit: impl FnMut(Transition) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        for observation in [obs, next.obs] {
+            let (expected, actual) = (self.features, observation.len());
+            if actual != expected {
+                return Err(Error::ObservationLength { id: "a step".to_owned(), expected, actual });
+            }
+        }
         let slot = (self.start + self.len) % self.n;
         self.observations[slot * self.features..(slot + 1) * self.features].copy_from_slice(obs);
         self.actions[slot] = action;
@@ -74,20 +84,23 @@ impl Accumulator {
             self.rewards[waiting] += self.discounts[self.len - 1 - age] * reward;
         }
         match end {
-            None if self.len == self.n => self.emit_oldest(next, self.discounts[self.n], &mut emit),
+            None if self.len == self.n => {
+                self.emit_oldest(next, self.discounts[self.n], &mut emit)?;
+            }
             None => {}
             Some(End::Terminated) => {
                 while self.len > 0 {
-                    self.emit_oldest(next, 0.0, &mut emit);
+                    self.emit_oldest(next, 0.0, &mut emit)?;
                 }
             }
             Some(End::Truncated) => {
                 let has_value = next.mask.is_none_or(|mask| mask.contains(&true));
                 while self.len > 0 {
-                    self.emit_oldest(next, if has_value { self.discounts[self.len] } else { 0.0 }, &mut emit);
+                    self.emit_oldest(next, if has_value { self.discounts[self.len] } else { 0.0 }, &mut emit)?;
                 }
             }
         }
+        Ok(())
     }
 
     /// Forgets the waiting steps: how their episode went on is not known.
@@ -106,7 +119,12 @@ impl Accumulator {
             && self.len < self.n
     }
 
-    fn emit_oldest(&mut self, next: Next, discount: f64, emit: &mut impl FnMut(Transition)) {
+    fn emit_oldest(
+        &mut self,
+        next: Next,
+        discount: f64,
+        emit: &mut impl FnMut(Transition) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let oldest = self.start;
         self.start = (self.start + 1) % self.n;
         self.len -= 1;
@@ -117,7 +135,7 @@ impl Accumulator {
             discount: discount as f32,
             next_obs: next.obs,
             next_mask: next.mask,
-        });
+        })
     }
 }
 
@@ -130,17 +148,13 @@ mod tests {
         let mut accumulator = Accumulator::new(n, gamma, 1);
         let mut out = Vec::new();
         for (t, (reward, end)) in steps.iter().enumerate() {
-            accumulator.push(
-                &[t as f32],
-                t,
-                *reward,
-                Next { obs: &[t as f32 + 1.0], mask: None },
-                *end,
-                |transition| {
-                    let Transition { obs, action, reward, discount, next_obs, .. } = transition;
-                    out.push((obs[0], action, reward, discount, next_obs[0]));
-                },
-            );
+            let next = Next { obs: &[t as f32 + 1.0], mask: None };
+            let emitted = accumulator.push(&[t as f32], t, *reward, next, *end, |transition| {
+                let Transition { obs, action, reward, discount, next_obs, .. } = transition;
+                out.push((obs[0], action, reward, discount, next_obs[0]));
+                Ok(())
+            });
+            emitted.unwrap();
         }
         out
     }
@@ -177,13 +191,19 @@ mod tests {
         for (mask, end) in [([true, true], None), ([false, true], None), ([false, false], Some(End::Truncated))] {
             let next = Next { obs: &[0.0], mask: Some(&mask) };
             accumulator
-                .push(&[0.0], 0, 1.0, next, end, |transition| out.push((transition.reward, transition.discount)));
+                .push(&[0.0], 0, 1.0, next, end, |transition| {
+                    out.push((transition.reward, transition.discount));
+                    Ok(())
+                })
+                .unwrap();
         }
         assert_eq!(out, [(1.75, 0.0), (1.5, 0.0), (1.0, 0.0)]);
         let next = Next { obs: &[0.0], mask: Some(&[false, true]) };
-        accumulator.push(&[0.0], 0, 1.0, next, Some(End::Truncated), |transition| {
+        let emitted = accumulator.push(&[0.0], 0, 1.0, next, Some(End::Truncated), |transition| {
             assert_eq!(transition.discount, 0.5, "where one action is allowed, its value counts");
+            Ok(())
         });
+        emitted.unwrap();
     }
 
     #[test]
@@ -191,5 +211,24 @@ mod tests {
         let steps = [(1.0, Some(End::Truncated)), (2.0, None), (4.0, Some(End::Terminated))];
         let expected = vec![(0.0, 0, 1.0, 0.5, 1.0), (1.0, 1, 4.0, 0.0, 3.0), (2.0, 2, 4.0, 0.0, 3.0)];
         assert_eq!(collect(5, 0.5, &steps), expected);
+    }
+
+    #[test]
+    fn an_observation_of_another_length_is_refused_and_nothing_is_taken() {
+        let mut accumulator = Accumulator::new(2, 0.5, 2);
+        let good = [0.0; 2];
+        for (obs, next) in [(&good[..1], &good[..]), (&good, &[0.0; 3])] {
+            let next = Next { obs: next, mask: None };
+            let refused = accumulator.push(obs, 0, 1.0, next, None, |_| panic!("nothing is complete"));
+            assert!(matches!(refused, Err(Error::ObservationLength { expected: 2, .. })), "{refused:?}");
+        }
+        let mut rewards = Vec::new();
+        let next = Next { obs: &good, mask: None };
+        let emitted = accumulator.push(&good, 0, 1.0, next, Some(End::Terminated), |transition| {
+            rewards.push(transition.reward);
+            Ok(())
+        });
+        emitted.unwrap();
+        assert_eq!(rewards, [1.0]);
     }
 }

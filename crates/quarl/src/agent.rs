@@ -1,5 +1,6 @@
 //! The agent: acts, observes, learns, and copies its online network to its target network.
 
+mod clipping;
 pub mod diagnostics;
 mod learn;
 mod losses;
@@ -24,6 +25,7 @@ use crate::rng::{Rng, Stream};
 use crate::schedule::Schedule;
 use crate::target::TargetKind;
 use crate::transition::Transition;
+use clipping::ClippingMonitor;
 use diagnostics::Diagnostics;
 use learn::LearnScratch;
 
@@ -34,6 +36,9 @@ pub struct LearnReport {
     pub loss: f32,
     /// The mean of Q(s, a) over the batch, before the update.
     pub mean_q: f32,
+    /// The share of the target's probability that was clipped to a categorical head's support; none for other heads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clipped_share: Option<f32>,
     /// More numbers, where `training.diagnostics` asks for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagnostics: Option<Diagnostics>,
@@ -56,7 +61,7 @@ pub struct LearnReport {
 /// let (mut obs, mut next_obs) = ([0.0; 4], [0.0; 4]);
 /// env.reset(Some(0), &mut obs)?;
 /// for env_steps in 1..=200 {
-///     let action = agent.act(&obs, None, 0.1);
+///     let action = agent.act(&obs, None, 0.1)?;
 ///     let step = env.step(action, &mut next_obs)?;
 ///     let discount = if step.end.is_some() { 0.0 } else { 0.98 };
 ///     agent.observe(Transition {
@@ -66,7 +71,7 @@ pub struct LearnReport {
 ///         discount,
 ///         next_obs: &next_obs,
 ///         next_mask: None,
-///     });
+///     })?;
 ///     if agent.replay_len() >= 32 {
 ///         let report = agent.learn(env_steps)?;
 ///         assert!(report.loss >= 0.0);
@@ -104,6 +109,7 @@ pub struct AgentState {
     noise: Rng,
     /// What observations are normalised by before the network sees them, if they are.
     observation_statistics: Option<ObservationStatistics>,
+    clipping: ClippingMonitor,
 }
 
 impl AgentState {
@@ -125,11 +131,12 @@ struct Scratch {
 }
 
 impl Agent {
-    /// An untrained agent for an environment; `config` has been validated.
+    /// An untrained agent for an environment.
     ///
     /// # Errors
-    /// [`Error::InvalidValue`] where the replay buffer does not fit into memory.
+    /// [`Error::InvalidValue`] where `config` cannot be used, or the replay buffer does not fit into memory.
     pub fn new(config: &TrainConfig, spec: &EnvironmentSpec, seed: u64, path: CpuPath) -> Result<Self, Error> {
+        config.validate()?;
         let architecture = config.network.architecture(spec.observation_space.len(), spec.action_space.n);
         let network = QNetwork::new(architecture, path);
         let masked_actions = if spec.has_action_mask { spec.action_space.n } else { 0 };
@@ -161,6 +168,7 @@ impl Agent {
                 .env
                 .normalize_observation
                 .then(|| ObservationStatistics::new(spec.observation_space.len())),
+            clipping: ClippingMonitor::default(),
             online,
             target,
         };
@@ -250,13 +258,24 @@ impl Agent {
     }
 
     /// The action for an observation, epsilon-greedily. `mask` says which actions are allowed, where not all are.
-    pub fn act(&mut self, observation: &[f32], mask: Option<&[bool]>, epsilon: f64) -> usize {
+    ///
+    /// # Errors
+    /// As [`Agent::explore_with`].
+    pub fn act(&mut self, observation: &[f32], mask: Option<&[bool]>, epsilon: f64) -> Result<usize, Error> {
         self.explore(observation, mask, Exploration::EpsilonGreedy(epsilon))
     }
 
     /// The action for an observation; in a noisy network under fresh noise, and for an implicit head at fresh quantile
     /// levels. `mask` says which actions are allowed, where not all are.
-    pub fn explore(&mut self, observation: &[f32], mask: Option<&[bool]>, exploration: Exploration) -> usize {
+    ///
+    /// # Errors
+    /// As [`Agent::explore_with`].
+    pub fn explore(
+        &mut self,
+        observation: &[f32],
+        mask: Option<&[bool]>,
+        exploration: Exploration,
+    ) -> Result<usize, Error> {
         let mut rng = self.state.exploration.clone();
         let action = self.explore_with(observation, mask, exploration, &mut rng);
         self.state.exploration = rng;
@@ -264,13 +283,17 @@ impl Agent {
     }
 
     /// [`Agent::explore`] with random numbers from elsewhere: one stream for each of several environments.
+    ///
+    /// # Errors
+    /// [`Error::ObservationLength`] and [`Error::MaskLength`] where observation or mask are not of the agent's environment.
     pub fn explore_with(
         &mut self,
         observation: &[f32],
         mask: Option<&[bool]>,
         exploration: Exploration,
         rng: &mut Rng,
-    ) -> usize {
+    ) -> Result<usize, Error> {
+        self.network.check_observation(observation)?;
         let Self { network, state, scratch, .. } = self;
         let AgentState { online, noise: noise_rng, observation_statistics, .. } = state;
         exploration.choose(network.architecture().actions, mask, rng, || {
@@ -279,7 +302,7 @@ impl Agent {
                 None => observation,
                 Some(statistics) => {
                     normalized.copy_from_slice(observation);
-                    statistics.normalize(normalized);
+                    statistics.normalize(normalized)?;
                     &*normalized
                 }
             };
@@ -297,9 +320,14 @@ impl Agent {
     }
 
     /// Takes an observation of any environment into the statistics that observations are normalised by, if they are.
-    pub fn see(&mut self, observation: &[f32]) {
-        if let Some(statistics) = &mut self.state.observation_statistics {
-            statistics.update(observation);
+    ///
+    /// # Errors
+    /// [`Error::ObservationLength`] where it is not of the agent's environment.
+    pub fn see(&mut self, observation: &[f32]) -> Result<(), Error> {
+        self.network.check_observation(observation)?;
+        match &mut self.state.observation_statistics {
+            Some(statistics) => statistics.update(observation),
+            None => Ok(()),
         }
     }
 
@@ -309,9 +337,28 @@ impl Agent {
     }
 
     /// Stores a transition.
-    pub fn observe(&mut self, transition: Transition) {
-        let id = self.state.replay.push(transition);
+    ///
+    /// # Errors
+    /// [`Error::InvalidAction`] where there is no such action, and as [`Replay::push`]; nothing is stored then.
+    pub fn observe(&mut self, transition: Transition) -> Result<(), Error> {
+        let (action, n) = (transition.action, self.network.architecture().actions);
+        if action >= n {
+            return Err(Error::InvalidAction { id: "a transition".to_owned(), action, n });
+        }
+        let id = self.state.replay.push(transition)?;
         self.scratch.learn.forget_target_value(id);
+        Ok(())
+    }
+
+    /// A warning, once: that a categorical head's support is too narrow, because on average over 1,000 updates more than 1%
+    /// of the target's probability is clipped to it.
+    pub fn take_support_warning(&mut self) -> Option<String> {
+        let Head::Categorical { v_min, v_max, .. } = self.network.architecture().head else { return None };
+        let share = 100.0 * self.state.clipping.take_excess()?;
+        Some(format!(
+            "{share:.1}% of the targets' probability is clipped to the support from network.v_min = {v_min} to \
+             network.v_max = {v_max}: returns outside it cannot be learnt; choose a wider support"
+        ))
     }
 
     /// How many updates follow environment step `step`. With replay, `gradient_steps` every `train_frequency` steps, once

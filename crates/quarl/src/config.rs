@@ -106,8 +106,12 @@ pub struct NetworkConfig {
     pub activation: Activation,
     /// Whether each hidden layer is normalised before its activation (Ba et al. 2016).
     pub layer_norm: bool,
-    /// Whether the output is one value and an advantage for each action (Wang et al. 2016).
+    /// Whether the last hidden layer is followed by two streams, one for the value and one for the advantages, each with a
+    /// hidden layer of its own (Wang et al. 2016).
     pub dueling: bool,
+    /// Dueling: units of each stream's hidden layer; absent for the last of `hidden`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dueling_hidden: Option<usize>,
     /// Whether weights carry learnt noise, under which it acts and learns (Fortunato et al. 2018). Explore with
     /// `exploration.kind = "noisy"` then.
     pub noisy: bool,
@@ -151,6 +155,7 @@ impl Default for NetworkConfig {
             activation: Activation::Relu,
             layer_norm: false,
             dueling: false,
+            dueling_hidden: None,
             noisy: false,
             noisy_sigma: 0.5,
             head: HeadKind::Scalar,
@@ -165,6 +170,11 @@ impl Default for NetworkConfig {
 }
 
 impl NetworkConfig {
+    /// [`NetworkConfig::dueling_hidden`], or the width that is used where it is absent; none where `hidden` is empty too.
+    pub fn dueling_hidden(&self) -> Option<usize> {
+        self.dueling_hidden.or(self.hidden.last().copied())
+    }
+
     /// The network for observations of `inputs` numbers and so many actions.
     pub fn architecture(&self, inputs: usize, actions: usize) -> Architecture {
         let head = match self.head {
@@ -180,6 +190,7 @@ impl NetworkConfig {
             activation: self.activation,
             layer_norm: self.layer_norm,
             dueling: self.dueling,
+            dueling_hidden: if self.dueling { self.dueling_hidden() } else { None },
             noisy: self.noisy,
             head,
         }

@@ -88,6 +88,30 @@ pub enum Error {
         actual: usize,
     },
 
+    /// An action mask has the wrong length.
+    #[error("an action mask has one entry for each of the {expected} actions, the mask given has {actual}")]
+    MaskLength {
+        /// How many actions there are.
+        expected: usize,
+        /// The mask's length.
+        actual: usize,
+    },
+
+    /// A transition has an action mask where the environment's specification announces none.
+    #[error("the transition has an action mask, but the environment's specification says has_action_mask = false")]
+    UnexpectedMask,
+
+    /// There are too few transitions for a batch.
+    #[error(
+        "a batch needs {needed} transitions, the replay buffer has {available}: store more first, or lower agent.batch_size"
+    )]
+    TooFewTransitions {
+        /// The batch's size.
+        needed: usize,
+        /// How many can be drawn.
+        available: usize,
+    },
+
     /// An environment gave something that is not a finite number.
     #[error("{id} gave {what} {value} at step {step} of {of}: the environment has to give finite numbers")]
     EnvironmentValue {

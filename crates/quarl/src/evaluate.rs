@@ -20,7 +20,7 @@
 //! let mut policy = GreedyPolicy::new(&network, &model.parameters).normalized(model.observation_statistics.as_ref());
 //!
 //! // One action, for whoever steps the environment themselves ..
-//! let action = policy.act(&[0.01, -0.02, 0.03, 0.04], None);
+//! let action = policy.act(&[0.01, -0.02, 0.03, 0.04], None)?;
 //! assert!(action < 2);
 //! // .. or whole episodes.
 //! let episodes = evaluate::play(&mut policy, &mut *env, 0, 3)?;
@@ -66,24 +66,33 @@ impl GreedyPolicy {
         }
     }
 
-    /// The same, for a network whose observations are normalised by these statistics, if any. They stay as they are.
+    /// The same, for a network whose observations are normalised by these statistics, if any. They stay as they are, and are
+    /// of observations as long as the network's.
     pub fn normalized(self, statistics: Option<&ObservationStatistics>) -> Self {
         Self { statistics: statistics.cloned(), ..self }
     }
 
     /// The action with the highest Q-value; the lowest where several are equal. `mask` says which are allowed, where not
     /// all are.
-    pub fn act(&mut self, observation: &[f32], mask: Option<&[bool]>) -> usize {
+    ///
+    /// # Errors
+    /// [`Error::ObservationLength`] and [`Error::MaskLength`] where observation or mask are not of the network's environment.
+    pub fn act(&mut self, observation: &[f32], mask: Option<&[bool]>) -> Result<usize, Error> {
         let observation = match &self.statistics {
             None => observation,
             Some(statistics) => {
+                self.network.check_observation(observation)?;
+                let (expected, actual) = (observation.len(), statistics.mean().len());
+                if actual != expected {
+                    return Err(Error::ObservationLength { id: "observation statistics".to_owned(), expected, actual });
+                }
                 self.normalized.clear();
                 self.normalized.extend_from_slice(observation);
-                statistics.normalize(&mut self.normalized);
+                statistics.normalize(&mut self.normalized)?;
                 &*self.normalized
             }
         };
-        self.network.q_values(&self.parameters, observation, &mut self.scratch).masked(mask).argmax(0)
+        Ok(self.network.q_values(&self.parameters, observation, &mut self.scratch)?.masked(mask)?.argmax(0))
     }
 }
 
@@ -167,7 +176,7 @@ impl GreedyEpisodes {
             return Ok(None);
         }
         let (total_reward, length) = self.running.take().unwrap_or_default();
-        let action = policy.act(&self.observation, env.action_mask());
+        let action = policy.act(&self.observation, env.action_mask())?;
         let step = env.step(action, &mut self.observation)?;
         let (episode, length) = (self.episode, length + 1);
         check_step(env, &step, &self.observation, when(length))?;

@@ -1,8 +1,9 @@
 //! A trained network as a file: tensors named and laid out as PyTorch's, in one safetensors file.
 //!
-//! The tensors are `l1.weight` (`[out][in]`), `l1.bias`, `l2.weight`, .. A dueling network's output layer is `value` and
-//! `advantage`; noisy layers have `weight_sigma` and `bias_sigma` beside them, normalisations are `norm1`, .., and an
-//! implicit head's levels go through `embedding`. Where observations are normalised, `observation.mean` and
+//! The tensors are `l1.weight` (`[out][in]`), `l1.bias`, `l2.weight`, .. A dueling network ends with `value_hidden` and
+//! `value`, `advantage_hidden` and `advantage` (files written before its streams had hidden layers lack those, and are read
+//! as they are); noisy layers have `weight_sigma` and `bias_sigma` beside them, normalisations are `norm1`, .., `value_norm`
+//! and `advantage_norm`, and an implicit head's levels go through `embedding`. Where observations are normalised, `observation.mean` and
 //! `observation.variance` say by what, and `observation.count` over how many (in f64; they are no parameters). The header's metadata has one entry, `quarl`: JSON that says what
 //! environment the network is for and how to build it again.
 
@@ -16,7 +17,7 @@ use crate::env::wrappers::ObservationStatistics;
 use crate::error::Error;
 use crate::network::buffer::Buffer;
 use crate::network::kernels::CpuPath;
-use crate::network::{Architecture, Head, Plan, QNetwork, Tensor};
+use crate::network::{Architecture, Plan, QNetwork, Tensor};
 
 /// A network with its parameters, and the environment it was trained for.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,7 +76,7 @@ impl Model {
         let parameters: Vec<u8> = self.parameters.iter().flat_map(|x| x.to_le_bytes()).collect();
         let failed = |message: String| Error::State { what: "the model".to_owned(), message };
         let mut tensors = Vec::new();
-        for Tensor { name, shape, range } in network.plan().tensors(&self.architecture) {
+        for Tensor { name, shape, range } in network.plan().tensors() {
             let bytes = &parameters[4 * range.start..4 * range.end];
             let view = TensorView::new(Dtype::F32, shape, bytes).map_err(|error| failed(error.to_string()))?;
             tensors.push((name, view));
@@ -109,13 +110,16 @@ impl Model {
         let Header { env, architecture, normalized, .. } = header;
         let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
 
-        // Shapes come first: an absurd architecture must not get as far as asking for memory.
-        if !is_plausible(&architecture) {
-            return Err("its header is damaged (a layer without units, or with absurdly many)".to_owned());
+        // A damaged or hostile header must not get as far as asking for memory.
+        architecture.check().map_err(|reason| format!("its header is damaged ({reason})"))?;
+        let stored = tensors.tensors().iter().map(|(_, view)| view.data().len() / size_of::<f32>()).sum::<usize>();
+        match architecture.parameter_count() {
+            Some(needed) if needed <= stored => {}
+            _ => return Err("its header is damaged (a network with more parameters than the file has)".to_owned()),
         }
         let plan = Plan::new(&architecture);
         let mut views = Vec::new();
-        for Tensor { name, shape, range } in plan.tensors(&architecture) {
+        for Tensor { name, shape, range } in plan.tensors() {
             let view = tensors.tensor(&name).map_err(|_| format!("tensor {name} is missing"))?;
             if view.dtype() != Dtype::F32 || view.shape() != shape {
                 return Err(format!("tensor {name} is {:?} {:?}, expected F32 {shape:?}", view.dtype(), view.shape()));
@@ -175,20 +179,10 @@ impl Model {
     }
 }
 
-/// Whether a network can be planned from this at all: sizes that no arithmetic can overflow.
-fn is_plausible(architecture: &Architecture) -> bool {
-    let Architecture { inputs, hidden, actions, head, .. } = architecture;
-    let inner = match *head {
-        Head::Implicit { cosines, acting_quantiles } => [cosines, acting_quantiles],
-        _ => [1, 1],
-    };
-    let sizes = hidden.iter().copied().chain([*inputs, *actions, head.atoms()]).chain(inner);
-    sizes.into_iter().all(|size| (1..=1 << 20).contains(&size))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::Head;
 
     fn model() -> Model {
         let architecture = Architecture::plain(2, &[3], 2);
@@ -239,5 +233,104 @@ mod tests {
         let mut broken = model();
         broken.parameters[4] = f32::INFINITY;
         assert_eq!(Model::from_bytes(&broken.to_bytes().unwrap()).unwrap_err(), "a parameter is not finite");
+    }
+
+    /// A model file with this architecture in its header and `bytes` bytes in a tensor of each of the architecture's names.
+    fn forged(architecture: &Architecture, tensors: Vec<(String, Vec<usize>)>) -> Vec<u8> {
+        let header = Header {
+            quarl_version: "0".to_owned(),
+            env: "CartPole-v0".to_owned(),
+            architecture: architecture.clone(),
+            normalized: false,
+        };
+        let metadata = HashMap::from([(METADATA_KEY.to_owned(), serde_json::to_string(&header).unwrap())]);
+        let zeros = vec![0; 1 << 16];
+        let views = tensors.into_iter().map(|(name, shape)| {
+            let bytes = &zeros[..4 * shape.iter().product::<usize>()];
+            (name, TensorView::new(Dtype::F32, shape, bytes).unwrap())
+        });
+        safetensors::serialize(views.collect::<Vec<_>>(), Some(metadata)).unwrap()
+    }
+
+    fn tensors_of(architecture: &Architecture) -> Vec<(String, Vec<usize>)> {
+        Plan::new(architecture).tensors().into_iter().map(|tensor| (tensor.name, tensor.shape)).collect()
+    }
+
+    #[test]
+    fn a_header_that_asks_for_more_than_the_file_holds_is_refused() {
+        let plain = Architecture::plain(4, &[16], 2);
+        let huge = 1 << 40;
+        for asking in [
+            Architecture { inputs: huge, ..plain.clone() },
+            Architecture { inputs: usize::MAX, actions: usize::MAX, ..plain.clone() },
+            Architecture { hidden: vec![1 << 20, 1 << 20], ..plain.clone() },
+            Architecture { hidden: vec![usize::MAX / 2; 3], ..plain.clone() },
+            Architecture { actions: 1 << 20, ..plain.clone() },
+            Architecture { dueling: true, dueling_hidden: Some(huge), ..plain.clone() },
+            Architecture { head: Head::Quantile { quantiles: huge }, ..plain.clone() },
+            Architecture { head: Head::Categorical { atoms: huge, v_min: 0.0, v_max: 1.0 }, ..plain.clone() },
+            Architecture { head: Head::Implicit { cosines: huge, acting_quantiles: 1 }, ..plain.clone() },
+            Architecture { noisy: true, ..Architecture::plain(4, &[1 << 19], 2) },
+        ] {
+            let error = Model::from_bytes(&forged(&asking, tensors_of(&plain))).unwrap_err();
+            assert!(error.starts_with("its header is damaged"), "{asking:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_small_file_cannot_ask_for_gigabytes_to_act_with() {
+        // 66 kB of tensors, all in place; acting at so many levels would take 17 GB.
+        let asking = |acting_quantiles| Architecture {
+            head: Head::Implicit { cosines: 1, acting_quantiles },
+            ..Architecture::plain(1, &[1 << 12], 1)
+        };
+        let forge = |architecture: &Architecture| Model::from_bytes(&forged(architecture, tensors_of(&asking(1))));
+        let error = forge(&asking(1 << 20)).unwrap_err();
+        assert!(error.contains("acting_quantiles"), "{error}");
+        assert!(forge(&asking(32)).is_ok());
+    }
+
+    #[test]
+    fn a_header_without_sense_is_refused() {
+        let plain = Architecture::plain(4, &[16], 2);
+        let categorical =
+            |atoms, v_min, v_max| Architecture { head: Head::Categorical { atoms, v_min, v_max }, ..plain.clone() };
+        for senseless in [
+            Architecture { inputs: 0, ..plain.clone() },
+            Architecture { hidden: vec![0], ..plain.clone() },
+            Architecture { actions: 0, ..plain.clone() },
+            Architecture { dueling: true, dueling_hidden: Some(0), ..plain.clone() },
+            Architecture { head: Head::Quantile { quantiles: 0 }, ..plain.clone() },
+            Architecture { head: Head::Implicit { cosines: 1, acting_quantiles: 0 }, ..plain.clone() },
+            categorical(1, 0.0, 1.0),
+            categorical(2, 1.0, 1.0),
+            categorical(2, 1.0, 1.0 + 1e-12),
+            categorical(2, -1e300, 1e300),
+        ] {
+            let error = Model::from_bytes(&forged(&senseless, tensors_of(&plain))).unwrap_err();
+            assert!(error.starts_with("its header is damaged"), "{senseless:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_dueling_model_file_names_both_streams_and_one_from_before_they_had_hidden_layers_is_still_read() {
+        let now = Architecture { dueling: true, dueling_hidden: Some(3), ..Architecture::plain(2, &[4], 2) };
+        let before = Architecture { dueling_hidden: None, ..now.clone() };
+        for (architecture, expected) in [
+            (&now, &["advantage", "advantage_hidden", "l1", "value", "value_hidden"][..]),
+            (&before, &["advantage", "l1", "value"]),
+        ] {
+            let bytes = forged(architecture, tensors_of(architecture));
+            let model = Model::from_bytes(&bytes).unwrap();
+            assert_eq!(model.architecture, *architecture);
+            let tensors = SafeTensors::deserialize(&bytes).unwrap();
+            let mut weights: Vec<&str> =
+                tensors.names().iter().filter_map(|name| name.strip_suffix(".weight")).collect();
+            weights.sort_unstable();
+            assert_eq!(weights, expected);
+        }
+        // The header of such a file says nothing of streams' hidden layers.
+        let header = serde_json::to_string(&before).unwrap();
+        assert!(!header.contains("dueling_hidden"), "{header}");
     }
 }

@@ -5,8 +5,8 @@
 //! slice copy, and the optimiser is one pass.
 //!
 //! The parts, as an observation meets them: [`architecture`] says what there is, [`plan`] where its parameters are; a
-//! trunk of hidden layers; `implicit`: quantile levels, merged in behind the trunk; the output layer; `dueling`, which
-//! makes values and advantages into outputs; and [`head`], which makes outputs into Q-values. [`noise`] perturbs the
+//! trunk of hidden layers; `implicit`: quantile levels, merged in behind the trunk; one stream, or two in a dueling
+//! network, which `dueling` combines into outputs; and [`head`], which makes outputs into Q-values. [`noise`] perturbs the
 //! parameters beforehand, so that no layer knows of it. Noise and quantile levels are inputs, never hidden state.
 
 mod acting;
@@ -27,7 +27,7 @@ pub use acting::SingleScratch;
 pub use architecture::{Activation, Architecture, Head};
 pub use backward::BackwardScratch;
 pub use forward::Activations;
-pub use plan::{Linear, Plan, Tensor};
+pub use plan::{HiddenLayer, LayerNorm, Linear, Plan, Stream, Tensor};
 pub use q_values::QValues;
 
 use kernels::CpuPath;
@@ -78,22 +78,22 @@ impl QNetwork {
     /// Floating-point operations of one forward pass over `batch` items at `levels` quantile levels each (1 where the head
     /// has none), counting products only.
     pub fn forward_flops(&self, batch: usize, levels: usize) -> usize {
-        let product = |layer: &Linear, columns: usize| 2 * columns * layer.inputs * layer.outputs;
-        self.plan.hidden.iter().map(|layer| product(layer, batch)).sum::<usize>()
-            + self.plan.embedding.iter().map(|layer| product(layer, batch * levels)).sum::<usize>()
-            + product(&self.plan.output, batch * levels)
+        let trunk = self.plan.hidden.len();
+        let columns = |at: usize| if at < trunk { batch } else { batch * levels };
+        self.plan.linears().enumerate().map(|(at, layer)| 2 * columns(at) * layer.inputs * layer.outputs).sum()
     }
 
     /// Floating-point operations of one backward pass: each layer's weight gradient, and the gradient of its inputs, which
-    /// neither the first layer nor the embedding of levels needs.
+    /// neither the embedding of levels nor the layers that see the observation itself need.
     pub fn backward_flops(&self, batch: usize, levels: usize) -> usize {
-        let without_inputs = match (self.plan.hidden.first(), &self.plan.embedding) {
-            (Some(first), _) => 2 * batch * first.inputs * first.outputs,
-            (None, None) => self.forward_flops(batch, levels),
+        let product = |layer: &Linear, columns: usize| 2 * columns * layer.inputs * layer.outputs;
+        let observation: usize = match (self.plan.hidden.first(), &self.plan.embedding) {
+            (Some(first), _) => product(&first.linear, batch),
+            // The products of levels and observation do need it.
             (None, Some(_)) => 0,
+            (None, None) => self.plan.streams.iter().map(|stream| product(stream.first(), batch)).sum(),
         };
-        let embedding =
-            self.plan.embedding.as_ref().map_or(0, |layer| 2 * batch * levels * layer.inputs * layer.outputs);
-        2 * self.forward_flops(batch, levels) - without_inputs - embedding
+        let embedding = self.plan.embedding.as_ref().map_or(0, |layer| product(layer, batch * levels));
+        2 * self.forward_flops(batch, levels) - observation - embedding
     }
 }

@@ -1,5 +1,6 @@
 //! From Q-values to an action.
 
+use crate::error::Error;
 use crate::network::QValues;
 use crate::rng::Rng;
 
@@ -22,23 +23,35 @@ impl Exploration {
     }
 
     /// Chooses an action. The Q-values are only computed where they are needed.
+    ///
+    /// # Errors
+    /// [`Error::MaskLength`] where the mask has not one entry an action, and what `q_values` fails with.
     pub fn choose<'a>(
         self,
         actions: usize,
         mask: Option<&'a [bool]>,
         rng: &mut Rng,
-        q_values: impl FnOnce() -> QValues<'a>,
-    ) -> usize {
+        q_values: impl FnOnce() -> Result<QValues<'a>, Error>,
+    ) -> Result<usize, Error> {
+        check_mask(mask, actions)?;
         match self {
             Self::EpsilonGreedy(epsilon) => epsilon_greedy(epsilon, actions, mask, rng, q_values),
-            Self::Softmax(temperature) => softmax(temperature, actions, rng, q_values().masked(mask)),
+            Self::Softmax(temperature) => Ok(softmax(temperature, actions, rng, q_values()?.masked(mask)?)),
         }
+    }
+}
+
+/// Whether a mask, where there is one, has one entry an action.
+fn check_mask(mask: Option<&[bool]>, actions: usize) -> Result<(), Error> {
+    match mask {
+        Some(mask) if mask.len() != actions => Err(Error::MaskLength { expected: actions, actual: mask.len() }),
+        _ => Ok(()),
     }
 }
 
 /// Softmax (Boltzmann) exploration: action a with probability `exp(Q(a) / temperature)`, divided by the sum of these over
 /// all allowed actions. The largest Q-value is taken off first, so that no power overflows. One draw an action.
-pub fn softmax(temperature: f64, actions: usize, rng: &mut Rng, q_values: QValues) -> usize {
+fn softmax(temperature: f64, actions: usize, rng: &mut Rng, q_values: QValues) -> usize {
     let greedy = q_values.argmax(0);
     let largest = f64::from(q_values.get(0, greedy));
     let power = |action| match q_values.is_allowed(0, action) {
@@ -61,22 +74,22 @@ pub fn softmax(temperature: f64, actions: usize, rng: &mut Rng, q_values: QValue
 
 /// Epsilon-greedy: with probability `epsilon` any allowed action, each as likely (the greedy one too), else the greedy one
 /// of them. Without a mask, all actions are allowed. The Q-values are only computed where they are needed.
-pub fn epsilon_greedy<'a>(
+fn epsilon_greedy<'a>(
     epsilon: f64,
     actions: usize,
     mask: Option<&'a [bool]>,
     rng: &mut Rng,
-    q_values: impl FnOnce() -> QValues<'a>,
-) -> usize {
+    q_values: impl FnOnce() -> Result<QValues<'a>, Error>,
+) -> Result<usize, Error> {
     if epsilon > 0.0 && rng.uniform() < epsilon {
-        random(actions, mask, rng)
+        Ok(random(actions, mask, rng))
     } else {
-        q_values().masked(mask).argmax(0)
+        Ok(q_values()?.masked(mask)?.argmax(0))
     }
 }
 
 /// Any allowed action, each as likely; any action at all where none is allowed.
-pub fn random(actions: usize, mask: Option<&[bool]>, rng: &mut Rng) -> usize {
+pub(crate) fn random(actions: usize, mask: Option<&[bool]>, rng: &mut Rng) -> usize {
     let allowed = mask.map_or(actions, |mask| mask.iter().filter(|allowed| **allowed).count());
     match mask {
         Some(mask) if allowed > 0 => {
@@ -95,8 +108,8 @@ mod tests {
     fn greedy_ties_go_to_the_lowest_action() {
         let mut rng = Rng::from_seed(0);
         let q = [1.0, 3.0, 3.0, f32::NEG_INFINITY];
-        assert_eq!(epsilon_greedy(0.0, 4, None, &mut rng, || QValues::new(&q, 4, 1)), 1);
-        assert_eq!(epsilon_greedy(0.0, 4, None, &mut rng, || QValues::new(&[0.0; 4], 4, 1)), 0);
+        assert_eq!(epsilon_greedy(0.0, 4, None, &mut rng, || Ok(QValues::new(&q, 4, 1))).unwrap(), 1);
+        assert_eq!(epsilon_greedy(0.0, 4, None, &mut rng, || Ok(QValues::new(&[0.0; 4], 4, 1))).unwrap(), 0);
     }
 
     #[test]
@@ -133,7 +146,7 @@ mod tests {
         let mut rng = Rng::from_seed(0);
         let mut counts = [0.0_f64; 2];
         for _ in 0..10_000 {
-            counts[epsilon_greedy(0.5, 2, None, &mut rng, || QValues::new(&[0.0, 1.0], 2, 1))] += 1.0;
+            counts[epsilon_greedy(0.5, 2, None, &mut rng, || Ok(QValues::new(&[0.0, 1.0], 2, 1))).unwrap()] += 1.0;
         }
         // Action 0 only when exploring: a quarter of the time; 5 standard deviations are 217.
         assert!((counts[0] - 2500.0).abs() < 217.0, "{counts:?}");
@@ -144,12 +157,26 @@ mod tests {
         let mut rng = Rng::from_seed(0);
         let q = [9.0, 1.0, 8.0, 2.0];
         let mask = [false, true, false, true];
-        assert_eq!(epsilon_greedy(0.0, 4, Some(&mask), &mut rng, || QValues::new(&q, 4, 1)), 3);
+        assert_eq!(epsilon_greedy(0.0, 4, Some(&mask), &mut rng, || Ok(QValues::new(&q, 4, 1))).unwrap(), 3);
         let mut counts = [0.0_f64; 4];
         for _ in 0..10_000 {
-            counts[epsilon_greedy(1.0, 4, Some(&mask), &mut rng, || QValues::new(&q, 4, 1))] += 1.0;
+            counts[epsilon_greedy(1.0, 4, Some(&mask), &mut rng, || Ok(QValues::new(&q, 4, 1))).unwrap()] += 1.0;
         }
         // 5 standard deviations are 250.
         assert!(counts[0] == 0.0 && counts[2] == 0.0 && (counts[1] - 5000.0).abs() < 250.0, "{counts:?}");
+    }
+
+    #[test]
+    fn a_mask_of_another_length_is_an_error_whether_or_not_it_would_be_looked_at() {
+        let mut rng = Rng::from_seed(0);
+        for mask in [&[][..], &[true], &[true, true, false]] {
+            for exploration in
+                [Exploration::EpsilonGreedy(0.0), Exploration::EpsilonGreedy(1.0), Exploration::Softmax(1.0)]
+            {
+                let q = [1.0, 2.0];
+                let chosen = exploration.choose(2, Some(mask), &mut rng, || Ok(QValues::new(&q, 2, 1)));
+                assert!(matches!(chosen, Err(Error::MaskLength { expected: 2, .. })), "{mask:?}: {chosen:?}");
+            }
+        }
     }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use self::prioritized::Prioritized;
 use self::store::Store;
+use self::uniform::Uniform;
 use crate::config::{ReplayConfig, ReplayKind};
 use crate::error::Error;
 use crate::rng::Rng;
@@ -33,10 +34,10 @@ use crate::transition::{Batch, Transition};
 /// let mut replay = Replay::new(&config.replay, 1, &env::make("CartPole-v0")?.spec().observation_space, 0)?;
 /// for i in 0..40 {
 ///     let (obs, next_obs) = ([i as f32; 4], [i as f32 + 1.0; 4]);
-///     replay.push(Transition { obs: &obs, action: 0, reward: 1.0, discount: 0.98, next_obs: &next_obs, next_mask: None });
+///     replay.push(Transition { obs: &obs, action: 0, reward: 1.0, discount: 0.98, next_obs: &next_obs, next_mask: None })?;
 /// }
 /// let mut batch = Batch::new(32, 4);
-/// replay.sample(0.0, &mut Stream::Replay.rng(7), &mut batch);
+/// replay.sample(0.0, &mut Stream::Replay.rng(7), &mut batch)?;
 /// assert_eq!(batch.next_obs[0], batch.obs[0] + 1.0);
 /// # Ok::<(), quarl::Error>(())
 /// ```
@@ -50,7 +51,7 @@ pub struct Replay {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum Sampler {
     /// Every transition as likely, none twice in a batch.
-    Uniform,
+    Uniform(Uniform),
     /// The surprising ones more often.
     Prioritized(Prioritized),
     /// No replay: each transition once, in order. `used` counts those that are done.
@@ -74,7 +75,7 @@ impl Replay {
             ),
         })?;
         let sampler = match config.kind {
-            ReplayKind::Uniform => Sampler::Uniform,
+            ReplayKind::Uniform => Sampler::Uniform(Uniform::default()),
             ReplayKind::Prioritized => Sampler::Prioritized(Prioritized::new(capacity, config.alpha(), config.eps())),
             ReplayKind::None => Sampler::Newest { used: 0 },
         };
@@ -95,7 +96,7 @@ impl Replay {
     pub(crate) fn fits(&self, fresh: &Self, actions: usize) -> bool {
         self.store.fits(&fresh.store, actions)
             && match (&self.sampler, &fresh.sampler) {
-                (Sampler::Uniform, Sampler::Uniform) => true,
+                (Sampler::Uniform(_), Sampler::Uniform(_)) => true,
                 (Sampler::Prioritized(read), Sampler::Prioritized(fresh)) => read.fits(fresh, self.len()),
                 (Sampler::Newest { used }, Sampler::Newest { .. }) => *used <= self.store.pushed(),
                 _ => false,
@@ -110,12 +111,17 @@ impl Replay {
     }
 
     /// Stores a transition, in place of the oldest one if the ring is full; its id is returned.
-    pub fn push(&mut self, transition: Transition) -> usize {
+    ///
+    /// # Errors
+    /// [`Error::ObservationLength`], [`Error::MaskLength`] and [`Error::UnexpectedMask`] where the transition is not of this
+    /// buffer's environment; nothing is stored then.
+    pub fn push(&mut self, transition: Transition) -> Result<usize, Error> {
+        self.store.check(&transition)?;
         let id = self.store.push(transition);
         if let Sampler::Prioritized(sampler) = &mut self.sampler {
             sampler.enter(id);
         }
-        id
+        Ok(id)
     }
 
     /// How many transitions were ever stored.
@@ -150,11 +156,12 @@ impl Replay {
 
     /// Fills `batch` with transitions, their ids and their weights: [`Replay::draw`] and [`Replay::gather_next_obs`].
     ///
-    /// # Panics
-    /// When it holds fewer transitions than the batch has room for.
-    pub fn sample(&mut self, beta: f64, rng: &mut Rng, batch: &mut Batch) {
-        self.draw(beta, rng, batch);
+    /// # Errors
+    /// As [`Replay::draw`].
+    pub fn sample(&mut self, beta: f64, rng: &mut Rng, batch: &mut Batch) -> Result<(), Error> {
+        self.draw(beta, rng, batch)?;
         self.gather_next_obs(batch);
+        Ok(())
     }
 
     /// Puts the next observations of the transitions that were drawn into `batch`.
@@ -169,17 +176,21 @@ impl Replay {
     /// Uniform sampling draws *without* replacement; prioritised sampling may draw a transition several times; without
     /// replay, the batch is what comes next.
     ///
-    /// # Panics
-    /// When it holds fewer transitions than the batch has room for.
-    pub fn draw(&mut self, beta: f64, rng: &mut Rng, batch: &mut Batch) {
+    /// # Errors
+    /// [`Error::TooFewTransitions`] where it holds fewer transitions than the batch has room for;
+    /// [`Error::ObservationLength`] and [`Error::MaskLength`] where the batch is for another environment.
+    pub fn draw(&mut self, beta: f64, rng: &mut Rng, batch: &mut Batch) -> Result<(), Error> {
         let (len, size) = (self.len(), batch.len());
-        assert!(size <= len, "cannot draw {size} transitions from {len}");
+        let available = self.waiting().map_or(len, |waiting| waiting as usize);
+        if size > available {
+            return Err(Error::TooFewTransitions { needed: size, available });
+        }
+        self.store.check_batch(batch)?;
         batch.weights.fill(1.0);
         match &mut self.sampler {
-            Sampler::Uniform => uniform::sample(len, rng, &mut batch.ids),
+            Sampler::Uniform(sampler) => sampler.sample(len, self.store.capacity(), rng, &mut batch.ids),
             Sampler::Prioritized(sampler) => sampler.sample(len, beta, rng, &mut batch.ids, &mut batch.weights),
             Sampler::Newest { used } => {
-                assert!(*used + size as u64 <= self.store.pushed(), "nothing waits to be learnt from");
                 *used = (*used).max(self.store.pushed() - len as u64);
                 for id in &mut batch.ids {
                     *id = self.store.id(*used);
@@ -188,6 +199,7 @@ impl Replay {
             }
         }
         self.store.gather(batch);
+        Ok(())
     }
 
     /// What learning found out about the transitions with these ids: how surprising each is, at least 0.

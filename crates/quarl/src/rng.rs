@@ -19,9 +19,39 @@ use crate::env::seeding::SeedSequence;
 /// // numpy.random.default_rng(42).random()
 /// assert_eq!(Rng::from_seed(42).uniform(), 0.7739560485559633);
 /// ```
+///
+/// Read back, it is refused where its increment is even, as that of a zeroed state is: such a generator repeats itself soon,
+/// and drawing from it until a number fits might never end. With an odd increment every output comes up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Saved")]
 pub struct Rng {
     pcg: Pcg64,
+}
+
+/// What [`Rng`] is saved as.
+#[derive(Deserialize)]
+struct Saved {
+    pcg: SavedPcg,
+}
+
+/// The fields of [`Pcg64`], which keeps them to itself.
+#[derive(Serialize, Deserialize)]
+struct SavedPcg {
+    state: u128,
+    increment: u128,
+}
+
+impl TryFrom<Saved> for Rng {
+    type Error = String;
+
+    fn try_from(Saved { pcg }: Saved) -> Result<Self, String> {
+        if pcg.increment % 2 == 0 {
+            return Err(format!("a random generator's increment is {}: it has to be odd", pcg.increment));
+        }
+        let bytes = postcard::to_stdvec(&pcg).map_err(|error| error.to_string())?;
+        let pcg = postcard::from_bytes(&bytes).map_err(|error| error.to_string())?;
+        Ok(Self { pcg })
+    }
 }
 
 impl Rng {
@@ -283,6 +313,17 @@ mod tests {
         let mut from_bytes: Rng = postcard::from_bytes(&postcard::to_stdvec(&rng).unwrap()).unwrap();
         let next = rng.next_u64();
         assert_eq!((from_json.next_u64(), from_bytes.next_u64()), (next, next));
+    }
+
+    #[test]
+    fn a_generator_that_would_repeat_itself_is_refused() {
+        for (state, increment) in [(0_u128, 0_u128), (1, 0), (0, 2), (u128::MAX, u128::MAX - 1)] {
+            let bytes = postcard::to_stdvec(&(state, increment)).unwrap();
+            assert!(postcard::from_bytes::<Rng>(&bytes).is_err(), "{state}, {increment}");
+        }
+        // Zero is a state like any other where the increment is odd.
+        let bytes = postcard::to_stdvec(&(0_u128, 1_u128)).unwrap();
+        assert!(postcard::from_bytes::<Rng>(&bytes).unwrap().below(5) < 5);
     }
 
     #[test]

@@ -196,7 +196,8 @@ impl RunWriter {
         let row = format!("{episode},{env_steps},{total_reward},{length},{epsilon},{mean_loss},{mean_q}\n");
         self.episodes.write_all(row.as_bytes()).map_err(|source| io("write", &self.dir.join(EPISODES), source))?;
         if let (Some(file), Some(diagnostics)) = (&mut self.diagnostics, diagnostics) {
-            let values = diagnostics.values().map(|value| value.to_string()).join(",");
+            let values =
+                diagnostics.values().map(|value| value.map_or(String::new(), |value| value.to_string())).join(",");
             let row = format!("{episode},{values}\n");
             file.write_all(row.as_bytes()).map_err(|source| io("write", &self.dir.join(DIAGNOSTICS), source))?;
         }

@@ -59,12 +59,13 @@ pub struct Munchausen {
     pub floor: f32,
 }
 
-/// `temperature * log pi(action | item)` for `pi = softmax(Q' / temperature)` over the allowed actions, computed from the largest Q-value down so
-/// that nothing overflows: `Q' - max Q' - temperature * log sum exp((Q' - max Q') / temperature)`.
+/// `temperature * log pi(action | item)` for `pi = softmax(Q' / temperature)` over the allowed actions, of which `action` is
+/// one. Computed from the largest Q-value down so that nothing overflows:
+/// `Q' - max Q' - temperature * log sum exp((Q' - max Q') / temperature)`.
 pub fn scaled_log_policy(temperature: f32, q_target: QValues, item: usize, action: usize) -> f32 {
     let largest = q_target.get(item, q_target.argmax(item));
-    let sum: f32 =
-        (0..q_target.actions()).map(|action| libm::expf((q_target.get(item, action) - largest) / temperature)).sum();
+    let allowed = (0..q_target.actions()).filter(|action| q_target.is_allowed(item, *action));
+    let sum: f32 = allowed.map(|action| libm::expf((q_target.get(item, action) - largest) / temperature)).sum();
     q_target.get(item, action) - largest - temperature * libm::logf(sum)
 }
 
@@ -153,5 +154,23 @@ mod tests {
         let q_target = QValues::new(&Q_TARGET, 2, 3);
         munchausen(settings, &REWARDS, &DISCOUNTS, &[0, 1, 0], (QValues::new(&[0.0; 6], 2, 3), q_target), &mut targets);
         assert_eq!(targets, [1.0 + 0.5 * 2.0, -1.0 + 0.25 * 5.0, 3.0]);
+    }
+
+    #[test]
+    fn munchausens_policy_is_a_softmax_over_the_allowed_actions() {
+        // Of Q' = (ln 1, ln 3, 100) the last is forbidden: pi = (1/4, 3/4), as if it were not there.
+        let q = [0.0, 3.0_f32.ln(), 100.0];
+        let mask = [true, true, false];
+        let view = QValues::new(&q, 3, 1).masked(Some(&mask)).unwrap();
+        for (action, expected) in [(0, 0.25), (1, 0.75)] {
+            let (probability, scaled_log) = policy_and_log(1.0, view, 0, action);
+            assert!((probability - expected).abs() < 1e-6, "{probability}");
+            assert!((scaled_log - expected.ln()).abs() < 1e-6, "{scaled_log}");
+        }
+        let settings = Munchausen { alpha: 1.0, temperature: 1.0, floor: -9.0 };
+        let mut targets = [0.0];
+        munchausen(settings, &[2.0], &[0.5], &[0], (view, view), &mut targets);
+        // The bonus is -ln 4, the soft value log sum exp over the allowed actions: ln 4.
+        assert!((targets[0] - (2.0 - 0.5 * 4.0_f32.ln())).abs() < 1e-6, "{targets:?}");
     }
 }

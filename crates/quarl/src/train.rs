@@ -180,7 +180,7 @@ impl Trainer {
         progress.env_steps += 1;
         let env_steps = progress.env_steps;
         check_step(&**env, &step, next_observation, training(env_steps))?;
-        agent.see(next_observation);
+        agent.see(next_observation)?;
 
         let end = match config.agent.time_limit {
             TimeLimitMeaning::Bootstrap => step.end,
@@ -191,9 +191,7 @@ impl Trainer {
         episode.total_reward = episode_return(&**env, episode.total_reward, &step, training(env_steps))?;
         episode.length += 1;
         let next = Next { obs: next_observation, mask: env.action_mask() };
-        accumulator.push(observation, action, step.reward, next, end, |transition| {
-            agent.observe(transition);
-        });
+        accumulator.push(observation, action, step.reward, next, end, |transition| agent.observe(transition))?;
         std::mem::swap(observation, next_observation);
 
         let updates = agent.updates_due(env_steps, &config.training);
@@ -207,6 +205,9 @@ impl Trainer {
         let env_steps = progress.env_steps;
         let report = agent.learn(env_steps)?;
         progress.slots[step.slot].episode.get_or_insert_default().add(&report);
+        if let Some(message) = agent.take_support_warning() {
+            progress.warn(message);
+        }
         progress.phase = Phase::AfterStep(StepTaken { updates: step.updates - 1, ..step });
         Ok(Some(Event::Learn { env_steps, report }))
     }
@@ -256,14 +257,14 @@ impl Trainer {
                 result => result?,
             }
             check_reset(&**env, &slot.observation, training(env_steps))?;
-            agent.see(&slot.observation);
+            agent.see(&slot.observation)?;
             (slot.started, slot.lost) = (true, None);
             slot.episode = Some(EpisodeProgress::default());
         }
         let exploration = config.exploration.at(env_steps + i as u64);
         let action = match &mut slot.exploration {
-            None => agent.explore(&slot.observation, env.action_mask(), exploration),
-            Some(rng) => agent.explore_with(&slot.observation, env.action_mask(), exploration, rng),
+            None => agent.explore(&slot.observation, env.action_mask(), exploration)?,
+            Some(rng) => agent.explore_with(&slot.observation, env.action_mask(), exploration, rng)?,
         };
         slot.chosen = Some((action, exploration.epsilon()));
         match env.begin_step(action) {

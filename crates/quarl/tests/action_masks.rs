@@ -34,7 +34,9 @@ fn agent(assignments: &[&str], has_action_mask: bool) -> Agent {
 fn td_error(assignments: &[&str], mask: Option<&[bool]>, discount: f32) -> f32 {
     let mut agent = agent(assignments, mask.is_some());
     // So large a reward that the error is above 0.
-    agent.observe(Transition { obs: &[0.0], action: 0, reward: 10.0, discount, next_obs: &[1.0], next_mask: mask });
+    agent
+        .observe(Transition { obs: &[0.0], action: 0, reward: 10.0, discount, next_obs: &[1.0], next_mask: mask })
+        .unwrap();
     agent.learn(1).unwrap();
     agent.priorities()[0]
 }
@@ -75,7 +77,7 @@ fn forbidden_actions_are_not_taken_at_any_epsilon() {
     for epsilon in [0.0, 0.5, 1.0] {
         for allowed in 0..3 {
             let mask = [0, 1, 2].map(|a| a == allowed);
-            assert!((0..50).all(|_| agent.act(&[0.5], Some(&mask), epsilon) == allowed));
+            assert!((0..50).all(|_| agent.act(&[0.5], Some(&mask), epsilon).unwrap() == allowed));
         }
     }
 }
@@ -91,7 +93,7 @@ fn masks_survive_saving_and_a_maskless_agents_state_is_refused() {
         next_obs: &[1.0],
         next_mask: Some(&[false, true, false]),
     };
-    masked.observe(transition);
+    masked.observe(transition).unwrap();
     let mut restored = agent(&[], true);
     restored.set_state(masked.state().clone()).unwrap();
     masked.learn(1).unwrap();

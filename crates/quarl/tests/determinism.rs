@@ -6,12 +6,12 @@ use std::sync::OnceLock;
 
 use common::{results, textbook};
 use quarl::Error;
-use quarl::agent::Agent;
+use quarl::agent::{Agent, AgentState};
 use quarl::config::{TrainConfig, layers};
 use quarl::env;
 use quarl::network::kernels::CpuPath;
+use quarl::rng::Stream;
 use quarl::train::Trainer;
-use quarl::transition::Transition;
 
 /// A run with everything switched on, of odd sizes, whose replay buffer overflows.
 fn everything() -> TrainConfig {
@@ -283,15 +283,19 @@ fn an_agent_refuses_the_state_of_another_agent() {
         let error = agent(&[]).set_state(agent(&[other]).state().clone()).unwrap_err();
         assert!(matches!(error, Error::State { .. }), "{other}: {error}");
     }
-    // An action that the environment does not have.
-    let mut other = agent(&[]);
-    other.observe(Transition {
-        obs: &[0.0; 4],
-        action: 2,
-        reward: 0.0,
-        discount: 0.0,
-        next_obs: &[0.0; 4],
-        next_mask: None,
-    });
-    assert!(agent(&[]).set_state(other.state().clone()).is_err());
+}
+
+#[test]
+fn a_state_whose_random_generators_would_repeat_themselves_is_refused() {
+    let config = textbook(&["network.hidden=[3]", "replay.capacity=40"]);
+    let agent = Agent::new(&config, env::make(&config.env.id).unwrap().spec(), 0, CpuPath::Scalar).unwrap();
+    let bytes = postcard::to_stdvec(agent.state()).unwrap();
+    assert!(postcard::from_bytes::<AgentState>(&bytes).is_ok());
+    for stream in [Stream::Exploration, Stream::Replay, Stream::Noise] {
+        let generator = postcard::to_stdvec(&stream.rng(0)).unwrap();
+        let at = bytes.windows(generator.len()).position(|window| window == generator).unwrap();
+        // State and increment of zero: each is one byte.
+        let zeroed = [&bytes[..at], &[0, 0], &bytes[at + generator.len()..]].concat();
+        assert!(postcard::from_bytes::<AgentState>(&zeroed).is_err(), "{stream:?}");
+    }
 }

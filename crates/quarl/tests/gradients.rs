@@ -5,7 +5,7 @@ use quarl::config::{InitialTarget, presets};
 use quarl::env;
 use quarl::network::kernels::CpuPath;
 use quarl::network::noise::{self, Noise};
-use quarl::network::{Activation, Architecture, Head, Linear, QNetwork, init};
+use quarl::network::{Activation, Architecture, Head, HiddenLayer, Linear, QNetwork, init};
 use quarl::rng::Rng;
 
 const BATCHES: [usize; 4] = [1, 3, 16, 21];
@@ -16,6 +16,7 @@ const LEVELS: usize = 3;
 fn architectures() -> Vec<Architecture> {
     let plain = |inputs: usize, hidden: &[usize], actions: usize| Architecture::plain(inputs, hidden, actions);
     let base = plain(4, &[7, 5], 3);
+    let dueling = |base: Architecture| Architecture { dueling: true, dueling_hidden: Some(6), ..base };
     let categorical = Head::Categorical { atoms: 6, v_min: -3.0, v_max: 2.0 };
     let quantile = Head::Quantile { quantiles: 4 };
     let implicit = Head::Implicit { cosines: 6, acting_quantiles: 5 };
@@ -33,22 +34,20 @@ fn architectures() -> Vec<Architecture> {
         Architecture { layer_norm: true, activation: Activation::Tanh, ..plain(3, &[17, 20], 2) },
         Architecture { dueling: true, ..base.clone() },
         Architecture { dueling: true, ..plain(3, &[], 1) },
+        dueling(base.clone()),
+        Architecture { dueling_hidden: Some(17), ..dueling(plain(3, &[], 2)) },
+        Architecture { activation: Activation::Elu, ..dueling(plain(3, &[16, 20], 2)) },
         Architecture { noisy: true, ..base.clone() },
         Architecture { head: categorical, ..base.clone() },
         Architecture { head: quantile, ..base.clone() },
         Architecture { head: implicit, ..base.clone() },
         Architecture { head: implicit, ..plain(3, &[], 2) },
         Architecture { head: categorical, dueling: true, noisy: true, ..base.clone() },
-        Architecture { head: quantile, dueling: true, layer_norm: true, ..base.clone() },
-        Architecture { head: implicit, dueling: true, noisy: true, activation: Activation::Tanh, ..base.clone() },
-        Architecture {
-            head: implicit,
-            dueling: true,
-            noisy: true,
-            layer_norm: true,
-            activation: Activation::Elu,
-            ..base
-        },
+        Architecture { head: categorical, noisy: true, ..dueling(base.clone()) },
+        Architecture { head: quantile, layer_norm: true, ..dueling(base.clone()) },
+        Architecture { head: implicit, ..dueling(plain(3, &[], 2)) },
+        Architecture { head: implicit, noisy: true, activation: Activation::Tanh, ..dueling(base.clone()) },
+        Architecture { head: implicit, noisy: true, layer_norm: true, activation: Activation::Elu, ..dueling(base) },
     ]
 }
 
@@ -117,6 +116,38 @@ fn linear(parameters: &[f64], layer: &Linear, noise: &mut &[f32], x: &[f64]) -> 
         .collect()
 }
 
+/// A hidden layer: linear, normalised where there is layer normalisation, activated.
+fn hidden(
+    activation: Activation,
+    parameters: &[f64],
+    layer: &HiddenLayer,
+    noise: &mut &[f32],
+    x: &[f64],
+    kinks: &mut Kinks,
+) -> Vec<f64> {
+    let mut x = linear(parameters, &layer.linear, noise, x);
+    if let Some(norm) = &layer.norm {
+        let mean = x.iter().sum::<f64>() / x.len() as f64;
+        let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / x.len() as f64;
+        for (unit, x) in x.iter_mut().enumerate() {
+            let normalised = (*x - mean) / (variance + 1e-5).sqrt();
+            *x = normalised * parameters[norm.weight.start + unit] + parameters[norm.bias.start + unit];
+        }
+    }
+    for x in &mut x {
+        *x = match activation {
+            Activation::Relu => {
+                kinks.0 = kinks.0.min(x.abs());
+                x.max(0.0)
+            }
+            Activation::Tanh => x.tanh(),
+            Activation::Elu if *x > 0.0 => *x,
+            Activation::Elu => x.exp() - 1.0,
+        };
+    }
+    x
+}
+
 /// One item's outputs at one quantile level, `[action][atom]`, layer by layer and number by number.
 fn plain_outputs(
     network: &QNetwork,
@@ -131,32 +162,8 @@ fn plain_outputs(
     let mut noise = task.noise.values();
     let inputs = architecture.inputs;
     let mut x: Vec<f64> = task.obs[item * inputs..(item + 1) * inputs].iter().map(|x| f64::from(*x)).collect();
-    for (i, layer) in plan.hidden.iter().enumerate() {
-        x = linear(parameters, layer, &mut noise, &x);
-        if let Some(norm) = plan.norms.get(i) {
-            let mean = x.iter().sum::<f64>() / x.len() as f64;
-            let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / x.len() as f64;
-            for (unit, x) in x.iter_mut().enumerate() {
-                let normalised = (*x - mean) / (variance + 1e-5).sqrt();
-                *x = normalised * parameters[norm.weight.start + unit] + parameters[norm.bias.start + unit];
-            }
-        }
-        for x in &mut x {
-            *x = match architecture.activation {
-                Activation::Relu => {
-                    kinks.0 = kinks.0.min(x.abs());
-                    x.max(0.0)
-                }
-                Activation::Tanh => x.tanh(),
-                Activation::Elu => {
-                    if *x > 0.0 {
-                        *x
-                    } else {
-                        x.exp() - 1.0
-                    }
-                }
-            };
-        }
+    for layer in &plan.hidden {
+        x = hidden(architecture.activation, parameters, layer, &mut noise, &x, kinks);
     }
     if let Some(embedding) = &plan.embedding {
         let tau = f64::from(task.quantile_levels[item * task.levels + level]);
@@ -167,7 +174,12 @@ fn plain_outputs(
             *x *= embedded.max(0.0);
         }
     }
-    let outputs = linear(parameters, &plan.output, &mut noise, &x);
+    let mut outputs = Vec::new();
+    for stream in &plan.streams {
+        let own = stream.hidden.as_ref();
+        let own = own.map(|layer| hidden(architecture.activation, parameters, layer, &mut noise, &x, kinks));
+        outputs.extend(linear(parameters, &stream.output, &mut noise, own.as_ref().unwrap_or(&x)));
+    }
     if !architecture.dueling {
         return outputs;
     }
@@ -201,7 +213,7 @@ fn plain_loss(network: &QNetwork, parameters: &[f64], task: &Task) -> (f64, f64)
 /// The activations and gradients that the network computes.
 fn computed_gradients(network: &QNetwork, parameters: &[f32], task: &Task) -> Vec<f32> {
     let mut activations = network.activations(task.batch, task.levels);
-    activations.set_inputs(&task.obs);
+    activations.set_inputs(&task.obs).unwrap();
     let stride = activations.stride();
     for (at, level) in task.quantile_levels.iter().enumerate() {
         if let Some(place) = activations.levels_mut().get_mut(at % task.levels * stride + at / task.levels) {
@@ -282,7 +294,7 @@ fn acting_sees_the_q_values_that_learning_sees() {
         };
         let obs: Vec<f32> = (0..5 * architecture.inputs).map(|_| rng.uniform_in(-2.0, 2.0) as f32).collect();
         let mut activations = network.activations(5, levels);
-        activations.set_inputs(&obs);
+        activations.set_inputs(&obs).unwrap();
         let stride = activations.stride();
         let mut scratch = network.single_scratch();
         for (row, middle) in activations.levels_mut().chunks_exact_mut(stride).zip(scratch.levels_mut()) {
@@ -290,7 +302,7 @@ fn acting_sees_the_q_values_that_learning_sees() {
         }
         network.forward(&parameters, &mut activations);
         for (item, obs) in obs.chunks_exact(architecture.inputs).enumerate() {
-            let q = network.q_values(&parameters, obs, &mut scratch);
+            let q = network.q_values(&parameters, obs, &mut scratch).unwrap();
             for action in 0..architecture.actions {
                 // Summed in another order.
                 let (acting, learning) = (q.get(0, action), activations.q_values().get(item, action));
@@ -309,7 +321,8 @@ fn every_head_offers_q_values() {
         let parameters = random_parameters(&network, &mut rng);
         let levels = if matches!(architecture.head, Head::Implicit { .. }) { LEVELS } else { 1 };
         let mut activations = network.activations(3, levels);
-        activations.set_inputs(&(0..3 * architecture.inputs).map(|i| i as f32 * 0.3 - 1.0).collect::<Vec<f32>>());
+        let obs: Vec<f32> = (0..3 * architecture.inputs).map(|i| i as f32 * 0.3 - 1.0).collect();
+        activations.set_inputs(&obs).unwrap();
         network.forward(&parameters, &mut activations);
         let (stride, atoms) = (activations.stride(), architecture.head.atoms() * levels);
         for item in 0..3 {

@@ -75,18 +75,11 @@ fn values_learnt_in_the_corridor(assignments: &[&str]) -> Vec<[f64; 2]> {
     let (mut corridor, mut rng) = (Corridor { room: 0 }, Rng::from_seed(0));
     for step in 1..=6000 {
         let obs = Corridor::seen(corridor.room);
-        let action = agent.act(&obs, None, 1.0);
+        let action = agent.act(&obs, None, 1.0).unwrap();
         let (reward, end) = corridor.step(action);
-        accumulator.push(
-            &obs,
-            action,
-            reward,
-            Next { obs: &Corridor::seen(corridor.room), mask: None },
-            end,
-            |transition| {
-                agent.observe(transition);
-            },
-        );
+        let seen = Corridor::seen(corridor.room);
+        let next = Next { obs: &seen, mask: None };
+        accumulator.push(&obs, action, reward, next, end, |transition| agent.observe(transition)).unwrap();
         if end.is_some() {
             corridor.room = rng.below(Corridor::ROOMS);
         }
@@ -100,7 +93,7 @@ fn values_learnt_in_the_corridor(assignments: &[&str]) -> Vec<[f64; 2]> {
     let mut scratch = agent.network().single_scratch();
     (0..Corridor::ROOMS)
         .map(|room| {
-            let q = agent.network().q_values(agent.parameters(), &Corridor::seen(room), &mut scratch);
+            let q = agent.network().q_values(agent.parameters(), &Corridor::seen(room), &mut scratch).unwrap();
             [q.get(0, 0), q.get(0, 1)].map(f64::from)
         })
         .collect()

@@ -68,14 +68,14 @@ fn solves(preset: &str, seed: u64) -> bool {
     let mut accumulator = Accumulator::new(config.agent.n_step, config.agent.gamma, ROOMS);
     let (mut room, mut length) = (0, 0);
     for env_steps in 1..=STEPS {
-        let action = agent.explore(&seen(room), None, config.exploration.at(env_steps));
+        let action = agent.explore(&seen(room), None, config.exploration.at(env_steps)).unwrap();
         let (next, reward, mut end) = step(room, action);
         length += 1;
         if end.is_none() && length == 50 {
             end = Some(End::Truncated);
         }
         let next_obs = Next { obs: &seen(next), mask: None };
-        accumulator.push(&seen(room), action, reward, next_obs, end, |transition| agent.observe(transition));
+        accumulator.push(&seen(room), action, reward, next_obs, end, |transition| agent.observe(transition)).unwrap();
         (room, length) = if end.is_some() { (0, 0) } else { (next, length) };
         if agent.replay_len() >= config.agent.batch_size {
             agent.learn(env_steps).unwrap();
@@ -85,7 +85,7 @@ fn solves(preset: &str, seed: u64) -> bool {
         }
     }
     let mut policy = GreedyPolicy::new(agent.network(), agent.parameters());
-    (0..ROOMS).all(|room| policy.act(&seen(room), None) == 1)
+    (0..ROOMS).all(|room| policy.act(&seen(room), None).unwrap() == 1)
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn an_untrained_agent_does_not_solve_the_chain() {
     let solved = (0..200).filter(|_| {
         let agent = Agent::new(&config, &spec(), rng.next_u64() >> 1, CpuPath::available()[0]).unwrap();
         let mut policy = GreedyPolicy::new(agent.network(), agent.parameters());
-        (0..ROOMS).all(|room| policy.act(&seen(room), None) == 1)
+        (0..ROOMS).all(|room| policy.act(&seen(room), None).unwrap() == 1)
     });
     // One of two actions in each of five rooms, which a network does not choose quite independently.
     let solved = solved.count();

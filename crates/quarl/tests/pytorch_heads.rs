@@ -2,6 +2,9 @@
 //!
 //! Recorded by `oracles/pytorch_heads.py`; inputs are computed here as there, from a hash of the index.
 
+mod common;
+
+use common::uniform;
 use quarl::loss::categorical::{self, Support};
 use quarl::loss::quantile;
 use quarl::network::QValues;
@@ -15,20 +18,6 @@ const STRIDE: usize = 16;
 
 fn recorded() -> Value {
     serde_json::from_str(include_str!("fixtures/pytorch_heads.json")).unwrap()
-}
-
-/// The oracle's `uniform`: numbers in [low, high) from a 32-bit hash of 1,000,000 * stream + index.
-fn uniform(stream: u32, count: usize, low: f64, high: f64) -> Vec<f32> {
-    (0..count as u32)
-        .map(|i| {
-            let mut x = 1_000_000 * stream + i;
-            for (shift, multiplier) in [(16, 0x7feb_352d_u32), (15, 0x846c_a68b)] {
-                x = (x ^ (x >> shift)).wrapping_mul(multiplier);
-            }
-            x ^= x >> 16;
-            (low + (high - low) * (f64::from(x) / 4_294_967_296.0)) as f32
-        })
-        .collect()
 }
 
 /// `[item][n]` as `[n][STRIDE]`.

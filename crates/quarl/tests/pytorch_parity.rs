@@ -3,6 +3,9 @@
 //! `oracles/pytorch_update.py` recorded PyTorch's numbers in float64, and how far PyTorch's own float32 is from them. This
 //! crate, in float32 too, may be [`ALLOWANCE`] times as far.
 
+mod common;
+
+use common::uniform;
 use quarl::agent::Agent;
 use quarl::config::{TrainConfig, presets};
 use quarl::env::EnvironmentSpec;
@@ -23,20 +26,6 @@ const ACTIONS: usize = 2;
 
 fn oracle() -> Value {
     serde_json::from_str(include_str!("fixtures/pytorch_update.json")).unwrap()
-}
-
-/// The script's `uniform`: numbers from a hash of their index.
-fn uniform(stream: u32, count: usize, low: f64, high: f64) -> Vec<f32> {
-    (0..count as u32)
-        .map(|i| {
-            let mut x = 1_000_000 * stream + i;
-            for (shift, multiplier) in [(16, 0x7feb_352d_u32), (15, 0x846c_a68b)] {
-                x = (x ^ (x >> shift)).wrapping_mul(multiplier);
-            }
-            x ^= x >> 16;
-            (low + (high - low) * (f64::from(x) / 4_294_967_296.0)) as f32
-        })
-        .collect()
 }
 
 /// One case of the recording: a network, a batch, and a way of learning.
@@ -96,7 +85,7 @@ impl Case {
 
     fn forward(&self, parameters: &[f32], inputs: &[f32]) -> Activations {
         let mut activations = self.network.activations(self.size(), 1);
-        activations.set_inputs(inputs);
+        activations.set_inputs(inputs).unwrap();
         self.network.forward(parameters, &mut activations);
         activations
     }
@@ -152,14 +141,16 @@ impl Case {
         agent.set_state(postcard::from_bytes(&[&networks, rest].concat()).unwrap()).unwrap();
         assert_eq!(agent.parameters(), self.online);
         for item in 0..self.size() {
-            agent.observe(Transition {
-                obs: &self.obs[item * INPUTS..(item + 1) * INPUTS],
-                action: self.actions[item],
-                reward: self.rewards[item],
-                discount: self.discounts[item],
-                next_obs: &self.next_obs[item * INPUTS..(item + 1) * INPUTS],
-                next_mask: None,
-            });
+            agent
+                .observe(Transition {
+                    obs: &self.obs[item * INPUTS..(item + 1) * INPUTS],
+                    action: self.actions[item],
+                    reward: self.rewards[item],
+                    discount: self.discounts[item],
+                    next_obs: &self.next_obs[item * INPUTS..(item + 1) * INPUTS],
+                    next_mask: None,
+                })
+                .unwrap();
         }
         agent
     }

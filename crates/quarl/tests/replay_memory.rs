@@ -44,14 +44,16 @@ fn a_million_transitions_take_at_most_1_3_times_the_bytes_of_their_fields() {
             let mut replay = Replay::new(&config, 1, &space, 0).unwrap();
             for i in 0..CAPACITY + 10 {
                 let obs = [(i % 256) as f32; 4];
-                replay.push(Transition {
-                    obs: &obs,
-                    action: 1,
-                    reward: 1.0,
-                    discount: 0.9,
-                    next_obs: &obs,
-                    next_mask: None,
-                });
+                replay
+                    .push(Transition {
+                        obs: &obs,
+                        action: 1,
+                        reward: 1.0,
+                        discount: 0.9,
+                        next_obs: &obs,
+                        next_mask: None,
+                    })
+                    .unwrap();
             }
             let ratio = (BYTES.load(Ordering::Relaxed) - before) as f64 / (CAPACITY * fields) as f64;
             // Priorities are eight bytes each: much beside observations of four bytes, little beside any others.

@@ -136,10 +136,13 @@ fn accumulate(n: usize, gamma: f64, steps: &[(f64, Option<End>)]) -> Vec<Seen> {
     let mut out = Vec::new();
     for (t, (reward, end)) in steps.iter().enumerate() {
         let next = Next { obs: &[t as f32 + 0.5], mask: None };
-        accumulator.push(&[t as f32], t % 5, *reward, next, *end, |transition| {
-            let Transition { obs, action, reward, discount, next_obs, .. } = transition;
-            out.push((obs[0] as usize, action, reward, discount, (next_obs[0] - 0.5) as usize));
-        });
+        accumulator
+            .push(&[t as f32], t % 5, *reward, next, *end, |transition| {
+                let Transition { obs, action, reward, discount, next_obs, .. } = transition;
+                out.push((obs[0] as usize, action, reward, discount, (next_obs[0] - 0.5) as usize));
+                Ok(())
+            })
+            .unwrap();
     }
     out
 }
@@ -203,7 +206,8 @@ fn diagnostics_are_given_for_every_update_and_change_nothing_that_is_learnt() {
         match event.unwrap() {
             Event::Learn { report, .. } => {
                 let seen = report.diagnostics.unwrap();
-                assert!(seen.values().iter().all(|value| value.is_finite()), "{seen:?}");
+                assert!(seen.values().iter().flatten().all(|value| value.is_finite()), "{seen:?}");
+                assert_eq!((seen.clipped_share, report.clipped_share), (None, None), "only a categorical head clips");
                 assert!(seen.td_error > 0.0 && seen.grad_norm > 0.0 && seen.action_gap >= 0.0, "{seen:?}");
                 assert!(seen.max_q >= f64::from(report.mean_q), "{seen:?}");
                 assert!(seen.lowest_priority > 0.0 && seen.highest_priority >= seen.lowest_priority, "{seen:?}");
@@ -217,4 +221,43 @@ fn diagnostics_are_given_for_every_update_and_change_nothing_that_is_learnt() {
     }
     assert!(updates > 50);
     assert_eq!(with.agent().parameters(), without.agent().parameters());
+}
+
+/// A short run of C51 on CartPole, whose rewards are 1: its warnings, and the mean of what each update clipped.
+fn clipped(assignments: &[&str]) -> (Vec<String>, f64) {
+    let c51 = [
+        "network.hidden=[5]",
+        "network.head=categorical",
+        "network.atoms=11",
+        "training.steps=1300",
+        "agent.batch_size=4",
+        "evaluation.episodes=1",
+    ];
+    let mut trainer = Trainer::on(textbook(&[&c51, assignments].concat()), CpuPath::available()[0]).unwrap();
+    let (mut warnings, mut shares) = (Vec::new(), Vec::new());
+    for event in &mut trainer {
+        match event.unwrap() {
+            Event::Warning { message } => warnings.push(message),
+            Event::Learn { report, .. } => shares.push(f64::from(report.clipped_share.unwrap())),
+            Event::Episode(episode) => {
+                let of_episode = episode.diagnostics.map(|diagnostics| diagnostics.clipped_share);
+                assert!(of_episode.is_none_or(|share| share.is_some()), "{of_episode:?}");
+            }
+            _ => {}
+        }
+    }
+    (warnings, shares.iter().sum::<f64>() / shares.len() as f64)
+}
+
+#[test]
+fn a_run_warns_once_when_its_support_is_too_narrow_with_and_without_diagnostics() {
+    for diagnostics in ["training.diagnostics=false", "training.diagnostics=true"] {
+        let (warnings, share) = clipped(&["network.v_min=-100", "network.v_max=0", diagnostics]);
+        assert!(share > 0.01, "{share}");
+        let [warning] = &warnings[..] else { panic!("{warnings:?}") };
+        assert!(warning.contains("network.v_min = -100") && warning.contains("network.v_max = 0"), "{warning}");
+        // Nothing leaves 0 to 1 / (1 - gamma).
+        let (warnings, share) = clipped(&["network.v_min=0", "network.v_max=50", "agent.gamma=0.98", diagnostics]);
+        assert_eq!((warnings, share), (Vec::new(), 0.0));
+    }
 }

@@ -177,7 +177,7 @@ fn statistics_are_the_mean_and_variance_of_all_that_was_seen() {
     let observations: Vec<[f32; 2]> =
         (0..500).map(|_| [(5.0 + 2.0 * rng.normal()) as f32, rng.uniform() as f32]).collect();
     let mut statistics = ObservationStatistics::new(2);
-    observations.iter().for_each(|observation| statistics.update(observation));
+    observations.iter().for_each(|observation| statistics.update(observation).unwrap());
     // In one go: the observations, and a prior of mean 0 and variance 1 that counts for 0.0001 of one.
     let count = observations.len() as f64 + 1e-4;
     for feature in 0..2 {
@@ -188,7 +188,7 @@ fn statistics_are_the_mean_and_variance_of_all_that_was_seen() {
         assert!((statistics.variance()[feature] - variance).abs() < 1e-11 * variance);
     }
     let mut normal: Vec<f32> = observations.concat();
-    statistics.normalize(&mut normal);
+    statistics.normalize(&mut normal).unwrap();
     let mean = normal.iter().sum::<f32>() / 1000.0;
     let variance = normal.iter().map(|x| x * x).sum::<f32>() / 1000.0;
     assert!(mean.abs() < 1e-4 && (variance - 1.0).abs() < 1e-4, "{mean} {variance}");

@@ -46,7 +46,7 @@ pub(crate) fn run(workplace: &Workplace, args: &Args, out: &Path) -> Result<()> 
     fs::write(out.join("rainbow.json"), serde_json::to_string_pretty(&json)? + "\n")?;
     let text = format!(
         "# Rainbow's update\n\nOne core, {} rounds in turn, medians: quarl {:.0} microseconds, PyTorch {:.0}: {ratio:.0} times \
-         as long.\nNetwork 4-128-128, noisy and dueling, 51 atoms, batch 64, prioritised replay, three-step returns.\n",
+         as long.\nNetwork 4-128-128, noisy and dueling (128 units a stream), 51 atoms, batch 64, prioritised replay, three-step returns.\n",
         args.rounds,
         median(&ours),
         median(&theirs)

@@ -24,13 +24,16 @@ pub struct Diagnostics {
     pub lowest_priority: f64,
     /// The same of its most likely item. Over an episode: the highest of all updates.
     pub highest_priority: f64,
+    /// The share of the target's probability that was clipped to the support of a categorical head; none for other heads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clipped_share: Option<f64>,
     /// How many equally weighted items the batch amounts to: `(sum of weights)^2 / sum of squared weights`.
     pub effective_batch: f64,
 }
 
 impl Diagnostics {
     /// The column names of `diagnostics.csv`, after the episode's number.
-    pub const COLUMNS: [&str; 8] = [
+    pub const COLUMNS: [&str; 9] = [
         "td_error",
         "grad_norm",
         "max_q",
@@ -39,19 +42,21 @@ impl Diagnostics {
         "lowest_priority",
         "highest_priority",
         "effective_batch",
+        "clipped_share",
     ];
 
-    /// The numbers, in the order of [`Diagnostics::COLUMNS`].
-    pub fn values(&self) -> [f64; 8] {
+    /// The numbers, in the order of [`Diagnostics::COLUMNS`]; none where a column does not apply.
+    pub fn values(&self) -> [Option<f64>; 9] {
         [
-            self.td_error,
-            self.grad_norm,
-            self.max_q,
-            self.action_gap,
-            self.target_drift,
-            self.lowest_priority,
-            self.highest_priority,
-            self.effective_batch,
+            Some(self.td_error),
+            Some(self.grad_norm),
+            Some(self.max_q),
+            Some(self.action_gap),
+            Some(self.target_drift),
+            Some(self.lowest_priority),
+            Some(self.highest_priority),
+            Some(self.effective_batch),
+            self.clipped_share,
         ]
     }
 
@@ -94,6 +99,7 @@ impl Diagnostics {
         sums.lowest_priority = sums.lowest_priority.min(update.lowest_priority);
         sums.highest_priority = sums.highest_priority.max(update.highest_priority);
         sums.effective_batch += update.effective_batch;
+        sums.clipped_share = sums.clipped_share.zip(update.clipped_share).map(|(sum, share)| sum + share);
     }
 
     /// An episode's sums as means over so many updates; extremes stay.
@@ -105,6 +111,7 @@ impl Diagnostics {
             action_gap: mean(self.action_gap),
             target_drift: mean(self.target_drift),
             effective_batch: mean(self.effective_batch),
+            clipped_share: self.clipped_share.map(mean),
             ..self
         }
     }

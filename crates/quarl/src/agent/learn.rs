@@ -26,11 +26,8 @@ pub(super) struct LearnScratch {
     pub(super) target_next: Pass,
     /// What that network has said already, where it would say the same again.
     pub(super) memo: Option<TargetMemo>,
-    /// Chooses the next action where `target_next` does not: Double's online network at the next observations; an implicit
-    /// head's own levels for choosing.
-    pub(super) selection: Option<Pass>,
-    /// Munchausen's target network at the present observations.
-    pub(super) target_now: Option<Pass>,
+    /// What the target rule needs besides these two.
+    pub(super) target_rule: TargetRule,
     pub(super) backward: BackwardScratch,
     pub(super) gradients: Buffer,
     /// Scalar heads: each item's target.
@@ -38,6 +35,60 @@ pub(super) struct LearnScratch {
     /// What a distributional head compares, for the action taken and the action chosen; else empty.
     pub(super) distribution: Distribution,
     pub(super) priorities: Vec<f32>,
+    /// The share of the target's probability that was clipped to a categorical head's support.
+    pub(super) clipped_share: Option<f32>,
+}
+
+/// A [`TargetKind`] with the passes that it needs besides the online network's and the target network's at the next
+/// observations.
+pub(super) enum TargetRule {
+    /// An implicit head chooses the next action at levels of their own, still by the target network.
+    Max { selection: Option<Pass> },
+    /// The online network at the next observations chooses the next action.
+    Double { selection: Pass },
+    /// The target network at the present observations.
+    Munchausen { target_now: Pass },
+}
+
+impl TargetRule {
+    fn new(network: &QNetwork, config: &TrainConfig) -> Self {
+        let acting_levels = match network.architecture().head {
+            Head::Implicit { acting_quantiles, .. } => Some(acting_quantiles),
+            _ => None,
+        };
+        let pass = || Pass::new(network, config.batch_size(), acting_levels.unwrap_or(1));
+        match config.agent.target {
+            TargetKind::Max => Self::Max { selection: acting_levels.is_some().then(pass) },
+            TargetKind::Double => Self::Double { selection: pass() },
+            TargetKind::Munchausen => Self::Munchausen { target_now: pass() },
+        }
+    }
+
+    /// The pass that chooses the next action, where `target_next` does not.
+    pub(super) fn selection(&self) -> Option<&Pass> {
+        match self {
+            Self::Max { selection } => selection.as_ref(),
+            Self::Double { selection } => Some(selection),
+            Self::Munchausen { .. } => None,
+        }
+    }
+
+    fn pass(&self) -> Option<&Pass> {
+        match self {
+            Self::Munchausen { target_now } => Some(target_now),
+            Self::Max { .. } | Self::Double { .. } => self.selection(),
+        }
+    }
+
+    /// Runs the passes.
+    fn forward(&mut self, network: &QNetwork, (online, target): (&[f32], &[f32]), batch: &Batch, rng: &mut Rng) {
+        match self {
+            Self::Max { selection: None } => {}
+            Self::Max { selection: Some(selection) } => selection.forward(network, target, &batch.next_obs, rng),
+            Self::Double { selection } => selection.forward(network, online, &batch.next_obs, rng),
+            Self::Munchausen { target_now } => target_now.forward(network, target, &batch.obs, rng),
+        }
+    }
 }
 
 /// One network's pass over the batch: its activations, and its own noise.
@@ -67,33 +118,26 @@ impl LearnScratch {
     pub(super) fn new(network: &QNetwork, config: &TrainConfig, masked_actions: usize) -> Self {
         let batch_size = config.batch_size();
         let architecture = network.architecture();
-        let implicit = matches!(architecture.head, Head::Implicit { .. });
-        let (levels, acting_levels) = match architecture.head {
-            Head::Implicit { acting_quantiles, .. } => (config.network.quantiles, acting_quantiles),
-            _ => (1, 1),
-        };
+        let levels = if matches!(architecture.head, Head::Implicit { .. }) { config.network.quantiles } else { 1 };
         let online = Pass::new(network, batch_size, levels);
-        let needs_selection =
-            config.agent.target == TargetKind::Double || (implicit && config.agent.target == TargetKind::Max);
-        let needs_now = config.agent.target == TargetKind::Munchausen;
         Self {
             batch: Batch::new(batch_size, architecture.inputs).with_action_masks(masked_actions),
             target_next: Pass::new(network, batch_size, levels),
             memo: TargetMemo::new(network, config),
-            selection: needs_selection.then(|| Pass::new(network, batch_size, acting_levels)),
-            target_now: needs_now.then(|| Pass::new(network, batch_size, acting_levels)),
+            target_rule: TargetRule::new(network, config),
             backward: network.backward_scratch(&online.activations),
             gradients: Buffer::zeros(network.parameter_count()),
             targets: vec![0.0; batch_size],
             distribution: Distribution::new(&architecture.head, levels, online.activations.stride()),
             priorities: vec![0.0; batch_size],
+            clipped_share: None,
             online,
         }
     }
 
     pub(super) fn flops(&self, network: &QNetwork) -> usize {
         let batch = self.batch.len();
-        let passes = [Some(&self.online), Some(&self.target_next), self.selection.as_ref(), self.target_now.as_ref()];
+        let passes = [Some(&self.online), Some(&self.target_next), self.target_rule.pass()];
         passes.into_iter().flatten().map(|pass| network.forward_flops(batch, pass.levels)).sum::<usize>()
             + network.backward_flops(batch, self.online.levels)
     }
@@ -120,28 +164,26 @@ impl Agent {
     /// messages.
     ///
     /// # Errors
-    /// [`Error::NotFinite`] where the loss or a parameter is no longer a finite number.
-    ///
-    /// # Panics
-    /// When there are fewer transitions than a batch.
+    /// [`Error::TooFewTransitions`] where there are fewer transitions than a batch; [`Error::NotFinite`] where the loss or a
+    /// parameter is no longer a finite number.
     pub fn learn(&mut self, step: u64) -> Result<LearnReport, Error> {
         let Self { network, config, beta, wants_diagnostics, target_network, state, scratch, .. } = self;
         let AgentState { online, target, replay, sampling, noise: noise_rng, observation_statistics, .. } = state;
         let scratch = &mut scratch.learn;
-        let LearnScratch { memo, target_next, selection, batch, .. } = &mut *scratch;
-        replay.draw(beta.value(step), sampling, batch);
+        let LearnScratch { memo, target_next, target_rule, batch, .. } = &mut *scratch;
+        replay.draw(beta.value(step), sampling, batch)?;
 
         // Without a target network the online one answers in its place.
         let target = if target_network.kind == Some(TargetNetworkKind::None) { &*online } else { &*target };
         let answers = &mut target_next.activations;
         let is_recalled = memo.as_mut().is_some_and(|memo| memo.recall(network, target, replay, &batch.ids, answers));
-        if !is_recalled || selection.is_some() {
+        if !is_recalled || target_rule.selection().is_some() {
             replay.gather_next_obs(batch);
         }
         // Replay keeps what was seen; the network is shown what is known of it by now.
         if let Some(statistics) = observation_statistics {
-            statistics.normalize(&mut batch.obs);
-            statistics.normalize(&mut batch.next_obs);
+            statistics.normalize(&mut batch.obs)?;
+            statistics.normalize(&mut batch.next_obs)?;
         }
         if !is_recalled {
             target_next.forward(network, target, &batch.next_obs, noise_rng);
@@ -149,13 +191,7 @@ impl Agent {
                 memo.remember(&batch.ids, &target_next.activations);
             }
         }
-        if let Some(selection) = selection {
-            let parameters = if config.target == TargetKind::Double { &*online } else { target };
-            selection.forward(network, parameters, &batch.next_obs, noise_rng);
-        }
-        if let Some(target_now) = &mut scratch.target_now {
-            target_now.forward(network, target, &scratch.batch.obs, noise_rng);
-        }
+        target_rule.forward(network, (online, target), batch, noise_rng);
         scratch.online.forward(network, online, &scratch.batch.obs, noise_rng);
 
         let loss = match network.architecture().head {
@@ -169,7 +205,9 @@ impl Agent {
         let batch = &scratch.batch;
         let sum_q: f32 = batch.actions.iter().enumerate().map(|(item, action)| q_online.get(item, *action)).sum();
         let per_item = 1.0 / batch.len() as f32;
-        let mut report = LearnReport { loss: loss * per_item, mean_q: sum_q * per_item, diagnostics: None };
+        let clipped_share = scratch.clipped_share;
+        let mut report =
+            LearnReport { loss: loss * per_item, mean_q: sum_q * per_item, clipped_share, diagnostics: None };
         if !report.loss.is_finite() {
             return Err(Error::NotFinite { what: "the loss".to_owned(), step });
         }
@@ -184,6 +222,7 @@ impl Agent {
             let q_online = scratch.online.activations.q_values();
             report.diagnostics = Some(Diagnostics {
                 grad_norm: norm(scratch.gradients.iter().copied()),
+                clipped_share: clipped_share.map(f64::from),
                 target_drift: norm(online.iter().zip(target.iter()).map(|(online, target)| online - target)),
                 ..Diagnostics::of_batch(&scratch.batch, &scratch.priorities, q_online, replay)
             });
@@ -197,6 +236,9 @@ impl Agent {
         }
         if target_network.follows_updates() {
             super::blend_target(path, target_network.tau, state);
+        }
+        if let Some(share) = clipped_share {
+            state.clipping.add(share);
         }
         state.replay.update_priorities(&scratch.batch.ids, scratch.priorities.iter().copied());
         Ok(report)
@@ -217,7 +259,7 @@ impl Pass {
     /// The network at these observations, under noise and at levels of its own draw.
     fn forward(&mut self, network: &QNetwork, parameters: &[f32], observations: &[f32], rng: &mut Rng) {
         let Self { activations, noise, perturbed, .. } = self;
-        activations.set_inputs(observations);
+        activations.copy_inputs(observations);
         activations.levels_mut().iter_mut().for_each(|level| *level = rng.uniform() as f32);
         if network.architecture().noisy {
             noise.draw(rng);

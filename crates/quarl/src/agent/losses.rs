@@ -1,12 +1,12 @@
 //! Each head's loss of a batch, and its gradient: a number against a number, a distribution against a distribution, or
 //! quantiles against samples.
 
-use super::learn::{Distribution, LearnScratch};
+use super::learn::{Distribution, LearnScratch, TargetRule};
 use crate::config::AgentConfig;
 use crate::loss::categorical::{self, Support};
 use crate::network::QNetwork;
 use crate::network::kernels::{self, QuantileHuberPass};
-use crate::target::{self, TargetKind};
+use crate::target;
 use crate::transition::Batch;
 
 /// Copies the column of `item` under `action` out of `[action][atom][stride]`.
@@ -20,19 +20,19 @@ fn gather(from: &[f32], stride: usize, item: usize, action: usize, to: &mut [f32
 impl LearnScratch {
     /// The loss's sum over items, for Q-values; its gradient goes into the backward scratch.
     pub(super) fn scalar_loss(&mut self, config: &AgentConfig) -> f32 {
-        let Self { batch, online, target_next, selection, target_now, backward, targets, priorities, .. } = self;
+        let Self { batch, online, target_next, target_rule, backward, targets, priorities, .. } = self;
         let Batch { rewards, discounts, actions, weights, next_masks, .. } = &*batch;
-        let q_target_next = target_next.q_values().masked(Some(next_masks));
-        match (config.target, &selection, &target_now) {
-            (TargetKind::Double, Some(selection), _) => {
-                let q_online_next = selection.q_values().masked(Some(next_masks));
+        let q_target_next = target_next.q_values().with_masks(next_masks);
+        match &*target_rule {
+            TargetRule::Max { .. } => target::max(rewards, discounts, q_target_next, targets),
+            TargetRule::Double { selection } => {
+                let q_online_next = selection.q_values().with_masks(next_masks);
                 target::double(rewards, discounts, q_online_next, q_target_next, targets);
             }
-            (TargetKind::Munchausen, _, Some(now)) => {
-                let q_target = (now.q_values(), q_target_next);
+            TargetRule::Munchausen { target_now } => {
+                let q_target = (target_now.q_values(), q_target_next);
                 target::munchausen(config.munchausen(), rewards, discounts, actions, q_target, targets);
             }
-            _ => target::max(rewards, discounts, q_target_next, targets),
         }
         let q_online = online.q_values();
         let stride = online.activations.stride();
@@ -52,15 +52,16 @@ impl LearnScratch {
 
     /// The loss's sum over items, for distributions over fixed atoms (C51): the cross-entropy from the projected target.
     pub(super) fn categorical_loss(&mut self, support: Support) -> f32 {
-        let Self { batch, online, target_next, selection, backward, distribution, priorities, .. } = self;
+        let Self { batch, online, target_next, target_rule, backward, distribution, priorities, .. } = self;
         let Batch { rewards, discounts, actions, weights, next_masks, .. } = &*batch;
         let Distribution { prediction, target, next, .. } = distribution;
         let stride = online.activations.stride();
-        let chooser = selection.as_ref().unwrap_or(target_next).q_values().masked(Some(next_masks));
+        let q_selector = target_rule.selection().unwrap_or(target_next).q_values().with_masks(next_masks);
         for item in 0..rewards.len() {
-            gather(target_next.activations.probabilities(), stride, item, chooser.argmax(item), next);
+            gather(target_next.activations.probabilities(), stride, item, q_selector.argmax(item), next);
         }
-        categorical::project(support, rewards, discounts, next, stride, target);
+        let clipped = categorical::project(support, rewards, discounts, next, stride, target);
+        self.clipped_share = Some(clipped / rewards.len() as f32);
 
         let deltas = backward.output_deltas();
         let block = prediction.len();
@@ -83,35 +84,37 @@ impl LearnScratch {
 
     /// The loss's sum over items, for quantiles (QR-DQN, IQN): the quantile Huber loss against samples of the target.
     pub(super) fn quantile_loss(&mut self, network: &QNetwork, config: &AgentConfig) -> f32 {
-        let Self { batch, online, target_next, selection, target_now, backward, distribution, priorities, .. } = self;
+        let Self { batch, online, target_next, target_rule, backward, distribution, priorities, .. } = self;
         let Batch { rewards, discounts, actions, weights, next_masks, .. } = &*batch;
         let Distribution { prediction, target, levels, gradients, losses, distances, .. } = distribution;
         let stride = online.activations.stride();
         let block = prediction.len();
         let next = target_next.activations.outputs();
-        let q_target_next = target_next.q_values().masked(Some(next_masks));
-        let chooser = selection.as_ref().unwrap_or(target_next).q_values().masked(Some(next_masks));
+        let q_target_next = target_next.q_values().with_masks(next_masks);
+        let q_selector = target_rule.selection().unwrap_or(target_next).q_values().with_masks(next_masks);
+        let munchausen = config.munchausen();
         for item in 0..rewards.len() {
             gather(online.activations.outputs(), stride, item, actions[item], prediction);
-            if discounts[item] == 0.0 {
-                (item..block).step_by(stride).for_each(|at| target[at] = 0.0);
-            } else if config.target == TargetKind::Munchausen {
-                let temperature = config.munchausen().temperature;
-                (item..block).step_by(stride).for_each(|at| target[at] = 0.0);
-                for action in (0..q_target_next.actions()).filter(|action| q_target_next.is_allowed(item, *action)) {
-                    let (probability, log) = target::policy_and_log(temperature, q_target_next, item, action);
-                    for at in (item..block).step_by(stride) {
-                        target[at] += probability * (next[action * block + at] - log);
-                    }
+            let bonus = match &*target_rule {
+                TargetRule::Max { .. } | TargetRule::Double { .. } => {
+                    gather(next, stride, item, q_selector.argmax(item), target);
+                    0.0
                 }
-            } else {
-                gather(next, stride, item, chooser.argmax(item), target);
-            }
-            let bonus = target_now
-                .as_ref()
-                .map_or(0.0, |now| target::munchausen_bonus(config.munchausen(), now.q_values(), item, actions[item]));
+                TargetRule::Munchausen { target_now } => {
+                    (item..block).step_by(stride).for_each(|at| target[at] = 0.0);
+                    for action in (0..q_target_next.actions()).filter(|a| q_target_next.is_allowed(item, *a)) {
+                        let (probability, log) =
+                            target::policy_and_log(munchausen.temperature, q_target_next, item, action);
+                        for at in (item..block).step_by(stride) {
+                            target[at] += probability * (next[action * block + at] - log);
+                        }
+                    }
+                    target::munchausen_bonus(munchausen, target_now.q_values(), item, actions[item])
+                }
+            };
             for at in (item..block).step_by(stride) {
-                target[at] = rewards[item] + bonus + discounts[item] * target[at];
+                let bootstrap = if discounts[item] == 0.0 { 0.0 } else { discounts[item] * target[at] };
+                target[at] = rewards[item] + bonus + bootstrap;
             }
         }
         let random_levels = online.activations.levels();

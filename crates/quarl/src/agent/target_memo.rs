@@ -146,7 +146,7 @@ impl TargetMemo {
         for (observation, id) in self.observations.chunks_exact_mut(features).zip(&self.ids) {
             replay.next_obs(*id, observation);
         }
-        self.few.set_inputs(&self.observations);
+        self.few.copy_inputs(&self.observations);
         network.forward(parameters, &mut self.few);
         self.answers.keep(&self.ids, &self.few);
     }
@@ -180,7 +180,9 @@ mod tests {
         let (obs, next_obs) = (draw(), draw());
         let action = usize::from(obs[0] > 0.0);
         let discount = if obs[1] > 0.4 { 0.0 } else { 0.9 };
-        agent.observe(Transition { obs: &obs, action, reward: obs[2], discount, next_obs: &next_obs, next_mask: None });
+        let transition =
+            Transition { obs: &obs, action, reward: obs[2], discount, next_obs: &next_obs, next_mask: None };
+        agent.observe(transition).unwrap();
     }
 
     #[test]

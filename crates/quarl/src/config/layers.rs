@@ -206,6 +206,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
             "activation",
             "layer_norm",
             "dueling",
+            "dueling_hidden",
             "noisy",
             "noisy_sigma",
             "head",
@@ -308,6 +309,7 @@ mod tests {
         config.training.num_envs = 2;
         config.evaluation.every_steps = Some(1);
         config.evaluation.max_episode_steps = Some(1);
+        config.network.dueling_hidden = Some(64);
         config.replay.alpha = Some(0.5);
         config.replay.beta = Some(Schedule::Constant(0.5));
         config.replay.eps = Some(1e-3);

@@ -64,6 +64,7 @@ impl TrainConfig {
                 "every layer needs from 1 to 65536 units",
             )?;
         }
+        validate_dueling(network)?;
         validate_head(network)?;
         if agent.target == TargetKind::Munchausen {
             check(
@@ -281,6 +282,23 @@ impl TrainConfig {
     }
 }
 
+fn validate_dueling(network: &NetworkConfig) -> Result<(), Error> {
+    let key = "network.dueling_hidden";
+    if !network.dueling {
+        let remedy = "only a dueling network has it: set network.dueling = true, or remove it";
+        return check(network.dueling_hidden.is_none(), key, "(set)", remedy);
+    }
+    match network.dueling_hidden() {
+        Some(units) => check((1..=LARGEST_LAYER).contains(&units), key, units, "choose from 1 to 65536 units"),
+        None => check(
+            false,
+            key,
+            "(absent)",
+            "network.hidden is empty, so there is no width to take over: set it, such as 64",
+        ),
+    }
+}
+
 /// The heads' settings, whichever is in use: a number that cannot be used is wrong everywhere.
 fn validate_head(network: &NetworkConfig) -> Result<(), Error> {
     const LARGEST_HEAD: usize = 1 << 12;
@@ -303,6 +321,11 @@ fn validate_head(network: &NetworkConfig) -> Result<(), Error> {
         [("network.quantiles", quantiles), ("network.acting_quantiles", acting_quantiles), ("network.cosines", cosines)]
     {
         check((1..=LARGEST_HEAD).contains(count), key, count, "choose from 1 to 4096")?;
+    }
+    if network.head == HeadKind::Implicit {
+        let reason = network.architecture(1, 1).check().err().unwrap_or_default();
+        let remedy = format!("{reason}: lower it, or the layers' units");
+        check(reason.is_empty(), "network.acting_quantiles", acting_quantiles, &remedy)?;
     }
     Ok(())
 }

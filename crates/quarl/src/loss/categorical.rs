@@ -13,6 +13,9 @@ pub struct Support {
     pub v_max: f32,
 }
 
+/// The part of the distance between two atoms by which rounding may move a return.
+const ROUNDING: f32 = 1e-3;
+
 impl Support {
     /// From one atom to the next.
     pub fn gap(&self) -> f32 {
@@ -25,6 +28,9 @@ impl Support {
 /// is gathered at its ends. Mass is conserved; so is the mean, where nothing left.
 ///
 /// Where the discount is 0 the return is the reward, whatever `next` holds.
+///
+/// Returns how much of the items' probability mass left the support by more than rounding explains: 1 for each item of which
+/// everything left.
 pub fn project(
     support: Support,
     rewards: &[f32],
@@ -32,8 +38,11 @@ pub fn project(
     next: &[f32],
     stride: usize,
     projected: &mut [f32],
-) {
+) -> f32 {
     let (gap, per_gap) = (support.gap(), 1.0 / support.gap());
+    let slack = ROUNDING * gap;
+    let is_outside = |value: f32| value < support.v_min - slack || value > support.v_max + slack;
+    let mut clipped = 0.0;
     projected.fill(0.0);
     for (item, (reward, discount)) in rewards.iter().zip(discounts).enumerate() {
         let mut add = |value: f32, mass: f32| {
@@ -45,12 +54,20 @@ pub fn project(
         };
         if *discount == 0.0 {
             add(*reward, 1.0);
+            clipped += if is_outside(*reward) { 1.0 } else { 0.0 };
             continue;
         }
+        let moved = |atom: usize| reward + discount * (support.v_min + gap * atom as f32);
         for atom in 0..support.atoms {
-            add(reward + discount * (support.v_min + gap * atom as f32), next[atom * stride + item]);
+            add(moved(atom), next[atom * stride + item]);
+        }
+        // Atoms keep their order: where neither end leaves the support, nothing does.
+        if is_outside(moved(0)) || is_outside(moved(support.atoms - 1)) {
+            let outside = (0..support.atoms).filter(|atom| is_outside(moved(*atom)));
+            clipped += outside.map(|atom| next[atom * stride + item]).sum::<f32>();
         }
     }
+    clipped
 }
 
 /// One item's cross-entropy `-sum of target * log p`, from its logits and `p`, their softmax.
@@ -113,5 +130,21 @@ mod tests {
         let entropy = entropy(&target, 2, 0);
         assert!((loss - 0.5 * (4.0_f32.ln() + (4.0_f32 / 3.0).ln())).abs() < 1e-6, "{loss}");
         assert!((entropy - 2.0_f32.ln()).abs() < 1e-6, "{entropy}");
+    }
+
+    #[test]
+    fn the_mass_that_leaves_the_support_is_counted() {
+        // Two items: of 1.5 + z for z = 0, 1, 2 all but the first leave; -0.5 + 0.5 z leaves with the first alone.
+        let next = [0.2, 0.1, 0.3, 0.2, 0.5, 0.7];
+        let mut projected = [0.0; 6];
+        let clipped = |rewards: [f32; 2], discounts: [f32; 2], projected: &mut [f32]| {
+            project(SUPPORT, &rewards, &discounts, &next, 2, projected)
+        };
+        assert!((clipped([1.5, -0.5], [1.0, 0.5], &mut projected) - (0.8 + 0.1)).abs() < 1e-6);
+        assert_eq!(clipped([0.0, 1.0], [1.0, 0.5], &mut projected), 0.0);
+        // After the end the reward is all there is.
+        assert_eq!(clipped([2.0, 2.1], [0.0, 0.0], &mut projected), 1.0);
+        // A return at the end of the support, up to rounding, is inside.
+        assert_eq!(clipped([2.0 + 1e-6, -1e-6], [0.0, 1.0], &mut projected), 0.0);
     }
 }

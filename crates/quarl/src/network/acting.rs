@@ -2,18 +2,22 @@
 
 use super::architecture::{Activation, Head};
 use super::buffer::Buffer;
+use super::forward::HiddenActivations;
 use super::kernels::{self, Finish, LANES};
-use super::{QNetwork, QValues, dueling, head, implicit};
+use super::{HiddenLayer, Linear, QNetwork, QValues, dueling, head, implicit};
+use crate::error::Error;
 
 /// Room for one observation's way through the network.
 #[derive(Clone, Debug)]
 pub struct SingleScratch {
-    /// Each hidden layer's output.
-    hidden: Vec<Buffer>,
+    /// The output of each of the trunk's hidden layers.
+    trunk: Vec<Buffer>,
     /// An implicit head's levels, one behind the other, and what becomes of them.
     implicit: Option<ImplicitScratch>,
-    /// Value and advantages of a dueling network, `[1 + actions][atoms]`; else empty.
-    streams: Buffer,
+    /// Each stream's own hidden layer, in a dueling network.
+    streams: Vec<Option<HiddenActivations>>,
+    /// A dueling network's value and advantages, `[1 + actions][atoms]`, or `[1 + actions][levels]`; else empty.
+    value_and_advantages: Buffer,
     /// `[actions][atoms]`, or `[actions][levels]`.
     outputs: Buffer,
     /// A categorical head's atoms.
@@ -59,9 +63,19 @@ impl QNetwork {
             _ => Vec::new(),
         };
         SingleScratch {
-            hidden: architecture.hidden.iter().map(|units| Buffer::zeros(*units)).collect(),
+            trunk: architecture.hidden.iter().map(|units| Buffer::zeros(*units)).collect(),
             implicit,
-            streams: Buffer::zeros(if architecture.dueling { architecture.outputs() * columns } else { 0 }),
+            streams: self
+                .plan()
+                .streams
+                .iter()
+                .map(|stream| stream.hidden.as_ref().map(|layer| HiddenActivations::new(layer, columns)))
+                .collect(),
+            value_and_advantages: Buffer::zeros(if architecture.dueling {
+                architecture.outputs() * columns
+            } else {
+                0
+            }),
             outputs: Buffer::zeros(architecture.actions * architecture.head.atoms() * columns),
             support,
             q_values: vec![0.0; architecture.actions],
@@ -69,46 +83,63 @@ impl QNetwork {
     }
 
     /// One observation's Q-values.
-    pub fn q_values<'a>(&self, parameters: &[f32], observation: &[f32], scratch: &'a mut SingleScratch) -> QValues<'a> {
+    ///
+    /// # Errors
+    /// [`Error::ObservationLength`] and [`Error::State`] where observation or parameters are not those of this network.
+    pub fn q_values<'a>(
+        &self,
+        parameters: &[f32],
+        observation: &[f32],
+        scratch: &'a mut SingleScratch,
+    ) -> Result<QValues<'a>, Error> {
+        self.check_observation(observation)?;
+        if parameters.len() < self.forward_parameter_count() {
+            return Err(Error::State {
+                what: "the network's parameters".to_owned(),
+                message: format!("it has {}, {} were given", self.forward_parameter_count(), parameters.len()),
+            });
+        }
         let architecture = self.architecture();
         let plan = self.plan();
-        let SingleScratch { hidden, implicit, streams, outputs, support, q_values } = scratch;
-        let is_fused = architecture.activation == Activation::Relu && !architecture.layer_norm;
-        for (i, layer) in plan.hidden.iter().enumerate() {
-            let (inputs, output) = hidden.split_at_mut(i);
-            let output = &mut output[0];
-            let (weight, bias) = (&parameters[layer.weight.clone()], &parameters[layer.bias.clone()]);
-            let input = inputs.last().map_or(observation, |input| input);
-            kernels::affine(self.path(), weight, bias, input, is_fused, output);
-            if let Some(norm) = plan.norms.get(i) {
-                layer_norm(&parameters[norm.weight.clone()], &parameters[norm.bias.clone()], output);
-            }
-            if !is_fused {
-                kernels::activate(self.path(), architecture.activation, output.padded_mut());
-                // The padding is behind the last unit: zero before, and zero after each of these functions.
+        let SingleScratch { trunk, implicit, streams, value_and_advantages, outputs, support, q_values } = scratch;
+        let mut features = observation;
+        for (layer, units) in plan.hidden.iter().zip(trunk) {
+            self.hidden_of_one(parameters, layer, features, units);
+            features = units;
+        }
+        let mut columns = 1;
+        if let Some(implicit) = implicit {
+            self.merge_levels(parameters, features, implicit);
+            columns = implicit.levels.len();
+            features = &implicit.merged;
+        }
+        let mut rest: &mut [f32] = if architecture.dueling { value_and_advantages } else { outputs };
+        for (stream, pass) in plan.streams.iter().zip(streams) {
+            let (part, others) = rest.split_at_mut(stream.output.outputs * columns);
+            rest = others;
+            let features = match (&stream.hidden, pass) {
+                (Some(layer), Some(pass)) if columns > 1 => {
+                    self.hidden(parameters, layer, features, columns, pass);
+                    &pass.units
+                }
+                (Some(layer), Some(pass)) => {
+                    self.hidden_of_one(parameters, layer, features, &mut pass.units);
+                    &pass.units
+                }
+                _ => features,
+            };
+            if columns > 1 {
+                self.linear(parameters, &stream.output, features, part, columns, Finish::Plain);
+            } else {
+                self.affine(parameters, &stream.output, features, false, part);
             }
         }
-        let features = hidden.last().map_or(observation, |units| units);
-        let into = if architecture.dueling { &mut *streams } else { &mut *outputs };
-        let columns = match implicit {
-            Some(implicit) => {
-                self.merge_levels(parameters, features, implicit);
-                let columns = implicit.levels.len();
-                self.linear(parameters, &plan.output, &implicit.merged, into, columns, Finish::Plain);
-                columns
-            }
-            None => {
-                let weight = &parameters[plan.output.weight.clone()];
-                kernels::affine(self.path(), weight, &parameters[plan.output.bias.clone()], features, false, into);
-                1
-            }
-        };
         if architecture.dueling {
-            dueling::combine(streams, architecture.actions, outputs);
+            dueling::combine(value_and_advantages, architecture.actions, outputs);
         }
         let per_action = outputs.chunks_exact(architecture.head.atoms() * columns);
         match (&architecture.head, implicit) {
-            (Head::Scalar, _) => return QValues::new(outputs, architecture.actions, 1),
+            (Head::Scalar, _) => return Ok(QValues::new(outputs, architecture.actions, 1)),
             (Head::Categorical { .. }, _) => {
                 q_values.iter_mut().zip(per_action).for_each(|(q, logits)| *q = expectation(logits, support));
             }
@@ -120,7 +151,34 @@ impl QNetwork {
                     .for_each(|(q, quantiles)| *q = quantiles[..count].iter().sum::<f32>() / count as f32);
             }
         }
-        QValues::new(q_values, architecture.actions, 1)
+        Ok(QValues::new(q_values, architecture.actions, 1))
+    }
+
+    /// Whether this is one observation, as far as its length says.
+    pub(crate) fn check_observation(&self, observation: &[f32]) -> Result<(), Error> {
+        let (expected, actual) = (self.architecture().inputs, observation.len());
+        if actual == expected {
+            return Ok(());
+        }
+        Err(Error::ObservationLength { id: "the network".to_owned(), expected, actual })
+    }
+
+    /// One hidden layer. The padding behind the last unit stays zero, for each of these functions makes zero of zero.
+    fn hidden_of_one(&self, parameters: &[f32], layer: &HiddenLayer, inputs: &[f32], units: &mut Buffer) {
+        let activation = self.architecture().activation;
+        let is_fused = activation == Activation::Relu && layer.norm.is_none();
+        self.affine(parameters, &layer.linear, inputs, is_fused, units);
+        if let Some(norm) = &layer.norm {
+            layer_norm(&parameters[norm.weight.clone()], &parameters[norm.bias.clone()], units);
+        }
+        if !is_fused {
+            kernels::activate(self.path(), activation, units.padded_mut());
+        }
+    }
+
+    fn affine(&self, parameters: &[f32], layer: &Linear, inputs: &[f32], relu: bool, outputs: &mut [f32]) {
+        let (weight, bias) = (&parameters[layer.weight.clone()], &parameters[layer.bias.clone()]);
+        kernels::affine(self.path(), weight, bias, inputs, relu, outputs);
     }
 
     /// The trunk's output, multiplied by every level's embedding.

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Units of a layer times levels, when an implicit head acts: a gigabyte in all its layers.
+const LARGEST_ACTING_LAYER: usize = 1 << 26;
+
 /// What a network is made of. A trunk of hidden layers is the same for all; switches change what surrounds it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Architecture {
@@ -17,9 +20,13 @@ pub struct Architecture {
     /// Whether each hidden layer is normalised before its activation (Ba et al. 2016).
     #[serde(default)]
     pub layer_norm: bool,
-    /// Whether the output is one value and an advantage for each action (Wang et al. 2016).
+    /// Whether the trunk is followed by two streams, one for the value and one for the advantages (Wang et al. 2016).
     #[serde(default)]
     pub dueling: bool,
+    /// Units of the hidden layer of each of a dueling network's streams. `None`: the streams are linear, as in model files
+    /// written before streams had hidden layers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dueling_hidden: Option<usize>,
     /// Whether weights and biases carry factorised Gaussian noise (Fortunato et al. 2018).
     #[serde(default)]
     pub noisy: bool,
@@ -97,9 +104,84 @@ impl Architecture {
             activation: Activation::Relu,
             layer_norm: false,
             dueling: false,
+            dueling_hidden: None,
             noisy: false,
             head: Head::Scalar,
         }
+    }
+
+    /// Whether a network can be planned from this; if not, why not. Sizes may still be too large to be had: see
+    /// [`Architecture::parameter_count`].
+    pub fn check(&self) -> Result<(), String> {
+        let Self { inputs, hidden, actions, dueling_hidden, head, .. } = self;
+        let of_head = match *head {
+            Head::Implicit { cosines, acting_quantiles } => [cosines, acting_quantiles],
+            _ => [1, 1],
+        };
+        let sizes =
+            hidden.iter().chain(dueling_hidden).copied().chain([*inputs, *actions, head.atoms()]).chain(of_head);
+        if sizes.into_iter().any(|size| size == 0) {
+            return Err("a layer without units".to_owned());
+        }
+        match *head {
+            Head::Categorical { atoms, v_min, v_max } => {
+                let (low, high) = (v_min as f32, v_max as f32);
+                let has_width = low.is_finite() && high.is_finite() && (high - low).is_finite() && low < high;
+                if atoms < 2 || !has_width {
+                    return Err(format!("{atoms} atoms from v_min = {v_min} to v_max = {v_max}"));
+                }
+            }
+            Head::Implicit { acting_quantiles, .. } => {
+                if self.acting_units().is_none_or(|units| units > LARGEST_ACTING_LAYER) {
+                    return Err(format!("acting_quantiles = {acting_quantiles} takes too much memory to act"));
+                }
+            }
+            Head::Scalar | Head::Quantile { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Units of the widest layer behind the levels of an implicit head, times these levels, when it acts.
+    fn acting_units(&self) -> Option<usize> {
+        match self.head {
+            Head::Implicit { cosines, acting_quantiles } => {
+                acting_quantiles.checked_mul(cosines.max(self.width()).max(self.dueling_hidden.unwrap_or(0)))
+            }
+            _ => Some(0),
+        }
+    }
+
+    /// How many parameters a network has that is made of this; none where that is more than can be counted.
+    pub fn parameter_count(&self) -> Option<usize> {
+        let Self { inputs, hidden, actions, layer_norm, dueling, dueling_hidden, noisy, head, .. } = self;
+        let (mut linear, mut norms) = (0_usize, 0_usize);
+        let mut add = |inputs: usize, outputs: usize| {
+            linear = linear.checked_add(inputs.checked_mul(outputs)?)?.checked_add(outputs)?;
+            Some(())
+        };
+        let mut width = *inputs;
+        for units in hidden {
+            add(width, *units)?;
+            norms = norms.checked_add(*units)?;
+            width = *units;
+        }
+        if let Head::Implicit { cosines, .. } = *head {
+            add(cosines, width)?;
+        }
+        let outputs = actions.checked_mul(head.atoms())?;
+        if *dueling {
+            for outputs in [head.atoms(), outputs] {
+                if let Some(units) = *dueling_hidden {
+                    add(width, units)?;
+                    norms = norms.checked_add(units)?;
+                }
+                add(dueling_hidden.unwrap_or(width), outputs)?;
+            }
+        } else {
+            add(width, outputs)?;
+        }
+        let linear = linear.checked_mul(if *noisy { 2 } else { 1 })?;
+        linear.checked_add(if *layer_norm { norms.checked_mul(2)? } else { 0 })
     }
 
     /// The last hidden layer's units, or the inputs where there is no hidden layer.
@@ -107,7 +189,7 @@ impl Architecture {
         self.hidden.last().copied().unwrap_or(self.inputs)
     }
 
-    /// Units of the output layer: for each atom an advantage an action and, in a dueling network, first the value.
+    /// Outputs of all streams together: each atom of each action and, in a dueling network, first each atom of the value.
     pub fn outputs(&self) -> usize {
         (self.actions + usize::from(self.dueling)) * self.head.atoms()
     }

@@ -3,7 +3,8 @@
 use super::architecture::{Activation, Head};
 use super::buffer::Buffer;
 use super::kernels::{self, Finish, LANES, LayerNormPass, Product};
-use super::{Linear, QNetwork, QValues, dueling, head, implicit};
+use super::{HiddenLayer, Linear, QNetwork, QValues, dueling, head, implicit};
+use crate::error::Error;
 
 /// Every layer's output for one batch, *feature-major*: `[feature][item]`, rows padded to whole vectors.
 #[derive(Clone, Debug)]
@@ -12,14 +13,16 @@ pub struct Activations {
     pub(super) batch: usize,
     /// From one feature to the next: the batch, padded to a multiple of 16.
     pub(super) stride: usize,
-    /// The inputs, then each hidden layer's output, after its activation.
-    pub(super) trunk: Vec<Buffer>,
-    /// What each hidden layer's normalisation keeps; empty where there is none.
-    pub(super) norms: Vec<LayerNormPass>,
+    /// The observations.
+    pub(super) inputs: Buffer,
+    /// The trunk's hidden layers.
+    pub(super) trunk: Vec<HiddenActivations>,
     /// An implicit head's levels and what becomes of them.
     pub(super) implicit: Option<ImplicitActivations>,
+    /// Each stream's own hidden layer, in a dueling network.
+    pub(super) streams: Vec<Option<HiddenActivations>>,
     /// A dueling network's value and advantages, `[1 + actions][atoms][columns]`.
-    pub(super) streams: Option<Buffer>,
+    pub(super) value_and_advantages: Option<Buffer>,
     /// `[actions][atoms][columns]`.
     pub(super) outputs: Buffer,
     /// A categorical head's probabilities, laid out as the outputs; else empty.
@@ -27,6 +30,26 @@ pub struct Activations {
     /// `[actions][stride]`; empty for a scalar head, whose outputs are these.
     q_values: Buffer,
     actions: usize,
+}
+
+/// What a hidden layer keeps, `[unit][columns]`.
+#[derive(Clone, Debug)]
+pub(super) struct HiddenActivations {
+    /// After the activation.
+    pub(super) units: Buffer,
+    /// What the normalisation keeps, where there is one.
+    pub(super) norm: Option<LayerNormPass>,
+}
+
+impl HiddenActivations {
+    pub(super) fn new(layer: &HiddenLayer, columns: usize) -> Self {
+        let len = layer.linear.outputs * columns;
+        let norm = layer
+            .norm
+            .as_ref()
+            .map(|_| LayerNormPass { normalised: Buffer::zeros(len), inverse_deviations: Buffer::zeros(columns) });
+        Self { units: Buffer::zeros(len), norm }
+    }
 }
 
 /// What an implicit head keeps: columns are `[level][stride]`.
@@ -49,11 +72,6 @@ impl QNetwork {
         let stride = batch.next_multiple_of(LANES);
         let architecture = self.architecture();
         let columns = stride * levels;
-        let trunk_sizes = std::iter::once(architecture.inputs).chain(architecture.hidden.iter().copied());
-        let norms = self.plan().norms.iter().map(|norm| LayerNormPass {
-            normalised: Buffer::zeros(norm.weight.len() * stride),
-            inverse_deviations: Buffer::zeros(stride),
-        });
         let implicit = self.plan().embedding.as_ref().map(|embedding| ImplicitActivations {
             levels: Buffer::from_slice(&vec![0.5; columns]),
             recurrence: vec![0.0; 3 * columns],
@@ -67,10 +85,16 @@ impl QNetwork {
         Activations {
             batch,
             stride,
-            trunk: trunk_sizes.map(|size| Buffer::zeros(size * stride)).collect(),
-            norms: norms.collect(),
+            inputs: Buffer::zeros(architecture.inputs * stride),
+            trunk: self.plan().hidden.iter().map(|layer| HiddenActivations::new(layer, stride)).collect(),
             implicit,
-            streams: architecture.dueling.then(|| Buffer::zeros(architecture.outputs() * columns)),
+            streams: self
+                .plan()
+                .streams
+                .iter()
+                .map(|stream| stream.hidden.as_ref().map(|layer| HiddenActivations::new(layer, columns)))
+                .collect(),
+            value_and_advantages: architecture.dueling.then(|| Buffer::zeros(architecture.outputs() * columns)),
             outputs: Buffer::zeros(outputs),
             probabilities: Buffer::zeros(if is_categorical { outputs } else { 0 }),
             q_values: Buffer::zeros(if has_q_values { architecture.actions * stride } else { 0 }),
@@ -80,45 +104,76 @@ impl QNetwork {
 
     /// The outputs and Q-values for the inputs (and levels) in `activations`; every layer's output is kept there for
     /// [`QNetwork::backward`]. Of `parameters` the first [`QNetwork::forward_parameter_count`] are read.
+    ///
+    /// # Panics
+    /// When parameters or activations are of another network.
     pub fn forward(&self, parameters: &[f32], activations: &mut Activations) {
-        let Activations { stride, trunk, norms, implicit, streams, outputs, probabilities, q_values, actions, .. } =
-            activations;
-        let architecture = self.architecture();
-        let is_fused = architecture.activation == Activation::Relu && !architecture.layer_norm;
-        for (i, layer) in self.plan().hidden.iter().enumerate() {
-            let (inputs, output) = trunk.split_at_mut(i + 1);
-            let output = &mut output[0];
-            let finish = if is_fused { Finish::Relu } else { Finish::Plain };
-            self.linear(parameters, layer, &inputs[i], output, *stride, finish);
-            if let Some(norm) = self.plan().norms.get(i) {
-                let (weight, bias) = (&parameters[norm.weight.clone()], &parameters[norm.bias.clone()]);
-                kernels::layer_norm(self.path(), &mut norms[i], weight, bias, output);
-            }
-            if !is_fused {
-                kernels::activate(self.path(), architecture.activation, output);
-            }
+        let Activations {
+            stride,
+            inputs,
+            trunk,
+            implicit,
+            streams,
+            value_and_advantages,
+            outputs,
+            probabilities,
+            q_values,
+            actions,
+            ..
+        } = activations;
+        let mut features: &Buffer = inputs;
+        for (layer, pass) in self.plan().hidden.iter().zip(trunk) {
+            self.hidden(parameters, layer, features, *stride, pass);
+            features = &pass.units;
         }
-
-        let last = &trunk[trunk.len() - 1];
         let mut columns = *stride;
-        let features = match (&self.plan().embedding, implicit) {
-            (Some(layer), Some(implicit)) => {
-                columns = implicit.levels.len();
-                implicit::cosines(&implicit.levels, &mut implicit.recurrence, &mut implicit.cosines);
-                self.linear(parameters, layer, &implicit.cosines, &mut implicit.embedded, columns, Finish::Relu);
-                kernels::merge(self.path(), last, *stride, &implicit.embedded, &mut implicit.merged);
-                &implicit.merged
-            }
-            _ => last,
-        };
-        match streams {
-            Some(streams) => {
-                self.linear(parameters, &self.plan().output, features, streams, columns, Finish::Plain);
-                dueling::combine(streams, *actions, outputs);
-            }
-            None => self.linear(parameters, &self.plan().output, features, outputs, columns, Finish::Plain),
+        if let (Some(layer), Some(implicit)) = (&self.plan().embedding, implicit) {
+            columns = implicit.levels.len();
+            implicit::cosines(&implicit.levels, &mut implicit.recurrence, &mut implicit.cosines);
+            self.linear(parameters, layer, &implicit.cosines, &mut implicit.embedded, columns, Finish::Relu);
+            kernels::merge(self.path(), features, *stride, &implicit.embedded, &mut implicit.merged);
+            features = &implicit.merged;
         }
-        head::q_values(self.path(), &architecture.head, outputs, (*actions, *stride), probabilities, q_values);
+        let mut rest: &mut [f32] = value_and_advantages.as_mut().unwrap_or(&mut *outputs);
+        for (stream, pass) in self.plan().streams.iter().zip(streams) {
+            let (part, others) = rest.split_at_mut(stream.output.outputs * columns);
+            rest = others;
+            let features = match (&stream.hidden, pass) {
+                (Some(layer), Some(pass)) => {
+                    self.hidden(parameters, layer, features, columns, pass);
+                    &pass.units
+                }
+                _ => features,
+            };
+            self.linear(parameters, &stream.output, features, part, columns, Finish::Plain);
+        }
+        if let Some(value_and_advantages) = value_and_advantages {
+            dueling::combine(value_and_advantages, *actions, outputs);
+        }
+        head::q_values(self.path(), &self.architecture().head, outputs, (*actions, *stride), probabilities, q_values);
+    }
+
+    /// One hidden layer over `columns` columns.
+    pub(super) fn hidden(
+        &self,
+        parameters: &[f32],
+        layer: &HiddenLayer,
+        inputs: &[f32],
+        columns: usize,
+        pass: &mut HiddenActivations,
+    ) {
+        let HiddenActivations { units, norm: norm_pass } = pass;
+        let activation = self.architecture().activation;
+        let is_fused = activation == Activation::Relu && layer.norm.is_none();
+        let finish = if is_fused { Finish::Relu } else { Finish::Plain };
+        self.linear(parameters, &layer.linear, inputs, units, columns, finish);
+        if let (Some(norm), Some(norm_pass)) = (&layer.norm, norm_pass) {
+            let (weight, bias) = (&parameters[norm.weight.clone()], &parameters[norm.bias.clone()]);
+            kernels::layer_norm(self.path(), norm_pass, weight, bias, units);
+        }
+        if !is_fused {
+            kernels::activate(self.path(), activation, units);
+        }
     }
 
     /// One fully connected layer over `columns` columns.
@@ -153,11 +208,25 @@ impl QNetwork {
 
 impl Activations {
     /// Puts a batch of observations, `[item][feature]`, in the first layer's place.
-    pub fn set_inputs(&mut self, observations: &[f32]) {
+    ///
+    /// # Errors
+    /// [`Error::ObservationLength`] where they are not as many numbers as the batch's observations have.
+    pub fn set_inputs(&mut self, observations: &[f32]) -> Result<(), Error> {
+        let expected = self.batch * (self.inputs.len() / self.stride);
+        if observations.len() != expected {
+            let id = format!("a batch of {}", self.batch);
+            return Err(Error::ObservationLength { id, expected, actual: observations.len() });
+        }
+        self.copy_inputs(observations);
+        Ok(())
+    }
+
+    /// [`Activations::set_inputs`] for observations whose length is known to be right.
+    pub(crate) fn copy_inputs(&mut self, observations: &[f32]) {
         let inputs = observations.len() / self.batch;
         for (item, observation) in observations.chunks_exact(inputs).enumerate() {
             for (feature, x) in observation.iter().enumerate() {
-                self.trunk[0][feature * self.stride + item] = *x;
+                self.inputs[feature * self.stride + item] = *x;
             }
         }
     }

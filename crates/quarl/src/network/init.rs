@@ -18,7 +18,7 @@ pub fn pytorch_default(network: &QNetwork, noisy_sigma: f64, rng: &mut Rng) -> B
             parameters[sigma.clone()].fill((noisy_sigma * bound) as f32);
         }
     }
-    for norm in &network.plan().norms {
+    for norm in network.plan().norms() {
         parameters[norm.weight.clone()].fill(1.0);
     }
     parameters

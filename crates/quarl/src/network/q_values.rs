@@ -1,5 +1,7 @@
 //! A view of Q-values, wherever they are kept.
 
+use crate::error::Error;
+
 /// Q-values of a batch, wherever they are kept: item b's value of action a is at `a * stride + b`.
 #[derive(Clone, Copy, Debug)]
 pub struct QValues<'a> {
@@ -20,13 +22,21 @@ impl<'a> QValues<'a> {
         Self { values, actions, stride, allowed: &[] }
     }
 
-    /// The same, with only some actions allowed: `[item][action]`; without a mask, or with an empty one, all are.
+    /// The same, with only some actions allowed: `[item][action]`; without a mask, all are.
     ///
-    /// # Panics
-    /// When the mask is not a whole number of items.
-    pub fn masked(self, mask: Option<&'a [bool]>) -> Self {
-        let allowed = mask.unwrap_or(&[]);
-        assert!(allowed.len().is_multiple_of(self.actions), "a mask has one entry an action");
+    /// # Errors
+    /// [`Error::MaskLength`] where the mask is not that of a whole number of items.
+    pub fn masked(self, mask: Option<&'a [bool]>) -> Result<Self, Error> {
+        let Some(allowed) = mask else { return Ok(self) };
+        let items = allowed.len() / self.actions;
+        if !allowed.len().is_multiple_of(self.actions) || !(1..=self.stride).contains(&items) {
+            return Err(Error::MaskLength { expected: self.actions, actual: allowed.len() });
+        }
+        Ok(self.with_masks(allowed))
+    }
+
+    /// [`QValues::masked`] for masks whose length is known to be right; empty where all actions are allowed.
+    pub(crate) fn with_masks(self, allowed: &'a [bool]) -> Self {
         Self { allowed, ..self }
     }
 

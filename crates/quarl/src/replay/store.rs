@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
 use crate::space::{BoxSpace, Dtype};
 use crate::transition::{Batch, Transition};
 
@@ -155,6 +156,38 @@ impl Store {
     /// Copies the next observation of transition `id`.
     pub(super) fn next_obs(&self, id: usize, out: &mut [f32]) {
         self.next_obs.copy_to(id, out);
+    }
+
+    /// Whether a transition has this buffer's lengths.
+    pub(super) fn check(&self, transition: &Transition) -> Result<(), Error> {
+        for observation in [transition.obs, transition.next_obs] {
+            self.check_observations(observation, 1)?;
+        }
+        match transition.next_mask {
+            Some(_) if self.masked_actions == 0 => Err(Error::UnexpectedMask),
+            Some(mask) => self.check_masks(mask, 1),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a batch has this buffer's lengths.
+    pub(super) fn check_batch(&self, batch: &Batch) -> Result<(), Error> {
+        self.check_observations(&batch.obs, batch.len())?;
+        self.check_observations(&batch.next_obs, batch.len())?;
+        self.check_masks(&batch.next_masks, batch.len())
+    }
+
+    fn check_observations(&self, numbers: &[f32], items: usize) -> Result<(), Error> {
+        let (expected, actual) = (items * self.features, numbers.len());
+        if actual == expected {
+            return Ok(());
+        }
+        Err(Error::ObservationLength { id: "the replay buffer".to_owned(), expected, actual })
+    }
+
+    fn check_masks(&self, masks: &[bool], items: usize) -> Result<(), Error> {
+        let (expected, actual) = (items * self.masked_actions, masks.len());
+        if actual == expected { Ok(()) } else { Err(Error::MaskLength { expected, actual }) }
     }
 
     /// Stores a transition and says where.

@@ -12,14 +12,16 @@ fn space(features: usize) -> BoxSpace {
 fn push(replay: &mut Replay, i: usize) {
     let x = i as f32;
     let (obs, next_obs) = ([x, -x], [x + 1.0, -x - 1.0]);
-    replay.push(Transition {
-        obs: &obs,
-        action: i % 3,
-        reward: 10.0 * x,
-        discount: 0.5,
-        next_obs: &next_obs,
-        next_mask: None,
-    });
+    replay
+        .push(Transition {
+            obs: &obs,
+            action: i % 3,
+            reward: 10.0 * x,
+            discount: 0.5,
+            next_obs: &next_obs,
+            next_mask: None,
+        })
+        .unwrap();
 }
 
 fn filled(kind: ReplayKind, capacity: usize, count: usize) -> Replay {
@@ -33,7 +35,7 @@ fn a_full_ring_forgets_the_oldest_first() {
     for kind in [ReplayKind::Uniform, ReplayKind::Prioritized] {
         let mut replay = filled(kind, 4, 6);
         let mut batch = Batch::new(4, 2);
-        replay.sample(0.4, &mut Rng::from_seed(0), &mut batch);
+        replay.sample(0.4, &mut Rng::from_seed(0), &mut batch).unwrap();
         let mut rewards = batch.rewards.clone();
         rewards.sort_by(f32::total_cmp);
         // Equal priorities: one item from each quarter.
@@ -69,7 +71,7 @@ fn without_replay_each_transition_is_drawn_once_in_order() {
         }
         assert_eq!(replay.waiting(), Some(burst));
         for i in (0..burst as usize).rev() {
-            replay.sample(0.4, &mut rng, &mut batch);
+            replay.sample(0.4, &mut rng, &mut batch).unwrap();
             assert_eq!((batch.rewards[0], batch.weights[0]), (10.0 * (next - 1 - i) as f32, 1.0));
         }
         assert_eq!(replay.waiting(), Some(0));
@@ -87,17 +89,12 @@ fn bytes_are_kept_as_bytes_and_come_back_as_they_were() {
     let obs: Vec<f32> = (0..256).map(|x| x as f32).collect();
     let next_obs: Vec<f32> = obs.iter().rev().copied().collect();
     for _ in 0..3 {
-        replay.push(Transition {
-            obs: &obs,
-            action: 0,
-            reward: 1.0,
-            discount: 0.9,
-            next_obs: &next_obs,
-            next_mask: None,
-        });
+        replay
+            .push(Transition { obs: &obs, action: 0, reward: 1.0, discount: 0.9, next_obs: &next_obs, next_mask: None })
+            .unwrap();
     }
     let mut batch = Batch::new(1, 256);
-    replay.sample(0.0, &mut Rng::from_seed(0), &mut batch);
+    replay.sample(0.0, &mut Rng::from_seed(0), &mut batch).unwrap();
     assert_eq!((&*batch.obs, &*batch.next_obs), (&*obs, &*next_obs));
     let bytes = postcard::to_stdvec(&replay).unwrap().len();
     assert!((2 * 512..2 * 512 + 64).contains(&bytes), "{bytes}");
@@ -111,6 +108,12 @@ fn what_is_read_back_draws_the_same_and_costs_what_is_in_it() {
             replay.update_priorities(&[0, 2], [3.0, 0.1]);
             let mut read: Replay = postcard::from_bytes(&postcard::to_stdvec(&replay).unwrap()).unwrap();
             assert!(read.fits(&filled(kind, 7, 0), 3));
+            let holds_third_action = kind != ReplayKind::None;
+            assert_eq!(
+                read.fits(&filled(kind, 7, 0), 2),
+                !holds_third_action,
+                "an agent with two actions lacks the third"
+            );
             read.reserve();
             for i in 0..9 {
                 push(&mut replay, i);
@@ -118,8 +121,8 @@ fn what_is_read_back_draws_the_same_and_costs_what_is_in_it() {
             }
             let (mut a, mut b) = (Batch::new(1, 2), Batch::new(1, 2));
             let (mut rng_a, mut rng_b) = (Rng::from_seed(4), Rng::from_seed(4));
-            replay.sample(0.5, &mut rng_a, &mut a);
-            read.sample(0.5, &mut rng_b, &mut b);
+            replay.sample(0.5, &mut rng_a, &mut a).unwrap();
+            read.sample(0.5, &mut rng_b, &mut b).unwrap();
             assert_eq!((a.ids, a.rewards), (b.ids, b.rewards));
         }
     }
@@ -141,4 +144,41 @@ fn another_kinds_state_is_refused() {
 fn more_memory_than_there_is_is_refused_not_tried() {
     let message = Replay::new(&config(ReplayKind::Uniform, usize::MAX / 16), 1, &space(4), 0).unwrap_err().to_string();
     assert!(message.contains("replay.capacity") && message.contains("lower it"), "{message}");
+}
+
+#[test]
+fn a_transition_or_a_batch_of_another_environment_is_refused_and_nothing_is_stored() {
+    for (masked_actions, obs, next_obs, mask) in [
+        (0, 1, 2, None),
+        (0, 2, 3, None),
+        (0, 2, 2, Some(&[true; 3][..])),
+        (3, 2, 2, Some(&[true; 2])),
+        (3, 2, 2, Some(&[])),
+    ] {
+        let mut replay = Replay::new(&config(ReplayKind::Prioritized, 4), 1, &space(2), masked_actions).unwrap();
+        let (obs, next_obs) = (&[0.0; 3][..obs], &[0.0; 3][..next_obs]);
+        let transition = Transition { obs, action: 0, reward: 0.0, discount: 0.0, next_obs, next_mask: mask };
+        let refused = replay.push(transition);
+        assert!(refused.is_err() && replay.is_empty(), "{transition:?}: {refused:?}");
+    }
+    let mut replay = filled(ReplayKind::Uniform, 4, 4);
+    let mut rng = Rng::from_seed(0);
+    for mut batch in [Batch::new(2, 3), Batch::new(2, 2).with_action_masks(3)] {
+        assert!(replay.sample(0.0, &mut rng, &mut batch).is_err(), "{batch:?}");
+    }
+}
+
+#[test]
+fn fewer_transitions_than_a_batch_are_an_error() {
+    for kind in [ReplayKind::Uniform, ReplayKind::Prioritized, ReplayKind::None] {
+        for count in [0, 1] {
+            let mut replay = Replay::new(&config(kind, 8), 8, &space(2), 0).unwrap();
+            (0..count).for_each(|i| push(&mut replay, i));
+            let drawn = replay.sample(0.4, &mut Rng::from_seed(0), &mut Batch::new(2, 2));
+            assert!(
+                matches!(drawn, Err(Error::TooFewTransitions { needed: 2, available }) if available == count),
+                "{kind:?} with {count}: {drawn:?}"
+            );
+        }
+    }
 }

@@ -23,3 +23,17 @@ pub(crate) fn results(trainer: &mut Trainer) -> impl Iterator<Item = String> + '
     let events = trainer.map(Result::unwrap);
     events.filter(|event| !matches!(event, Event::EvaluationStep { .. })).map(|event| text(&event))
 }
+
+/// The oracle scripts' `uniform`: numbers in [low, high) from a 32-bit hash of 1,000,000 * stream + index.
+pub(crate) fn uniform(stream: u32, count: usize, low: f64, high: f64) -> Vec<f32> {
+    (0..count as u32)
+        .map(|i| {
+            let mut x = 1_000_000 * stream + i;
+            for (shift, multiplier) in [(16, 0x7feb_352d_u32), (15, 0x846c_a68b)] {
+                x = (x ^ (x >> shift)).wrapping_mul(multiplier);
+            }
+            x ^= x >> 16;
+            (low + (high - low) * (f64::from(x) / 4_294_967_296.0)) as f32
+        })
+        .collect()
+}

@@ -48,7 +48,11 @@ impl ObservationStatistics {
     }
 
     /// Takes one observation in.
-    pub fn update(&mut self, observation: &[f32]) {
+    ///
+    /// # Errors
+    /// [`Error::ObservationLength`] where it has another length.
+    pub fn update(&mut self, observation: &[f32]) -> Result<(), Error> {
+        self.check_length(observation.len(), 1)?;
         let total = self.count + 1.0;
         for ((mean, variance), x) in self.mean.iter_mut().zip(&mut self.variance).zip(observation) {
             let delta = f64::from(*x) - *mean;
@@ -56,15 +60,30 @@ impl ObservationStatistics {
             *variance = (*variance * self.count + delta * delta * self.count / total) / total;
         }
         self.count = total;
+        Ok(())
     }
 
     /// Normalises one observation, or several in a row: `(x - mean) / sqrt(variance + 1e-8)`.
-    pub fn normalize(&self, observations: &mut [f32]) {
+    ///
+    /// # Errors
+    /// [`Error::ObservationLength`] where they are no whole number of observations.
+    pub fn normalize(&self, observations: &mut [f32]) -> Result<(), Error> {
+        self.check_length(observations.len(), observations.len() / self.mean.len().max(1))?;
         for observation in observations.chunks_exact_mut(self.mean.len()) {
             for ((x, mean), variance) in observation.iter_mut().zip(&self.mean).zip(&self.variance) {
                 *x = ((f64::from(*x) - mean) / (variance + EPSILON).sqrt()) as f32;
             }
         }
+        Ok(())
+    }
+
+    /// Whether so many numbers are `observations` observations.
+    fn check_length(&self, actual: usize, observations: usize) -> Result<(), Error> {
+        let expected = self.mean.len();
+        if actual > 0 && actual == observations * expected {
+            return Ok(());
+        }
+        Err(Error::ObservationLength { id: "observation statistics".to_owned(), expected, actual })
     }
 
     /// Whether this, read back from somewhere, is for observations of `features` numbers.
@@ -124,11 +143,11 @@ impl<E: Environment> NormalizeObservation<E> {
         &self.statistics
     }
 
-    fn see(&mut self, observation: &mut [f32]) {
+    fn see(&mut self, observation: &mut [f32]) -> Result<(), Error> {
         if self.learns {
-            self.statistics.update(observation);
+            self.statistics.update(observation)?;
         }
-        self.statistics.normalize(observation);
+        self.statistics.normalize(observation)
     }
 }
 
@@ -141,13 +160,12 @@ impl<E: Environment> Environment for NormalizeObservation<E> {
 
     fn reset(&mut self, seed: Option<u64>, observation: &mut [f32]) -> Result<(), Error> {
         self.inner.reset(seed, observation)?;
-        self.see(observation);
-        Ok(())
+        self.see(observation)
     }
 
     fn step(&mut self, action: usize, observation: &mut [f32]) -> Result<Step, Error> {
         let step = self.inner.step(action, observation)?;
-        self.see(observation);
+        self.see(observation)?;
         Ok(step)
     }
 
