@@ -38,8 +38,6 @@ pub mod agent;
 #[cfg(any(feature = "files", feature = "render"))]
 mod atomic_write;
 pub mod config;
-#[cfg(feature = "files")]
-pub mod contents;
 pub mod env;
 pub mod error;
 pub mod evaluate;
@@ -57,6 +55,8 @@ pub mod plot;
 pub mod policy;
 pub mod render;
 pub mod replay;
+#[cfg(feature = "files")]
+pub mod results_dir;
 pub mod rng;
 #[cfg(feature = "files")]
 pub mod run_dir;

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::EnvConfig;
-use crate::contents::{Contents, name};
 use crate::error::Error;
 use crate::experiment;
 use crate::model::Model;
+use crate::results_dir::{ResultsDir, name};
 use crate::rng::Stream;
 use crate::run_dir;
 
@@ -70,9 +70,9 @@ fn model_file(path: &Path, which: Which) -> Result<PathBuf, Error> {
         return Ok(path.to_owned());
     }
     let refused = |message: String| Err(Error::File { path: path.to_owned(), message });
-    match Contents::of(path) {
-        Ok(Contents::Run) => {}
-        Ok(Contents::Experiment) => {
+    match ResultsDir::of(path) {
+        Ok(ResultsDir::Run) => {}
+        Ok(ResultsDir::Experiment) => {
             let seeds = experiment::seeds(path)?;
             return refused(match seeds.first() {
                 None => "this is an experiment of which no run has begun".to_owned(),
@@ -83,7 +83,7 @@ fn model_file(path: &Path, which: Which) -> Result<PathBuf, Error> {
                 ),
             });
         }
-        Ok(Contents::Ablation(found) | Contents::Several(found)) => {
+        Ok(ResultsDir::Ablation(found) | ResultsDir::Several(found)) => {
             let names: Vec<String> = found.iter().map(|path| name(path)).collect();
             return refused(format!(
                 "this directory holds several runs or experiments: name one of {}",

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use quarl::contents::Contents;
 use quarl::env::{self, MakeOptions};
 use quarl::evaluate::{GreedyEpisode, GreedyEpisodes, GreedyPolicy, step_limit};
+use quarl::results_dir::ResultsDir;
 use quarl::scores::Scores;
 use quarl::trained::{TrainedAgent, Which};
 use quarl::{Error, experiment, run_dir};
@@ -17,8 +17,15 @@ use crate::{Outcome, interrupt, output};
 pub(crate) fn run(args: EvalArgs) -> Result<Outcome> {
     let which = if args.best { Which::Best } else { Which::Last };
     interrupt::listen();
-    let is_experiment = args.run.is_dir() && matches!(Contents::of(&args.run), Ok(Contents::Experiment));
-    if is_experiment { evaluate_experiment(&args, which) } else { evaluate_one(&args, which) }
+    let is_experiment = args.run.is_dir() && matches!(ResultsDir::of(&args.run), Ok(ResultsDir::Experiment));
+    let outcome = if is_experiment { evaluate_experiment(&args, which) } else { evaluate_one(&args, which) }?;
+    if outcome == Outcome::Interrupted {
+        match args.json {
+            true => output::json(&json!({ "event": "finished", "interrupted": true, "scores": null })),
+            false => output::line("interrupted: there are no scores of only some of the episodes"),
+        }
+    }
+    Ok(outcome)
 }
 
 /// What came of one agent's episodes.
@@ -73,7 +80,7 @@ fn evaluate_one(args: &EvalArgs, which: Which) -> Result<Outcome> {
     let scores = Scores::of(&returns, 0, threshold);
     if args.json {
         output::json(&json!({
-            "event": "finished", "model": path, "env": env, "seed": args.seed, "truncated_by_step_limit": cut,
+            "event": "finished", "interrupted": false, "model": path, "env": env, "seed": args.seed, "truncated_by_step_limit": cut,
             "scores": scores,
         }));
         return Ok(Outcome::Done);
@@ -124,7 +131,7 @@ fn evaluate_experiment(args: &EvalArgs, which: Which) -> Result<Outcome> {
     let scores = Scores::of(&means, failed, threshold);
     if args.json {
         output::json(&json!({
-            "event": "finished", "dir": out, "env": env, "seed": args.seed, "episodes": args.episodes, "failed": failed,
+            "event": "finished", "interrupted": false, "dir": out, "env": env, "seed": args.seed, "episodes": args.episodes, "failed": failed,
             "unfinished": unfinished.len(), "truncated_by_step_limit": cut, "scores": scores,
         }));
         return Ok(Outcome::Done);

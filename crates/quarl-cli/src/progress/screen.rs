@@ -31,8 +31,8 @@ impl Screen {
     /// how many columns it takes.
     pub(super) fn draw(&self, compose: impl FnOnce(usize, bool) -> (String, usize)) {
         let columns = columns();
-        // A terminal wraps after its last column; one column stays empty.
-        let (text, width) = compose(columns.saturating_sub(1), output::has_colors());
+        // Room for the ^C that a terminal echoes, before it wraps after its last column.
+        let (text, width) = compose(columns.saturating_sub(3), output::has_colors());
         write(&format!("{}{text}", self.back(columns)));
         self.drawn.set(width);
         self.last.set(Some(Instant::now()));

@@ -97,7 +97,8 @@ pub fn experiment_figure(title: &str, runs: &[Run], x: XAxis, window: usize, thr
     let at = |values: &[f64]| -> Vec<(f64, f64)> { xs.iter().copied().zip(values.iter().copied()).collect() };
     let mut mean = Series { name: format!("mean of {}", counted(runs.len(), "run")), ..series(&xs, &curve) };
     let mut all = Vec::new();
-    let behind = if runs.len() > MOST_SINGLE_LINES {
+    let is_crowded = runs.len() > MOST_SINGLE_LINES;
+    let behind = if is_crowded {
         let (low, high) = (quantile_curve(&smooth, 0.1), quantile_curve(&smooth, 0.9));
         all.push(Series {
             name: "middle 80% of runs".to_owned(),
@@ -113,7 +114,11 @@ pub fn experiment_figure(title: &str, runs: &[Run], x: XAxis, window: usize, thr
         mean.background = runs.iter().map(|run| points(run, x)).collect();
         "thin lines: single runs"
     };
-    let dark = if has_band(&mean) { "dark band: 95% bootstrap interval of the mean; " } else { "" };
+    let dark = match (has_band(&mean), is_crowded) {
+        (true, true) => "dark band: 95% bootstrap interval of the mean; ",
+        (true, false) => "band: 95% bootstrap interval of the mean; ",
+        (false, _) => "",
+    };
     let lengths = if x == XAxis::Episodes { lengths(runs) } else { String::new() };
     let note = format!("Mean over runs{}; {dark}{behind}.{lengths}{}", smoothed(window), caveat(&[runs.len()]));
     all.push(mean);
@@ -130,7 +135,12 @@ pub fn comparison_figure(title: &str, groups: &[&Group], x: XAxis, window: usize
     let all: Vec<Series> = groups.iter().map(of).collect();
     let bands = if all.iter().any(has_band) { "; bands: 95% bootstrap intervals of the mean" } else { "" };
     let counts: Vec<usize> = groups.iter().map(|group| group.runs.len()).collect();
-    let note = format!("Mean over runs{}{bands}.{}", smoothed(window), caveat(&counts));
+    let what = match (counts.iter().all(|&n| n == 1), window > 1) {
+        (true, true) => format!("Moving average over {window} episodes of one run each"),
+        (true, false) => "Each episode of one run each".to_owned(),
+        (false, _) => format!("Mean over runs{}", smoothed(window)),
+    };
+    let note = format!("{what}{bands}.{}", caveat(&counts));
     Figure { series: all, note: Some(note), ..axes(title, x, threshold) }
 }
 

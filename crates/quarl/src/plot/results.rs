@@ -6,9 +6,9 @@ use super::names::{distinct, number_repeated, without_seed};
 use super::{Figure, Group, Run, XAxis, comparison_figure, experiment_figure, run_figure, write};
 use crate::ablation;
 use crate::config::{EnvConfig, TrainConfig};
-use crate::contents::{Contents, name};
 use crate::env;
 use crate::error::Error;
+use crate::results_dir::{ResultsDir, name};
 use crate::{experiment, run_dir};
 
 /// Over how many episodes the curves are averaged that training and experiments leave.
@@ -165,14 +165,14 @@ fn read(path: &Path) -> Result<(Vec<Curves>, Vec<String>), Error> {
         curves.group.name = label;
         Ok(curves)
     };
-    let (found, left_out): (Vec<Curves>, Vec<String>) = match Contents::of(path)? {
-        Contents::Run => (vec![read_single(path)?.1], Vec::new()),
-        Contents::Experiment => (vec![read_experiment(path)?], Vec::new()),
-        Contents::Ablation(paths) => {
+    let (found, left_out): (Vec<Curves>, Vec<String>) = match ResultsDir::of(path)? {
+        ResultsDir::Run => (vec![read_single(path)?.1], Vec::new()),
+        ResultsDir::Experiment => (vec![read_experiment(path)?], Vec::new()),
+        ResultsDir::Ablation(paths) => {
             let label = |path: &PathBuf| ablation::label(&ablation::parts_without(&name(path)).unwrap_or_default());
             split(paths.iter().map(|path| named(path, label(path))))
         }
-        Contents::Several(paths) => read_several(&paths),
+        ResultsDir::Several(paths) => read_several(&paths),
     };
     match left_out.first() {
         Some(reason) if found.is_empty() => Err(Error::File { path: path.to_owned(), message: reason.clone() }),
@@ -194,7 +194,7 @@ fn read_several(paths: &[PathBuf]) -> (Vec<Curves>, Vec<String>) {
     let mut left_out = Vec::new();
     let mut gathered: Vec<Gathered> = Vec::new();
     for path in paths {
-        let is_run = Contents::of(path).is_ok_and(|contents| contents == Contents::Run);
+        let is_run = ResultsDir::of(path).is_ok_and(|found| found == ResultsDir::Run);
         let read = if is_run { read_single(path) } else { read_experiment(path).map(|curves| (None, curves)) };
         let (mut config, mut curves) = match read {
             Ok(read) => read,

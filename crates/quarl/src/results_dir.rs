@@ -9,7 +9,7 @@ use crate::run_dir;
 
 /// The results in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Contents {
+pub enum ResultsDir {
     /// One run.
     Run,
     /// The runs of one configuration, below `runs/`.
@@ -20,7 +20,7 @@ pub enum Contents {
     Several(Vec<PathBuf>),
 }
 
-impl Contents {
+impl ResultsDir {
     /// What `dir` holds.
     ///
     /// # Errors
@@ -103,8 +103,8 @@ mod tests {
             fs::create_dir_all(root.join(path)).unwrap();
             fs::write(root.join(path).join(run_dir::CONFIG), "").unwrap();
         };
-        assert!(Contents::of(root).unwrap_err().to_string().contains("holds no run and no experiment"));
-        assert!(Contents::of(&root.join("absent")).unwrap_err().to_string().contains("no such file"));
+        assert!(ResultsDir::of(root).unwrap_err().to_string().contains("holds no run and no experiment"));
+        assert!(ResultsDir::of(&root.join("absent")).unwrap_err().to_string().contains("no such file"));
         add("runs/x-seed0");
         add("runs/x-seed1");
         add("exp");
@@ -114,16 +114,19 @@ mod tests {
             add(&format!("why/{name}"));
         }
         let paths = |base: &str, names: &[&str]| names.iter().map(|name| root.join(base).join(name)).collect();
-        assert_eq!(Contents::of(&root.join("exp")).unwrap(), Contents::Experiment);
-        assert_eq!(Contents::of(&root.join("runs/x-seed0")).unwrap(), Contents::Run);
+        assert_eq!(ResultsDir::of(&root.join("exp")).unwrap(), ResultsDir::Experiment);
+        assert_eq!(ResultsDir::of(&root.join("runs/x-seed0")).unwrap(), ResultsDir::Run);
         assert_eq!(
-            Contents::of(&root.join("runs")).unwrap(),
-            Contents::Several(paths("runs", &["x-seed0", "x-seed1"]))
+            ResultsDir::of(&root.join("runs")).unwrap(),
+            ResultsDir::Several(paths("runs", &["x-seed0", "x-seed1"]))
         );
         assert_eq!(
-            Contents::of(&root.join("why")).unwrap(),
-            Contents::Ablation(paths("why", &["all", "no-replay", "no-target_network", "no-replay-no-target_network"]))
+            ResultsDir::of(&root.join("why")).unwrap(),
+            ResultsDir::Ablation(paths(
+                "why",
+                &["all", "no-replay", "no-target_network", "no-replay-no-target_network"]
+            ))
         );
-        assert!(Contents::of(&root.join("exp/config.toml")).unwrap_err().to_string().contains("this is a file"));
+        assert!(ResultsDir::of(&root.join("exp/config.toml")).unwrap_err().to_string().contains("this is a file"));
     }
 }
