@@ -185,7 +185,7 @@ pub(crate) struct TrainArgs {
     /// Replace the run in an existing directory
     #[arg(long)]
     pub(crate) force: bool,
-    /// No progress and no drawing: only the result
+    /// No progress and no drawing: only the mean of the greedy episodes and the directory
     #[arg(long, conflicts_with = "json")]
     pub(crate) quiet: bool,
     /// One event a line, as JSON, on standard output
@@ -269,9 +269,12 @@ pub(crate) struct ExperimentArgs {
     /// Run again what failed with an error that is to be expected again
     #[arg(long)]
     pub(crate) retry_failed: bool,
-    /// No progress: only the result
-    #[arg(long)]
+    /// No progress: only the mean of the greedy episodes and the directory
+    #[arg(long, conflicts_with = "json")]
     pub(crate) quiet: bool,
+    /// One event a line, as JSON, on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -319,6 +319,42 @@ fn quiet_prints_the_mean_of_the_greedy_episodes_and_the_directory() {
 }
 
 #[test]
+fn an_experiments_json_and_quiet_output_are_for_programs() {
+    let here = directory();
+    let arguments = |out, more: &[&'static str]| {
+        let all = [
+            "experiment",
+            "--episodes",
+            "4",
+            "--runs",
+            "2",
+            "--jobs",
+            "1",
+            "--set",
+            "network.hidden=[8]",
+            "--out",
+            out,
+        ];
+        [&all[..], more].concat()
+    };
+    let all = objects(&here, &arguments("json", &["--json"]));
+    assert_eq!(events(&all), ["start", "run", "run", "finished"]);
+    assert_eq!((&all[0]["missing"], &all[1]["seed"], &all[2]["seed"]), (&2.into(), &0.into(), &1.into()));
+    let summary: serde_json::Value = serde_json::from_str(&read(&here, "json/summary.json")).unwrap();
+    assert_eq!(all[3]["summary"], summary);
+    assert!(summary["greedy_iqm_interval"].is_null() && summary["reached_interval"].is_null(), "of two runs");
+    let again = objects(&here, &arguments("json", &["--json"]));
+    assert_eq!(events(&again), ["start", "finished"]);
+    let said = succeed(&here, &arguments("json", &["--quiet"]));
+    assert_eq!(said, format!("mean greedy return: {}\ndirectory: json\n", summary["greedy_mean"].as_f64().unwrap()));
+    let ablation = objects(&here, &arguments("why", &["--json", "--ablate", "replay"]));
+    assert_eq!(events(&ablation), ["start", "run", "run", "finished", "start", "run", "run", "finished", "drawn"]);
+    assert_eq!(ablation[4]["variant"], "without replay");
+    let said = succeed(&here, &arguments("json", &[]));
+    assert!(said.contains("no intervals: fewer than 3 runs") && !said.contains("95%"), "{said}");
+}
+
+#[test]
 fn eval_reports_scores_of_runs_models_and_experiments() {
     let here = directory();
     let train = ["train", "--episodes", "12", "--quiet", "--set", "network.hidden=[16]", "--out", "run"];

@@ -199,7 +199,12 @@ impl<'a> Sizes<'a> {
         }
         match self.streams_hidden() {
             Some(units) => {
-                layers.extend([(width, units), (units, self.atoms), (width, units), (units, self.actions * self.atoms)]);
+                layers.extend([
+                    (width, units),
+                    (units, self.atoms),
+                    (width, units),
+                    (units, self.actions * self.atoms),
+                ]);
             }
             None => layers.push((width, self.actions * self.atoms)),
         }

@@ -6,9 +6,10 @@ use anyhow::Result;
 use quarl::env::{self, MakeOptions};
 use quarl::evaluate::{GreedyEpisode, GreedyEpisodes, GreedyPolicy, step_limit};
 use quarl::results_dir::ResultsDir;
+use quarl::run_dir::{self, Status};
 use quarl::scores::Scores;
 use quarl::trained::{TrainedAgent, Which};
-use quarl::{Error, experiment, run_dir};
+use quarl::{Error, experiment};
 use serde_json::json;
 
 use crate::args::EvalArgs;
@@ -95,17 +96,17 @@ fn evaluate_one(args: &EvalArgs, which: Which) -> Result<Outcome> {
 /// Every finished run's agent, then all of them together.
 fn evaluate_experiment(args: &EvalArgs, which: Which) -> Result<Outcome> {
     let out = &args.run;
-    let (mut means, mut failed, mut unfinished, mut cut, mut about) = (Vec::new(), 0, Vec::new(), 0, None);
+    let (mut means, mut failed, mut unfinished, mut cut, mut about) = (Vec::new(), 0, 0, 0, None);
     for seed in experiment::seeds(out)? {
         let dir = experiment::run_path(out, seed);
-        match run_dir::read_summary(&dir)? {
-            Some(summary) if summary.error.is_some() => {
+        match run_dir::status(&dir)? {
+            Status::Complete(_) => {}
+            Status::Failed(_) => {
                 failed += 1;
                 continue;
             }
-            Some(summary) if !summary.interrupted => {}
-            _ => {
-                unfinished.push(seed);
+            Status::Incomplete => {
+                unfinished += 1;
                 continue;
             }
         }
@@ -121,8 +122,8 @@ fn evaluate_experiment(args: &EvalArgs, which: Which) -> Result<Outcome> {
         cut += evaluated.cut;
         about = Some((evaluated.env, evaluated.threshold));
     }
-    if !unfinished.is_empty() {
-        output::warning(&format!("{} of the runs are not finished and left out", unfinished.len()));
+    if unfinished > 0 {
+        output::warning(&format!("{} of the runs are not finished and left out", unfinished));
     }
     let Some((env, threshold)) = about else {
         let message = "none of its runs is finished".to_owned();
@@ -132,7 +133,7 @@ fn evaluate_experiment(args: &EvalArgs, which: Which) -> Result<Outcome> {
     if args.json {
         output::json(&json!({
             "event": "finished", "interrupted": false, "dir": out, "env": env, "seed": args.seed, "episodes": args.episodes, "failed": failed,
-            "unfinished": unfinished.len(), "truncated_by_step_limit": cut, "scores": scores,
+            "unfinished": unfinished, "truncated_by_step_limit": cut, "scores": scores,
         }));
         return Ok(Outcome::Done);
     }

@@ -9,6 +9,7 @@ use crate::atomic_write::atomic_write;
 use crate::env::{self, MakeOptions};
 use crate::error::Error;
 use crate::run_dir::{self, Status, Summary};
+use crate::scores::Scores;
 use crate::stats::{self, Bootstrap};
 
 /// What an experiment shows, over all its runs.
@@ -113,9 +114,7 @@ fn summarise(plan: &Plan, ended: Vec<Ended>, threshold: Option<f64>) -> Experime
             Err(error) => failed.push(FailedRun { seed, error }),
         }
     }
-    let bootstrap = Bootstrap::default();
-    let interval = stats::bootstrap_interval(&means, stats::interquartile_mean, &bootstrap, &mut stats::resampler(0));
-    let reached = threshold.map(|threshold| means.iter().filter(|mean| **mean >= threshold).count());
+    let scores = Scores::of(&means, failed.len(), threshold);
     ExperimentSummary {
         quarl_version: env!("CARGO_PKG_VERSION").to_owned(),
         env: plan.config.env.id.clone(),
@@ -123,16 +122,13 @@ fn summarise(plan: &Plan, ended: Vec<Ended>, threshold: Option<f64>) -> Experime
         runs,
         completed: runs - failed.len(),
         failed,
-        greedy_mean: finite(stats::mean(&means)),
-        greedy_iqm: finite(stats::interquartile_mean(&means)),
-        greedy_iqm_interval: finite(interval.low).zip(finite(interval.high)).map(|(low, high)| [low, high]),
+        greedy_mean: scores.mean,
+        greedy_iqm: scores.iqm,
+        greedy_iqm_interval: scores.iqm_interval,
         threshold,
-        reached,
-        reached_share: reached.and_then(|reached| finite(reached as f64 / runs as f64)),
-        reached_interval: reached.filter(|_| runs >= stats::LEAST_FOR_INTERVAL).map(|reached| {
-            let interval = stats::wilson(reached, runs, 0.95);
-            [interval.low, interval.high]
-        }),
+        reached: scores.reached,
+        reached_share: scores.reached_share,
+        reached_interval: scores.reached_interval,
     }
 }
 

@@ -118,11 +118,15 @@ impl NetworkConfig {
 impl Consistent for NetworkConfig {
     fn check(&self, _: &TrainConfig) -> Result<(), Error> {
         check(!self.dueling || self.dueling_hidden > 0, "network.dueling_hidden", || {
-            "needed, because network.hidden is empty, so that there is no width to take over: set it, such as 64".to_owned()
+            "needed, because network.hidden is empty, so that there is no width to take over: set it, such as 64"
+                .to_owned()
         })?;
         if self.head == HeadKind::Implicit {
             if let Err(reason) = self.architecture(1, 1).check() {
-                return Err(invalid("network.acting_quantiles", format!("{reason}: lower it, or the units of the layers")));
+                return Err(invalid(
+                    "network.acting_quantiles",
+                    format!("{reason}: lower it, or the units of the layers"),
+                ));
             }
         }
         if self.head != HeadKind::Categorical {

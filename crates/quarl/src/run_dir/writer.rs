@@ -121,7 +121,8 @@ impl RunWriter {
         self.episodes.row(&format!("{episode},{env_steps},{total_reward},{length},{epsilon},{mean_loss},{mean_q}"))?;
         self.written = (episode + 1, *env_steps);
         if let (Some(table), Some(diagnostics)) = (&mut self.diagnostics, diagnostics) {
-            let values = diagnostics.values().map(|value| value.map_or(String::new(), |value| value.to_string())).join(",");
+            let values =
+                diagnostics.values().map(|value| value.map_or(String::new(), |value| value.to_string())).join(",");
             table.row(&format!("{episode},{values}"))?;
         }
         Ok(())

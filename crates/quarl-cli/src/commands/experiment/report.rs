@@ -1,0 +1,217 @@
+//! What `quarl experiment` says: progress and results for a person, two lines for a script, or events as JSON.
+
+use std::collections::{HashMap, HashSet};
+
+use quarl::config::{TrainConfig, TrainingConfig, presets};
+use quarl::experiment::{ExperimentEvent, ExperimentSummary, MeanRow, Plan};
+use quarl::stats;
+use serde_json::{Value, json};
+
+use crate::args::ExperimentArgs;
+use crate::output;
+use crate::progress::ExperimentProgress;
+
+/// To whom it is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Audience {
+    /// Somebody who watches.
+    Person,
+    /// A script that wants the result alone (`--quiet`).
+    Quiet,
+    /// A program that reads events (`--json`).
+    Json,
+}
+
+impl Audience {
+    pub(super) fn of(args: &ExperimentArgs) -> Self {
+        match (args.quiet, args.json) {
+            (_, true) => Self::Json,
+            (true, false) => Self::Quiet,
+            (false, false) => Self::Person,
+        }
+    }
+
+    /// Says a line to somebody who watches.
+    pub(super) fn line(self, text: impl AsRef<str>) {
+        if self == Self::Person {
+            output::line(text);
+        }
+    }
+}
+
+/// The report of one experiment, alone or as a variant of an ablation.
+pub(super) struct Report<'a> {
+    audience: Audience,
+    plan: &'a Plan,
+    /// Of an ablation: what its legend calls this combination.
+    variant: Option<&'a str>,
+    progress: Option<ExperimentProgress>,
+    /// How many episodes or steps of a run the progress knows of.
+    advanced: HashMap<u64, u64>,
+    warnings: HashSet<String>,
+}
+
+impl<'a> Report<'a> {
+    /// `missing` of the plan's runs are still to be run.
+    pub(super) fn new(audience: Audience, plan: &'a Plan, variant: Option<&'a str>, missing: usize) -> Self {
+        let show = audience == Audience::Person && missing > 0;
+        let report = Self {
+            audience,
+            plan,
+            variant,
+            progress: show.then(|| ExperimentProgress::new(plan.runs, missing as u64, length(&plan.config.training))),
+            advanced: HashMap::new(),
+            warnings: HashSet::new(),
+        };
+        report.event("start", json!({ "dir": plan.out, "runs": plan.runs, "missing": missing, "config": plan.config }));
+        report
+    }
+
+    pub(super) fn take(&mut self, event: &ExperimentEvent) {
+        let training = &self.plan.config.training;
+        match event {
+            ExperimentEvent::Episode { seed, env_steps } => self.advance(*seed, training.steps.map(|_| *env_steps)),
+            // Once for all runs: they have the same configuration, and so the same reasons.
+            ExperimentEvent::Warning { seed, message } => {
+                if self.warnings.insert(message.clone()) {
+                    self.warn(&format!("seed {seed}: {message}"));
+                    self.event("warning", json!({ "seed": seed, "message": message }));
+                }
+            }
+            ExperimentEvent::Waiting { seed, holder } => {
+                if let Some(progress) = &self.progress {
+                    progress.note(&format!("seed {seed} is run by {holder}: waiting for it"));
+                }
+                self.event("waiting", json!({ "seed": seed, "holder": holder }));
+            }
+            ExperimentEvent::Finished { seed, summary } => {
+                self.advance(*seed, Some(length(training)));
+                if let Some(progress) = &mut self.progress {
+                    progress.run_finished(*seed, summary.greedy_mean);
+                }
+                self.event("run", json!({ "seed": seed, "summary": summary }));
+            }
+            ExperimentEvent::Failed { seed, error } => {
+                self.advance(*seed, Some(length(training)));
+                if let Some(progress) = &mut self.progress {
+                    progress.run_failed();
+                }
+                self.warn(&format!("seed {seed} failed: {error}"));
+                self.event("failed", json!({ "seed": seed, "error": error }));
+            }
+        }
+    }
+
+    /// A run has come so far, or one episode further.
+    fn advance(&mut self, seed: u64, to: Option<u64>) {
+        let Some(progress) = &self.progress else { return };
+        let done = self.advanced.entry(seed).or_insert(0);
+        let to = to.unwrap_or(*done + 1);
+        progress.advance(to.saturating_sub(*done));
+        *done = to;
+    }
+
+    fn warn(&self, message: &str) {
+        match &self.progress {
+            Some(progress) => progress.warning(message),
+            None => output::warning(message),
+        }
+    }
+
+    fn event(&self, name: &str, mut fields: Value) {
+        if self.audience == Audience::Json {
+            fields["event"] = name.into();
+            if let Some(variant) = self.variant {
+                fields["variant"] = variant.into();
+            }
+            output::json(&fields);
+        }
+    }
+
+    /// No more runs end.
+    pub(super) fn runs_ended(&mut self) {
+        if let Some(progress) = self.progress.take() {
+            progress.finish();
+        }
+    }
+
+    pub(super) fn interrupted(&self) {
+        let dir = &self.plan.out;
+        self.event("finished", json!({ "dir": dir, "interrupted": true, "summary": null }));
+        match self.audience {
+            Audience::Person => {
+                output::line(format!("interrupted: the same command continues it in {}", dir.display()));
+            }
+            Audience::Quiet => output::quiet_result(None, dir),
+            Audience::Json => {}
+        }
+    }
+
+    pub(super) fn result(&self, rows: &[MeanRow], summary: &ExperimentSummary) {
+        let dir = &self.plan.out;
+        self.event("finished", json!({ "dir": dir, "interrupted": false, "summary": summary }));
+        match self.audience {
+            Audience::Person => say_result(self.plan, rows, summary),
+            Audience::Quiet => output::quiet_result(summary.greedy_mean, dir),
+            Audience::Json => {}
+        }
+    }
+}
+
+/// Episodes or steps of a run.
+fn length(training: &TrainingConfig) -> u64 {
+    training.episodes.or(training.steps).unwrap_or(0)
+}
+
+fn say_result(plan: &Plan, rows: &[MeanRow], summary: &ExperimentSummary) {
+    let ExperimentSummary { runs, completed, greedy_mean, greedy_iqm, greedy_iqm_interval, .. } = summary;
+    if *runs as u64 > plan.runs {
+        output::line(format!("{} holds {runs} runs: the results are those of all of them", plan.out.display()));
+    }
+    let greedy_episodes = plan.config.evaluation.episodes;
+    let counted =
+        if completed == runs { format!("{runs} runs") } else { format!("{completed} of {runs} runs complete") };
+    output::line(format!("{counted}; each trained agent then played {greedy_episodes} greedy episodes:"));
+    let interval = greedy_iqm_interval.map_or(String::new(), |interval| output::interval(interval, 1));
+    if let (Some(mean), Some(iqm)) = (greedy_mean, greedy_iqm) {
+        output::line(format!("mean of the runs' mean greedy returns {mean:.1}, interquartile mean {iqm:.1}{interval}"));
+    }
+    if let (Some(threshold), Some(reached)) = (summary.threshold, summary.reached) {
+        let interval = summary.reached_interval.map_or(String::new(), |interval| output::interval(interval, 2));
+        output::line(format!(
+            "{reached} of {runs} runs have a mean greedy return of at least {threshold}: share {:.2}{interval}",
+            reached as f64 / *runs as f64
+        ));
+    }
+    if let Some(caveat) = output::caveat(*runs, "runs") {
+        output::line(caveat);
+    }
+    if *completed > 0 && is_textbook(&plan.config) {
+        let doubled = doubled_at(rows).map_or("never".to_owned(), |episode| format!("at episode {episode}"));
+        output::line(format!(
+            "the mean training return (moving average over 10 episodes) first reaches twice its initial level {doubled}; \
+             in the study note's textbook experiment at about episode 50"
+        ));
+        let mean = greedy_mean.unwrap_or(0.0);
+        output::line(format!(
+            "a trained agent balances the pole for {mean:.0} steps on average; the study note's single agent for 116"
+        ));
+    }
+    output::line(format!("written to {}", plan.out.display()));
+}
+
+/// The first episode at which the mean curve, averaged over ten episodes, is at least twice what it was over the first ten.
+fn doubled_at(rows: &[MeanRow]) -> Option<usize> {
+    let means: Vec<f64> = rows.iter().map(|row| row.mean).collect();
+    let smoothed = stats::moving_average(&means, 10);
+    let first = *smoothed.get(9)?;
+    (10..smoothed.len()).find(|episode| smoothed[*episode] >= 2.0 * first)
+}
+
+/// Whether these are the settings of the textbook experiment, whose published results can then stand beside this one's.
+fn is_textbook(config: &TrainConfig) -> bool {
+    presets::config("textbook", None).is_ok_and(|mut textbook| {
+        textbook.training.seed = config.training.seed;
+        textbook == *config
+    })
+}
