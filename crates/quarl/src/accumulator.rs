@@ -42,7 +42,8 @@ impl Accumulator {
     /// When `n` is 0.
     pub fn new(n: usize, gamma: f64, features: usize) -> Self {
         assert!(n > 0, "a return needs at least one step");
-        let discounts = std::iter::successors(Some(1.0), |product| Some(product * gamma)).take(n + 1).collect();
+        let mut discounts = Vec::with_capacity(n + 1);
+        discounts.extend(std::iter::successors(Some(1.0), |product| Some(product * gamma)).take(n + 1));
         Self {
             n,
             features,

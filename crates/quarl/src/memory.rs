@@ -216,6 +216,11 @@ impl<'a> Sizes<'a> {
         self.config.network.dueling.then_some(self.config.network.dueling_hidden as f64)
     }
 
+    /// Units of both streams' hidden layers together.
+    fn units_of_streams(&self) -> f64 {
+        2.0 * self.streams_hidden().unwrap_or(0.0)
+    }
+
     /// Values and advantages of a dueling network.
     fn streams(&self) -> Option<f64> {
         self.config.network.dueling.then_some((1.0 + self.actions) * self.atoms)
@@ -224,7 +229,8 @@ impl<'a> Sizes<'a> {
     /// Parameters that a forward pass reads, and all of them.
     fn parameter_counts(&self) -> (f64, f64) {
         let linear: f64 = self.layers().iter().map(|(inputs, outputs)| (inputs + 1.0) * outputs).sum();
-        let norms = if self.config.network.layer_norm { 2.0 * self.hidden.iter().sum::<f64>() } else { 0.0 };
+        let normalised = self.hidden.iter().sum::<f64>() + self.units_of_streams();
+        let norms = if self.config.network.layer_norm { 2.0 * normalised } else { 0.0 };
         (linear + norms, linear + norms + if self.config.network.noisy { linear } else { 0.0 })
     }
 
@@ -264,7 +270,12 @@ impl<'a> Sizes<'a> {
         let columns = stride * levels;
         let network = &self.config.network;
         let units: f64 = self.hidden.iter().sum();
-        let norms = if network.layer_norm { (units + self.hidden.len() as f64) * stride } else { 0.0 };
+        let mut hidden = units * stride + self.units_of_streams() * columns;
+        if network.layer_norm {
+            // Normalised values, and a deviation for each layer and column.
+            let layers_of_streams = if network.dueling { 2.0 } else { 0.0 };
+            hidden = 2.0 * hidden + self.hidden.len() as f64 * stride + layers_of_streams * columns;
+        }
         let implicit = if self.implicit() {
             // Levels, their recurrence in double precision, cosines, embedded and merged.
             columns * (1.0 + 6.0 + network.cosines as f64 + 2.0 * self.width())
@@ -275,7 +286,7 @@ impl<'a> Sizes<'a> {
         let probabilities = if network.head == HeadKind::Categorical { outputs } else { 0.0 };
         let q_values = if network.head == HeadKind::Scalar { 0.0 } else { self.actions * stride };
         let streams = self.streams().unwrap_or(0.0) * columns;
-        ((self.features + units) * stride + norms + implicit + outputs + streams + probabilities + q_values) * F32
+        (self.features * stride + hidden + implicit + outputs + streams + probabilities + q_values) * F32
             + self.perturbed()
     }
 
@@ -289,9 +300,11 @@ impl<'a> Sizes<'a> {
             padded(*inputs) * if outer { columns } else { stride }
         });
         let merged = if self.implicit() { self.width() * columns } else { 0.0 };
+        let seen_by_streams = if self.config.network.dueling { self.width() } else { 0.0 };
+        let streams = (seen_by_streams + self.units_of_streams()) * columns;
         let units: f64 = self.hidden.iter().sum();
         let outputs = (self.actions * self.atoms + self.streams().unwrap_or(0.0)) * columns;
-        (outputs + merged + (self.features + units) * stride + transposed.fold(0.0, f64::max)) * F32
+        (outputs + merged + streams + (self.features + units) * stride + transposed.fold(0.0, f64::max)) * F32
     }
 
     fn batch(&self) -> f64 {
@@ -323,7 +336,8 @@ impl<'a> Sizes<'a> {
             0.0
         };
         let outputs = (self.actions * self.atoms + self.streams().unwrap_or(0.0)) * columns + self.atoms;
-        2.0 * (units + implicit + outputs + self.actions + self.features) * F32 + self.perturbed()
+        let streams = self.units_of_streams() * columns;
+        2.0 * (units + implicit + streams + outputs + self.actions + self.features) * F32 + self.perturbed()
     }
 
     fn environments_count(&self) -> f64 {

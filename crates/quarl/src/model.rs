@@ -65,7 +65,11 @@ fn statistics(tensors: &SafeTensors, features: usize) -> Result<ObservationStati
 
 impl Model {
     /// The model file's bytes; the same model gives the same bytes.
+    ///
+    /// # Errors
+    /// [`Error::State`] where the parameters are not as many as the architecture's, or that cannot be built.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        self.check()?;
         let network = QNetwork::new(self.architecture.clone(), CpuPath::Scalar);
         let header = Header {
             quarl_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -142,8 +146,10 @@ impl Model {
     /// The network to run it with.
     ///
     /// # Errors
-    /// [`Error::State`] where `spec` has other observations or actions than the network, and what is wrong with `QUARL_CPU`.
+    /// [`Error::State`] where `spec` has other observations or actions than the network, or the model contradicts itself; and
+    /// what is wrong with `QUARL_CPU`.
     pub fn network(&self, spec: &EnvironmentSpec) -> Result<QNetwork, Error> {
+        self.check()?;
         let Architecture { inputs, actions, .. } = self.architecture;
         let (features, choices) = (spec.observation_space.len(), spec.action_space.n);
         if (inputs, actions) != (features, choices) {
@@ -156,6 +162,19 @@ impl Model {
             });
         }
         Ok(QNetwork::new(self.architecture.clone(), CpuPath::select()?))
+    }
+
+    /// Whether the network can be built, and has as many parameters as there are.
+    fn check(&self) -> Result<(), Error> {
+        let refused = |message: String| Err(Error::State { what: "the model".to_owned(), message });
+        if let Err(reason) = self.architecture.check() {
+            return refused(format!("its network cannot be built ({reason})"));
+        }
+        let (expected, actual) = (self.architecture.parameter_count(), self.parameters.len());
+        if expected != Some(actual) {
+            return refused(format!("it has {actual} parameters, which are not as many as its network's"));
+        }
+        Ok(())
     }
 
     /// Writes the model file: whole, or not at all.
@@ -224,6 +243,17 @@ mod tests {
             let mut bytes = bytes.clone();
             bytes[at] ^= 0xff;
             let _ = Model::from_bytes(&bytes); // an error or a model with one other number, never a panic
+        }
+    }
+
+    #[test]
+    fn a_model_that_contradicts_itself_is_neither_written_nor_built() {
+        let too_few = Model { parameters: Buffer::zeros(3), ..model() };
+        let unitless = Model { architecture: Architecture::plain(2, &[0], 2), ..model() };
+        let spec = crate::env::make("CartPole-v0").unwrap().spec().clone();
+        for broken in [too_few, unitless] {
+            assert!(matches!(broken.to_bytes(), Err(Error::State { .. })));
+            assert!(matches!(broken.network(&spec), Err(Error::State { .. })));
         }
     }
 

@@ -127,7 +127,7 @@ impl Figure {
     /// Writes the figure to a file.
     ///
     /// # Errors
-    /// As [`write`].
+    /// As [`write()`].
     #[cfg(feature = "files")]
     pub fn write(&self, path: impl AsRef<std::path::Path>) -> Result<(), Error> {
         write(std::slice::from_ref(self), path)

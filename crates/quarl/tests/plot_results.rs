@@ -72,7 +72,7 @@ fn a_directory_of_runs_becomes_a_curve_for_each_configuration() {
         train(&runs.join(name), config("CartPole-v0", Budget::Episodes(3), gamma, seed));
     }
     std::fs::create_dir(runs.join("notes")).unwrap();
-    let collected = collect(&[runs.clone()], &[]).unwrap();
+    let collected = collect(std::slice::from_ref(&runs), &[]).unwrap();
     assert_eq!(names(&collected), ["a (3 runs)", "b-seed0 (1 run)"]);
     assert_eq!(collected.left_out.len(), 1, "{:?}", collected.left_out);
     assert!(collected.left_out[0].contains("b-seed0-2: repeats b-seed0"), "{:?}", collected.left_out);
@@ -91,7 +91,7 @@ fn an_ablation_is_drawn_from_its_directory_as_it_was_when_it_ended() {
     for (name, gamma) in [("no-replay", 0.8), ("all", 0.9), ("no-replay-no-target_network", 0.6)] {
         run_experiment(&out.join(name), config("CartPole-v0", Budget::Episodes(3), gamma, 0), 2);
     }
-    let collected = collect(&[out.clone()], &[]).unwrap();
+    let collected = collect(std::slice::from_ref(&out), &[]).unwrap();
     let labels = ["everything on", "without replay", "without replay and target network"];
     assert_eq!(names(&collected), labels.map(|label| format!("{label} (2 runs)")));
     let combinations: Vec<(&str, &str)> =

@@ -124,7 +124,9 @@ fn trainer(config: TrainConfig, training: Fault, evaluation: Fault) -> Trainer {
 }
 
 fn warnings(events: &[Event]) -> Vec<&str> {
-    let message = |event| if let &Event::Warning { ref message } = event { Some(message.as_str()) } else { None };
+    fn message(event: &Event) -> Option<&str> {
+        if let Event::Warning { message } = event { Some(message) } else { None }
+    }
     events.iter().filter_map(message).collect()
 }
 
@@ -179,7 +181,7 @@ fn the_step_limit_of_evaluations_is_the_configured_one_else_the_environments_els
     assert_eq!(limit(&["env.max_episode_steps=70", "evaluation.max_episode_steps=20"]), Some(20));
     // The environment's own limit is no reason for a warning.
     let mut own = trainer(config(&["env.max_episode_steps=5"]), Fault::Endless, Fault::Endless);
-    assert!((&mut own).all(|event| !matches!(event.unwrap(), Event::Warning { .. })));
+    assert!(own.all(|event| !matches!(event.unwrap(), Event::Warning { .. })));
     let mut endless = trainer(config(&["training.steps=4", "evaluation.episodes=1"]), Fault::None, Fault::Endless);
     let steps = (&mut endless).filter(|event| matches!(event, Ok(Event::EvaluationStep { .. }))).count();
     assert_eq!(steps, 10_000);
@@ -292,7 +294,7 @@ fn a_truncation_where_nothing_is_allowed_trains_as_a_termination_does() {
         let parameters = |fault| {
             let keys = [n_step, "agent.time_limit=bootstrap", "training.steps=60"];
             let mut trainer = trainer(config(&keys), fault, fault);
-            assert!((&mut trainer).all(|event| event.is_ok()));
+            assert!(trainer.all(|event| event.is_ok()));
             trainer.agent().parameters().to_vec()
         };
         assert_eq!(parameters(Fault::NothingAllowedAtTheEnd), parameters(Fault::None), "{n_step}");

@@ -200,10 +200,9 @@ fn remove_keys_of_another_kind(lower: &mut Table, upper: &Table, keys: &[Key]) {
         let Some(choice) = key.condition.and_then(|condition| condition.only_for) else { continue };
         let chosen = choice.split_once('.').and_then(|(section, name)| upper.get(section)?.get(name));
         let below = read(lower).ok().and_then(|config| config.get(choice));
-        if chosen.is_some() && below.is_some() && chosen != below.as_ref() {
-            if let Some(Value::Table(section)) = lower.get_mut(key.section) {
-                section.remove(key.name);
-            }
+        let is_other = chosen.is_some() && below.is_some() && chosen != below.as_ref();
+        if let (true, Some(Value::Table(section))) = (is_other, lower.get_mut(key.section)) {
+            section.remove(key.name);
         }
     }
 }

@@ -40,7 +40,7 @@ fn every_networks_parameters_are_counted() {
             &[][..],
             &["network.layer_norm=true"],
             &["network.dueling=true", "network.noisy=true", "network.hidden=[19, 9]"],
-            &["network.hidden=[]"],
+            &["network.hidden=[]", "network.dueling=false"],
         ] {
             let config = config(preset, switches);
             let spec = spec(&config);
@@ -54,17 +54,25 @@ fn every_networks_parameters_are_counted() {
 
 #[test]
 fn what_does_not_fit_is_refused_with_its_largest_part_and_the_key_to_lower() {
-    let gigabytes = 16 << 30;
+    let gigabyte = 1 << 30;
     for (assignments, expected) in [
         (&["replay.capacity=4000000000"][..], "replay.capacity: the run needs"),
         (&["replay.kind=prioritized", "replay.capacity=1000000000"], "replay.capacity: "),
         (&["network.hidden=[65536, 65536]"], "network.hidden: "),
         (&["agent.batch_size=4000000", "replay.capacity=4000000"], "agent.batch_size: "),
-        (&["network.head=implicit", "network.quantiles=4096", "network.acting_quantiles=4096"], "network.quantiles: "),
+        (
+            &[
+                "agent.batch_size=256",
+                "network.head=implicit",
+                "network.quantiles=4096",
+                "network.acting_quantiles=4096",
+            ],
+            "network.quantiles: ",
+        ),
     ] {
         let config = config("textbook", assignments);
-        let error = check_within(gigabytes, &config, &spec(&config), 1).unwrap_err().to_string();
-        assert!(error.starts_with(expected) && error.contains("16.0 GiB is available"), "{assignments:?}: {error}");
+        let error = check_within(gigabyte, &config, &spec(&config), 1).unwrap_err().to_string();
+        assert!(error.starts_with(expected) && error.contains("1.0 GiB is available"), "{assignments:?}: {error}");
     }
     let hopeless =
         ["agent.batch_size=4294967295", "replay.capacity=4294967295", "network.hidden=[65536, 65536, 65536]"];

@@ -121,13 +121,9 @@ impl Consistent for NetworkConfig {
             "needed, because network.hidden is empty, so that there is no width to take over: set it, such as 64"
                 .to_owned()
         })?;
-        if self.head == HeadKind::Implicit {
-            if let Err(reason) = self.architecture(1, 1).check() {
-                return Err(invalid(
-                    "network.acting_quantiles",
-                    format!("{reason}: lower it, or the units of the layers"),
-                ));
-            }
+        if let (HeadKind::Implicit, Err(reason)) = (self.head, self.architecture(1, 1).check()) {
+            let message = format!("{reason}: lower it, or the units of the layers");
+            return Err(invalid("network.acting_quantiles", message));
         }
         if self.head != HeadKind::Categorical {
             return Ok(());

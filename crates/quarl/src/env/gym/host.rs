@@ -61,11 +61,11 @@ impl Host {
         let worker = self.worker.take();
         self.how = match error {
             WorkerError::Stopped => {
-                worker.map(Worker::kill);
+                worker.into_iter().for_each(Worker::kill);
                 "it was stopped".to_owned()
             }
             WorkerError::Late(patience) => {
-                worker.map(Worker::kill);
+                worker.into_iter().for_each(Worker::kill);
                 let seconds = patience.as_secs();
                 format!("it gave no answer within {seconds} seconds (if it is only slow, raise env.timeout_seconds)")
             }

@@ -1,0 +1,79 @@
+//! What a run allocates is what was planned for it.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use quarl::config::TrainConfig;
+use quarl::env;
+use quarl::memory;
+use quarl::network::kernels::CpuPath;
+use quarl::train::Trainer;
+
+struct Counting;
+
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is passed on as it came.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let now = BYTES.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        PEAK.fetch_max(now, Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        BYTES.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The most that a short run has at a time, beyond what there was before.
+fn peak(config: TrainConfig) -> usize {
+    let before = BYTES.load(Ordering::Relaxed);
+    PEAK.store(before, Ordering::Relaxed);
+    let mut trainer = Trainer::on(config, CpuPath::available()[0]).unwrap();
+    trainer.try_for_each(|event| event.map(|_| ())).unwrap();
+    PEAK.load(Ordering::Relaxed) - before
+}
+
+// One test, so that no other runs beside it.
+#[test]
+fn a_run_allocates_what_was_planned() {
+    for (preset, assignments) in [
+        ("textbook", &["replay.capacity=200000"][..]),
+        ("textbook", &["network.hidden=[700, 500]"]),
+        ("textbook", &["network.hidden=[300]", "agent.batch_size=2000", "network.layer_norm=true"]),
+        ("textbook", &["optimizer.kind=rmsprop", "optimizer.centered=true", "network.hidden=[400, 300]"]),
+        ("per", &["replay.capacity=300000"]),
+        ("c51", &["agent.batch_size=500"]),
+        ("qrdqn", &["network.quantiles=200", "agent.batch_size=200"]),
+        ("iqn", &["network.quantiles=64", "agent.batch_size=64"]),
+        ("iqn", &["network.quantiles=2", "network.acting_quantiles=2000", "agent.batch_size=4"]),
+        ("munchausen", &["agent.batch_size=1500"]),
+        ("rainbow", &["network.hidden=[400, 400]", "agent.batch_size=128"]),
+        ("dueling", &["network.hidden=[500, 500]"]),
+        ("textbook", &["training.num_envs=50", "agent.n_step=5000", "env.frame_stack=4"]),
+        ("textbook", &["replay.kind=none", "network.hidden=[900, 900]"]),
+    ] {
+        let builder = TrainConfig::preset(preset).assign_all(assignments);
+        let short = [
+            "training.steps=2100",
+            "training.learning_starts=2098",
+            "evaluation.episodes=1",
+            "evaluation.every_steps=2099",
+        ];
+        let config = builder.assign_all(short).build().unwrap();
+        let spec = env::make_configured(&config.env, &env::MakeOptions::default()).unwrap().spec().clone();
+        let planned: u64 = memory::plan(&config, &spec).iter().map(|part| part.bytes).sum();
+        let ratio = peak(config) as f64 / planned as f64;
+        println!("{preset} {assignments:?}: {ratio:.3} of {planned}");
+        assert!((0.98..=1.02).contains(&ratio), "{preset} {assignments:?}: {ratio} of {planned} bytes");
+    }
+}
