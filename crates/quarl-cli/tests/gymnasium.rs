@@ -252,7 +252,7 @@ fn what_is_for_gymnasium_alone_is_refused_elsewhere() {
     let here = directory();
     let output = quarl(&here).args(["train", "CartPole-v1", "--env-arg", "gravity=1"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(error(&output).contains("env.args") && error(&output).contains("gym:CartPole-v1"), "{}", error(&output));
+    assert!(error(&output).contains("env.args") && error(&output).contains("gym:"), "{}", error(&output));
 }
 
 #[test]
@@ -333,8 +333,9 @@ fn a_worker_that_hangs_is_lost_and_stops_the_run_the_third_time() {
 fn a_greedy_policy_that_goes_round_in_circles_is_cut_and_the_run_ends() {
     let here = directory();
     let arguments = ["train", "gym:CliffWalking-v1", "--preset", "dqn", "--steps", "300", "--out", "run", "--json"];
-    let limit = ["--set", "evaluation.max_episode_steps=500", "--set", "evaluation.episodes=2", "--python"];
-    let output = quarl(&here).args(arguments).args(limit).arg(python()).output().unwrap();
+    let limit = ["--set", "evaluation.max_episode_steps=500", "--set", "evaluation.episodes=2"];
+    let start = ["--set", "training.learning_starts=100", "--python"];
+    let output = quarl(&here).args(arguments).args(limit).args(start).arg(python()).output().unwrap();
     assert!(output.status.success(), "{}", error(&output));
     let warnings = summary(&here)["warnings"].clone();
     assert_eq!(warnings.as_array().unwrap().len(), 1, "{warnings}");

@@ -109,13 +109,14 @@ fn values_converge_to_those_worked_out_by_hand() {
         &["network.hidden=[16]", "agent.target=double", "agent.loss=huber", "optimizer.max_grad_norm=1.0"],
         &["network.hidden=[16]", "network.activation=tanh"],
         &["network.hidden=[16]", "network.activation=elu", "network.layer_norm=true"],
-        &["network.dueling=true"],
+        &["network.dueling=true", "network.dueling_hidden=16"],
         &["network.head=categorical", "network.v_min=0", "network.v_max=1"],
         &[
             "network.head=categorical",
             "network.v_min=0",
             "network.v_max=1",
             "network.dueling=true",
+            "network.dueling_hidden=16",
             "agent.target=double",
         ],
         &["network.head=quantile", "network.quantiles=8"],
@@ -204,7 +205,6 @@ fn a_run_that_diverges_stops_with_an_error_that_names_the_step() {
     for assignments in [
         &["optimizer.lr=1e30"][..],
         &["optimizer.lr=1e38"],
-        &["optimizer.lr=1e300"],
         &["optimizer.lr=1e38", "agent.loss=huber"],
         &["optimizer.lr=1e38", "agent.target=double", "optimizer.max_grad_norm=1.0"],
         &["optimizer.lr=1e38", "network.hidden=[]"],

@@ -43,7 +43,7 @@ const SWITCHES: [&[&str]; 5] = [
     &["env.normalize_observation=true"],
     &["network.head=implicit", "network.quantiles=3", "network.acting_quantiles=3"],
     &["network.noisy=true", "exploration.kind=noisy", "network.dueling=true"],
-    &["network.head=categorical", "network.layer_norm=true"],
+    &["network.head=categorical", "network.v_min=0", "network.v_max=50", "network.layer_norm=true"],
 ];
 
 #[test]
@@ -116,7 +116,7 @@ fn an_agent_cannot_be_made_from_a_configuration_that_makes_no_sense() {
     config.network.hidden = vec![0];
     let env = quarl::env::make("CartPole-v0").unwrap();
     let refused = Agent::new(&config, env.spec(), 0, CpuPath::Scalar);
-    assert!(matches!(refused.err(), Some(Error::InvalidValue { .. })));
+    assert!(matches!(refused.err(), Some(Error::Setting { .. })));
 }
 
 #[test]

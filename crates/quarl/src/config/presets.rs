@@ -95,7 +95,7 @@ pub fn list() -> impl Iterator<Item = (&'static str, &'static str)> {
     PRESETS.iter().map(|preset| (preset.name, preset.summary))
 }
 
-/// What `train` uses where nobody names a preset: the note's settings on the note's environment, searched ones elsewhere.
+/// The preset of `train` where none is named: the textbook experiment on CartPole-v0, the tuned settings elsewhere.
 pub fn default_for(env: Option<&str>) -> &'static str {
     if env.is_none_or(|id| id == "CartPole-v0") { "textbook" } else { "tuned" }
 }

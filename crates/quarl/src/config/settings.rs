@@ -158,11 +158,9 @@ impl Bounds {
             ));
         }
         if x != 0.0 && !single.is_normal() {
-            let remedy =
-                if self.contains(0.0, self.low, self.high) { "choose 0, or at least" } else { "choose at least" };
             return Err(invalid(
                 key,
-                format!("{shown} is too close to 0 for single precision: {remedy} 1.2e-38 in size"),
+                format!("{shown} is too close to 0 for single precision: choose at least 1.2e-38 in size"),
             ));
         }
         let inside = self.contains(single.into(), low.into(), high.into());
