@@ -174,7 +174,9 @@ impl Bounds {
 
     /// The range in words, to stand behind `a number`; empty if there is none.
     pub(crate) fn words(&self) -> String {
-        let [low, high] = [self.low, self.high].map(|x| x.to_string());
+        // Plain digits up to ten of them.
+        let plain = |x: f64| x == 0.0 || (1e-3..1e10).contains(&x.abs());
+        let [low, high] = [self.low, self.high].map(|x| if plain(x) { x.to_string() } else { format!("{x:?}") });
         match (self.low.is_finite(), self.high.is_finite(), self.open) {
             (false, false, _) => String::new(),
             (true, false, (false, _)) => format!(" of at least {low}"),
