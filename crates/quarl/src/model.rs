@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn a_header_that_asks_for_more_than_the_file_holds_is_refused() {
         let plain = Architecture::plain(4, &[16], 2);
-        let huge = 1 << 40;
+        let huge = 1 << (usize::BITS * 5 / 8);
         for asking in [
             Architecture { inputs: huge, ..plain.clone() },
             Architecture { inputs: usize::MAX, actions: usize::MAX, ..plain.clone() },

@@ -66,8 +66,10 @@ fn parameters(trainer: &Trainer) -> Vec<u32> {
 
 #[test]
 fn updates_have_the_same_bits_on_every_path_and_across_a_pause_at_odd_sizes() {
-    for size in ODD_SIZES {
-        for switches in SWITCHES {
+    for (i, switches) in SWITCHES.into_iter().enumerate() {
+        // Miri takes seconds for what takes microseconds: it gets one size for each combination, a different one each time.
+        let sizes = if cfg!(miri) { vec![ODD_SIZES[ODD_SIZES.len() - 1 - i]] } else { ODD_SIZES.to_vec() };
+        for size in sizes {
             let config = || config(size, switches);
             let mut uninterrupted = Trainer::on(config(), CpuPath::Scalar).unwrap();
             learn(&mut uninterrupted, UPDATES);
