@@ -1,36 +1,33 @@
-//! The agent: acts, observes, learns, and copies its online network to its target network.
+//! The agent: acts, observes, learns, and updates its target network.
+//!
+//! It decides what is learnt from, and when; its [`Engine`] computes.
 
 mod clipping;
 pub(crate) mod config;
 pub mod diagnostics;
-mod learn;
-mod losses;
-mod target_memo;
 
-pub(crate) use target_memo::LARGEST_CAPACITY as LARGEST_CACHED_CAPACITY;
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{
-    AgentConfig, InitialTarget, OptimizerConfig, TargetNetworkConfig, TargetNetworkKind, TrainConfig, TrainingConfig,
-};
+use crate::config::{AgentConfig, InitialTarget, TargetNetworkConfig, TargetNetworkKind, TrainConfig, TrainingConfig};
+use crate::engine::cpu::{self, network};
+use crate::engine::{DrawnBatch, Engine, EngineState, TargetUpdate, Update, UpdateReport};
 use crate::env::EnvironmentSpec;
 use crate::env::wrappers::ObservationStatistics;
 use crate::error::Error;
-use crate::network::buffer::Buffer;
-use crate::network::kernels::{self, CpuPath};
-use crate::network::noise::{self, Noise};
-use crate::network::{Head, QNetwork, SingleScratch, init};
-use crate::optimizer::Optimizer;
-use crate::policy::Exploration;
+use crate::exploration::{Exploration, Explorer};
+use crate::network::{Architecture, Head, QValues};
+use crate::observations::{Observations, ObservationsView};
+use crate::policy::Policy;
 use crate::replay::Replay;
 use crate::rng::{Rng, Stream};
 use crate::schedule::Schedule;
+use crate::space::Dtype;
 use crate::target::TargetKind;
-use crate::transition::Transition;
+use crate::transition::{Batch, Transition};
 use clipping::ClippingMonitor;
 use diagnostics::Diagnostics;
-use learn::LearnScratch;
 
 /// What one update saw.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,16 +52,17 @@ pub struct LearnReport {
 /// use quarl::agent::Agent;
 /// use quarl::config::presets;
 /// use quarl::env;
-/// use quarl::network::kernels::CpuPath;
+/// use quarl::exploration::{Exploration, Explorer};
 /// use quarl::transition::Transition;
 ///
 /// let config = presets::config("textbook", None)?;
 /// let mut env = env::make("CartPole-v0")?;
-/// let mut agent = Agent::new(&config, env.spec(), 0, CpuPath::select()?)?;
+/// let mut agent = Agent::new(&config, env.spec(), 0)?;
+/// let mut explorer = Explorer::new(0, 0);
 /// let (mut obs, mut next_obs) = ([0.0; 4], [0.0; 4]);
 /// env.reset(Some(0), &mut obs)?;
 /// for env_steps in 1..=200 {
-///     let action = agent.act(&obs, None, 0.1)?;
+///     let action = agent.act(&obs, None, Exploration::EpsilonGreedy(0.1), &mut explorer)?;
 ///     let step = env.step(action, &mut next_obs)?;
 ///     let discount = if step.end.is_some() { 0.0 } else { 0.98 };
 ///     agent.observe(Transition {
@@ -84,30 +82,34 @@ pub struct LearnReport {
 ///         None => obs = next_obs,
 ///     }
 /// }
-/// agent.sync_target();
+/// agent.update_target();
 /// # Ok::<(), quarl::Error>(())
 /// ```
 pub struct Agent {
-    network: QNetwork,
+    engine: Box<dyn Engine>,
     /// `[agent]`, with the batch size that is used.
     config: AgentConfig,
     beta: Schedule,
+    learning_rate: Schedule,
     wants_diagnostics: bool,
-    optimizer_config: OptimizerConfig,
     target_network: TargetNetworkConfig,
-    /// Everything that changes while it learns.
-    state: AgentState,
+    dtype: Dtype,
+    /// Everything of its own that changes while it learns.
+    memory: Memory,
     scratch: Scratch,
 }
 
 /// Everything of an agent that changes while it learns, as plain data.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AgentState {
-    online: Buffer,
-    target: Buffer,
-    optimizer: Optimizer,
+pub struct AgentState<'a> {
+    engine: EngineState,
+    memory: Cow<'a, Memory>,
+}
+
+/// What an agent changes apart from its engine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Memory {
     replay: Replay,
-    exploration: Rng,
     sampling: Rng,
     noise: Rng,
     /// What observations are normalised by before the network sees them, if they are.
@@ -115,35 +117,61 @@ pub struct AgentState {
     clipping: ClippingMonitor,
 }
 
-impl AgentState {
+impl AgentState<'_> {
+    /// The same without a borrow of the agent: a copy of its replay buffer.
+    pub fn into_owned(self) -> AgentState<'static> {
+        AgentState { engine: self.engine, memory: Cow::Owned(self.memory.into_owned()) }
+    }
+
+    /// The engine's part: the parameters of both networks, and the optimizer's arrays.
+    pub fn engine(&self) -> &EngineState {
+        &self.engine
+    }
+
+    /// [`AgentState::engine`], to change it.
+    pub fn engine_mut(&mut self) -> &mut EngineState {
+        &mut self.engine
+    }
+
     /// Whether so many updates with batches of this size can follow without another transition.
     pub(crate) fn allows_updates(&self, updates: u64, batch_size: usize) -> bool {
-        updates == 0
-            || (self.replay.len() >= batch_size && self.replay.waiting().is_none_or(|waiting| waiting >= updates))
+        let replay = &self.memory.replay;
+        updates == 0 || (replay.len() >= batch_size && replay.waiting().is_none_or(|waiting| waiting >= updates))
     }
 }
 
 /// Room for acting and for one update, allocated once.
 struct Scratch {
-    learn: LearnScratch,
-    single: SingleScratch,
-    /// Noise for one action, and the parameters that it makes.
-    noise: Noise,
-    perturbed: Buffer,
-    normalized: Vec<f32>,
+    batch: Batch,
+    td_errors: Vec<f32>,
+    q_values: Vec<f32>,
+    observation: Vec<f32>,
+    bytes: Observations,
 }
 
 impl Agent {
-    /// An untrained agent for an environment.
+    /// An untrained agent for an environment. Its engine computes on the processor, on the fastest instruction set there is
+    /// (or the one that `QUARL_CPU` names).
     ///
     /// # Errors
     /// [`Error::Setting`] where `config` cannot be used, or the replay buffer does not fit into memory; [`Error::CpuPath`]
-    /// where this machine lacks the path.
-    pub fn new(config: &TrainConfig, spec: &EnvironmentSpec, seed: u64, path: CpuPath) -> Result<Self, Error> {
+    /// where `QUARL_CPU` names an instruction set that this machine lacks.
+    pub fn new(config: &TrainConfig, spec: &EnvironmentSpec, seed: u64) -> Result<Self, Error> {
+        Self::with_engine(config, spec, seed, cpu::fastest()?)
+    }
+
+    /// [`Agent::new`] with another engine.
+    ///
+    /// # Errors
+    /// As [`Agent::new`], and what the engine cannot be made for.
+    pub fn with_engine(
+        config: &TrainConfig,
+        spec: &EnvironmentSpec,
+        seed: u64,
+        engine: impl FnOnce(&TrainConfig, &EnvironmentSpec) -> Result<Box<dyn Engine>, Error>,
+    ) -> Result<Self, Error> {
         config.validate()?;
-        let path = CpuPath::parse(path.name())?;
-        let architecture = config.network.architecture(spec.observation_space.len(), spec.action_space.n);
-        let network = QNetwork::new(architecture, path);
+        let features = spec.observation_space.len();
         let masked_actions = if spec.has_action_mask { spec.action_space.n } else { 0 };
         if spec.has_action_mask && config.agent.target == TargetKind::Munchausen {
             return Err(Error::InvalidValue {
@@ -155,77 +183,81 @@ impl Agent {
                 ),
             });
         }
+        let mut engine = engine(config, spec)?;
         let mut initialisation = Stream::Initialisation.rng(seed);
-        let online = init::pytorch_default(&network, config.network.noisy_sigma, &mut initialisation);
+        let mut initial =
+            || network::init::pytorch_default(engine.architecture(), config.network.noisy_sigma, &mut initialisation);
+        let online = initial();
         let target = match config.target_network.initial {
-            InitialTarget::Random if config.target_network.kind != TargetNetworkKind::None => {
-                init::pytorch_default(&network, config.network.noisy_sigma, &mut initialisation)
-            }
+            InitialTarget::Random if config.target_network.kind != TargetNetworkKind::None => initial(),
             _ => online.clone(),
         };
-        let state = AgentState {
-            optimizer: Optimizer::new(network.parameter_count(), &config.optimizer),
-            replay: Replay::new(&config.replay, config.agent.n_step, &spec.observation_space, masked_actions)?,
-            exploration: Stream::Exploration.rng(seed),
-            sampling: Stream::Replay.rng(seed),
-            noise: Stream::Noise.rng(seed),
-            observation_statistics: config
-                .env
-                .normalize_observation
-                .then(|| ObservationStatistics::new(spec.observation_space.len())),
-            clipping: ClippingMonitor::default(),
-            online,
-            target,
-        };
-        let scratch = Scratch {
-            learn: LearnScratch::new(&network, config, masked_actions),
-            single: network.single_scratch(),
-            noise: Noise::zeros(&network),
-            perturbed: Buffer::zeros(if config.network.noisy { network.forward_parameter_count() } else { 0 }),
-            normalized: vec![0.0; spec.observation_space.len()],
-        };
+        engine.set_state(&EngineState { online, target, ..engine.state() })?;
+        // Normalised observations are floats, whatever they were.
+        let dtype = if config.env.normalize_observation { Dtype::F32 } else { spec.observation_space.dtype };
+        let batch_size = config.batch_size();
         Ok(Self {
-            network,
-            config: AgentConfig { batch_size: config.batch_size(), ..config.agent.clone() },
+            scratch: Scratch {
+                batch: Batch::new(batch_size, features).with_dtype(dtype).with_action_masks(masked_actions),
+                td_errors: vec![0.0; batch_size],
+                q_values: vec![0.0; spec.action_space.n],
+                observation: vec![0.0; features],
+                bytes: Observations::zeros(Dtype::U8, features),
+            },
+            memory: Memory {
+                replay: Replay::new(&config.replay, config.agent.n_step, &spec.observation_space, masked_actions)?,
+                sampling: Stream::Replay.rng(seed),
+                noise: Stream::Noise.rng(seed),
+                observation_statistics: config.env.normalize_observation.then(|| ObservationStatistics::new(features)),
+                clipping: ClippingMonitor::default(),
+            },
+            engine,
+            config: AgentConfig { batch_size, ..config.agent.clone() },
             beta: config.replay.beta,
+            learning_rate: config.optimizer.lr,
             wants_diagnostics: config.training.diagnostics,
-            optimizer_config: config.optimizer.clone(),
             target_network: config.target_network.clone(),
-            state,
-            scratch,
+            dtype,
         })
     }
 
-    /// The network's plan.
-    pub fn network(&self) -> &QNetwork {
-        &self.network
+    /// What computes its Q-values and updates.
+    pub fn engine(&self) -> &dyn Engine {
+        &*self.engine
+    }
+
+    /// The network.
+    pub fn architecture(&self) -> &Architecture {
+        self.engine.architecture()
     }
 
     /// The online network's parameters.
     pub fn parameters(&self) -> &[f32] {
-        &self.state.online
+        self.engine.parameters()
     }
 
-    /// Floating-point operations of one update, counting products only: forward passes of the online and the target network
-    /// (and of whatever else the target asks for), and the backward pass.
-    pub fn update_flops(&self) -> usize {
-        self.scratch.learn.flops(&self.network)
+    /// The network as it is now, to act without learning.
+    ///
+    /// # Errors
+    /// What is wrong with the variable `QUARL_CPU`.
+    pub fn policy(&self) -> Result<Policy, Error> {
+        Policy::from_parts(self.architecture(), self.parameters(), self.observation_statistics())
     }
 
     /// How many transitions there are to learn from.
     pub fn replay_len(&self) -> usize {
-        self.state.replay.len()
+        self.memory.replay.len()
     }
 
-    /// How far off the last update's items were, one number each, 0 or above: the absolute TD error; for a categorical head
-    /// the cross-entropy less the target's entropy; for quantile heads the mean absolute TD error over all pairs.
-    pub fn priorities(&self) -> &[f32] {
-        self.scratch.learn.priorities()
+    /// The TD error of each item of the last update, 0 or above: the absolute TD error; for a categorical head the
+    /// cross-entropy less the target's entropy; for quantile heads the mean absolute TD error over all pairs.
+    pub fn td_errors(&self) -> &[f32] {
+        &self.scratch.td_errors
     }
 
     /// Everything that changes while it learns.
-    pub fn state(&self) -> &AgentState {
-        &self.state
+    pub fn state(&self) -> AgentState<'_> {
+        AgentState { engine: self.engine.state(), memory: Cow::Borrowed(&self.memory) }
     }
 
     /// Puts back what [`Agent::state`] gave.
@@ -234,103 +266,79 @@ impl Agent {
     /// [`Error::State`] where the state is of another agent, or contradicts itself; nothing is changed then.
     pub fn set_state(&mut self, state: AgentState) -> Result<(), Error> {
         self.check_state(&state)?;
-        self.state = state;
-        self.state.replay.reserve();
-        self.forget_target_values();
+        self.engine.set_state(&state.engine)?;
+        self.memory = state.memory.into_owned();
+        self.memory.replay.reserve();
         Ok(())
     }
 
     /// Whether [`Agent::set_state`] would take `state`.
     pub(crate) fn check_state(&self, state: &AgentState) -> Result<(), Error> {
         let refused = |message: String| Err(Error::State { what: "the agent".to_owned(), message });
-        let expected = self.network.parameter_count();
-        if state.online.len() != expected || state.target.len() != expected {
-            return refused(format!("{} parameters were saved, this network has {expected}", state.online.len()));
-        }
-        if !state.optimizer.fits(&self.state.optimizer) {
-            return refused("the optimiser's settings or its size are others".to_owned());
-        }
-        let features = self.network.architecture().inputs;
-        if state.observation_statistics.is_some() != self.state.observation_statistics.is_some()
-            || state.observation_statistics.as_ref().is_some_and(|statistics| !statistics.fits(features))
+        state.engine.check(&self.engine.state())?;
+        let (features, actions) = (self.scratch.observation.len(), self.scratch.q_values.len());
+        let (read, present) = (&*state.memory, &self.memory);
+        if read.observation_statistics.is_some() != present.observation_statistics.is_some()
+            || read.observation_statistics.as_ref().is_some_and(|statistics| !statistics.fits(features))
         {
             return refused("the statistics of its observations are others".to_owned());
         }
-        if !state.replay.fits(&self.state.replay, self.network.architecture().actions) {
+        if !read.replay.fits(&present.replay, actions) {
             return refused("the replay buffer's size or its actions are others".to_owned());
         }
         Ok(())
     }
 
-    /// The action for an observation, epsilon-greedily. `mask` says which actions are allowed, where not all are.
-    ///
-    /// # Errors
-    /// As [`Agent::explore_with`].
-    pub fn act(&mut self, observation: &[f32], mask: Option<&[bool]>, epsilon: f64) -> Result<usize, Error> {
-        self.explore(observation, mask, Exploration::EpsilonGreedy(epsilon))
-    }
-
     /// The action for an observation; in a noisy network under fresh noise, and for an implicit head at fresh quantile
-    /// levels. `mask` says which actions are allowed, where not all are.
-    ///
-    /// # Errors
-    /// As [`Agent::explore_with`].
-    pub fn explore(
-        &mut self,
-        observation: &[f32],
-        mask: Option<&[bool]>,
-        exploration: Exploration,
-    ) -> Result<usize, Error> {
-        let mut rng = self.state.exploration.clone();
-        let action = self.explore_with(observation, mask, exploration, &mut rng);
-        self.state.exploration = rng;
-        action
-    }
-
-    /// [`Agent::explore`] with random numbers from elsewhere: one stream for each of several environments.
+    /// levels. `mask` says which actions are allowed, where not all are. `explorer` belongs to the environment.
     ///
     /// # Errors
     /// [`Error::ObservationLength`] and [`Error::MaskLength`] where observation or mask are not of the agent's environment.
-    pub fn explore_with(
+    pub fn act(
         &mut self,
         observation: &[f32],
         mask: Option<&[bool]>,
         exploration: Exploration,
-        rng: &mut Rng,
+        explorer: &mut Explorer,
     ) -> Result<usize, Error> {
-        self.network.check_observation(observation)?;
-        let Self { network, state, scratch, .. } = self;
-        let AgentState { online, noise: noise_rng, observation_statistics, .. } = state;
-        exploration.choose(network.architecture().actions, mask, rng, || {
-            let Scratch { single, noise, perturbed, normalized, .. } = scratch;
-            let observation = match observation_statistics {
-                None => observation,
-                Some(statistics) => {
+        self.check_observation(observation)?;
+        let Self { engine, memory: Memory { noise, observation_statistics, .. }, scratch, dtype, .. } = self;
+        let Scratch { q_values, observation: normalized, bytes, .. } = scratch;
+        let actions = q_values.len();
+        explorer.choose(exploration, actions, mask, || {
+            let seen = match (observation_statistics, dtype) {
+                (None, Dtype::F32) => ObservationsView::F32(observation),
+                (None, Dtype::U8) => {
+                    bytes.put(0, observation);
+                    bytes.view()
+                }
+                (Some(statistics), _) => {
                     normalized.copy_from_slice(observation);
                     statistics.normalize(normalized)?;
-                    &*normalized
+                    ObservationsView::F32(normalized)
                 }
             };
-            if let Head::Implicit { .. } = network.architecture().head {
-                single.levels_mut().iter_mut().for_each(|level| *level = noise_rng.uniform() as f32);
-            }
-            if network.architecture().noisy {
-                noise.draw(noise_rng);
-                noise::perturb(network, online, noise, perturbed);
-                network.q_values(perturbed, observation, single)
-            } else {
-                network.q_values(online, observation, single)
-            }
+            engine.q_values(seen, noise, q_values)?;
+            Ok(QValues::new(q_values, actions, 1))
         })
     }
 
-    /// Takes an observation of any environment into the statistics that observations are normalised by, if they are.
+    /// Whether this is one observation, as far as its length says.
+    fn check_observation(&self, observation: &[f32]) -> Result<(), Error> {
+        let (expected, actual) = (self.scratch.observation.len(), observation.len());
+        if actual == expected {
+            return Ok(());
+        }
+        Err(Error::ObservationLength { id: "the network".to_owned(), expected, actual })
+    }
+
+    /// Adds an observation to the statistics that observations are normalised by, if they are.
     ///
     /// # Errors
     /// [`Error::ObservationLength`] where it is not of the agent's environment.
-    pub fn see(&mut self, observation: &[f32]) -> Result<(), Error> {
-        self.network.check_observation(observation)?;
-        match &mut self.state.observation_statistics {
+    pub fn update_observation_statistics(&mut self, observation: &[f32]) -> Result<(), Error> {
+        self.check_observation(observation)?;
+        match &mut self.memory.observation_statistics {
             Some(statistics) => statistics.update(observation),
             None => Ok(()),
         }
@@ -338,7 +346,7 @@ impl Agent {
 
     /// What observations are normalised by before the network sees them, if they are.
     pub fn observation_statistics(&self) -> Option<&ObservationStatistics> {
-        self.state.observation_statistics.as_ref()
+        self.memory.observation_statistics.as_ref()
     }
 
     /// Stores a transition.
@@ -346,20 +354,54 @@ impl Agent {
     /// # Errors
     /// [`Error::InvalidAction`] where there is no such action, and as [`Replay::push`]; nothing is stored then.
     pub fn observe(&mut self, transition: Transition) -> Result<(), Error> {
-        let (action, n) = (transition.action, self.network.architecture().actions);
+        let (action, n) = (transition.action, self.scratch.q_values.len());
         if action >= n {
             return Err(Error::InvalidAction { id: "a transition".to_owned(), action, n });
         }
-        let id = self.state.replay.push(transition)?;
-        self.scratch.learn.forget_target_value(id);
+        let id = self.memory.replay.push(transition)?;
+        self.engine.forget(id);
         Ok(())
+    }
+
+    /// One update: draws a batch and descends its loss by one step. `step` is the environment step, for schedules and
+    /// messages. A soft target network without an interval follows.
+    ///
+    /// # Errors
+    /// [`Error::TooFewTransitions`] where there are fewer transitions than a batch; [`Error::NotFinite`] where the loss or a
+    /// parameter is no longer a finite number.
+    pub fn learn(&mut self, step: u64) -> Result<LearnReport, Error> {
+        let Self { engine, beta, learning_rate, wants_diagnostics, memory, scratch, .. } = self;
+        let Memory { replay, sampling, noise, observation_statistics, clipping } = memory;
+        let Scratch { batch, td_errors, .. } = scratch;
+        replay.draw(beta.value(step), sampling, batch)?;
+        // The replay buffer holds observations as the environment gave them.
+        let batch = DrawnBatch::new(batch, replay, observation_statistics.as_ref())?;
+        let report = engine.update(Update {
+            batch,
+            learning_rate: learning_rate.value(step),
+            env_steps: step,
+            wants_diagnostics: *wants_diagnostics,
+            noise,
+            td_errors,
+        })?;
+        let UpdateReport { loss, mean_q, clipped_share, diagnostics } = report;
+        let batch = &scratch.batch;
+        let diagnostics = diagnostics.map(|update| Diagnostics::new(&update, clipped_share, batch, td_errors, replay));
+        if let Some(share) = clipped_share {
+            clipping.add(share);
+        }
+        replay.update_priorities(&batch.ids, td_errors.iter().copied());
+        if self.target_network.follows_updates() {
+            self.update_target();
+        }
+        Ok(LearnReport { loss, mean_q, clipped_share, diagnostics })
     }
 
     /// A warning, once: that a categorical head's support is too narrow, because on average over 1,000 updates more than 1%
     /// of the target's probability is clipped to it.
     pub fn take_support_warning(&mut self) -> Option<String> {
-        let Head::Categorical { v_min, v_max, .. } = self.network.architecture().head else { return None };
-        let share = 100.0 * self.state.clipping.take_excess()?;
+        let Head::Categorical { v_min, v_max, .. } = self.architecture().head else { return None };
+        let share = 100.0 * self.memory.clipping.take_excess()?;
         Some(format!(
             "{share:.1}% of the targets' probability is clipped to the support from network.v_min = {v_min} to \
              network.v_max = {v_max}: returns outside it cannot be learnt; choose a wider support"
@@ -370,7 +412,7 @@ impl Agent {
     /// learning starts and there is a batch; without, one for each transition that has come since, and what came before
     /// learning starts is given up.
     pub fn updates_due(&mut self, step: u64, training: &TrainingConfig) -> u64 {
-        let replay = &mut self.state.replay;
+        let replay = &mut self.memory.replay;
         let started = step >= training.learning_starts;
         if let Some(waiting) = replay.waiting() {
             if !started {
@@ -382,23 +424,20 @@ impl Agent {
         if due { training.gradient_steps } else { 0 }
     }
 
-    /// Moves the target network by tau towards the online one; copies it where tau is 1.
-    pub fn sync_target(&mut self) {
-        blend_target(self.network.path(), self.target_network.coefficient(), &mut self.state);
-        self.forget_target_values();
+    /// Updates the target network as `[target_network]` says: a copy of the online network (hard update), or a step of tau
+    /// towards it (soft update, Polyak averaging).
+    pub fn update_target(&mut self) {
+        let tau = self.target_network.coefficient();
+        self.engine.update_target(if tau == 1.0 { TargetUpdate::Hard } else { TargetUpdate::Polyak(tau) });
     }
 
-    /// Forgets what the target network has said so far since its last copy: the next update asks it again about its whole
-    /// batch, and comes to the same.
-    pub fn forget_target_values(&mut self) {
-        self.scratch.learn.forget_target_values(&self.state.replay);
+    /// Floating-point operations of one update, counting matrix products only, where its engine knows.
+    pub fn update_flops(&self) -> Option<u64> {
+        self.engine.update_flops()
     }
-}
 
-fn blend_target(path: CpuPath, tau: f64, state: &mut AgentState) {
-    if tau == 1.0 {
-        state.target.copy_from_slice(&state.online);
-    } else {
-        kernels::blend(path, state.target.padded_mut(), state.online.padded(), tau as f32);
+    /// Drops what the engine has cached, for measurements: the next update computes everything, and gives the same.
+    pub fn drop_caches(&mut self) {
+        self.engine.forget_all();
     }
 }

@@ -14,11 +14,11 @@ mod tests;
 pub(crate) mod values;
 
 pub use crate::agent::config::{AgentConfig, InitialTarget, TargetNetworkConfig, TargetNetworkKind, TimeLimitMeaning};
+pub use crate::engine::cpu::optimizer::config::{OptimizerConfig, OptimizerKind};
 pub use crate::env::config::EnvConfig;
 pub use crate::evaluate::config::EvaluationConfig;
+pub use crate::exploration::config::{ExplorationConfig, ExplorationKind};
 pub use crate::network::config::{HeadKind, NetworkConfig};
-pub use crate::optimizer::config::{OptimizerConfig, OptimizerKind};
-pub use crate::policy::config::{ExplorationConfig, ExplorationKind};
 pub use crate::replay::config::{ReplayConfig, ReplayKind};
 pub use crate::train::config::TrainingConfig;
 pub use builder::ConfigBuilder;

@@ -1,28 +1,16 @@
 //! Greedy episodes: what an agent has learnt, without exploration and apart from training.
 //!
-//! A model file and its environment are all that is needed:
-//!
 //! ```
-//! use quarl::config::presets;
-//! use quarl::env;
-//! use quarl::evaluate::{self, GreedyPolicy};
-//! use quarl::model::Model;
-//! use quarl::train::Trainer;
-//!
-//! # let mut config = presets::config("textbook", None)?;
+//! use quarl::{env, evaluate};
+//! use quarl::policy::Policy;
+//! # let mut config = quarl::config::presets::config("textbook", None)?;
 //! # config.training.episodes = Some(2);
-//! # let mut trainer = Trainer::new(config)?;
+//! # let mut trainer = quarl::train::Trainer::new(config)?;
 //! # (&mut trainer).try_for_each(|event| event.map(|_| ()))?;
-//! # let bytes = trainer.model().to_bytes()?;
-//! let model = Model::from_bytes(&bytes).expect("a model file's bytes"); // or Model::load("run/model.safetensors")
-//! let mut env = env::make(&model.env)?;
-//! let network = model.network(env.spec())?;
-//! let mut policy = GreedyPolicy::new(&network, &model.parameters).normalized(model.observation_statistics.as_ref());
+//! # let model = trainer.model();
 //!
-//! // One action, for whoever steps the environment themselves ..
-//! let action = policy.act(&[0.01, -0.02, 0.03, 0.04], None)?;
-//! assert!(action < 2);
-//! // .. or whole episodes.
+//! let mut policy = Policy::new(&model)?;
+//! let mut env = env::make(&model.env)?;
 //! let episodes = evaluate::play(&mut policy, &mut *env, 0, 3)?;
 //! assert!(episodes.iter().all(|episode| episode.total_reward >= 1.0));
 //! # Ok::<(), quarl::Error>(())
@@ -31,11 +19,9 @@
 pub(crate) mod config;
 
 use crate::env::values::{When, check_reset, check_step, episode_return};
-use crate::env::wrappers::ObservationStatistics;
 use crate::env::{End, Environment, EnvironmentSpec};
 use crate::error::Error;
-use crate::network::buffer::Buffer;
-use crate::network::{QNetwork, SingleScratch};
+use crate::policy::Policy;
 
 /// The step limit of greedy episodes where neither the configuration nor the environment has one.
 pub const MAX_EPISODE_STEPS: u32 = 10_000;
@@ -44,58 +30,6 @@ pub const MAX_EPISODE_STEPS: u32 = 10_000;
 /// limit, else [`MAX_EPISODE_STEPS`].
 pub fn step_limit(configured: Option<u32>, spec: &EnvironmentSpec) -> u32 {
     configured.or(spec.max_episode_steps).unwrap_or(MAX_EPISODE_STEPS)
-}
-
-/// A trained network that acts greedily. It owns a copy of the network.
-#[derive(Clone, Debug)]
-pub struct GreedyPolicy {
-    network: QNetwork,
-    parameters: Buffer,
-    statistics: Option<ObservationStatistics>,
-    scratch: SingleScratch,
-    normalized: Vec<f32>,
-}
-
-impl GreedyPolicy {
-    /// The greedy policy of a network with these parameters.
-    pub fn new(network: &QNetwork, parameters: &[f32]) -> Self {
-        Self {
-            network: network.clone(),
-            parameters: Buffer::from_slice(parameters),
-            statistics: None,
-            scratch: network.single_scratch(),
-            normalized: Vec::new(),
-        }
-    }
-
-    /// The same, for a network whose observations are normalised by these statistics, if any. They stay as they are, and are
-    /// of observations as long as the network's.
-    pub fn normalized(self, statistics: Option<&ObservationStatistics>) -> Self {
-        Self { statistics: statistics.cloned(), ..self }
-    }
-
-    /// The action with the highest Q-value; the lowest where several are equal. `mask` says which are allowed, where not
-    /// all are.
-    ///
-    /// # Errors
-    /// [`Error::ObservationLength`] and [`Error::MaskLength`] where observation or mask are not of the network's environment.
-    pub fn act(&mut self, observation: &[f32], mask: Option<&[bool]>) -> Result<usize, Error> {
-        let observation = match &self.statistics {
-            None => observation,
-            Some(statistics) => {
-                self.network.check_observation(observation)?;
-                let (expected, actual) = (observation.len(), statistics.mean().len());
-                if actual != expected {
-                    return Err(Error::ObservationLength { id: "observation statistics".to_owned(), expected, actual });
-                }
-                self.normalized.clear();
-                self.normalized.extend_from_slice(observation);
-                statistics.normalize(&mut self.normalized)?;
-                &*self.normalized
-            }
-        };
-        Ok(self.network.q_values(&self.parameters, observation, &mut self.scratch)?.masked(mask)?.argmax(0))
-    }
 }
 
 /// The result of one greedy episode.
@@ -173,7 +107,7 @@ impl GreedyEpisodes {
     ///
     /// # Errors
     /// As [`GreedyEpisodes::begin`], and [`Error::EnvironmentValue`] for a reward that is not finite.
-    pub fn step(&mut self, policy: &mut GreedyPolicy, env: &mut dyn Environment) -> Result<Option<GreedyStep>, Error> {
+    pub fn step(&mut self, policy: &mut Policy, env: &mut dyn Environment) -> Result<Option<GreedyStep>, Error> {
         if !self.begin(env)? {
             return Ok(None);
         }
@@ -204,7 +138,7 @@ fn when(step: u64) -> When {
 /// # Errors
 /// As [`GreedyEpisodes::step`].
 pub fn play(
-    policy: &mut GreedyPolicy,
+    policy: &mut Policy,
     env: &mut dyn Environment,
     seed: u64,
     episodes: usize,

@@ -38,18 +38,20 @@ pub mod agent;
 #[cfg(any(feature = "files", feature = "render"))]
 mod atomic_write;
 pub mod config;
+pub mod engine;
 pub mod env;
 pub mod error;
 pub mod evaluate;
 #[cfg(feature = "files")]
 pub mod experiment;
+pub mod exploration;
 #[cfg(feature = "files")]
 pub mod lock;
 pub mod loss;
 pub mod memory;
 pub mod model;
 pub mod network;
-pub mod optimizer;
+pub mod observations;
 #[cfg(feature = "plot")]
 pub mod plot;
 pub mod policy;

@@ -182,7 +182,7 @@ impl<'a> Sizes<'a> {
             && !config.env.normalize_observation
             && config.network.head == HeadKind::Scalar
             && config.replay.kind != ReplayKind::None
-            && config.replay.capacity <= crate::agent::LARGEST_CACHED_CAPACITY;
+            && config.replay.capacity <= crate::engine::cpu::LARGEST_CACHED_CAPACITY;
         if is_cached { self.capacity() * (self.actions * F32 + 1.0) + self.pass(LANES, 1.0) } else { 0.0 }
     }
 

@@ -12,12 +12,10 @@ use std::collections::HashMap;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use crate::env::EnvironmentSpec;
+use crate::engine::cpu::network::{Plan, Tensor};
 use crate::env::wrappers::ObservationStatistics;
 use crate::error::Error;
-use crate::network::buffer::Buffer;
-use crate::network::kernels::CpuPath;
-use crate::network::{Architecture, Plan, QNetwork, Tensor};
+use crate::network::Architecture;
 
 /// A network with its parameters, and the environment it was trained for.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,8 +24,8 @@ pub struct Model {
     pub env: String,
     /// How the network is built.
     pub architecture: Architecture,
-    /// All parameters, in [`QNetwork`]'s order.
-    pub parameters: Buffer,
+    /// All parameters, laid out as [`Plan`] says.
+    pub parameters: Vec<f32>,
     /// What observations are normalised by before the network sees them, if they are.
     pub observation_statistics: Option<ObservationStatistics>,
 }
@@ -70,7 +68,6 @@ impl Model {
     /// [`Error::State`] where the parameters are not as many as the architecture's, or that cannot be built.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
         self.check()?;
-        let network = QNetwork::new(self.architecture.clone(), CpuPath::Scalar);
         let header = Header {
             quarl_version: env!("CARGO_PKG_VERSION").to_owned(),
             env: self.env.clone(),
@@ -80,7 +77,7 @@ impl Model {
         let parameters: Vec<u8> = self.parameters.iter().flat_map(|x| x.to_le_bytes()).collect();
         let failed = |message: String| Error::State { what: "the model".to_owned(), message };
         let mut tensors = Vec::new();
-        for Tensor { name, shape, range } in network.plan().tensors() {
+        for Tensor { name, shape, range } in Plan::new(&self.architecture).tensors() {
             let bytes = &parameters[4 * range.start..4 * range.end];
             let view = TensorView::new(Dtype::F32, shape, bytes).map_err(|error| failed(error.to_string()))?;
             tensors.push((name, view));
@@ -130,7 +127,7 @@ impl Model {
             }
             views.push((range, view));
         }
-        let mut values = Buffer::zeros(plan.len);
+        let mut values = vec![0.0; plan.len];
         for (range, view) in views {
             let floats =
                 view.data().chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]));
@@ -143,29 +140,8 @@ impl Model {
         Ok(Self { env, architecture, parameters: values, observation_statistics })
     }
 
-    /// The network to run it with.
-    ///
-    /// # Errors
-    /// [`Error::State`] where `spec` has other observations or actions than the network, or the model contradicts itself; and
-    /// what is wrong with `QUARL_CPU`.
-    pub fn network(&self, spec: &EnvironmentSpec) -> Result<QNetwork, Error> {
-        self.check()?;
-        let Architecture { inputs, actions, .. } = self.architecture;
-        let (features, choices) = (spec.observation_space.len(), spec.action_space.n);
-        if (inputs, actions) != (features, choices) {
-            return Err(Error::State {
-                what: format!("the model in {}", spec.id),
-                message: format!(
-                    "it takes {inputs} numbers and chooses among {actions} actions; {} has {features} and {choices}",
-                    spec.id
-                ),
-            });
-        }
-        Ok(QNetwork::new(self.architecture.clone(), CpuPath::select()?))
-    }
-
     /// Whether the network can be built, and has as many parameters as there are.
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         let refused = |message: String| Err(Error::State { what: "the model".to_owned(), message });
         if let Err(reason) = self.architecture.check() {
             return refused(format!("its network cannot be built ({reason})"));
@@ -204,14 +180,9 @@ mod tests {
 
     fn model() -> Model {
         let architecture = Architecture::plain(2, &[3], 2);
-        let count = QNetwork::new(architecture.clone(), CpuPath::Scalar).parameter_count();
+        let count = Plan::new(&architecture).len;
         let parameters: Vec<f32> = (0..count).map(|i| i as f32 - 0.5).collect();
-        Model {
-            env: "CartPole-v0".to_owned(),
-            architecture,
-            parameters: Buffer::from_slice(&parameters),
-            observation_statistics: None,
-        }
+        Model { env: "CartPole-v0".to_owned(), architecture, parameters, observation_statistics: None }
     }
 
     #[test]
@@ -248,12 +219,11 @@ mod tests {
 
     #[test]
     fn a_model_that_contradicts_itself_is_neither_written_nor_built() {
-        let too_few = Model { parameters: Buffer::zeros(3), ..model() };
+        let too_few = Model { parameters: vec![0.0; 3], ..model() };
         let unitless = Model { architecture: Architecture::plain(2, &[0], 2), ..model() };
-        let spec = crate::env::make("CartPole-v0").unwrap().spec().clone();
         for broken in [too_few, unitless] {
             assert!(matches!(broken.to_bytes(), Err(Error::State { .. })));
-            assert!(matches!(broken.network(&spec), Err(Error::State { .. })));
+            assert!(matches!(crate::policy::Policy::new(&broken), Err(Error::State { .. })));
         }
     }
 

@@ -1,184 +1,173 @@
-//! From Q-values to an action.
+//! A trained network that acts: for evaluation, for play, and in programs of one's own.
+//!
+//! ```
+//! # let mut config = quarl::config::presets::config("textbook", None)?;
+//! # config.training.episodes = Some(2);
+//! # let mut trainer = quarl::train::Trainer::new(config)?;
+//! # (&mut trainer).try_for_each(|event| event.map(|_| ()))?;
+//! use quarl::exploration::Exploration;
+//! use quarl::policy::Policy;
+//!
+//! let mut policy = Policy::new(&trainer.model())?; // or Policy::load("run/model.safetensors")
+//! let observation = [0.01, -0.02, 0.03, 0.04];
+//! let action = policy.act(&observation, None)?;
+//! assert_eq!(action, policy.q_values(&observation)?.argmax(0));
+//! let probabilities = policy.probabilities(&observation, None, Exploration::Softmax(1.0))?;
+//! assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+//! # Ok::<(), quarl::Error>(())
+//! ```
 
-pub(crate) mod config;
+use std::sync::Arc;
 
+use crate::engine::cpu::buffer::Buffer;
+use crate::engine::cpu::kernels::CpuPath;
+use crate::engine::cpu::network::{QNetwork, SingleScratch};
+use crate::env::EnvironmentSpec;
+use crate::env::wrappers::ObservationStatistics;
 use crate::error::Error;
-use crate::network::QValues;
-use crate::rng::Rng;
+use crate::exploration::Exploration;
+use crate::model::Model;
+use crate::network::{Architecture, QValues};
 
-/// How one action is chosen.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Exploration {
-    /// With this probability any action, else the greedy one.
-    EpsilonGreedy(f64),
-    /// In proportion to `exp(Q / temperature)`, with this temperature.
-    Softmax(f64),
+/// A trained network with room for computing its Q-values: acting allocates nothing. Clones share the parameters.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    trained: Arc<Trained>,
+    scratch: SingleScratch,
+    normalized: Vec<f32>,
+    probabilities: Vec<f64>,
 }
 
-impl Exploration {
-    /// The probability of an action that looks at no Q-values: what is reported as `epsilon`. 0 where there is none.
-    pub fn epsilon(self) -> f64 {
-        match self {
-            Self::EpsilonGreedy(epsilon) => epsilon,
-            Self::Softmax(_) => 0.0,
-        }
-    }
+#[derive(Debug)]
+struct Trained {
+    network: QNetwork,
+    parameters: Buffer,
+    statistics: Option<ObservationStatistics>,
+}
 
-    /// Chooses an action. The Q-values are only computed where they are needed.
+impl Policy {
+    /// The policy of a model.
     ///
     /// # Errors
-    /// [`Error::MaskLength`] where the mask has not one entry an action, and what `q_values` fails with.
-    pub fn choose<'a>(
-        self,
-        actions: usize,
-        mask: Option<&'a [bool]>,
-        rng: &mut Rng,
-        q_values: impl FnOnce() -> Result<QValues<'a>, Error>,
-    ) -> Result<usize, Error> {
-        check_mask(mask, actions)?;
-        match self {
-            Self::EpsilonGreedy(epsilon) => epsilon_greedy(epsilon, actions, mask, rng, q_values),
-            Self::Softmax(temperature) => Ok(softmax(temperature, actions, rng, q_values()?.masked(mask)?)),
+    /// [`Error::State`] where the model contradicts itself; what is wrong with the variable `QUARL_CPU`.
+    pub fn new(model: &Model) -> Result<Self, Error> {
+        model.check()?;
+        Self::from_parts(&model.architecture, &model.parameters, model.observation_statistics.as_ref())
+    }
+
+    /// The policy of a model file.
+    ///
+    /// # Errors
+    /// As [`Model::load`] and [`Policy::new`].
+    #[cfg(feature = "files")]
+    pub fn load(path: impl AsRef<std::path::Path>) -> Result<Self, Error> {
+        Self::new(&Model::load(path.as_ref())?)
+    }
+
+    /// The policy of a network with these parameters, whose observations are normalised by `statistics`, if any.
+    ///
+    /// # Errors
+    /// [`Error::State`] where the parameters or the statistics are not those of such a network.
+    pub(crate) fn from_parts(
+        architecture: &Architecture,
+        parameters: &[f32],
+        statistics: Option<&ObservationStatistics>,
+    ) -> Result<Self, Error> {
+        let inputs = architecture.inputs;
+        if statistics.is_some_and(|statistics| !statistics.fits(inputs)) {
+            let message = format!("its observation statistics are not of {inputs} numbers");
+            return Err(Error::State { what: "the model".to_owned(), message });
         }
+        let network = QNetwork::new(architecture.clone(), CpuPath::select()?);
+        Ok(Self {
+            scratch: network.single_scratch(),
+            normalized: vec![0.0; inputs],
+            probabilities: vec![0.0; architecture.actions],
+            trained: Arc::new(Trained {
+                network,
+                parameters: Buffer::from_slice(parameters),
+                statistics: statistics.cloned(),
+            }),
+        })
     }
-}
 
-/// Whether a mask, where there is one, has one entry an action.
-fn check_mask(mask: Option<&[bool]>, actions: usize) -> Result<(), Error> {
-    match mask {
-        Some(mask) if mask.len() != actions => Err(Error::MaskLength { expected: actions, actual: mask.len() }),
-        _ => Ok(()),
+    /// The network.
+    pub fn architecture(&self) -> &Architecture {
+        self.trained.network.architecture()
     }
-}
 
-/// Softmax (Boltzmann) exploration: action a with probability `exp(Q(a) / temperature)`, divided by the sum of these over
-/// all allowed actions. The largest Q-value is taken off first, so that no power overflows. One draw an action.
-fn softmax(temperature: f64, actions: usize, rng: &mut Rng, q_values: QValues) -> usize {
-    let greedy = q_values.argmax(0);
-    let largest = f64::from(q_values.get(0, greedy));
-    let power = |action| match q_values.is_allowed(0, action) {
-        true => libm::exp((f64::from(q_values.get(0, action)) - largest) / temperature),
-        false => 0.0,
-    };
-    // Computed twice rather than kept: there is no room to keep them that would not be asked for each step.
-    let total: f64 = (0..actions).map(power).sum();
-    let mut mass = rng.uniform() * total;
-    for action in 0..actions {
-        let power = power(action);
-        if mass < power {
-            return action;
+    /// Whether it can act in an environment like this.
+    ///
+    /// # Errors
+    /// [`Error::State`] where the environment has other observations or actions than the network.
+    pub fn check_environment(&self, spec: &EnvironmentSpec) -> Result<(), Error> {
+        let Architecture { inputs, actions, .. } = *self.architecture();
+        let (features, choices) = (spec.observation_space.len(), spec.action_space.n);
+        if (inputs, actions) == (features, choices) {
+            return Ok(());
         }
-        mass -= power;
-    }
-    // Rounding left more than there is (or a Q-value is no number).
-    greedy
-}
-
-/// Epsilon-greedy: with probability `epsilon` any allowed action, each as likely (the greedy one too), else the greedy one
-/// of them. Without a mask, all actions are allowed. The Q-values are only computed where they are needed.
-fn epsilon_greedy<'a>(
-    epsilon: f64,
-    actions: usize,
-    mask: Option<&'a [bool]>,
-    rng: &mut Rng,
-    q_values: impl FnOnce() -> Result<QValues<'a>, Error>,
-) -> Result<usize, Error> {
-    if epsilon > 0.0 && rng.uniform() < epsilon {
-        Ok(random(actions, mask, rng))
-    } else {
-        Ok(q_values()?.masked(mask)?.argmax(0))
-    }
-}
-
-/// Any allowed action, each as likely; any action at all where none is allowed.
-pub(crate) fn random(actions: usize, mask: Option<&[bool]>, rng: &mut Rng) -> usize {
-    let allowed = mask.map_or(actions, |mask| mask.iter().filter(|allowed| **allowed).count());
-    match mask {
-        Some(mask) if allowed > 0 => {
-            let nth = rng.below(allowed);
-            mask.iter().enumerate().filter(|(_, allowed)| **allowed).nth(nth).map_or(0, |(action, _)| action)
-        }
-        _ => rng.below(actions),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn greedy_ties_go_to_the_lowest_action() {
-        let mut rng = Rng::from_seed(0);
-        let q = [1.0, 3.0, 3.0, f32::NEG_INFINITY];
-        assert_eq!(epsilon_greedy(0.0, 4, None, &mut rng, || Ok(QValues::new(&q, 4, 1))).unwrap(), 1);
-        assert_eq!(epsilon_greedy(0.0, 4, None, &mut rng, || Ok(QValues::new(&[0.0; 4], 4, 1))).unwrap(), 0);
+        Err(Error::State {
+            what: format!("the model in {}", spec.id),
+            message: format!(
+                "it takes {inputs} numbers and chooses among {actions} actions; {} has {features} and {choices}",
+                spec.id
+            ),
+        })
     }
 
-    #[test]
-    fn softmax_chooses_in_proportion_to_the_powers_whatever_their_size() {
-        for shift in [0.0, 1000.0, -1000.0] {
-            let q = [shift, shift + 1.0, shift + 3.0, f32::NEG_INFINITY];
-            let mut rng = Rng::from_seed(0);
-            let mut counts = [0_u32; 4];
-            for _ in 0..20_000 {
-                counts[softmax(2.0, 4, &mut rng, QValues::new(&q, 4, 1))] += 1;
+    /// The Q-value of each action.
+    ///
+    /// # Errors
+    /// [`Error::ObservationLength`] where the observation is not of the network's environment.
+    pub fn q_values(&mut self, observation: &[f32]) -> Result<QValues<'_>, Error> {
+        let Trained { network, parameters, statistics } = &*self.trained;
+        network.check_observation(observation)?;
+        let observation = match statistics {
+            None => observation,
+            Some(statistics) => {
+                self.normalized.copy_from_slice(observation);
+                statistics.normalize(&mut self.normalized)?;
+                &*self.normalized
             }
-            // e^0, e^0.5, e^1.5 over their sum 7.130410: 0.140244, 0.231223, 0.628533.
-            let expected = [0.140_244, 0.231_223, 0.628_533].map(|share| share * 20_000.0);
-            let chi_squared: f64 =
-                expected.iter().zip(counts).map(|(e, count)| (f64::from(count) - e).powi(2) / e).sum();
-            // Two degrees of freedom: exceeded once in 10,000 times.
-            assert!(chi_squared < 18.4, "{chi_squared}: {counts:?}");
-            assert_eq!(counts[3], 0);
-        }
+        };
+        network.q_values(parameters, observation, &mut self.scratch)
     }
 
-    #[test]
-    fn a_cold_softmax_is_greedy_and_a_hot_one_uniform() {
-        let mut rng = Rng::from_seed(0);
-        let q = [0.0, 1.0];
-        assert!((0..1000).all(|_| softmax(1e-9, 2, &mut rng, QValues::new(&q, 2, 1)) == 1));
-        let ones: usize = (0..10_000).map(|_| softmax(1e9, 2, &mut rng, QValues::new(&q, 2, 1))).sum();
-        // 5 standard deviations are 250.
-        assert!(ones.abs_diff(5000) < 250, "{ones}");
+    /// The greedy action: the one with the highest Q-value; the lowest where several are equal. `mask` says which are allowed,
+    /// where not all are.
+    ///
+    /// # Errors
+    /// [`Error::ObservationLength`] and [`Error::MaskLength`] where observation or mask are not of the network's environment.
+    pub fn act(&mut self, observation: &[f32], mask: Option<&[bool]>) -> Result<usize, Error> {
+        self.check_mask(mask)?;
+        Ok(self.q_values(observation)?.masked(mask)?.argmax(0))
     }
 
-    #[test]
-    fn random_actions_include_the_greedy_one() {
-        let mut rng = Rng::from_seed(0);
-        let mut counts = [0.0_f64; 2];
-        for _ in 0..10_000 {
-            counts[epsilon_greedy(0.5, 2, None, &mut rng, || Ok(QValues::new(&[0.0, 1.0], 2, 1))).unwrap()] += 1.0;
-        }
-        // Action 0 only when exploring: a quarter of the time; 5 standard deviations are 217.
-        assert!((counts[0] - 2500.0).abs() < 217.0, "{counts:?}");
+    /// The probability of each action under an exploration rule.
+    ///
+    /// # Errors
+    /// As [`Policy::act`].
+    pub fn probabilities(
+        &mut self,
+        observation: &[f32],
+        mask: Option<&[bool]>,
+        exploration: Exploration,
+    ) -> Result<&[f64], Error> {
+        self.check_mask(mask)?;
+        let mut probabilities = std::mem::take(&mut self.probabilities);
+        let computed = self
+            .q_values(observation)
+            .and_then(|q_values| q_values.masked(mask))
+            .map(|q_values| exploration.probabilities(q_values, &mut probabilities));
+        self.probabilities = probabilities;
+        computed.map(|()| &*self.probabilities)
     }
 
-    #[test]
-    fn forbidden_actions_are_never_taken_and_allowed_ones_are_equally_likely() {
-        let mut rng = Rng::from_seed(0);
-        let q = [9.0, 1.0, 8.0, 2.0];
-        let mask = [false, true, false, true];
-        assert_eq!(epsilon_greedy(0.0, 4, Some(&mask), &mut rng, || Ok(QValues::new(&q, 4, 1))).unwrap(), 3);
-        let mut counts = [0.0_f64; 4];
-        for _ in 0..10_000 {
-            counts[epsilon_greedy(1.0, 4, Some(&mask), &mut rng, || Ok(QValues::new(&q, 4, 1))).unwrap()] += 1.0;
-        }
-        // 5 standard deviations are 250.
-        assert!(counts[0] == 0.0 && counts[2] == 0.0 && (counts[1] - 5000.0).abs() < 250.0, "{counts:?}");
-    }
-
-    #[test]
-    fn a_mask_of_another_length_is_an_error_whether_or_not_it_would_be_looked_at() {
-        let mut rng = Rng::from_seed(0);
-        for mask in [&[][..], &[true], &[true, true, false]] {
-            for exploration in
-                [Exploration::EpsilonGreedy(0.0), Exploration::EpsilonGreedy(1.0), Exploration::Softmax(1.0)]
-            {
-                let q = [1.0, 2.0];
-                let chosen = exploration.choose(2, Some(mask), &mut rng, || Ok(QValues::new(&q, 2, 1)));
-                assert!(matches!(chosen, Err(Error::MaskLength { expected: 2, .. })), "{mask:?}: {chosen:?}");
-            }
+    fn check_mask(&self, mask: Option<&[bool]>) -> Result<(), Error> {
+        let expected = self.architecture().actions;
+        match mask {
+            Some(mask) if mask.len() != expected => Err(Error::MaskLength { expected, actual: mask.len() }),
+            _ => Ok(()),
         }
     }
 }

@@ -39,7 +39,7 @@ use crate::transition::{Batch, Transition};
 /// }
 /// let mut batch = Batch::new(32, 4);
 /// replay.sample(0.0, &mut Stream::Replay.rng(7), &mut batch)?;
-/// assert_eq!(batch.next_obs[0], batch.obs[0] + 1.0);
+/// assert_eq!(batch.next_obs.to_floats()[0], batch.obs.to_floats()[0] + 1.0);
 /// # Ok::<(), quarl::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,52 +1,103 @@
-//! What a Q-value is told to become: temporal-difference targets, as pure functions.
+//! TD targets, as pure functions of Q-values: what each target rule bootstraps from.
+//!
+//! A rule is described once for all heads: the target of an item is
+//! `reward + bonus + discount * sum of weight * (Z + shift)` over a few [`Term`]s, each of which names an action at the next
+//! observation and the network whose value Z of it counts. For a scalar head Z is a Q-value, for a distributional head a
+//! distribution.
 //!
 //! Shapes: rewards, discounts and targets have one entry an item; Q-values are [`QValues`], one an item and action.
 //!
 //! ```
 //! use quarl::network::QValues;
-//! use quarl::target;
+//! use quarl::target::{self, TargetKind, TargetRule, Values};
 //!
 //! // Two items, two actions; the second item's episode is over, so that its discount is 0.
 //! let q_target_next = [1.0, 9.0, 2.0, 8.0]; // [action][item]
+//! let values = Values::of_target_network(QValues::new(&q_target_next, 2, 2));
+//! let rule = TargetRule::new(TargetKind::Max);
 //! let mut targets = [0.0; 2];
-//! target::max(&[1.0, -1.0], &[0.5, 0.0], QValues::new(&q_target_next, 2, 2), &mut targets);
+//! target::td_targets(&rule, &values, &[1.0, -1.0], &[0.5, 0.0], &[0, 1], &mut targets);
 //! assert_eq!(targets, [1.0 + 0.5 * 2.0, -1.0]);
 //! ```
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::settings::choices;
 use crate::network::QValues;
 
-/// How the next observation's value is taken from its Q-values.
+/// How the value of the next observation is taken from its Q-values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TargetKind {
-    /// The target network's largest Q-value (Mnih et al. 2015).
+    /// DQN: the target network's largest Q-value (Mnih et al. 2015).
     #[default]
     Max,
-    /// The target network's Q-value of the action that the online network prefers (van Hasselt et al. 2016).
+    /// Double DQN: the target network's Q-value of the action that the online network prefers (van Hasselt et al. 2016).
     Double,
-    /// The target network's softmax policy's mean, its entropy added; and the log of that policy, clipped, added to the
-    /// reward (Vieillard et al. 2020).
+    /// Munchausen DQN: the mean over the target network's softmax policy, its entropy added; and the log of that policy,
+    /// clipped, added to the reward (Vieillard et al. 2020).
     Munchausen,
 }
 
-/// `target = reward + discount * bootstrap`; where the discount is 0 there is no bootstrap, whatever its value.
-fn td_targets(rewards: &[f32], discounts: &[f32], bootstrap: impl Fn(usize) -> f32, targets: &mut [f32]) {
-    for (item, target) in targets.iter_mut().enumerate() {
-        let discount = discounts[item];
-        *target = rewards[item] + if discount == 0.0 { 0.0 } else { discount * bootstrap(item) };
+choices!(TargetKind { "max" => Max, "double" => Double, "munchausen" => Munchausen });
+
+/// A network of the update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// The online network.
+    Online,
+    /// The target network.
+    Target,
+}
+
+/// A forward pass that a rule needs besides the target network's at the next observations and the online network's at the
+/// present ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExtraPass {
+    /// The online network at the next observations, to choose an action.
+    OnlineAtNext,
+    /// The target network at the present observations.
+    TargetAtPresent,
+}
+
+/// The Q-values that a rule sees, each of the whole batch, action masks included.
+#[derive(Clone, Copy, Debug)]
+pub struct Values<'a> {
+    /// The target network's at the next observations.
+    pub target_next: QValues<'a>,
+    /// Those that choose the next action: the target network's (for an implicit head at levels of their own), or what
+    /// [`ExtraPass::OnlineAtNext`] gives.
+    pub selection: QValues<'a>,
+    /// The target network's at the present observations, where the rule asks for [`ExtraPass::TargetAtPresent`].
+    pub target_present: Option<QValues<'a>>,
+}
+
+impl<'a> Values<'a> {
+    /// The target network's Q-values at the next observations, which choose the next action, too.
+    pub fn of_target_network(target_next: QValues<'a>) -> Self {
+        Self { target_next, selection: target_next, target_present: None }
+    }
+
+    /// A network's Q-values at the next observations; the online network's only where the rule asks for them.
+    pub fn at_next(&self, network: Network) -> QValues<'a> {
+        match network {
+            Network::Target => self.target_next,
+            Network::Online => self.selection,
+        }
     }
 }
 
-/// DQN: `y = r + d max_b Q'(s', b)` (Mnih et al. 2015).
-pub fn max(rewards: &[f32], discounts: &[f32], q_target_next: QValues, targets: &mut [f32]) {
-    td_targets(rewards, discounts, |item| q_target_next.get(item, q_target_next.argmax(item)), targets);
-}
-
-/// Double DQN: `y = r + d Q'(s', argmax_b Q(s', b))` (van Hasselt et al. 2016).
-pub fn double(rewards: &[f32], discounts: &[f32], q_online_next: QValues, q_target_next: QValues, targets: &mut [f32]) {
-    td_targets(rewards, discounts, |item| q_target_next.get(item, q_online_next.argmax(item)), targets);
+/// A part of an item's bootstrap: `weight * (Z + shift)`, where Z is what `network` says of `action` at the next observation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Term {
+    /// The network whose value counts.
+    pub network: Network,
+    /// The action at the next observation.
+    pub action: usize,
+    /// What it counts for; the weights of an item's terms add up to 1.
+    pub weight: f32,
+    /// What is added to the value.
+    pub shift: f32,
 }
 
 /// Munchausen's settings.
@@ -60,6 +111,71 @@ pub struct Munchausen {
     pub floor: f32,
 }
 
+impl Default for Munchausen {
+    /// The paper's.
+    fn default() -> Self {
+        Self { alpha: 0.9, temperature: 0.03, floor: -1.0 }
+    }
+}
+
+/// A target rule with its settings.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TargetRule {
+    kind: TargetKind,
+    munchausen: Munchausen,
+}
+
+impl TargetRule {
+    /// A rule; Munchausen's with the paper's settings.
+    pub fn new(kind: TargetKind) -> Self {
+        Self { kind, munchausen: Munchausen::default() }
+    }
+
+    /// The same with other settings of Munchausen's.
+    pub fn with_munchausen(self, munchausen: Munchausen) -> Self {
+        Self { munchausen, ..self }
+    }
+
+    /// The forward pass that it needs besides the usual two.
+    pub fn extra_pass(&self) -> Option<ExtraPass> {
+        match self.kind {
+            TargetKind::Max => None,
+            TargetKind::Double => Some(ExtraPass::OnlineAtNext),
+            TargetKind::Munchausen => Some(ExtraPass::TargetAtPresent),
+        }
+    }
+
+    /// Calls `add` with each term of an item's bootstrap.
+    #[inline]
+    pub fn bootstrap(&self, values: &Values, item: usize, mut add: impl FnMut(Term)) {
+        let whole = |network, action| Term { network, action, weight: 1.0, shift: 0.0 };
+        match self.kind {
+            TargetKind::Max | TargetKind::Double => add(whole(Network::Target, values.selection.argmax(item))),
+            TargetKind::Munchausen => {
+                let q = values.target_next;
+                for action in (0..q.actions()).filter(|action| q.is_allowed(item, *action)) {
+                    let scaled_log = scaled_log_policy(self.munchausen.temperature, q, item, action);
+                    let weight = libm::expf(scaled_log / self.munchausen.temperature);
+                    add(Term { network: Network::Target, action, weight, shift: -scaled_log });
+                }
+            }
+        }
+    }
+
+    /// What is added to the reward of an item in which `action` was taken:
+    /// for Munchausen `alpha * clip(temperature * log pi(action), floor, 0)`.
+    #[inline]
+    pub fn bonus(&self, values: &Values, item: usize, action: usize) -> f32 {
+        match (self.kind, values.target_present) {
+            (TargetKind::Munchausen, Some(q)) => {
+                let Munchausen { alpha, temperature, floor } = self.munchausen;
+                alpha * scaled_log_policy(temperature, q, item, action).clamp(floor, 0.0)
+            }
+            _ => 0.0,
+        }
+    }
+}
+
 /// `temperature * log pi(action | item)` for `pi = softmax(Q' / temperature)` over the allowed actions, of which `action` is
 /// one. Computed from the largest Q-value down so that nothing overflows:
 /// `Q' - max Q' - temperature * log sum exp((Q' - max Q') / temperature)`.
@@ -70,40 +186,45 @@ pub fn scaled_log_policy(temperature: f32, q_target: QValues, item: usize, actio
     q_target.get(item, action) - largest - temperature * libm::logf(sum)
 }
 
-/// What Munchausen adds to the reward: `alpha * clip(temperature * log pi(a | s), floor, 0)`.
-pub fn munchausen_bonus(settings: Munchausen, q_target: QValues, item: usize, action: usize) -> f32 {
-    settings.alpha * scaled_log_policy(settings.temperature, q_target, item, action).clamp(settings.floor, 0.0)
-}
-
-/// `pi(action | item)` and `temperature * log pi(action | item)`, for the softmax policy at the next observation.
-pub fn policy_and_log(temperature: f32, q_target_next: QValues, item: usize, action: usize) -> (f32, f32) {
-    let scaled = scaled_log_policy(temperature, q_target_next, item, action);
-    (libm::expf(scaled / temperature), scaled)
-}
-
-/// Munchausen DQN: `y = r + alpha clip(tau log pi(a|s), l0, 0) + d sum_b pi(b|s') (Q'(s', b) - tau log pi(b|s'))`, with
-/// `pi = softmax(Q' / tau)` (Vieillard et al. 2020). `q_target` are the target network's values of the present
-/// observations, in which `actions` were taken.
-pub fn munchausen(
-    settings: Munchausen,
+/// Each item's target for a scalar head. Where the discount is 0 there is no bootstrap, whatever its value.
+pub fn td_targets(
+    rule: &TargetRule,
+    values: &Values,
     rewards: &[f32],
     discounts: &[f32],
     actions: &[usize],
-    (q_target, q_target_next): (QValues, QValues),
     targets: &mut [f32],
 ) {
-    let soft_value = |item: usize| {
-        (0..q_target_next.actions())
-            .filter(|action| q_target_next.is_allowed(item, *action))
-            .map(|action| {
-                let (probability, scaled_log) = policy_and_log(settings.temperature, q_target_next, item, action);
-                probability * (q_target_next.get(item, action) - scaled_log)
-            })
-            .sum()
-    };
-    td_targets(rewards, discounts, soft_value, targets);
     for (item, target) in targets.iter_mut().enumerate() {
-        *target += munchausen_bonus(settings, q_target, item, actions[item]);
+        let discount = discounts[item];
+        let mut bootstrap = 0.0;
+        if discount != 0.0 {
+            rule.bootstrap(values, item, |Term { network, action, weight, shift }| {
+                bootstrap += weight * (values.at_next(network).get(item, action) + shift);
+            });
+        }
+        *target = rewards[item] + discount * bootstrap + rule.bonus(values, item, actions[item]);
+    }
+}
+
+/// Each item's bootstrap for a distributional head, `[atom][stride]`, from what the networks say at the next observations:
+/// `of(network)` is `[action][atom][stride]`.
+pub fn bootstrap_distributions<'a>(
+    rule: &TargetRule,
+    values: &Values,
+    of: impl Fn(Network) -> &'a [f32],
+    (items, stride): (usize, usize),
+    bootstraps: &mut [f32],
+) {
+    let block = bootstraps.len();
+    bootstraps.fill(0.0);
+    for item in 0..items {
+        rule.bootstrap(values, item, |Term { network, action, weight, shift }| {
+            let from = &of(network)[action * block..(action + 1) * block];
+            for at in (item..block).step_by(stride) {
+                bootstraps[at] += weight * (from[at] + shift);
+            }
+        });
     }
 }
 
@@ -120,16 +241,31 @@ mod tests {
     #[test]
     fn max_takes_the_target_networks_largest_value() {
         let mut targets = [0.0; 3];
-        max(&REWARDS, &DISCOUNTS, QValues::new(&Q_TARGET, 2, 3), &mut targets);
+        let values = Values::of_target_network(QValues::new(&Q_TARGET, 2, 3));
+        td_targets(&TargetRule::new(TargetKind::Max), &values, &REWARDS, &DISCOUNTS, &[0; 3], &mut targets);
         assert_eq!(targets, [1.0 + 0.5 * 2.0, -1.0 + 0.25 * 5.0, 3.0]);
     }
 
     #[test]
     fn double_lets_the_online_network_choose_and_the_target_network_value() {
         let mut targets = [0.0; 3];
-        let (q_online, q_target) = (QValues::new(&Q_ONLINE, 2, 3), QValues::new(&Q_TARGET, 2, 3));
-        double(&REWARDS, &DISCOUNTS, q_online, q_target, &mut targets);
+        let values = Values {
+            selection: QValues::new(&Q_ONLINE, 2, 3),
+            ..Values::of_target_network(QValues::new(&Q_TARGET, 2, 3))
+        };
+        td_targets(&TargetRule::new(TargetKind::Double), &values, &REWARDS, &DISCOUNTS, &[0; 3], &mut targets);
         assert_eq!(targets, [1.0 + 0.5 * 1.0, -1.0 + 0.25 * 4.0, 3.0]);
+    }
+
+    fn munchausen(
+        settings: Munchausen,
+        (rewards, discounts, actions): (&[f32], &[f32], &[usize]),
+        (present, next): (QValues, QValues),
+        targets: &mut [f32],
+    ) {
+        let rule = TargetRule::new(TargetKind::Munchausen).with_munchausen(settings);
+        let values = Values { target_present: Some(present), ..Values::of_target_network(next) };
+        td_targets(&rule, &values, rewards, discounts, actions, targets);
     }
 
     #[test]
@@ -139,12 +275,12 @@ mod tests {
         let view = QValues::new(&q, 2, 1);
         let settings = Munchausen { alpha: 0.5, temperature: 1.0, floor: -1.0 };
         let mut targets = [0.0];
-        munchausen(settings, &[2.0], &[0.5], &[0], (view, view), &mut targets);
+        munchausen(settings, (&[2.0], &[0.5], &[0]), (view, view), &mut targets);
         // The soft value is log sum exp Q' = ln 4; -ln 4 is clipped at -1.
         let expected = 2.0 - 0.5 + 0.5 * 4.0_f32.ln();
         assert!((targets[0] - expected).abs() < 1e-6, "{targets:?}");
         let unclipped = Munchausen { floor: -9.0, ..settings };
-        munchausen(unclipped, &[2.0], &[0.0], &[0], (view, QValues::new(&[f32::NAN; 2], 2, 1)), &mut targets);
+        munchausen(unclipped, (&[2.0], &[0.0], &[0]), (view, QValues::new(&[f32::NAN; 2], 2, 1)), &mut targets);
         assert!((targets[0] - (2.0 - 0.5 * 4.0_f32.ln())).abs() < 1e-6, "{targets:?}");
     }
 
@@ -153,7 +289,12 @@ mod tests {
         let mut targets = [0.0; 3];
         let settings = Munchausen { alpha: 0.0, temperature: 1e-3, floor: -1.0 };
         let q_target = QValues::new(&Q_TARGET, 2, 3);
-        munchausen(settings, &REWARDS, &DISCOUNTS, &[0, 1, 0], (QValues::new(&[0.0; 6], 2, 3), q_target), &mut targets);
+        munchausen(
+            settings,
+            (&REWARDS, &DISCOUNTS, &[0, 1, 0]),
+            (QValues::new(&[0.0; 6], 2, 3), q_target),
+            &mut targets,
+        );
         assert_eq!(targets, [1.0 + 0.5 * 2.0, -1.0 + 0.25 * 5.0, 3.0]);
     }
 
@@ -163,14 +304,13 @@ mod tests {
         let q = [0.0, 3.0_f32.ln(), 100.0];
         let mask = [true, true, false];
         let view = QValues::new(&q, 3, 1).masked(Some(&mask)).unwrap();
-        for (action, expected) in [(0, 0.25), (1, 0.75)] {
-            let (probability, scaled_log) = policy_and_log(1.0, view, 0, action);
-            assert!((probability - expected).abs() < 1e-6, "{probability}");
+        for (action, expected) in [(0, 0.25_f32), (1, 0.75)] {
+            let scaled_log = scaled_log_policy(1.0, view, 0, action);
             assert!((scaled_log - expected.ln()).abs() < 1e-6, "{scaled_log}");
         }
         let settings = Munchausen { alpha: 1.0, temperature: 1.0, floor: -9.0 };
         let mut targets = [0.0];
-        munchausen(settings, &[2.0], &[0.5], &[0], (view, view), &mut targets);
+        munchausen(settings, (&[2.0], &[0.5], &[0]), (view, view), &mut targets);
         // The bonus is -ln 4, the soft value log sum exp over the allowed actions: ln 4.
         assert!((targets[0] - (2.0 - 0.5 * 4.0_f32.ln())).abs() < 1e-6, "{targets:?}");
     }

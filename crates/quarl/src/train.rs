@@ -16,8 +16,6 @@ use crate::env::values::{When, check_reset, check_step, episode_return};
 use crate::env::{End, Environment};
 use crate::error::Error;
 use crate::model::Model;
-use crate::network::buffer::Buffer;
-use crate::network::kernels::CpuPath;
 use crate::rng::{self, Stream};
 use crate::stop::StopFlag;
 use evaluation::RunningEvaluation;
@@ -67,15 +65,7 @@ impl Trainer {
         Self::builder(config).build()
     }
 
-    /// [`Trainer::new`] on a given instruction set. The result is the same on all of them.
-    ///
-    /// # Errors
-    /// What is wrong with the configuration.
-    pub fn on(config: TrainConfig, path: CpuPath) -> Result<Self, Error> {
-        Self::builder(config).cpu_path(path).build()
-    }
-
-    /// A run with environments of one's own, a stop flag, or a given instruction set.
+    /// A run with environments of one's own, a stop flag, or another engine.
     pub fn builder(config: TrainConfig) -> TrainerBuilder {
         TrainerBuilder::new(config)
     }
@@ -90,15 +80,9 @@ impl Trainer {
         &self.agent
     }
 
-    /// A second agent in the state that this run's is in.
-    ///
-    /// # Errors
-    /// As [`Trainer::on`].
-    pub fn agent_copy(&self) -> Result<Agent, Error> {
-        let mut agent =
-            Agent::new(&self.config, self.env().spec(), self.config.training.seed, self.agent.network().path())?;
-        agent.set_state(self.agent.state().clone())?;
-        Ok(agent)
+    /// The agent alone: the end of the run.
+    pub fn into_agent(self) -> Agent {
+        self.agent
     }
 
     /// The training environment (environment 0 of `training.num_envs`).
@@ -135,8 +119,8 @@ impl Trainer {
     pub fn model(&self) -> Model {
         Model {
             env: self.config.env.id.clone(),
-            architecture: self.agent.network().architecture().clone(),
-            parameters: Buffer::from_slice(self.agent.parameters()),
+            architecture: self.agent.architecture().clone(),
+            parameters: self.agent.parameters().to_vec(),
             observation_statistics: self.agent.observation_statistics().cloned(),
         }
     }
@@ -181,7 +165,7 @@ impl Trainer {
         progress.env_steps += 1;
         let env_steps = progress.env_steps;
         check_step(&**env, &step, next_observation, training(env_steps))?;
-        agent.see(next_observation)?;
+        agent.update_observation_statistics(next_observation)?;
 
         let end = match config.agent.time_limit {
             TimeLimitMeaning::Bootstrap => step.end,
@@ -220,7 +204,7 @@ impl Trainer {
         let env_steps = progress.env_steps;
         let falls_due = |every: Option<u64>, count: u64| every.is_some_and(|every| count.is_multiple_of(every));
         if falls_due(target_network.every_steps, env_steps) {
-            agent.sync_target();
+            agent.update_target();
         }
         let mut event = None;
         if step.ended {
@@ -230,7 +214,7 @@ impl Trainer {
             let episode = progress.slots[step.slot].episode.take().unwrap_or_default();
             event = Some(Event::Episode(episode.record(index, env_steps, step.epsilon)));
             if falls_due(target_network.every_episodes, index) {
-                agent.sync_target();
+                agent.update_target();
             }
         }
         let last = training.episodes.is_some_and(|budget| progress.episodes >= budget)
@@ -258,15 +242,12 @@ impl Trainer {
                 result => result?,
             }
             check_reset(&**env, &slot.observation, training(env_steps))?;
-            agent.see(&slot.observation)?;
+            agent.update_observation_statistics(&slot.observation)?;
             (slot.started, slot.lost) = (true, None);
             slot.episode = Some(EpisodeProgress::default());
         }
         let exploration = config.exploration.at(env_steps + i as u64);
-        let action = match &mut slot.exploration {
-            None => agent.explore(&slot.observation, env.action_mask(), exploration)?,
-            Some(rng) => agent.explore_with(&slot.observation, env.action_mask(), exploration, rng)?,
-        };
+        let action = agent.act(&slot.observation, env.action_mask(), exploration, &mut slot.explorer)?;
         slot.chosen = Some((action, exploration.epsilon()));
         match env.begin_step(action) {
             Err(error @ (Error::WorkerLost { .. } | Error::Stopped { .. })) => progress.lose_episode(i, error),
@@ -277,7 +258,10 @@ impl Trainer {
     /// One step of the evaluation under way, or its result.
     fn evaluate(&mut self, last: bool) -> Result<Option<Event>, Error> {
         let Self { config, evaluation_env, agent, progress, evaluation, .. } = self;
-        let running = evaluation.get_or_insert_with(|| RunningEvaluation::new(config, evaluation_env.spec(), agent));
+        let running = match evaluation {
+            Some(running) => running,
+            None => evaluation.insert(RunningEvaluation::new(config, evaluation_env.spec(), agent)?),
+        };
         match running.step(&mut **evaluation_env) {
             // Played again from the start: with the same seed it is the same evaluation.
             Err(Error::Stopped { .. }) => *evaluation = None,

@@ -1,6 +1,7 @@
 //! What an agent learns from: a transition, and a batch of them.
 
-use crate::network::buffer::Buffer;
+use crate::observations::Observations;
+use crate::space::Dtype;
 
 /// One step's experience, or several steps' added up.
 ///
@@ -23,14 +24,14 @@ pub struct Transition<'a> {
 }
 
 /// Transitions drawn from a replay buffer. Every array has one entry an item.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Batch {
     /// Which of the buffer's transitions these are.
     pub ids: Vec<usize>,
     /// What each item's loss counts for; all ones when sampling is uniform.
     pub weights: Vec<f32>,
     /// Observations, `[item][feature]`.
-    pub obs: Buffer,
+    pub obs: Observations,
     /// Actions.
     pub actions: Vec<usize>,
     /// Rewards.
@@ -38,24 +39,32 @@ pub struct Batch {
     /// Discounts: gamma^k, or 0 where the episode terminated.
     pub discounts: Vec<f32>,
     /// Next observations, `[item][feature]`.
-    pub next_obs: Buffer,
+    pub next_obs: Observations,
     /// Which actions are allowed at the next observations, `[item][action]`; empty where all always are.
     pub next_masks: Vec<bool>,
 }
 
 impl Batch {
-    /// Room for `size` transitions with observations of `features` numbers.
+    /// Room for `size` transitions with observations of `features` floats.
     pub fn new(size: usize, features: usize) -> Self {
         Self {
             ids: vec![0; size],
             weights: vec![1.0; size],
-            obs: Buffer::zeros(size * features),
+            obs: Observations::zeros(Dtype::F32, size * features),
             actions: vec![0; size],
             rewards: vec![0.0; size],
             discounts: vec![0.0; size],
-            next_obs: Buffer::zeros(size * features),
+            next_obs: Observations::zeros(Dtype::F32, size * features),
             next_masks: Vec::new(),
         }
+    }
+
+    /// The same with observations of other numbers.
+    pub fn with_dtype(mut self, dtype: Dtype) -> Self {
+        for observations in [&mut self.obs, &mut self.next_obs] {
+            *observations = Observations::zeros(dtype, observations.len());
+        }
+        self
     }
 
     /// The same with room for the masks of an environment with so many actions.

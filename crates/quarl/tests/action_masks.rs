@@ -2,8 +2,9 @@
 
 use quarl::agent::Agent;
 use quarl::config::{TrainConfig, layers, presets};
+use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::env::EnvironmentSpec;
-use quarl::network::kernels::CpuPath;
+use quarl::exploration::{Exploration, Explorer};
 use quarl::space::{BoxSpace, Discrete};
 use quarl::transition::Transition;
 
@@ -27,7 +28,7 @@ fn agent(assignments: &[&str], has_action_mask: bool) -> Agent {
         render_fps: 1,
         has_action_mask,
     };
-    Agent::new(&config(assignments), &spec, 0, CpuPath::available()[0]).unwrap()
+    Agent::with_engine(&config(assignments), &spec, 0, cpu::on(CpuPath::available()[0])).unwrap()
 }
 
 /// The TD error of one update on one transition whose next observation allows only what `mask` says.
@@ -38,7 +39,7 @@ fn td_error(assignments: &[&str], mask: Option<&[bool]>, discount: f32) -> f32 {
         .observe(Transition { obs: &[0.0], action: 0, reward: 10.0, discount, next_obs: &[1.0], next_mask: mask })
         .unwrap();
     agent.learn(1).unwrap();
-    agent.priorities()[0]
+    agent.td_errors()[0]
 }
 
 #[test]
@@ -74,10 +75,16 @@ fn where_nothing_follows_the_mask_does_not_matter() {
 #[test]
 fn forbidden_actions_are_not_taken_at_any_epsilon() {
     let mut agent = agent(&[], true);
+    let mut explorer = Explorer::new(0, 0);
     for epsilon in [0.0, 0.5, 1.0] {
         for allowed in 0..3 {
             let mask = [0, 1, 2].map(|a| a == allowed);
-            assert!((0..50).all(|_| agent.act(&[0.5], Some(&mask), epsilon).unwrap() == allowed));
+            assert!(
+                (0..50).all(|_| agent
+                    .act(&[0.5], Some(&mask), Exploration::EpsilonGreedy(epsilon), &mut explorer)
+                    .unwrap()
+                    == allowed)
+            );
         }
     }
 }
@@ -95,9 +102,9 @@ fn masks_survive_saving_and_a_maskless_agents_state_is_refused() {
     };
     masked.observe(transition).unwrap();
     let mut restored = agent(&[], true);
-    restored.set_state(masked.state().clone()).unwrap();
+    restored.set_state(masked.state().into_owned()).unwrap();
     masked.learn(1).unwrap();
     restored.learn(1).unwrap();
-    assert_eq!(masked.priorities(), restored.priorities());
-    assert!(restored.set_state(agent(&[], false).state().clone()).is_err());
+    assert_eq!(masked.td_errors(), restored.td_errors());
+    assert!(restored.set_state(agent(&[], false).state().into_owned()).is_err());
 }

@@ -5,7 +5,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use quarl::config::{TrainConfig, layers, presets};
-use quarl::network::kernels::CpuPath;
+use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::train::{Event, Trainer};
 
 /// The system's allocator, counting.
@@ -48,7 +48,7 @@ fn config(env: &str, assignments: &[&str]) -> TrainConfig {
 /// How often a run allocates in its steps from `warm_up` to `warm_up + steps`, and how many of its events are updates and
 /// episodes' ends.
 fn allocations(config: TrainConfig, warm_up: usize, steps: usize) -> (u64, usize, usize) {
-    let mut trainer = Trainer::on(config, CpuPath::available()[0]).unwrap();
+    let mut trainer = Trainer::builder(config).engine(cpu::on(CpuPath::available()[0])).build().unwrap();
     while trainer.env_steps() < warm_up as u64 {
         trainer.next().unwrap().unwrap();
     }

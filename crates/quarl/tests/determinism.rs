@@ -8,8 +8,8 @@ use common::{results, textbook};
 use quarl::Error;
 use quarl::agent::{Agent, AgentState};
 use quarl::config::{TrainConfig, layers};
+use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::env;
-use quarl::network::kernels::CpuPath;
 use quarl::rng::Stream;
 use quarl::train::Trainer;
 
@@ -113,7 +113,7 @@ fn finish(mut trainer: Trainer) -> Outcome {
 }
 
 fn outcome(config: TrainConfig, path: CpuPath) -> Outcome {
-    finish(Trainer::on(config, path).unwrap())
+    finish(Trainer::builder(config).engine(cpu::on(path)).build().unwrap())
 }
 
 /// The run that several tests compare with.
@@ -140,7 +140,11 @@ fn assert_equal(actual: &Outcome, expected: &Outcome, case: &str) {
 #[test]
 fn an_instruction_set_that_this_processor_lacks_is_refused() {
     for path in CpuPath::ALL.into_iter().filter(|path| !path.is_available()) {
-        assert!(matches!(Trainer::on(tiny(), path), Err(Error::CpuPath { .. })), "{}", path.name());
+        assert!(
+            matches!(Trainer::builder(tiny()).engine(cpu::on(path)).build(), Err(Error::CpuPath { .. })),
+            "{}",
+            path.name()
+        );
     }
 }
 
@@ -177,11 +181,11 @@ fn a_run_saved_anywhere_and_continued_elsewhere_goes_on_as_if_never_interrupted(
     let count = expected.events.len();
     // Within an episode, between the events of one step, after an evaluation, and at the end.
     for cut in [0, 1, 2, 45, 46, 47, 48, 49, 50, count / 2, count - 2, count - 1, count] {
-        let mut interrupted = Trainer::on(everything(), CpuPath::available()[0]).unwrap();
+        let mut interrupted = Trainer::builder(everything()).engine(cpu::on(CpuPath::available()[0])).build().unwrap();
         let before: Vec<String> = results(&mut interrupted).take(cut).collect();
         let state = interrupted.save_state().unwrap();
         drop(interrupted);
-        let mut continued = Trainer::on(everything(), CpuPath::Scalar).unwrap();
+        let mut continued = Trainer::builder(everything()).engine(cpu::on(CpuPath::Scalar)).build().unwrap();
         continued.load_state(&state).unwrap();
         assert_eq!(continued.save_state().unwrap(), state, "saved again after {cut} events");
         let mut after = finish(continued);
@@ -194,9 +198,10 @@ fn a_run_saved_anywhere_and_continued_elsewhere_goes_on_as_if_never_interrupted(
 fn every_switch_resumes_exactly() {
     for config in family() {
         let expected = outcome(config.clone(), CpuPath::available()[0]);
-        let mut interrupted = Trainer::on(config.clone(), CpuPath::available()[0]).unwrap();
+        let mut interrupted =
+            Trainer::builder(config.clone()).engine(cpu::on(CpuPath::available()[0])).build().unwrap();
         let before: Vec<String> = results(&mut interrupted).take(301).collect();
-        let mut continued = Trainer::on(config, CpuPath::available()[0]).unwrap();
+        let mut continued = Trainer::builder(config).engine(cpu::on(CpuPath::available()[0])).build().unwrap();
         continued.load_state(&interrupted.save_state().unwrap()).unwrap();
         let mut after = finish(continued);
         after.events.splice(0..0, before);
@@ -206,7 +211,7 @@ fn every_switch_resumes_exactly() {
 
 /// A state from the middle of the tiny run.
 fn tiny_state() -> Vec<u8> {
-    let mut trainer = Trainer::on(tiny(), CpuPath::Scalar).unwrap();
+    let mut trainer = Trainer::builder(tiny()).engine(cpu::on(CpuPath::Scalar)).build().unwrap();
     let events = results(&mut trainer).take(75).count();
     assert_eq!(events, 75);
     assert!(trainer.best_parameters().is_some(), "the state should have all of its parts");
@@ -216,7 +221,7 @@ fn tiny_state() -> Vec<u8> {
 #[test]
 fn a_state_of_the_wrong_length_is_refused_and_changes_nothing() {
     let state = tiny_state();
-    let mut trainer = Trainer::on(tiny(), CpuPath::Scalar).unwrap();
+    let mut trainer = Trainer::builder(tiny()).engine(cpu::on(CpuPath::Scalar)).build().unwrap();
     let untouched = trainer.save_state().unwrap();
     for end in 0..state.len() {
         assert!(matches!(trainer.load_state(&state[..end]), Err(Error::State { .. })), "{end} bytes");
@@ -230,7 +235,7 @@ fn a_damaged_state_is_refused_or_trained_on_but_never_panics() {
     let state = tiny_state();
     let mut accepted = 0;
     let mut try_out = |damaged: &[u8], case: String| {
-        let mut trainer = Trainer::on(tiny(), CpuPath::available()[0]).unwrap();
+        let mut trainer = Trainer::builder(tiny()).engine(cpu::on(CpuPath::available()[0])).build().unwrap();
         match trainer.load_state(damaged) {
             Err(Error::State { .. }) => {}
             Err(error) => panic!("{case}: {error}"),
@@ -259,7 +264,11 @@ fn a_state_of_another_configuration_is_refused() {
     let state_of = |assignment: &str| {
         let mut table = toml::Table::try_from(tiny()).unwrap();
         layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
-        Trainer::on(layers::resolve("test", table).unwrap(), CpuPath::Scalar).unwrap().load_state(&state)
+        Trainer::builder(layers::resolve("test", table).unwrap())
+            .engine(cpu::on(CpuPath::Scalar))
+            .build()
+            .unwrap()
+            .load_state(&state)
     };
     state_of("training.seed=0").unwrap();
     for assignment in [
@@ -283,11 +292,11 @@ fn a_state_of_another_configuration_is_refused() {
 fn an_agent_refuses_the_state_of_another_agent() {
     let agent = |assignments: &[&str]| {
         let config = textbook(&[&["network.hidden=[3]", "replay.capacity=40"], assignments].concat());
-        Agent::new(&config, env::make(&config.env.id).unwrap().spec(), 0, CpuPath::Scalar).unwrap()
+        Agent::with_engine(&config, env::make(&config.env.id).unwrap().spec(), 0, cpu::on(CpuPath::Scalar)).unwrap()
     };
-    agent(&[]).set_state(agent(&["training.seed=1"]).state().clone()).unwrap();
+    agent(&[]).set_state(agent(&["training.seed=1"]).state().into_owned()).unwrap();
     for other in ["network.hidden=[4]", "replay.capacity=41", "optimizer.beta1=0.8", "env.id=MountainCar-v0"] {
-        let error = agent(&[]).set_state(agent(&[other]).state().clone()).unwrap_err();
+        let error = agent(&[]).set_state(agent(&[other]).state().into_owned()).unwrap_err();
         assert!(matches!(error, Error::State { .. }), "{other}: {error}");
     }
 }
@@ -295,10 +304,11 @@ fn an_agent_refuses_the_state_of_another_agent() {
 #[test]
 fn a_state_whose_random_generators_would_repeat_themselves_is_refused() {
     let config = textbook(&["network.hidden=[3]", "replay.capacity=40"]);
-    let agent = Agent::new(&config, env::make(&config.env.id).unwrap().spec(), 0, CpuPath::Scalar).unwrap();
-    let bytes = postcard::to_stdvec(agent.state()).unwrap();
+    let agent =
+        Agent::with_engine(&config, env::make(&config.env.id).unwrap().spec(), 0, cpu::on(CpuPath::Scalar)).unwrap();
+    let bytes = postcard::to_stdvec(&agent.state()).unwrap();
     assert!(postcard::from_bytes::<AgentState>(&bytes).is_ok());
-    for stream in [Stream::Exploration, Stream::Replay, Stream::Noise] {
+    for stream in [Stream::Replay, Stream::Noise] {
         let generator = postcard::to_stdvec(&stream.rng(0)).unwrap();
         let at = bytes.windows(generator.len()).position(|window| window == generator).unwrap();
         // State and increment of zero: each is one byte.

@@ -2,10 +2,11 @@
 
 use quarl::agent::Agent;
 use quarl::config::{InitialTarget, presets};
+use quarl::engine::cpu::network::noise::{self, Noise};
+use quarl::engine::cpu::network::{HiddenLayer, Linear, QNetwork, init};
+use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::env;
-use quarl::network::kernels::CpuPath;
-use quarl::network::noise::{self, Noise};
-use quarl::network::{Activation, Architecture, Head, HiddenLayer, Linear, QNetwork, init};
+use quarl::network::{Activation, Architecture, Head};
 use quarl::rng::Rng;
 
 const BATCHES: [usize; 4] = [1, 3, 16, 21];
@@ -237,7 +238,7 @@ fn computed_gradients(network: &QNetwork, parameters: &[f32], task: &Task) -> Ve
 
 /// First parameters away from the special values that some have (sigmas all alike, normalisations the identity).
 fn random_parameters(network: &QNetwork, rng: &mut Rng) -> Vec<f32> {
-    let mut parameters = init::pytorch_default(network, 0.5, rng).to_vec();
+    let mut parameters = init::pytorch_default(network.architecture(), 0.5, rng);
     parameters.iter_mut().for_each(|x| *x += rng.uniform_in(-0.2, 0.2) as f32);
     parameters
 }
@@ -349,7 +350,7 @@ fn every_head_offers_q_values() {
 fn first_parameters_are_uniform_between_plus_and_minus_one_over_the_root_of_the_inputs() {
     let architecture = Architecture::plain(37, &[128, 300], 100);
     let network = QNetwork::new(architecture, CpuPath::Scalar);
-    let parameters = init::pytorch_default(&network, 0.5, &mut Rng::from_seed(3));
+    let parameters = init::pytorch_default(network.architecture(), 0.5, &mut Rng::from_seed(3));
     for layer in network.plan().linears() {
         let bound = 1.0 / (layer.inputs as f64).sqrt();
         let both = [&parameters[layer.weight.clone()], &parameters[layer.bias.clone()]];
@@ -378,12 +379,11 @@ fn first_parameters_are_uniform_between_plus_and_minus_one_over_the_root_of_the_
     }
 }
 
-/// Both networks' parameters: what a saved agent begins with.
+/// Both networks' parameters.
 fn online_and_target(agent: &Agent) -> (Vec<f32>, Vec<f32>) {
-    let bytes = postcard::to_stdvec(agent.state()).unwrap();
-    let (online, target): (Vec<f32>, Vec<f32>) = postcard::take_from_bytes(&bytes).unwrap().0;
-    assert_eq!(online, agent.parameters());
-    (online, target)
+    let state = agent.engine().state();
+    assert_eq!(state.online, agent.parameters());
+    (state.online, state.target)
 }
 
 #[test]
@@ -392,12 +392,12 @@ fn a_random_target_network_starts_apart_and_an_online_one_equal() {
     let env = env::make(&config.env.id).unwrap();
     for (initial, equal) in [(InitialTarget::Random, false), (InitialTarget::Online, true)] {
         config.target_network.initial = initial;
-        let mut agent = Agent::new(&config, env.spec(), 7, CpuPath::Scalar).unwrap();
+        let mut agent = Agent::with_engine(&config, env.spec(), 7, cpu::on(CpuPath::Scalar)).unwrap();
         let (online, target) = online_and_target(&agent);
         assert_eq!(online == target, equal, "{initial:?}");
         // No draw is used twice.
         assert!(equal || online.iter().zip(&target).filter(|(a, b)| a == b).count() < 10, "{initial:?}");
-        agent.sync_target();
+        agent.update_target();
         let (online, target) = online_and_target(&agent);
         assert_eq!(online, target, "{initial:?}");
     }

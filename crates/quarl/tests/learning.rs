@@ -4,8 +4,9 @@ use quarl::Error;
 use quarl::accumulator::{Accumulator, Next};
 use quarl::agent::Agent;
 use quarl::config::{TrainConfig, layers, presets};
+use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::env::{End, EnvironmentSpec};
-use quarl::network::kernels::CpuPath;
+use quarl::exploration::{Exploration, Explorer};
 use quarl::rng::Rng;
 use quarl::space::{BoxSpace, Discrete};
 use quarl::train::{Event, Trainer};
@@ -70,12 +71,13 @@ fn values_learnt_in_the_corridor(assignments: &[&str]) -> Vec<[f64; 2]> {
     ];
     let config = textbook(&[&corridor, assignments].concat());
     config.validate().unwrap();
-    let mut agent = Agent::new(&config, &Corridor::spec(), 0, CpuPath::available()[0]).unwrap();
+    let mut agent = Agent::with_engine(&config, &Corridor::spec(), 0, cpu::on(CpuPath::available()[0])).unwrap();
     let mut accumulator = Accumulator::new(config.agent.n_step, config.agent.gamma, Corridor::ROOMS);
     let (mut corridor, mut rng) = (Corridor { room: 0 }, Rng::from_seed(0));
+    let mut explorer = Explorer::new(0, 0);
     for step in 1..=6000 {
         let obs = Corridor::seen(corridor.room);
-        let action = agent.act(&obs, None, 1.0).unwrap();
+        let action = agent.act(&obs, None, Exploration::EpsilonGreedy(1.0), &mut explorer).unwrap();
         let (reward, end) = corridor.step(action);
         let seen = Corridor::seen(corridor.room);
         let next = Next { obs: &seen, mask: None };
@@ -87,13 +89,13 @@ fn values_learnt_in_the_corridor(assignments: &[&str]) -> Vec<[f64; 2]> {
             agent.learn(step).unwrap();
         }
         if step % 50 == 0 {
-            agent.sync_target();
+            agent.update_target();
         }
     }
-    let mut scratch = agent.network().single_scratch();
+    let mut policy = agent.policy().unwrap();
     (0..Corridor::ROOMS)
         .map(|room| {
-            let q = agent.network().q_values(agent.parameters(), &Corridor::seen(room), &mut scratch).unwrap();
+            let q = policy.q_values(&Corridor::seen(room)).unwrap();
             [q.get(0, 0), q.get(0, 1)].map(f64::from)
         })
         .collect()
@@ -211,7 +213,8 @@ fn a_run_that_diverges_stops_with_an_error_that_names_the_step() {
     ] {
         let short = ["network.hidden=[8]", "training.episodes=30", "evaluation.episodes=1"];
         for path in CpuPath::available() {
-            let mut trainer = Trainer::on(textbook(&[&short, assignments].concat()), path).unwrap();
+            let mut trainer =
+                Trainer::builder(textbook(&[&short, assignments].concat())).engine(cpu::on(path)).build().unwrap();
             let error = trainer.by_ref().find_map(Result::err).unwrap_or_else(|| panic!("{assignments:?}: no error"));
             let Error::NotFinite { step, .. } = error else { panic!("{assignments:?}: {error}") };
             assert_eq!(step, trainer.env_steps());

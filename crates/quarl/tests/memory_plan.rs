@@ -4,9 +4,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use quarl::config::TrainConfig;
+use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::env;
 use quarl::memory;
-use quarl::network::kernels::CpuPath;
 use quarl::train::Trainer;
 
 struct Counting;
@@ -38,7 +38,7 @@ static ALLOCATOR: Counting = Counting;
 fn peak(config: TrainConfig) -> usize {
     let before = BYTES.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);
-    let mut trainer = Trainer::on(config, CpuPath::available()[0]).unwrap();
+    let mut trainer = Trainer::builder(config).engine(cpu::on(CpuPath::available()[0])).build().unwrap();
     trainer.try_for_each(|event| event.map(|_| ())).unwrap();
     PEAK.load(Ordering::Relaxed) - before
 }

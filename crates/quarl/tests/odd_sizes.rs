@@ -4,7 +4,7 @@
 //! at for reads and writes outside their memory.
 
 use quarl::config::{TrainConfig, layers, presets};
-use quarl::network::kernels::CpuPath;
+use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::train::{Event, Trainer};
 
 const ODD_SIZES: [usize; 4] = [1, 7, 17, 33];
@@ -71,14 +71,14 @@ fn updates_have_the_same_bits_on_every_path_and_across_a_pause_at_odd_sizes() {
         let sizes = if cfg!(miri) { vec![ODD_SIZES[ODD_SIZES.len() - 1 - i]] } else { ODD_SIZES.to_vec() };
         for size in sizes {
             let config = || config(size, switches);
-            let mut uninterrupted = Trainer::on(config(), CpuPath::Scalar).unwrap();
+            let mut uninterrupted = Trainer::builder(config()).engine(cpu::on(CpuPath::Scalar)).build().unwrap();
             learn(&mut uninterrupted, UPDATES);
             for path in CpuPath::available() {
                 let case = format!("{} size {size} {switches:?}", path.name());
-                let mut before = Trainer::on(config(), path).unwrap();
+                let mut before = Trainer::builder(config()).engine(cpu::on(path)).build().unwrap();
                 learn(&mut before, 1);
                 let state = before.save_state().unwrap();
-                let mut after = Trainer::on(config(), path).unwrap();
+                let mut after = Trainer::builder(config()).engine(cpu::on(path)).build().unwrap();
                 after.load_state(&state).unwrap();
                 learn(&mut after, UPDATES - 1);
                 assert_eq!(parameters(&after), parameters(&uninterrupted), "{case}");

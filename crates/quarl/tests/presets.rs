@@ -3,9 +3,9 @@
 use quarl::accumulator::{Accumulator, Next};
 use quarl::agent::Agent;
 use quarl::config::{layers, presets};
+use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::env::{End, EnvironmentSpec};
-use quarl::evaluate::GreedyPolicy;
-use quarl::network::kernels::CpuPath;
+use quarl::exploration::Explorer;
 use quarl::rng::Rng;
 use quarl::space::{BoxSpace, Discrete};
 
@@ -64,11 +64,12 @@ fn solves(preset: &str, seed: u64) -> bool {
     }
     let config = layers::resolve(preset, table).unwrap();
     config.validate().unwrap();
-    let mut agent = Agent::new(&config, &spec(), seed, CpuPath::available()[0]).unwrap();
+    let mut agent = Agent::with_engine(&config, &spec(), seed, cpu::on(CpuPath::available()[0])).unwrap();
     let mut accumulator = Accumulator::new(config.agent.n_step, config.agent.gamma, ROOMS);
     let (mut room, mut length) = (0, 0);
+    let mut explorer = Explorer::new(seed, 0);
     for env_steps in 1..=STEPS {
-        let action = agent.explore(&seen(room), None, config.exploration.at(env_steps)).unwrap();
+        let action = agent.act(&seen(room), None, config.exploration.at(env_steps), &mut explorer).unwrap();
         let (next, reward, mut end) = step(room, action);
         length += 1;
         if end.is_none() && length == 50 {
@@ -81,10 +82,10 @@ fn solves(preset: &str, seed: u64) -> bool {
             agent.learn(env_steps).unwrap();
         }
         if env_steps % 25 == 0 {
-            agent.sync_target();
+            agent.update_target();
         }
     }
-    let mut policy = GreedyPolicy::new(agent.network(), agent.parameters());
+    let mut policy = agent.policy().unwrap();
     (0..ROOMS).all(|room| policy.act(&seen(room), None).unwrap() == 1)
 }
 
@@ -103,8 +104,9 @@ fn an_untrained_agent_does_not_solve_the_chain() {
     let config = presets::config("dqn", None).unwrap();
     let mut rng = Rng::from_seed(0);
     let solved = (0..200).filter(|_| {
-        let agent = Agent::new(&config, &spec(), rng.next_u64() >> 1, CpuPath::available()[0]).unwrap();
-        let mut policy = GreedyPolicy::new(agent.network(), agent.parameters());
+        let agent =
+            Agent::with_engine(&config, &spec(), rng.next_u64() >> 1, cpu::on(CpuPath::available()[0])).unwrap();
+        let mut policy = agent.policy().unwrap();
         (0..ROOMS).all(|room| policy.act(&seen(room), None).unwrap() == 1)
     });
     // One of two actions in each of five rooms, which a network does not choose quite independently.

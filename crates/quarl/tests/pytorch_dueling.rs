@@ -5,9 +5,10 @@
 mod common;
 
 use common::uniform;
-use quarl::network::kernels::CpuPath;
-use quarl::network::noise::{self, Noise};
-use quarl::network::{Architecture, Head, QNetwork};
+use quarl::engine::cpu::kernels::CpuPath;
+use quarl::engine::cpu::network::QNetwork;
+use quarl::engine::cpu::network::noise::{self, Noise};
+use quarl::network::{Architecture, Head};
 use serde_json::{Value, json};
 
 const INPUTS: usize = 3;

@@ -8,7 +8,7 @@ use common::uniform;
 use quarl::loss::categorical::{self, Support};
 use quarl::loss::quantile;
 use quarl::network::QValues;
-use quarl::target::{self, Munchausen};
+use quarl::target::{self, Munchausen, TargetKind, TargetRule, Values};
 use serde_json::Value;
 
 const ITEMS: usize = 7;
@@ -107,9 +107,12 @@ fn munchausens_targets_are_pytorchs() {
     for case in recorded()["munchausen"].as_array().unwrap() {
         let float = |key: &str| case[key].as_f64().unwrap() as f32;
         let settings = Munchausen { alpha: float("alpha"), temperature: float("temperature"), floor: float("floor") };
-        let q = (QValues::new(&now, ACTIONS, STRIDE), QValues::new(&next, ACTIONS, STRIDE));
+        let rule = TargetRule::new(TargetKind::Munchausen).with_munchausen(settings);
+        let present = QValues::new(&now, ACTIONS, STRIDE);
+        let values =
+            Values { target_present: Some(present), ..Values::of_target_network(QValues::new(&next, ACTIONS, STRIDE)) };
         let mut targets = [0.0; ITEMS];
-        target::munchausen(settings, &rewards, &discounts, &actions, q, &mut targets);
+        target::td_targets(&rule, &values, &rewards, &discounts, &actions, &mut targets);
         for (item, target) in targets.iter().enumerate() {
             assert_near(*target, &case["targets"][item], "a target");
         }

@@ -8,14 +8,17 @@ mod common;
 use common::uniform;
 use quarl::agent::Agent;
 use quarl::config::{TrainConfig, presets};
+use quarl::engine::cpu;
+use quarl::engine::cpu::buffer::Buffer;
+use quarl::engine::cpu::kernels::CpuPath;
+use quarl::engine::cpu::network::{Activations, QNetwork};
+use quarl::engine::cpu::optimizer::clip_scale;
 use quarl::env::EnvironmentSpec;
 use quarl::loss::Loss;
-use quarl::network::buffer::Buffer;
-use quarl::network::kernels::CpuPath;
-use quarl::network::{Activations, Architecture, QNetwork};
-use quarl::optimizer::clip_scale;
+use quarl::loss::scalar;
+use quarl::network::Architecture;
 use quarl::space::{BoxSpace, Discrete};
-use quarl::target::{self, TargetKind};
+use quarl::target::{self, TargetKind, TargetRule, Values};
 use quarl::transition::Transition;
 use serde_json::Value;
 
@@ -49,7 +52,7 @@ impl Case {
             case["hidden"].as_array().unwrap().iter().map(|units| units.as_u64().unwrap() as usize).collect();
         let network = QNetwork::new(Architecture::plain(INPUTS, &hidden, ACTIONS), path);
         let parameters = |stream: u32| -> Vec<f32> {
-            let of_layer = |(i, layer): (usize, &quarl::network::Linear)| {
+            let of_layer = |(i, layer): (usize, &quarl::engine::cpu::network::Linear)| {
                 let bound = 1.0 / (layer.inputs as f64).sqrt();
                 uniform(stream + i as u32, layer.inputs * layer.outputs + layer.outputs, -bound, bound)
             };
@@ -133,12 +136,11 @@ impl Case {
             render_fps: 1,
             has_action_mask: false,
         };
-        let mut agent = Agent::new(&config, &spec, 0, self.network.path()).unwrap();
-        // A saved agent begins with its two networks' parameters.
-        let saved = postcard::to_stdvec(agent.state()).unwrap();
-        let (_, rest) = postcard::take_from_bytes::<(Vec<f32>, Vec<f32>)>(&saved).unwrap();
-        let networks = postcard::to_stdvec(&(&self.online, &self.target)).unwrap();
-        agent.set_state(postcard::from_bytes(&[&networks, rest].concat()).unwrap()).unwrap();
+        let mut agent = Agent::with_engine(&config, &spec, 0, cpu::on(self.network.path())).unwrap();
+        let mut state = agent.state().into_owned();
+        state.engine_mut().online.clone_from(&self.online);
+        state.engine_mut().target.clone_from(&self.target);
+        agent.set_state(state).unwrap();
         assert_eq!(agent.parameters(), self.online);
         for item in 0..self.size() {
             agent
@@ -178,25 +180,21 @@ fn q_values_targets_gradients_and_clipping_are_pytorchs() {
 
         let target_next = case.forward(&case.target, &case.next_obs);
         let mut targets = vec![0.0; case.size()];
-        match case.target_kind() {
-            TargetKind::Max => target::max(&case.rewards, &case.discounts, target_next.q_values(), &mut targets),
-            TargetKind::Double => {
-                let online_next = case.forward(&case.online, &case.next_obs);
-                let (q_online, q_target) = (online_next.q_values(), target_next.q_values());
-                target::double(&case.rewards, &case.discounts, q_online, q_target, &mut targets);
-            }
-            TargetKind::Munchausen => unreachable!("not among the recorded cases"),
-        }
+        let online_next = case.forward(&case.online, &case.next_obs);
+        let values = Values::of_target_network(target_next.q_values());
+        let values = match case.target_kind() {
+            TargetKind::Double => Values { selection: online_next.q_values(), ..values },
+            _ => values,
+        };
+        let rule = TargetRule::new(case.target_kind());
+        target::td_targets(&rule, &values, &case.rewards, &case.discounts, &case.actions, &mut targets);
         case.assert_recorded("targets", &targets);
 
         let mut scratch = case.network.backward_scratch(&online);
         let deltas = scratch.output_deltas();
-        let stride = deltas.len() / ACTIONS;
-        for item in items {
-            let action = case.actions[item];
-            let (_, gradient) = case.loss().value_and_gradient(q.get(item, action) - targets[item]);
-            deltas[action * stride + item] = gradient / case.size() as f32;
-        }
+        assert_eq!(deltas.len(), ACTIONS * q.stride());
+        let (weights, mut td_errors) = (vec![1.0; case.size()], vec![0.0; case.size()]);
+        scalar::of_batch(case.loss(), q, &case.actions, &weights, &targets, deltas, &mut td_errors);
         let mut gradients = Buffer::zeros(case.network.parameter_count());
         case.network.backward(&case.online, &online, &mut scratch, &mut gradients);
         case.assert_recorded("gradients", &gradients);

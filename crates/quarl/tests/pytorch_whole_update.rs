@@ -10,8 +10,8 @@ use common::uniform;
 use quarl::accumulator::{Accumulator, Next};
 use quarl::agent::Agent;
 use quarl::config::{TrainConfig, layers, presets};
+use quarl::engine::cpu::{self, kernels::CpuPath, network::Plan};
 use quarl::env::{End, EnvironmentSpec};
-use quarl::network::kernels::CpuPath;
 use quarl::space::{BoxSpace, Discrete};
 use serde_json::Value;
 
@@ -52,7 +52,7 @@ fn agent(case: &Value, path: CpuPath) -> Agent {
         render_fps: 1,
         has_action_mask,
     };
-    let mut agent = Agent::new(&config, &spec, 0, path).unwrap();
+    let mut agent = Agent::with_engine(&config, &spec, 0, cpu::on(path)).unwrap();
     let mut accumulator = Accumulator::new(config.agent.n_step, config.agent.gamma, INPUTS);
     let (obs, next_obs) = (uniform(300, STEPS * INPUTS, -2.0, 2.0), uniform(301, STEPS * INPUTS, -2.0, 2.0));
     let actions = uniform(302, STEPS, 0.0, 1.0).into_iter().map(|x| (x * ACTIONS as f32) as usize);
@@ -73,7 +73,7 @@ fn agent(case: &Value, path: CpuPath) -> Agent {
         let of_step = t * INPUTS..(t + 1) * INPUTS;
         let next = Next { obs: &next_obs[of_step.clone()], mask: has_action_mask.then_some(&mask) };
         let obs = &obs[of_step];
-        agent.see(obs).unwrap();
+        agent.update_observation_statistics(obs).unwrap();
         accumulator.push(obs, action, f64::from(rewards[t]), next, end, |each| agent.observe(each)).unwrap();
     }
     agent
@@ -99,7 +99,7 @@ fn three_whole_updates_are_pytorchs() {
     for case in oracle["cases"].as_array().unwrap() {
         for path in CpuPath::available() {
             let mut agent = agent(case, path);
-            let tensors = agent.network().plan().tensors();
+            let tensors = Plan::new(agent.architecture()).tensors();
             let parameters = |agent: &Agent| -> Vec<f32> {
                 let names = case["tensors"].as_array().unwrap().iter();
                 let ranges =
@@ -111,7 +111,7 @@ fn three_whole_updates_are_pytorchs() {
                 let report = agent.learn(update).unwrap();
                 losses.push(report.loss);
                 mean_q.push(report.mean_q);
-                priorities.extend_from_slice(agent.priorities());
+                priorities.extend_from_slice(agent.td_errors());
                 shares.extend(report.clipped_share);
                 if update == 1 {
                     assert_recorded(case, "parameters_1", &parameters(&agent), path);

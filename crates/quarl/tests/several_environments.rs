@@ -4,7 +4,7 @@ mod common;
 
 use common::results;
 use quarl::config::{TrainConfig, layers, presets};
-use quarl::network::kernels::CpuPath;
+use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::train::{Event, Trainer};
 
 fn config(assignments: &[&str]) -> TrainConfig {
@@ -17,7 +17,7 @@ fn config(assignments: &[&str]) -> TrainConfig {
 }
 
 fn events(config: TrainConfig, path: CpuPath) -> Vec<String> {
-    results(&mut Trainer::on(config, path).unwrap()).collect()
+    results(&mut Trainer::builder(config).engine(cpu::on(path)).build().unwrap()).collect()
 }
 
 /// The returns of all episodes that begin and end within the run.
@@ -83,10 +83,10 @@ fn several_environments_give_one_result_on_every_path_and_across_a_pause() {
         assert_eq!(events(several(), path), expected, "{}", path.name());
     }
     for cut in [1, 2, 3, 100, 101, 102, 103] {
-        let mut interrupted = Trainer::on(several(), CpuPath::available()[0]).unwrap();
+        let mut interrupted = Trainer::builder(several()).engine(cpu::on(CpuPath::available()[0])).build().unwrap();
         let mut all: Vec<String> = results(&mut interrupted).take(cut).collect();
         let state = interrupted.save_state().unwrap();
-        let mut continued = Trainer::on(several(), CpuPath::available()[0]).unwrap();
+        let mut continued = Trainer::builder(several()).engine(cpu::on(CpuPath::available()[0])).build().unwrap();
         continued.load_state(&state).unwrap();
         all.extend(results(&mut continued));
         assert_eq!(all, expected, "interrupted after {cut} events");

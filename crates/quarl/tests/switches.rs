@@ -6,8 +6,8 @@ use common::{results, textbook};
 use proptest::prelude::*;
 use quarl::accumulator::{Accumulator, Next};
 use quarl::config::TrainConfig;
+use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::env::End;
-use quarl::network::kernels::CpuPath;
 use quarl::train::{Event, Trainer};
 use quarl::transition::Transition;
 
@@ -50,19 +50,23 @@ fn finish(mut trainer: Trainer) -> (Vec<String>, Vec<u32>) {
 
 #[test]
 fn every_switch_gives_one_result_on_every_path_and_across_a_pause() {
-    let plain = finish(Trainer::on(short(&[]), CpuPath::Scalar).unwrap());
+    let plain = finish(Trainer::builder(short(&[])).engine(cpu::on(CpuPath::Scalar)).build().unwrap());
     for switches in SWITCHES {
         let config = short(switches);
-        let expected = finish(Trainer::on(config.clone(), CpuPath::Scalar).unwrap());
+        let expected = finish(Trainer::builder(config.clone()).engine(cpu::on(CpuPath::Scalar)).build().unwrap());
         assert_ne!(expected.1, plain.1, "{switches:?} changes nothing");
         for path in CpuPath::available() {
-            assert!(finish(Trainer::on(config.clone(), path).unwrap()) == expected, "{switches:?} on {}", path.name());
+            assert!(
+                finish(Trainer::builder(config.clone()).engine(cpu::on(path)).build().unwrap()) == expected,
+                "{switches:?} on {}",
+                path.name()
+            );
         }
         for cut in [0, 30, 177, 400, expected.0.len()] {
-            let mut interrupted = Trainer::on(config.clone(), CpuPath::Scalar).unwrap();
+            let mut interrupted = Trainer::builder(config.clone()).engine(cpu::on(CpuPath::Scalar)).build().unwrap();
             let mut events: Vec<String> = results(&mut interrupted).take(cut).collect();
             let state = interrupted.save_state().unwrap();
-            let mut continued = Trainer::on(config.clone(), CpuPath::Scalar).unwrap();
+            let mut continued = Trainer::builder(config.clone()).engine(cpu::on(CpuPath::Scalar)).build().unwrap();
             continued.load_state(&state).unwrap();
             assert_eq!(continued.save_state().unwrap(), state, "{switches:?} saved again after {cut} events");
             let (rest, parameters) = finish(continued);
@@ -77,16 +81,23 @@ fn alpha_zero_draws_equally_and_weighs_everything_one() {
     // With alpha 0 every priority is 1, so beta has nothing to make up for.
     let with = |beta: &str| {
         let beta = format!("replay.beta={beta}");
-        finish(Trainer::on(short(&["replay.kind=prioritized", "replay.alpha=0", &beta]), CpuPath::Scalar).unwrap())
+        finish(
+            Trainer::builder(short(&["replay.kind=prioritized", "replay.alpha=0", &beta]))
+                .engine(cpu::on(CpuPath::Scalar))
+                .build()
+                .unwrap(),
+        )
     };
     assert!(with("0.0") == with("1.0"));
 }
 
 #[test]
 fn no_target_network_is_one_that_is_copied_after_every_update() {
-    let none = finish(Trainer::on(short(&["target_network.kind=none"]), CpuPath::Scalar).unwrap());
+    let none = finish(
+        Trainer::builder(short(&["target_network.kind=none"])).engine(cpu::on(CpuPath::Scalar)).build().unwrap(),
+    );
     let copied = short(&["target_network.initial=online", "target_network.every_steps=1"]);
-    assert!(finish(Trainer::on(copied, CpuPath::Scalar).unwrap()) == none);
+    assert!(finish(Trainer::builder(copied).engine(cpu::on(CpuPath::Scalar)).build().unwrap()) == none);
 }
 
 #[test]
@@ -96,7 +107,7 @@ fn without_replay_there_is_one_update_for_each_transition() {
         let config = short(&["replay.kind=none", &n_step, "training.train_frequency=7", "training.gradient_steps=3"]);
         let (mut updates, mut steps_of_whole_episodes) = (0, 0);
         let mut updates_then = 0;
-        for event in &mut Trainer::on(config, CpuPath::Scalar).unwrap() {
+        for event in &mut Trainer::builder(config).engine(cpu::on(CpuPath::Scalar)).build().unwrap() {
             match event.unwrap() {
                 Event::Learn { .. } => updates += 1,
                 Event::Episode(episode) => (steps_of_whole_episodes, updates_then) = (episode.env_steps, updates),
@@ -115,7 +126,7 @@ fn rewards_are_clipped_in_what_is_learnt_not_in_what_is_reported() {
     for clip in ["[-2.0, 2.0]", "[-1.0, 0.25]"] {
         let clip = format!("env.clip_reward={clip}");
         let mut first_loss = None;
-        for event in &mut Trainer::on(short(&[&clip]), CpuPath::Scalar).unwrap() {
+        for event in &mut Trainer::builder(short(&[&clip])).engine(cpu::on(CpuPath::Scalar)).build().unwrap() {
             match event.unwrap() {
                 Event::Episode(episode) => assert_eq!(episode.total_reward, episode.length as f64),
                 Event::Learn { report, .. } => first_loss = first_loss.or(Some(report.loss)),
@@ -197,10 +208,12 @@ proptest! {
 #[test]
 fn diagnostics_are_given_for_every_update_and_change_nothing_that_is_learnt() {
     let switches = ["replay.kind=prioritized", "agent.target=double", "optimizer.max_grad_norm=1.0"];
-    let mut without = Trainer::on(short(&switches), CpuPath::Scalar).unwrap();
+    let mut without = Trainer::builder(short(&switches)).engine(cpu::on(CpuPath::Scalar)).build().unwrap();
     assert!(without.all(|event| !matches!(event, Ok(Event::Learn { report, .. }) if report.diagnostics.is_some())));
-    let mut with =
-        Trainer::on(short(&[&switches[..], &["training.diagnostics=true"]].concat()), CpuPath::Scalar).unwrap();
+    let mut with = Trainer::builder(short(&[&switches[..], &["training.diagnostics=true"]].concat()))
+        .engine(cpu::on(CpuPath::Scalar))
+        .build()
+        .unwrap();
     let mut updates = 0;
     for event in &mut with {
         match event.unwrap() {
@@ -233,7 +246,10 @@ fn clipped(assignments: &[&str]) -> (Vec<String>, f64) {
         "agent.batch_size=4",
         "evaluation.episodes=1",
     ];
-    let mut trainer = Trainer::on(textbook(&[&c51, assignments].concat()), CpuPath::available()[0]).unwrap();
+    let mut trainer = Trainer::builder(textbook(&[&c51, assignments].concat()))
+        .engine(cpu::on(CpuPath::available()[0]))
+        .build()
+        .unwrap();
     let (mut warnings, mut shares) = (Vec::new(), Vec::new());
     for event in &mut trainer {
         match event.unwrap() {

@@ -4,8 +4,8 @@ mod common;
 
 use common::{results, textbook};
 use quarl::config::TrainConfig;
+use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::env::{End, Environment, EnvironmentSpec, Step, state};
-use quarl::network::kernels::CpuPath;
 use quarl::render::Scene;
 use quarl::space::{BoxSpace, Discrete};
 use quarl::train::{EnvironmentRole, Event, Trainer};
@@ -120,7 +120,7 @@ fn config(assignments: &[&str]) -> TrainConfig {
 /// A run that trains on one kind of clock and is evaluated on another.
 fn trainer(config: TrainConfig, training: Fault, evaluation: Fault) -> Trainer {
     let clock = move |role| Ok(Clock::new(if role == EnvironmentRole::Evaluation { evaluation } else { training }));
-    Trainer::builder(config).environment(clock).cpu_path(CpuPath::Scalar).build().unwrap()
+    Trainer::builder(config).environment(clock).engine(cpu::on(CpuPath::Scalar)).build().unwrap()
 }
 
 fn warnings(events: &[Event]) -> Vec<&str> {

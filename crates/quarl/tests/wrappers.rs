@@ -5,16 +5,16 @@ mod common;
 use common::results;
 use quarl::Error;
 use quarl::config::{TrainConfig, layers, presets};
+use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::env::classic_control::ClassicControl;
 use quarl::env::wrappers::{
     self, ClipReward, EpisodeStatistics, FrameStackObservation, NormalizeObservation, ObservationStatistics,
     RecordEpisodeStatistics, SeedEpisodes, TransformReward,
 };
 use quarl::env::{self, CartPole, Environment, EnvironmentSpec, MakeOptions, MountainCar, Step, TimeLimit, check};
-use quarl::evaluate::{self, GreedyPolicy};
+use quarl::evaluate;
 use quarl::model::Model;
-use quarl::network::buffer::Buffer;
-use quarl::network::kernels::CpuPath;
+use quarl::policy::Policy;
 use quarl::render::Scene;
 use quarl::rng::{Rng, Stream};
 use quarl::train::{Event, Trainer};
@@ -45,7 +45,7 @@ fn all(more: &[&str]) -> TrainConfig {
 }
 
 fn trainer(config: TrainConfig) -> Trainer {
-    Trainer::on(config, CpuPath::available()[0]).unwrap()
+    Trainer::builder(config).engine(cpu::on(CpuPath::available()[0])).build().unwrap()
 }
 
 fn texts(trainer: &mut Trainer) -> Vec<String> {
@@ -244,7 +244,12 @@ fn training_on_changed_rewards_reports_the_tasks_own_returns() {
 fn a_run_with_every_wrapper_repeats_itself_and_resumes_exactly() {
     let expected = texts(&mut trainer(all(&[])));
     for path in CpuPath::available() {
-        assert_eq!(texts(&mut Trainer::on(all(&[]), path).unwrap()), expected, "{}", path.name());
+        assert_eq!(
+            texts(&mut Trainer::builder(all(&[])).engine(cpu::on(path)).build().unwrap()),
+            expected,
+            "{}",
+            path.name()
+        );
     }
     assert_ne!(texts(&mut trainer(all(&["env.normalize_observation=false"]))), expected);
     for taken in [1, 2, 333, 800] {
@@ -275,26 +280,25 @@ fn what_observations_are_normalised_by_is_saved_with_the_model_and_frozen_in_pla
 
     let model = Model {
         env: config.env.id.clone(),
-        architecture: trained.agent().network().architecture().clone(),
-        parameters: Buffer::from_slice(trained.agent().parameters()),
+        architecture: trained.agent().architecture().clone(),
+        parameters: trained.agent().parameters().to_vec(),
         observation_statistics: Some(statistics.clone()),
     };
     let read = Model::from_bytes(&model.to_bytes().unwrap()).unwrap();
     assert_eq!(read, model);
     let mut env = env::make_configured(&config.env, &MakeOptions::default()).unwrap();
-    let network = read.network(env.spec()).unwrap();
-    let play = |statistics, env: &mut dyn Environment| -> Vec<f64> {
-        let mut policy = GreedyPolicy::new(&network, &read.parameters).normalized(statistics);
+    let play = |env: &mut dyn Environment| -> Vec<f64> {
+        let mut policy = Policy::new(&read).unwrap();
         let seed = Stream::Evaluation.seed(config.training.seed);
         evaluate::play(&mut policy, env, seed, 2).unwrap().iter().map(|episode| episode.total_reward).collect()
     };
-    assert_eq!(Some(play(read.observation_statistics.as_ref(), &mut *env)), last);
+    assert_eq!(Some(play(&mut *env)), last);
 }
 
 #[test]
 fn a_limit_beyond_the_environments_own_is_refused() {
     let config = config("CartPole-v0", &["env.max_episode_steps=300"]);
-    let message = Trainer::on(config, CpuPath::Scalar).err().unwrap().to_string();
+    let message = Trainer::new(config).err().unwrap().to_string();
     assert_eq!(message, "env.max_episode_steps = 300: CartPole-v0 ends after 200 already");
 }
 

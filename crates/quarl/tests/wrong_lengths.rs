@@ -3,12 +3,14 @@
 use quarl::Error;
 use quarl::agent::Agent;
 use quarl::config::{layers, presets};
+use quarl::engine::cpu::network::{QNetwork, init};
+use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::env::EnvironmentSpec;
 use quarl::env::wrappers::ObservationStatistics;
-use quarl::evaluate::GreedyPolicy;
-use quarl::network::kernels::CpuPath;
-use quarl::network::{Architecture, Head, QNetwork, init};
-use quarl::policy::Exploration;
+use quarl::exploration::{Exploration, Explorer};
+use quarl::model::Model;
+use quarl::network::{Architecture, Head};
+use quarl::policy::Policy;
 use quarl::rng::Rng;
 use quarl::space::{BoxSpace, Discrete};
 use quarl::transition::Transition;
@@ -31,11 +33,11 @@ fn agent(assignments: &[&str], has_action_mask: bool) -> Agent {
         render_fps: 1,
         has_action_mask,
     };
-    Agent::new(&layers::resolve("test", table).unwrap(), &spec, 0, CpuPath::Scalar).unwrap()
+    Agent::with_engine(&layers::resolve("test", table).unwrap(), &spec, 0, cpu::on(CpuPath::Scalar)).unwrap()
 }
 
 fn state(agent: &Agent) -> Vec<u8> {
-    postcard::to_stdvec(agent.state()).unwrap()
+    postcard::to_stdvec(&agent.state()).unwrap()
 }
 
 const SWITCHES: [&[&str]; 5] = [
@@ -54,19 +56,16 @@ fn an_agent_refuses_observations_and_masks_of_another_length_whatever_it_explore
         for exploration in [Exploration::EpsilonGreedy(0.0), Exploration::EpsilonGreedy(1.0), Exploration::Softmax(1.0)]
         {
             for observation in OBSERVATIONS {
-                let refused = agent.explore(observation, None, exploration);
-                assert!(matches!(refused, Err(Error::ObservationLength { expected: 4, .. })), "{refused:?}");
-                let refused = agent.explore_with(observation, None, exploration, &mut Rng::from_seed(0));
+                let refused = agent.act(observation, None, exploration, &mut Explorer::new(0, 0));
                 assert!(matches!(refused, Err(Error::ObservationLength { expected: 4, .. })), "{refused:?}");
             }
             for mask in MASKS {
-                let refused = agent.explore(&[0.0; 4], Some(mask), exploration);
+                let refused = agent.act(&[0.0; 4], Some(mask), exploration, &mut Explorer::new(0, 0));
                 assert!(matches!(refused, Err(Error::MaskLength { expected: 2, .. })), "{refused:?}");
             }
         }
         for observation in OBSERVATIONS {
-            assert!(agent.act(observation, None, 0.5).is_err());
-            assert!(agent.see(observation).is_err());
+            assert!(agent.update_observation_statistics(observation).is_err());
         }
         assert!(state(&agent) == before, "{switches:?}");
     }
@@ -115,7 +114,7 @@ fn an_agent_cannot_be_made_from_a_configuration_that_makes_no_sense() {
     let mut config = presets::config("textbook", None).unwrap();
     config.network.hidden = vec![0];
     let env = quarl::env::make("CartPole-v0").unwrap();
-    let refused = Agent::new(&config, env.spec(), 0, CpuPath::Scalar);
+    let refused = Agent::with_engine(&config, env.spec(), 0, cpu::on(CpuPath::Scalar));
     assert!(matches!(refused.err(), Some(Error::Setting { .. })));
 }
 
@@ -124,11 +123,17 @@ fn a_greedy_policy_and_a_network_refuse_what_is_not_theirs() {
     let plain = Architecture::plain(4, &[5], 2);
     let implicit = Architecture { head: Head::Implicit { cosines: 3, acting_quantiles: 4 }, ..plain.clone() };
     for architecture in [plain, implicit] {
+        let parameters = init::pytorch_default(&architecture, 0.5, &mut Rng::from_seed(0));
+        let model = Model {
+            env: "four numbers, two actions".to_owned(),
+            architecture: architecture.clone(),
+            parameters: parameters.clone(),
+            observation_statistics: None,
+        };
         let network = QNetwork::new(architecture, CpuPath::Scalar);
-        let parameters = init::pytorch_default(&network, 0.5, &mut Rng::from_seed(0));
         let (right, wrong) = (ObservationStatistics::new(4), ObservationStatistics::new(2));
-        for statistics in [None, Some(&right)] {
-            let mut policy = GreedyPolicy::new(&network, &parameters).normalized(statistics);
+        for statistics in [None, Some(right)] {
+            let mut policy = Policy::new(&Model { observation_statistics: statistics, ..model.clone() }).unwrap();
             for observation in OBSERVATIONS {
                 let refused = policy.act(observation, None);
                 assert!(matches!(refused, Err(Error::ObservationLength { .. })), "{refused:?}");
@@ -139,8 +144,11 @@ fn a_greedy_policy_and_a_network_refuse_what_is_not_theirs() {
             }
             assert!(policy.act(&[0.0; 4], Some(&[false, true])).unwrap() == 1);
         }
-        assert!(GreedyPolicy::new(&network, &parameters).normalized(Some(&wrong)).act(&[0.0; 4], None).is_err());
-        assert!(GreedyPolicy::new(&network, &parameters[1..]).act(&[0.0; 4], None).is_err());
+        let of_others = Model { observation_statistics: Some(wrong), ..model.clone() };
+        let too_few = Model { parameters: parameters[1..].to_vec(), ..model };
+        for refused in [Policy::new(&of_others), Policy::new(&too_few)] {
+            assert!(matches!(refused, Err(Error::State { .. })), "{refused:?}");
+        }
 
         let mut activations = network.activations(3, 4);
         for numbers in [0, 4, 11, 13, 24] {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use quarl::agent::Agent;
 use quarl::config::{TrainConfig, presets};
-use quarl::network::kernels::CpuPath;
+use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::stats;
 use quarl::train::{Event, Trainer};
 use serde::Serialize;
@@ -138,12 +138,12 @@ fn only_training(preset: &str) -> Result<TrainConfig> {
 fn measure_preset(preset: &'static str, path: CpuPath) -> Result<PresetFigures> {
     const ROUNDS: usize = 30;
     let learner = |preset: &str| -> Result<Agent> {
-        let mut trainer = Trainer::on(only_training(preset)?, path)?;
+        let mut trainer = Trainer::builder(only_training(preset)?).engine(cpu::on(path)).build()?;
         advance(&mut trainer, 1000)?;
-        Ok(trainer.agent_copy()?)
+        Ok(trainer.into_agent())
     };
     let (mut textbook, mut other) = (learner("textbook")?, learner(preset)?);
-    let flops = other.update_flops() as f64;
+    let flops = update_flops(&other);
     let repetitions = 1 + 50_000_000 / path.multiply_add_flops();
     let (mut peaks, mut textbooks, mut updates) = (Rounds::default(), Rounds::default(), Rounds::default());
     for _ in 0..ROUNDS {
@@ -169,11 +169,16 @@ fn multiply_adds(path: CpuPath, repetitions: u64) -> Result<f64> {
     Ok((repetitions * path.multiply_add_flops()) as f64 / elapsed.as_secs_f64())
 }
 
+/// Floating-point operations of an update, which the engine on the processor always knows.
+fn update_flops(agent: &Agent) -> f64 {
+    agent.update_flops().unwrap_or_default() as f64
+}
+
 /// Seconds an update that works everything out.
 fn updates_from_nothing(agent: &mut Agent, count: u64) -> Result<f64> {
     let elapsed = time(|| {
         (0..count).try_for_each(|_| {
-            agent.forget_target_values();
+            agent.drop_caches();
             agent.learn(0).map(|_| ())
         })
     })?;
@@ -185,10 +190,12 @@ fn measure(path: CpuPath) -> Result<Figures> {
     // Without a fused multiply-add the scalar path is a hundred times slower; fewer repetitions keep it bearable.
     let is_slow = multiply_adds(path, 1000)? < 1e10;
     let (rounds, updates_a_round, steps_a_round, warm_up) = if is_slow { (5, 2, 2, 100) } else { (100, 50, 200, 2000) };
-    let mut stepper = Trainer::on(only_training("textbook")?, path)?;
+    let mut stepper = Trainer::builder(only_training("textbook")?).engine(cpu::on(path)).build()?;
     advance(&mut stepper, warm_up)?;
-    let mut learner = stepper.agent_copy()?;
-    let flops = learner.update_flops() as f64;
+    let mut learner = Trainer::builder(only_training("textbook")?).engine(cpu::on(path)).build()?;
+    advance(&mut learner, warm_up)?;
+    let mut learner = learner.into_agent();
+    let flops = update_flops(&learner);
 
     // A quarter of a millisecond at 200 GFLOP/s; on a slow path two milliseconds.
     let repetitions = 1 + (1_000_000 * updates_a_round) / path.multiply_add_flops();

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use quarl::env::{self, MakeOptions};
-use quarl::evaluate::{GreedyEpisode, GreedyEpisodes, GreedyPolicy, step_limit};
+use quarl::evaluate::{GreedyEpisode, GreedyEpisodes, step_limit};
+use quarl::policy::Policy;
 use quarl::results_dir::ResultsDir;
 use quarl::run_dir::{self, Status};
 use quarl::scores::Scores;
@@ -45,9 +46,8 @@ fn play(args: &EvalArgs, path: &Path, which: Which, run_seed: Option<u64>) -> Re
     let seed = agent.report_seed(args.seed);
     let options = MakeOptions { rendering: false, stop: interrupt::stop_flag() };
     let mut env = env::make_configured(&args.gym.config(agent.env)?, &options)?;
-    let network = agent.model.network(env.spec())?;
-    let mut policy =
-        GreedyPolicy::new(&network, &agent.model.parameters).normalized(agent.model.observation_statistics.as_ref());
+    let mut policy = Policy::new(&agent.model)?;
+    policy.check_environment(env.spec())?;
     let limit = step_limit(agent.max_episode_steps, env.spec());
     let mut episodes = GreedyEpisodes::new(env.spec(), seed, args.episodes, limit);
     let (mut returns, mut cut) = (Vec::new(), 0);

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use quarl::Error;
 use quarl::env::{self, Environment, MakeOptions};
-use quarl::evaluate::{GreedyEpisode, GreedyEpisodes, GreedyPolicy, GreedyStep, step_limit};
+use quarl::evaluate::{GreedyEpisode, GreedyEpisodes, GreedyStep, step_limit};
+use quarl::policy::Policy;
 use quarl::render::{Frame, GifWriter, Rasterizer, Scene, write_png};
 use quarl::stats;
 use quarl::trained::{TrainedAgent, Which};
@@ -24,7 +25,8 @@ pub(crate) fn run(args: PlayArgs) -> Result<Outcome> {
         TrainedAgent::load(&args.run, Which::Last)?;
     let options = MakeOptions { rendering: true, stop: interrupt::stop_flag() };
     let mut env = env::make_configured(&args.gym.config(env_config)?, &options)?;
-    let network = model.network(env.spec())?;
+    let policy = Policy::new(&model)?;
+    policy.check_environment(env.spec())?;
     let fps = args.fps.unwrap_or(f64::from(env.spec().render_fps));
     if !(0.01..=1000.0).contains(&fps) {
         return Err(Usage(format!("--fps {fps}: choose from 0.01 to 1000")).into());
@@ -49,7 +51,6 @@ pub(crate) fn run(args: PlayArgs) -> Result<Outcome> {
     interrupt::listen();
     let limit = step_limit(max_episode_steps, env.spec());
     let episodes = GreedyEpisodes::new(env.spec(), args.seed, args.episodes, limit);
-    let policy = GreedyPolicy::new(&network, &model.parameters).normalized(model.observation_statistics.as_ref());
     let played = Show { display, recorder, episodes }.run(policy, &mut *env)?;
     let returns: Vec<f64> = played.iter().map(|episode| episode.total_reward).collect();
     let (mean, std) = (stats::mean(&returns), stats::sample_std(&returns));
@@ -87,7 +88,7 @@ pub(crate) struct Show {
 
 impl Show {
     /// Plays until the last episode ends, the display is closed, or a signal comes; the whole episodes.
-    pub(crate) fn run(mut self, mut policy: GreedyPolicy, env: &mut dyn Environment) -> Result<Vec<GreedyEpisode>> {
+    pub(crate) fn run(mut self, mut policy: Policy, env: &mut dyn Environment) -> Result<Vec<GreedyEpisode>> {
         let mut played = Vec::new();
         let outcome = self.play(&mut policy, env, &mut played);
         // A signal while the environment was working is no failure.
@@ -100,12 +101,7 @@ impl Show {
         Ok(played)
     }
 
-    fn play(
-        &mut self,
-        policy: &mut GreedyPolicy,
-        env: &mut dyn Environment,
-        played: &mut Vec<GreedyEpisode>,
-    ) -> Result<()> {
+    fn play(&mut self, policy: &mut Policy, env: &mut dyn Environment, played: &mut Vec<GreedyEpisode>) -> Result<()> {
         while self.episodes.begin(env)? {
             if let Some((episode, step, total_reward)) = self.episodes.running() {
                 let caption = format!("episode {episode}  step {step}  return {total_reward}");

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use quarl::env::MakeOptions;
-use quarl::evaluate::{GreedyEpisodes, GreedyPolicy, step_limit};
+use quarl::evaluate::{GreedyEpisodes, step_limit};
 use quarl::plot::results;
 use quarl::run_dir::{RunWriter, Summary};
 use quarl::train::{Event, Trainer};
@@ -109,12 +109,10 @@ fn watch(args: &TrainArgs, trainer: &Trainer, summary: &Summary) -> Result<()> {
         let mut env = env::make_configured(&trainer.config().env, &options)?;
         let display = Display::terminal(f64::from(env.spec().render_fps))?;
         let seed = quarl::rng::Stream::Evaluation.seed(trainer.config().training.seed);
-        let agent = trainer.agent();
         let limit = step_limit(trainer.config().evaluation.max_episode_steps, env.spec());
         let episodes = GreedyEpisodes::new(env.spec(), seed, 1, limit);
-        let policy = GreedyPolicy::new(agent.network(), agent.parameters());
         let show = play::Show { display, recorder: None, episodes };
-        show.run(policy.normalized(agent.observation_statistics()), &mut *env)?;
+        show.run(trainer.agent().policy()?, &mut *env)?;
     }
     output::line(format!("return of the first greedy episode: {total_reward}"));
     Ok(())

@@ -44,7 +44,6 @@ settings! {
     }
 }
 
-choices!(TargetKind { "max" => Max, "double" => Double, "munchausen" => Munchausen });
 choices!(Loss { "mse" => Mse, "huber" => Huber });
 
 /// What the end of an episode by a time limit means for the value of its last observation.

@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::network::QValues;
+use crate::engine::UpdateDiagnostics;
 use crate::replay::Replay;
 use crate::transition::Batch;
 
 /// One update's numbers, or their means over an episode's updates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Diagnostics {
-    /// The mean over the batch of how far off each item was (see [`super::Agent::priorities`]).
+    /// The mean over the batch of how far off each item was (see [`super::Agent::td_errors`]).
     pub td_error: f64,
     /// The gradients' global norm, before clipping.
     pub grad_norm: f64,
@@ -60,28 +60,27 @@ impl Diagnostics {
         ]
     }
 
-    /// What the batch tells before the update.
-    pub(super) fn of_batch(batch: &Batch, priorities: &[f32], q_values: QValues, replay: &Replay) -> Self {
-        let count = batch.len() as f64;
-        let (mut max_q, mut gaps) = (f64::NEG_INFINITY, 0.0);
-        for item in 0..batch.len() {
-            let best = q_values.argmax(item);
-            let highest = f64::from(q_values.get(item, best));
-            let others = (0..q_values.actions()).filter(|action| *action != best);
-            let second = others.map(|action| f64::from(q_values.get(item, action))).fold(f64::NEG_INFINITY, f64::max);
-            max_q = max_q.max(highest);
-            gaps += if second.is_finite() { highest - second } else { 0.0 };
-        }
+    /// One update's numbers.
+    pub(super) fn new(
+        update: &UpdateDiagnostics,
+        clipped_share: Option<f32>,
+        batch: &Batch,
+        td_errors: &[f32],
+        replay: &Replay,
+    ) -> Self {
+        let UpdateDiagnostics { grad_norm, target_drift, max_q, action_gap } = *update;
         let weights = || batch.weights.iter().map(|weight| f64::from(*weight));
         let sampled = || batch.ids.iter().map(|id| replay.sampling_weight(*id));
         Self {
-            td_error: priorities.iter().map(|priority| f64::from(*priority)).sum::<f64>() / count,
+            td_error: td_errors.iter().map(|error| f64::from(*error)).sum::<f64>() / batch.len() as f64,
+            grad_norm,
             max_q,
-            action_gap: gaps / count,
+            action_gap,
+            target_drift,
             lowest_priority: sampled().fold(f64::INFINITY, f64::min),
             highest_priority: sampled().fold(f64::NEG_INFINITY, f64::max),
+            clipped_share: clipped_share.map(f64::from),
             effective_batch: weights().sum::<f64>().powi(2) / weights().map(|weight| weight * weight).sum::<f64>(),
-            ..Self::default()
         }
     }
 
@@ -115,9 +114,4 @@ impl Diagnostics {
             ..self
         }
     }
-}
-
-/// The Euclidean norm, summed in order in f64.
-pub(super) fn norm(values: impl Iterator<Item = f32>) -> f64 {
-    values.map(|x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt()
 }

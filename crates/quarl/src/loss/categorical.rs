@@ -86,6 +86,36 @@ pub fn entropy(probabilities: &[f32], stride: usize, item: usize) -> f32 {
     column.filter(|p| **p > 0.0).map(|p| -p * libm::logf(*p)).sum()
 }
 
+/// The loss of a batch: the cross-entropy of each item's distribution under the action taken from its target, `[atom][stride]`.
+/// `logits`, their softmax `probabilities`, and `gradient` are `[action][atom][stride]`. The TD error is the cross-entropy
+/// less the target's entropy.
+pub fn of_batch(
+    (logits, probabilities): (&[f32], &[f32]),
+    stride: usize,
+    actions: &[usize],
+    weights: &[f32],
+    target: &[f32],
+    gradient: &mut [f32],
+    td_errors: &mut [f32],
+) -> f32 {
+    let block = target.len();
+    let per_item = 1.0 / actions.len() as f32;
+    let mut sum = 0.0;
+    for (item, action) in actions.iter().enumerate() {
+        let taken = action * block..(action + 1) * block;
+        let (logits, probabilities) = (&logits[taken.clone()], &probabilities[taken.clone()]);
+        let gradient = &mut gradient[taken];
+        let cross_entropy = cross_entropy(logits, probabilities, target, stride, item);
+        // The gradient through the softmax and the cross-entropy together: prediction less target.
+        for at in (item..block).step_by(stride) {
+            gradient[at] = weights[item] * per_item * (probabilities[at] - target[at]);
+        }
+        td_errors[item] = (cross_entropy - entropy(target, stride, item)).max(0.0);
+        sum += weights[item] * cross_entropy;
+    }
+    sum
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

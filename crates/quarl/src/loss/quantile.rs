@@ -1,6 +1,9 @@
-//! Quantiles of returns (QR-DQN and IQN, Dabney et al. 2018a and b): the quantile Huber loss, one pair at a time.
+//! Quantiles of returns (QR-DQN and IQN, Dabney et al. 2018a and b): the quantile Huber loss.
 //!
-//! Training runs the vectorised pass over whole batches ([`crate::network::kernels`]); this is what it computes.
+//! The sum over all pairs of predictions and target samples is a vector pass of the CPU engine
+//! (`engine/cpu/kernels/distributions.rs`), which [`value_and_gradient`] defines and its tests compare it with.
+
+use crate::target::{TargetRule, Values};
 
 /// The quantile Huber loss of one prediction against one sample of the target (delta 1), and its derivative with respect to
 /// the prediction, for `error = target - prediction`: `|level - 1 if error < 0| * huber(error)`.
@@ -8,6 +11,41 @@ pub fn value_and_gradient(level: f32, error: f32) -> (f32, f32) {
     let weight = if error < 0.0 { 1.0 - level } else { level };
     let clipped = error.clamp(-1.0, 1.0);
     (weight * clipped * (error - 0.5 * clipped), -weight * clipped)
+}
+
+/// Samples of each item's target: `reward + bonus + discount * bootstrap`, where `samples` holds the bootstraps,
+/// `[quantile][stride]`. Where the discount is 0 there is no bootstrap, whatever its value.
+pub fn targets(
+    rule: &TargetRule,
+    values: &Values,
+    rewards: &[f32],
+    discounts: &[f32],
+    actions: &[usize],
+    stride: usize,
+    samples: &mut [f32],
+) {
+    for (item, (reward, discount)) in rewards.iter().zip(discounts).enumerate() {
+        let reward = reward + rule.bonus(values, item, actions[item]);
+        for sample in samples[item..].iter_mut().step_by(stride) {
+            *sample = reward + if *discount == 0.0 { 0.0 } else { discount * *sample };
+        }
+    }
+}
+
+/// The loss of a batch from each item's loss, `[stride]`, and its gradient with respect to the quantiles of the action taken,
+/// `[quantile][stride]`. `gradient` is `[action][quantile][stride]`.
+pub fn of_batch(losses: &[f32], gradients: &[f32], actions: &[usize], weights: &[f32], gradient: &mut [f32]) -> f32 {
+    let (block, stride) = (gradients.len(), losses.len());
+    let per_item = 1.0 / actions.len() as f32;
+    let mut sum = 0.0;
+    for (item, action) in actions.iter().enumerate() {
+        let scale = weights[item] * per_item;
+        for at in (item..block).step_by(stride) {
+            gradient[action * block + at] = scale * gradients[at];
+        }
+        sum += weights[item] * losses[item];
+    }
+    sum
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 use super::*;
 use crate::config::{TrainConfig, presets};
+use crate::engine::cpu::kernels::CpuPath;
+use crate::engine::cpu::network::QNetwork;
 use crate::env;
-use crate::network::QNetwork;
-use crate::network::kernels::CpuPath;
 
 fn config(preset: &str, assignments: &[&str]) -> TrainConfig {
     TrainConfig::preset(preset).assign_all(assignments).build().unwrap()

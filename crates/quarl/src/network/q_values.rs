@@ -45,6 +45,11 @@ impl<'a> QValues<'a> {
         self.actions
     }
 
+    /// From one action's values to the next one's.
+    pub fn stride(&self) -> usize {
+        self.stride
+    }
+
     /// The value of `action` for `item`.
     #[inline]
     pub fn get(&self, item: usize, action: usize) -> f32 {

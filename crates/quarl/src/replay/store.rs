@@ -3,80 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::observations::{Observations, put, try_reserve};
 use crate::space::{BoxSpace, Dtype};
 use crate::transition::{Batch, Transition};
-
-/// Observations, one after the other, stored as their space says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-enum Observations {
-    F32(Vec<f32>),
-    U8(Vec<u8>),
-}
-
-impl Observations {
-    fn new(dtype: Dtype) -> Self {
-        match dtype {
-            Dtype::F32 => Self::F32(Vec::new()),
-            Dtype::U8 => Self::U8(Vec::new()),
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::F32(values) => values.len(),
-            Self::U8(values) => values.len(),
-        }
-    }
-
-    fn is_like(&self, other: &Self) -> bool {
-        matches!((self, other), (Self::F32(_), Self::F32(_)) | (Self::U8(_), Self::U8(_)))
-    }
-
-    fn try_reserve(&mut self, len: usize) -> bool {
-        match self {
-            Self::F32(values) => try_reserve(values, len),
-            Self::U8(values) => try_reserve(values, len),
-        }
-    }
-
-    /// Puts an observation in place `id`, at the end or over an old one. Bytes are rounded: they were whole numbers.
-    fn put(&mut self, id: usize, observation: &[f32]) {
-        match self {
-            Self::F32(values) => put(values, id, observation.iter().copied()),
-            Self::U8(values) => put(values, id, observation.iter().map(|x| x.round() as u8)),
-        }
-    }
-
-    /// Copies several rows, one after the other.
-    fn gather(&self, ids: &[usize], features: usize, out: &mut [f32]) {
-        match (self, features) {
-            // A row as short as CartPole's is copied in less time than a call for it takes.
-            (Self::F32(values), 4) => {
-                let rows = values.as_chunks::<4>().0;
-                for (id, out) in ids.iter().zip(out.as_chunks_mut::<4>().0) {
-                    *out = rows[*id];
-                }
-            }
-            _ => {
-                for (id, out) in ids.iter().zip(out.chunks_exact_mut(features)) {
-                    self.copy_to(*id, out);
-                }
-            }
-        }
-    }
-
-    fn copy_to(&self, id: usize, out: &mut [f32]) {
-        let row = id * out.len()..(id + 1) * out.len();
-        match self {
-            Self::F32(values) => out.copy_from_slice(&values[row]),
-            Self::U8(values) => {
-                for (out, byte) in out.iter_mut().zip(&values[row]) {
-                    *out = f32::from(*byte);
-                }
-            }
-        }
-    }
-}
 
 /// The latest transitions, up to a capacity; a new one takes the oldest one's place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -161,7 +90,7 @@ impl Store {
     /// Whether a transition has this buffer's lengths.
     pub(super) fn check(&self, transition: &Transition) -> Result<(), Error> {
         for observation in [transition.obs, transition.next_obs] {
-            self.check_observations(observation, 1)?;
+            self.check_observations(observation.len(), 1)?;
         }
         match transition.next_mask {
             Some(_) if self.masked_actions == 0 => Err(Error::UnexpectedMask),
@@ -172,13 +101,19 @@ impl Store {
 
     /// Whether a batch has this buffer's lengths.
     pub(super) fn check_batch(&self, batch: &Batch) -> Result<(), Error> {
-        self.check_observations(&batch.obs, batch.len())?;
-        self.check_observations(&batch.next_obs, batch.len())?;
+        for (from, to) in [(&self.obs, &batch.obs), (&self.next_obs, &batch.next_obs)] {
+            if (from.dtype(), to.dtype()) == (Dtype::F32, Dtype::U8) {
+                let message = "its observations are bytes, those of the replay buffer are floats".to_owned();
+                return Err(Error::State { what: "the batch".to_owned(), message });
+            }
+        }
+        self.check_observations(batch.obs.len(), batch.len())?;
+        self.check_observations(batch.next_obs.len(), batch.len())?;
         self.check_masks(&batch.next_masks, batch.len())
     }
 
-    fn check_observations(&self, numbers: &[f32], items: usize) -> Result<(), Error> {
-        let (expected, actual) = (items * self.features, numbers.len());
+    fn check_observations(&self, actual: usize, items: usize) -> Result<(), Error> {
+        let expected = items * self.features;
         if actual == expected {
             return Ok(());
         }
@@ -225,8 +160,8 @@ impl Store {
         let len = self.len();
         (self.capacity, self.features) == (fresh.capacity, fresh.features)
             && self.pushed <= i64::MAX as u64
-            && self.obs.is_like(&fresh.obs)
-            && self.next_obs.is_like(&fresh.next_obs)
+            && self.obs.dtype() == fresh.obs.dtype()
+            && self.next_obs.dtype() == fresh.next_obs.dtype()
             && Some(self.obs.len()) == len.checked_mul(self.features)
             && self.next_obs.len() == self.obs.len()
             && self.actions.len() == len
@@ -235,22 +170,5 @@ impl Store {
             && self.masked_actions == fresh.masked_actions
             && Some(self.next_masks.len()) == len.checked_mul(self.masked_actions)
             && self.actions.iter().all(|action| (*action as usize) < actions)
-    }
-}
-
-fn try_reserve<T>(values: &mut Vec<T>, len: usize) -> bool {
-    // Asks first, because the plain constructors would end the program.
-    values.try_reserve_exact(len.saturating_sub(values.len())).is_ok()
-}
-
-/// Writes row `id` of a table whose rows are as long as `row`: at the end, or over an old one.
-fn put<T>(values: &mut Vec<T>, id: usize, row: impl ExactSizeIterator<Item = T>) {
-    let begin = id * row.len();
-    if begin == values.len() {
-        values.extend(row);
-    } else {
-        for (old, new) in values[begin..].iter_mut().zip(row) {
-            *old = new;
-        }
     }
 }

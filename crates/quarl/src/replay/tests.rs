@@ -1,4 +1,5 @@
 use super::*;
+use crate::observations::Observations;
 use crate::space::Dtype;
 
 fn config(kind: ReplayKind, capacity: usize) -> ReplayConfig {
@@ -42,8 +43,8 @@ fn a_full_ring_forgets_the_oldest_first() {
         assert_eq!(rewards, [20.0, 30.0, 40.0, 50.0]);
         for item in 0..4 {
             let x = batch.rewards[item] / 10.0;
-            assert_eq!(batch.obs[2 * item..2 * item + 2], [x, -x]);
-            assert_eq!(batch.next_obs[2 * item..2 * item + 2], [x + 1.0, -x - 1.0]);
+            assert_eq!(batch.obs.to_floats()[2 * item..2 * item + 2], [x, -x]);
+            assert_eq!(batch.next_obs.to_floats()[2 * item..2 * item + 2], [x + 1.0, -x - 1.0]);
             assert_eq!(batch.actions[item], x as usize % 3);
             assert_eq!(batch.weights[item], 1.0);
         }
@@ -93,9 +94,14 @@ fn bytes_are_kept_as_bytes_and_come_back_as_they_were() {
             .push(Transition { obs: &obs, action: 0, reward: 1.0, discount: 0.9, next_obs: &next_obs, next_mask: None })
             .unwrap();
     }
-    let mut batch = Batch::new(1, 256);
+    let mut batch = Batch::new(1, 256).with_dtype(Dtype::U8);
     replay.sample(0.0, &mut Rng::from_seed(0), &mut batch).unwrap();
-    assert_eq!((&*batch.obs, &*batch.next_obs), (&*obs, &*next_obs));
+    let bytes = |values: &[f32]| Observations::U8(values.iter().map(|x| *x as u8).collect());
+    assert_eq!((&batch.obs, &batch.next_obs), (&bytes(&obs), &bytes(&next_obs)));
+    // As floats, too: what is normalised.
+    let mut floats = Batch::new(1, 256);
+    replay.sample(0.0, &mut Rng::from_seed(0), &mut floats).unwrap();
+    assert_eq!((floats.obs.to_floats(), floats.next_obs.to_floats()), (obs.to_vec(), next_obs.to_vec()));
     let bytes = postcard::to_stdvec(&replay).unwrap().len();
     assert!((2 * 512..2 * 512 + 64).contains(&bytes), "{bytes}");
 }
@@ -164,7 +170,8 @@ fn a_transition_or_a_batch_of_another_environment_is_refused_and_nothing_is_stor
     }
     let mut replay = filled(ReplayKind::Uniform, 4, 4);
     let mut rng = Rng::from_seed(0);
-    for mut batch in [Batch::new(2, 3), Batch::new(2, 2).with_action_masks(3)] {
+    let bytes = Batch::new(2, 2).with_dtype(Dtype::U8);
+    for mut batch in [Batch::new(2, 3), Batch::new(2, 2).with_action_masks(3), bytes] {
         assert!(replay.sample(0.0, &mut rng, &mut batch).is_err(), "{batch:?}");
     }
 }

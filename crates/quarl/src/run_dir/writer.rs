@@ -191,7 +191,7 @@ impl RunWriter {
             quarl_version: env!("CARGO_PKG_VERSION").to_owned(),
             env: self.env.clone(),
             seed: self.seed,
-            cpu_path: trainer.map_or(String::new(), |trainer| trainer.agent().network().path().name().to_owned()),
+            cpu_path: trainer.map_or(String::new(), |trainer| trainer.agent().engine().name().to_owned()),
             episodes,
             env_steps,
             wall_seconds,

@@ -5,12 +5,12 @@ use super::progress::{Phase, Progress, Slot};
 use crate::accumulator::Accumulator;
 use crate::agent::Agent;
 use crate::config::TrainConfig;
+use crate::engine::{Engine, EngineFactory, cpu};
 use crate::env::{self, Environment, EnvironmentSpec, MakeOptions, wrappers};
 use crate::error::Error;
 use crate::evaluate::step_limit;
+use crate::exploration::Explorer;
 use crate::memory;
-use crate::network::kernels::CpuPath;
-use crate::rng::Stream;
 use crate::stop::StopFlag;
 
 /// What an environment of a run is for.
@@ -28,13 +28,13 @@ type Factory = Box<dyn FnMut(EnvironmentRole) -> Result<Box<dyn Environment>, Er
 pub struct TrainerBuilder {
     config: TrainConfig,
     factory: Option<Factory>,
-    path: Option<CpuPath>,
+    engine: Option<EngineFactory>,
     stop: StopFlag,
 }
 
 impl TrainerBuilder {
     pub(super) fn new(config: TrainConfig) -> Self {
-        Self { config, factory: None, path: None, stop: StopFlag::default() }
+        Self { config, factory: None, engine: None, stop: StopFlag::default() }
     }
 
     /// Trains on environments that `factory` makes, not on the one that `env.id` names. It is called once for each training
@@ -62,9 +62,12 @@ impl TrainerBuilder {
         self
     }
 
-    /// Computes on this instruction set; without it, on the fastest one there is, or the one that `QUARL_CPU` names.
-    pub fn cpu_path(self, path: CpuPath) -> Self {
-        Self { path: Some(path), ..self }
+    /// Computes with the engine that `factory` makes; without it, on the processor ([`cpu::fastest`]).
+    pub fn engine(
+        self,
+        factory: impl FnOnce(&TrainConfig, &EnvironmentSpec) -> Result<Box<dyn Engine>, Error> + 'static,
+    ) -> Self {
+        Self { engine: Some(Box::new(factory)), ..self }
     }
 
     /// Stops when `stop` is requested: the trainer then yields no more events, even while an environment in Python is working.
@@ -77,9 +80,9 @@ impl TrainerBuilder {
     /// # Errors
     /// What is wrong with the configuration, with `QUARL_CPU` or with an environment.
     pub fn build(self) -> Result<Trainer, Error> {
-        let Self { mut config, factory, path, stop } = self;
+        let Self { mut config, factory, engine, stop } = self;
         config.validate()?;
-        let path = path.map_or_else(CpuPath::select, Ok)?;
+        let engine = engine.map_or_else(cpu::fastest, Ok)?;
         let (envs, evaluation_env) = match factory {
             Some(factory) => own_environments(&config, factory)?,
             None => {
@@ -98,14 +101,14 @@ impl TrainerBuilder {
         config.env.id.clone_from(&spec.id);
         config.evaluation.max_episode_steps = Some(step_limit(config.evaluation.max_episode_steps, spec));
         memory::check(&config, spec, 1)?;
-        let agent = Agent::new(&config, spec, config.training.seed, path)?;
+        let agent = Agent::with_engine(&config, spec, config.training.seed, engine)?;
         let features = spec.observation_space.len();
         let slots = (0..envs.len() as u64).map(|i| Slot {
             accumulator: Accumulator::new(config.agent.n_step, config.agent.gamma, features),
             observation: vec![0.0; features],
             episode: None,
             chosen: None,
-            exploration: (i > 0).then(|| Stream::Exploration.part_rng(config.training.seed, i)),
+            explorer: Explorer::new(config.training.seed, i),
             started: false,
             lost: None,
         });

@@ -4,12 +4,13 @@ use crate::agent::Agent;
 use crate::config::TrainConfig;
 use crate::env::{Environment, EnvironmentSpec};
 use crate::error::Error;
-use crate::evaluate::{GreedyEpisodes, GreedyPolicy, GreedyStep, step_limit};
+use crate::evaluate::{GreedyEpisodes, GreedyStep, step_limit};
+use crate::policy::Policy;
 use crate::rng::Stream;
 
 /// Greedy episodes of the agent as it is now. Every evaluation of a run starts from the same observations.
 pub(super) struct RunningEvaluation {
-    policy: GreedyPolicy,
+    policy: Policy,
     first: GreedyEpisodes,
     episodes: GreedyEpisodes,
     id: String,
@@ -21,19 +22,19 @@ pub(super) struct RunningEvaluation {
 }
 
 impl RunningEvaluation {
-    pub(super) fn new(config: &TrainConfig, spec: &EnvironmentSpec, agent: &Agent) -> Self {
+    pub(super) fn new(config: &TrainConfig, spec: &EnvironmentSpec, agent: &Agent) -> Result<Self, Error> {
         let seed = Stream::Evaluation.seed(config.training.seed);
         let max_episode_steps = step_limit(config.evaluation.max_episode_steps, spec);
         let episodes = GreedyEpisodes::new(spec, seed, config.evaluation.episodes as u64, max_episode_steps);
-        Self {
-            policy: GreedyPolicy::new(agent.network(), agent.parameters()).normalized(agent.observation_statistics()),
+        Ok(Self {
+            policy: agent.policy()?,
             first: episodes.clone(),
             episodes,
             id: spec.id.clone(),
             max_episode_steps,
             returns: Vec::new(),
             lost: 0,
-        }
+        })
     }
 
     /// One greedy step. `None` once all episodes have been played.

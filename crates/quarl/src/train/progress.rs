@@ -7,8 +7,7 @@ use crate::accumulator::Accumulator;
 use crate::agent::LearnReport;
 use crate::agent::diagnostics::Diagnostics;
 use crate::error::Error;
-use crate::network::buffer::Buffer;
-use crate::rng::Rng;
+use crate::exploration::Explorer;
 
 /// The loop's counters and each environment's part of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,7 +19,7 @@ pub(super) struct Progress {
     pub(super) phase: Phase,
     pub(super) env_steps: u64,
     pub(super) episodes: u64,
-    pub(super) best: Option<(f64, Buffer)>,
+    pub(super) best: Option<(f64, Vec<f32>)>,
     /// Episodes that were dropped because the environment's process was gone.
     pub(super) episodes_lost: u64,
     /// How many processes were lost since an episode was last played to its end.
@@ -66,8 +65,8 @@ pub(super) struct Slot {
     /// What it does next, and the exploration rate that this was chosen with: chosen for all environments at the beginning of
     /// a round, with the same parameters.
     pub(super) chosen: Option<(usize, f64)>,
-    /// Its random actions; none in the first environment, whose stream is the agent's own.
-    pub(super) exploration: Option<Rng>,
+    /// The state of its exploration.
+    pub(super) explorer: Explorer,
     /// Whether it was ever reset.
     pub(super) started: bool,
     /// After which loss of the run it has to start anew, where it was lost.
@@ -127,7 +126,7 @@ impl Progress {
         // A mean that is no number would never be surpassed.
         let best = self.best.as_ref().is_none_or(|(so_far, _)| so_far.is_nan() || mean_return >= *so_far);
         if best {
-            self.best = Some((mean_return, Buffer::from_slice(parameters)));
+            self.best = Some((mean_return, parameters.to_vec()));
         }
         let Self { episodes, env_steps, .. } = *self;
         Evaluation { episodes, env_steps, returns, mean_return, best, last }
@@ -175,7 +174,7 @@ impl Slot {
     pub(super) fn fits(&self, fresh: &Self, env_steps: u64, actions: usize) -> bool {
         self.accumulator.fits(&fresh.accumulator)
             && self.observation.len() == fresh.observation.len()
-            && self.exploration.is_some() == fresh.exploration.is_some()
+            && self.explorer.fits(actions)
             && self.chosen.is_none_or(|(action, _)| action < actions)
             && self.episode.is_none_or(|episode| episode.length <= env_steps && episode.updates <= i64::MAX as u64)
     }

@@ -7,7 +7,7 @@ use crate::env::state;
 use crate::error::Error;
 
 /// What [`Trainer::save_state`] writes after the configuration: the loop, the agent, each training environment.
-type Saved = (Progress, AgentState, Vec<Vec<u8>>);
+type Saved = (Progress, AgentState<'static>, Vec<Vec<u8>>);
 
 impl Trainer {
     /// The whole changing state: network, optimiser, replay, random streams, environments and counters. An evaluation under
@@ -25,7 +25,7 @@ impl Trainer {
         }
         let envs = self.envs.iter().map(|env| env.save_state()).collect::<Result<Vec<_>, Error>>()?;
         let config = self.config.to_toml();
-        postcard::to_stdvec(&(config, &self.progress, self.agent.state(), envs)).map_err(damaged)
+        postcard::to_stdvec(&(config, &self.progress, &self.agent.state(), envs)).map_err(damaged)
     }
 
     /// Puts back what [`Trainer::save_state`] gave for the same configuration: the same run continues.

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::{Findings, MOST_STEPS, Promise, flaw};
 use crate::env::{End, Environment, EnvironmentSpec};
 use crate::error::Error;
-use crate::policy::random;
+use crate::exploration::random;
 use crate::rng::Rng;
 use crate::space::Dtype;
 

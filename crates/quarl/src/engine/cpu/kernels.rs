@@ -19,7 +19,7 @@ mod path;
 mod tests;
 mod units;
 
-use super::architecture::Activation;
+use crate::network::Activation;
 pub(crate) use lanes::LANES;
 use passes::holds;
 pub(crate) use passes::{

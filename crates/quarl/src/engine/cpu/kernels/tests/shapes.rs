@@ -8,7 +8,7 @@ use super::super::{
     Finish, LayerNormPass, Product, QuantileHuberPass, affine, layer_norm, product, quantile_huber, row_sums, transpose,
 };
 use super::{CpuPath, LANES};
-use crate::network::buffer::Buffer;
+use crate::engine::cpu::buffer::Buffer;
 
 const HUGE: usize = usize::MAX / 2 + 2;
 

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::architecture::{Architecture, Head};
+use super::{Architecture, Head};
 
 /// A fully connected layer's place in the flat parameter vector.
 #[derive(Clone, Debug, PartialEq, Eq)]

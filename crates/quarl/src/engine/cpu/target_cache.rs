@@ -1,23 +1,27 @@
-//! What the target network says of each stored transition's next observation, remembered while that network stands still.
+//! A cache of the target network's Q-values at each stored transition's next observation.
 //!
-//! Between two copies the target network is a fixed function, and replay draws each transition many times: its answer need
-//! not be worked out anew each time. An answer does not depend on the batch that it was worked out in, to the bit, so that
-//! training with and without the memo is the same training.
+//! Between two hard updates the target network is a fixed function, and replay draws each transition many times. A cached
+//! output does not depend on the batch that it was computed in, to the bit, so that training with and without the cache is the
+//! same training.
 
+use super::kernels::LANES;
+use super::network::{Activations, QNetwork};
 use crate::config::{ReplayKind, TargetNetworkKind, TrainConfig};
-use crate::network::kernels::LANES;
-use crate::network::{Activations, Head, QNetwork};
+use crate::network::Head;
+use crate::observations::ObservationsView;
 use crate::replay::Replay;
 
 /// The largest replay buffer that is remembered: in larger ones a transition is hardly ever drawn twice between two copies.
 pub(crate) const LARGEST_CAPACITY: usize = 1 << 16;
 
 /// Q'(s', .) by replay id. Nothing of it needs saving: it can be worked out again.
-pub(super) struct TargetMemo {
-    answers: Answers,
+pub(super) struct TargetCache {
+    outputs: Outputs,
     /// Transitions are counted as they are stored. Those in `older..newer` have been looked at since the last copy.
     older: u64,
     newer: u64,
+    /// Whether the target network or all transitions have changed since.
+    is_stale: bool,
     /// A pass over as few observations as a vector holds, and whose they are.
     few: Activations,
     ids: Vec<usize>,
@@ -25,14 +29,14 @@ pub(super) struct TargetMemo {
 }
 
 /// What has been worked out since the last copy.
-struct Answers {
+struct Outputs {
     actions: usize,
     /// `[id][action]`
     rows: Vec<f32>,
     is_known: Vec<bool>,
 }
 
-impl Answers {
+impl Outputs {
     fn is_known(&self, id: usize) -> bool {
         self.is_known[id]
     }
@@ -52,8 +56,8 @@ impl Answers {
     }
 }
 
-impl TargetMemo {
-    /// A memo for agents whose target network stands still between two copies and answers the same whenever it is asked.
+impl TargetCache {
+    /// A cache for agents whose target network stands still between two copies and outputs the same whenever it is asked.
     pub(super) fn new(network: &QNetwork, config: &TrainConfig) -> Option<Self> {
         let architecture = network.architecture();
         let stands_still = config.target_network.kind != TargetNetworkKind::None
@@ -62,13 +66,14 @@ impl TargetMemo {
             && !config.env.normalize_observation;
         let is_drawn_often = config.replay.kind != ReplayKind::None && config.replay.capacity <= LARGEST_CAPACITY;
         (stands_still && is_drawn_often && architecture.head == Head::Scalar).then(|| Self {
-            answers: Answers {
+            outputs: Outputs {
                 actions: architecture.actions,
                 rows: vec![0.0; config.replay.capacity * architecture.actions],
                 is_known: vec![false; config.replay.capacity],
             },
             older: 0,
             newer: 0,
+            is_stale: true,
             few: network.activations(LANES, 1),
             ids: Vec::with_capacity(LANES),
             observations: vec![0.0; LANES * architecture.inputs],
@@ -76,14 +81,13 @@ impl TargetMemo {
     }
 
     /// The target network has changed, or all transitions have.
-    pub(super) fn forget_all(&mut self, replay: &Replay) {
-        self.answers.is_known.fill(false);
-        (self.older, self.newer) = (replay.pushed(), replay.pushed());
+    pub(super) fn forget_all(&mut self) {
+        self.is_stale = true;
     }
 
     /// Another transition has taken the place of this one.
     pub(super) fn forget(&mut self, id: usize) {
-        self.answers.is_known[id] = false;
+        self.outputs.is_known[id] = false;
     }
 
     /// Puts what is known of the batch's transitions into the outputs of `pass`; where only a few are not known, they are
@@ -96,18 +100,23 @@ impl TargetMemo {
         ids: &[usize],
         pass: &mut Activations,
     ) -> bool {
-        let unknown = ids.iter().filter(|id| !self.answers.is_known(**id)).count();
+        if self.is_stale {
+            self.outputs.is_known.fill(false);
+            (self.older, self.newer) = (replay.pushed(), replay.pushed());
+            self.is_stale = false;
+        }
+        let unknown = ids.iter().filter(|id| !self.outputs.is_known(**id)).count();
         if unknown > LANES {
             return false;
         }
         if unknown > 0 {
             self.ids.clear();
-            self.ids.extend(ids.iter().filter(|id| !self.answers.is_known(**id)));
+            self.ids.extend(ids.iter().filter(|id| !self.outputs.is_known(**id)));
             self.look_ahead(replay);
             self.work_out(network, parameters, replay);
         }
         for (item, id) in ids.iter().enumerate() {
-            for (action, value) in self.answers.row(*id).iter().enumerate() {
+            for (action, value) in self.outputs.row(*id).iter().enumerate() {
                 pass.set_output(action, item, *value);
             }
         }
@@ -116,7 +125,7 @@ impl TargetMemo {
 
     /// Takes over what a pass over the whole batch gave.
     pub(super) fn remember(&mut self, ids: &[usize], pass: &Activations) {
-        self.answers.keep(ids, pass);
+        self.outputs.keep(ids, pass);
     }
 
     /// Fills the vector up with transitions that will be asked for sooner or later: a full one costs no more.
@@ -134,7 +143,7 @@ impl TargetMemo {
                 return;
             };
             let id = replay.id(next);
-            if !self.answers.is_known(id) && !self.ids.contains(&id) {
+            if !self.outputs.is_known(id) && !self.ids.contains(&id) {
                 self.ids.push(id);
             }
         }
@@ -146,36 +155,32 @@ impl TargetMemo {
         for (observation, id) in self.observations.chunks_exact_mut(features).zip(&self.ids) {
             replay.next_obs(*id, observation);
         }
-        self.few.copy_inputs(&self.observations);
+        self.few.copy_inputs(ObservationsView::F32(&self.observations));
         network.forward(parameters, &mut self.few);
-        self.answers.keep(&self.ids, &self.few);
+        self.outputs.keep(&self.ids, &self.few);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Agent;
     use super::*;
-    use crate::config::{layers, presets};
+    use crate::agent::Agent;
+    use crate::engine::cpu::{self, CpuPath};
     use crate::env;
-    use crate::network::kernels::CpuPath;
-    use crate::rng::Stream;
+    use crate::rng::{Rng, Stream};
     use crate::transition::Transition;
 
     fn config(assignments: &[&str]) -> TrainConfig {
-        let mut table = presets::table("textbook", None).unwrap();
         let small = ["network.hidden=[19, 9]", "replay.capacity=150", "agent.batch_size=19"];
-        for assignment in small.iter().chain(assignments) {
-            layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
-        }
-        layers::resolve("test", table).unwrap()
+        TrainConfig::preset("textbook").assign_all(small).assign_all(assignments).build().unwrap()
     }
 
     fn agent(config: &TrainConfig) -> Agent {
-        Agent::new(config, env::make(&config.env.id).unwrap().spec(), 0, CpuPath::available()[0]).unwrap()
+        let spec = env::make(&config.env.id).unwrap().spec().clone();
+        Agent::with_engine(config, &spec, 0, cpu::on(CpuPath::available()[0])).unwrap()
     }
 
-    fn observe(agent: &mut Agent, rng: &mut crate::rng::Rng) {
+    fn observe(agent: &mut Agent, rng: &mut Rng) {
         let mut draw = || std::array::from_fn::<f32, 4, _>(|_| rng.uniform() as f32 - 0.5);
         let (obs, next_obs) = (draw(), draw());
         let action = usize::from(obs[0] > 0.0);
@@ -186,45 +191,72 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_what_would_be_worked_out() {
+    fn training_with_and_without_the_cache_is_the_same() {
         for switches in [
             &["agent.target=max"][..],
             &["agent.target=double", "network.dueling=true", "network.layer_norm=true"],
             &["agent.target=munchausen", "replay.kind=prioritized", "network.activation=elu"],
             // Batches that fit into one vector, and ones of several.
             &["agent.batch_size=5"],
-            &["agent.batch_size=50", "target_network.tau=0.1"],
+            &["agent.batch_size=50", "target_network.kind=soft", "target_network.tau=0.1"],
         ] {
             let config = config(switches);
-            let (mut remembering, mut forgetting) = (agent(&config), agent(&config));
+            let (mut caching, mut computing) = (agent(&config), agent(&config));
             let (mut one, mut other) = (Stream::Replay.rng(7), Stream::Replay.rng(7));
-            let mut whole_passes = 0;
             for step in 0..600 {
-                observe(&mut remembering, &mut one);
-                observe(&mut forgetting, &mut other);
+                observe(&mut caching, &mut one);
+                observe(&mut computing, &mut other);
                 if step < 50 {
                     continue;
                 }
-                let memo = remembering.scratch.learn.memo.as_ref().unwrap();
-                whole_passes += usize::from(!memo.answers.is_known.contains(&true));
-                forgetting.forget_target_values();
-                assert_eq!(remembering.learn(step).unwrap(), forgetting.learn(step).unwrap(), "{switches:?}: {step}");
+                computing.drop_caches();
+                assert_eq!(caching.learn(step).unwrap(), computing.learn(step).unwrap(), "{switches:?}: {step}");
                 // Sooner and later than everything is known; and a state put back in between.
                 if step % 90 == 20 || step % 90 == 25 {
-                    remembering.sync_target();
-                    forgetting.sync_target();
+                    caching.update_target();
+                    computing.update_target();
                 }
                 if step == 333 {
-                    remembering.set_state(forgetting.state().clone()).unwrap();
+                    caching.set_state(computing.state()).unwrap();
                 }
             }
-            assert_eq!(remembering.parameters(), forgetting.parameters(), "{switches:?}");
-            assert!(whole_passes < 16, "{switches:?}: nothing is remembered ({whole_passes} of 550 updates)");
+            assert_eq!(caching.parameters(), computing.parameters(), "{switches:?}");
         }
     }
 
     #[test]
-    fn what_moves_or_is_drawn_anew_is_not_remembered() {
+    fn what_is_known_is_recalled_until_it_changes() {
+        let config = config(&[]);
+        let space = env::make(&config.env.id).unwrap().spec().observation_space.clone();
+        let network = QNetwork::new(config.network.architecture(4, 2), CpuPath::available()[0]);
+        let parameters = super::super::network::init::pytorch_default(
+            network.architecture(),
+            0.5,
+            &mut Stream::Initialisation.rng(0),
+        );
+        let mut replay = Replay::new(&config.replay, 1, &space, 0).unwrap();
+        for i in 0..60 {
+            let obs = [i as f32 * 0.01; 4];
+            let transition =
+                Transition { obs: &obs, action: 0, reward: 0.0, discount: 1.0, next_obs: &obs, next_mask: None };
+            replay.push(transition).unwrap();
+        }
+        let mut cache = TargetCache::new(&network, &config).unwrap();
+        let ids: Vec<usize> = (0..40).collect();
+        let mut pass = network.activations(ids.len(), 1);
+        let mut recall =
+            |cache: &mut TargetCache, pass: &mut Activations| cache.recall(&network, &parameters, &replay, &ids, pass);
+        assert!(!recall(&mut cache, &mut pass), "of 40 unknown ones a whole pass is the better way");
+        cache.remember(&ids, &pass);
+        assert!(recall(&mut cache, &mut pass));
+        cache.forget(7);
+        assert!(recall(&mut cache, &mut pass), "one alone is computed");
+        cache.forget_all();
+        assert!(!recall(&mut cache, &mut pass));
+    }
+
+    #[test]
+    fn what_moves_or_is_drawn_anew_is_not_cached() {
         for switches in [
             &["target_network.kind=soft", "target_network.tau=0.1"][..],
             &["target_network.kind=none"],
@@ -234,15 +266,9 @@ mod tests {
             &["replay.kind=none"],
             &["replay.capacity=1000000"],
         ] {
-            let mut table = toml::Table::try_from(config(&[])).unwrap();
-            if switches[0].contains("soft") {
-                table["target_network"].as_table_mut().unwrap().remove("every_episodes");
-            }
-            for assignment in switches {
-                layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
-            }
-            let config = layers::resolve("test", table).unwrap();
-            assert!(agent(&config).scratch.learn.memo.is_none(), "{switches:?}");
+            let config = config(switches);
+            let network = QNetwork::new(config.network.architecture(4, 2), CpuPath::available()[0]);
+            assert!(TargetCache::new(&network, &config).is_none(), "{switches:?}");
         }
     }
 }

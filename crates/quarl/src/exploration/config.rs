@@ -4,7 +4,7 @@ use crate::config::TrainConfig;
 use crate::config::settings::Absent::{Is, Required};
 use crate::config::settings::{Condition, Consistent, above, check, choices, from_to, settings};
 use crate::error::Error;
-use crate::policy::Exploration;
+use crate::exploration::Exploration;
 use crate::schedule::Schedule;
 
 const EPSILON_GREEDY: Condition = Condition::new("exploration.kind = \"epsilon_greedy\"", |config| {

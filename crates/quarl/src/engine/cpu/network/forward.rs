@@ -1,10 +1,11 @@
 //! A batch through the network.
 
-use super::architecture::{Activation, Head};
 use super::buffer::Buffer;
 use super::kernels::{self, Finish, LANES, LayerNormPass, Product};
+use super::{Activation, Head};
 use super::{HiddenLayer, Linear, QNetwork, QValues, dueling, head, implicit};
 use crate::error::Error;
+use crate::observations::ObservationsView;
 
 /// Every layer's output for one batch, *feature-major*: `[feature][item]`, rows padded to whole vectors.
 #[derive(Clone, Debug)]
@@ -217,16 +218,23 @@ impl Activations {
             let id = format!("a batch of {}", self.batch);
             return Err(Error::ObservationLength { id, expected, actual: observations.len() });
         }
-        self.copy_inputs(observations);
+        self.copy_inputs(ObservationsView::F32(observations));
         Ok(())
     }
 
     /// [`Activations::set_inputs`] for observations whose length is known to be right.
-    pub(crate) fn copy_inputs(&mut self, observations: &[f32]) {
+    pub(crate) fn copy_inputs(&mut self, observations: ObservationsView) {
+        match observations {
+            ObservationsView::F32(values) => self.transpose(values, |x| *x),
+            ObservationsView::U8(values) => self.transpose(values, |x| f32::from(*x)),
+        }
+    }
+
+    fn transpose<T>(&mut self, observations: &[T], float: impl Fn(&T) -> f32) {
         let inputs = observations.len() / self.batch;
         for (item, observation) in observations.chunks_exact(inputs).enumerate() {
             for (feature, x) in observation.iter().enumerate() {
-                self.inputs[feature * self.stride + item] = *x;
+                self.inputs[feature * self.stride + item] = float(x);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What the larger kernels work on, and the checks that their slices are long enough.
 
 use super::LANES;
-use crate::network::buffer::Buffer;
+use crate::engine::cpu::buffer::Buffer;
 
 /// Whether `len` floats hold a matrix of `rows` rows of `columns`, each row `stride` behind the one before. The last row ends
 /// with its columns. A size that does not fit into the address space is never held, whatever it would wrap around to.

@@ -1,6 +1,6 @@
 //! Gradients of a batch that went through the network.
 
-use super::architecture::Activation;
+use super::Activation;
 use super::buffer::Buffer;
 use super::forward::HiddenActivations;
 use super::kernels::{self, Finish, LANES, Product};

@@ -4,16 +4,18 @@ pub(crate) mod config;
 mod rmsprop;
 mod sgd;
 
+use std::collections::BTreeMap;
+
 pub use rmsprop::{RmsProp, RmsPropSettings};
-use serde::{Deserialize, Serialize};
 pub use sgd::Sgd;
 
+use super::buffer::Buffer;
+use super::kernels::{self, AdamPass, CpuPath};
 use crate::config::{OptimizerConfig, OptimizerKind};
-use crate::network::buffer::Buffer;
-use crate::network::kernels::{self, AdamPass, CpuPath};
+use crate::engine::Array;
 
 /// A rule with what it remembers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Optimizer {
     /// Adam.
     Adam(Adam),
@@ -21,6 +23,16 @@ pub enum Optimizer {
     RmsProp(RmsProp),
     /// Gradient descent.
     Sgd(Sgd),
+}
+
+/// A part of an optimizer, to be saved and put back.
+pub(super) enum Part<'a> {
+    /// Settings: compared, never changed.
+    Settings(Vec<f64>),
+    /// A number that changes.
+    Number(&'a mut f64),
+    /// One number a parameter.
+    Moment(&'a mut Buffer),
 }
 
 impl Optimizer {
@@ -42,13 +54,40 @@ impl Optimizer {
         }
     }
 
-    /// Whether this, read back from somewhere, can take the place of `fresh`.
-    pub(crate) fn fits(&self, fresh: &Self) -> bool {
-        match (self, fresh) {
-            (Self::Adam(read), Self::Adam(fresh)) => read.fits(fresh),
-            (Self::RmsProp(read), Self::RmsProp(fresh)) => read.fits(fresh),
-            (Self::Sgd(read), Self::Sgd(fresh)) => read.fits(fresh),
-            _ => false,
+    /// Its settings and what it has accumulated, by name.
+    pub fn arrays(&self) -> BTreeMap<String, Array> {
+        let mut arrays = BTreeMap::new();
+        self.clone().visit(|name, part| {
+            let array = match part {
+                Part::Settings(settings) => Array::F64(settings),
+                Part::Number(number) => Array::F64(vec![*number]),
+                Part::Moment(moment) => Array::F32(moment.to_vec()),
+            };
+            arrays.insert(name.to_owned(), array);
+        });
+        arrays
+    }
+
+    /// Puts back what [`Optimizer::arrays`] of an optimizer with the same settings gave.
+    pub fn set_arrays(&mut self, arrays: &BTreeMap<String, Array>) {
+        self.visit(|name, part| match (part, arrays.get(name)) {
+            (Part::Number(number), Some(Array::F64(saved))) => saved.iter().for_each(|saved| *number = *saved),
+            (Part::Moment(moment), Some(Array::F32(saved))) => moment.copy_from_slice(saved),
+            _ => {}
+        });
+    }
+
+    fn visit(&mut self, mut visit: impl FnMut(&str, Part)) {
+        match self {
+            Self::Adam(adam) => {
+                visit("adam.settings", Part::Settings(vec![adam.beta1, adam.beta2, adam.eps]));
+                visit("adam.first_moment", Part::Moment(&mut adam.first_moment));
+                visit("adam.second_moment", Part::Moment(&mut adam.second_moment));
+                visit("adam.beta1_power", Part::Number(&mut adam.beta1_power));
+                visit("adam.beta2_power", Part::Number(&mut adam.beta2_power));
+            }
+            Self::RmsProp(rmsprop) => rmsprop.visit(visit),
+            Self::Sgd(sgd) => sgd.visit(visit),
         }
     }
 
@@ -72,7 +111,7 @@ impl Optimizer {
 }
 
 /// Adam (Kingma & Ba 2015) as PyTorch defines it: bias-corrected, eps outside the root.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Adam {
     beta1: f64,
     beta2: f64,
@@ -96,13 +135,6 @@ impl Adam {
             beta1_power: 1.0,
             beta2_power: 1.0,
         }
-    }
-
-    /// Whether this, read back from somewhere, can take the place of `fresh`.
-    pub(crate) fn fits(&self, fresh: &Self) -> bool {
-        (self.beta1, self.beta2, self.eps) == (fresh.beta1, fresh.beta2, fresh.eps)
-            && self.first_moment.len() == fresh.first_moment.len()
-            && self.second_moment.len() == fresh.second_moment.len()
     }
 
     /// One step with learning rate `lr`; the gradients are multiplied by `gradient_scale` first. False where a parameter is

@@ -1,13 +1,12 @@
 //! Stochastic gradient descent, with momentum, as PyTorch defines it.
 
-use serde::{Deserialize, Serialize};
-
-use crate::network::buffer::Buffer;
-use crate::network::kernels::{self, CpuPath, SgdPass};
+use super::Part;
+use crate::engine::cpu::buffer::Buffer;
+use crate::engine::cpu::kernels::{self, CpuPath, SgdPass};
 
 /// `p -= lr g`; with momentum `p -= lr b` where `b = momentum b + g`; Nesterov's looks ahead, `p -= lr (g + momentum b)`
 /// (Sutskever et al. 2013).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sgd {
     momentum: f64,
     nesterov: bool,
@@ -21,10 +20,10 @@ impl Sgd {
         Self { momentum, nesterov, velocity: Buffer::zeros(if momentum == 0.0 { 0 } else { parameters }) }
     }
 
-    /// Whether this, read back from somewhere, can take the place of `fresh`.
-    pub(super) fn fits(&self, fresh: &Self) -> bool {
-        (self.momentum, self.nesterov) == (fresh.momentum, fresh.nesterov)
-            && self.velocity.len() == fresh.velocity.len()
+    /// Calls `visit` with each part.
+    pub(super) fn visit(&mut self, mut visit: impl FnMut(&str, Part)) {
+        visit("sgd.settings", Part::Settings(vec![self.momentum, f64::from(self.nesterov)]));
+        visit("sgd.velocity", Part::Moment(&mut self.velocity));
     }
 
     /// As [`super::Optimizer::step`].

@@ -1,10 +1,10 @@
 //! One observation through the network: what acting needs, without a batch's padding.
 
-use super::architecture::{Activation, Head};
 use super::buffer::Buffer;
 use super::forward::HiddenActivations;
 use super::kernels::{self, Finish, LANES};
-use super::{HiddenLayer, Linear, QNetwork, QValues, dueling, head, implicit};
+use super::{Activation, Head};
+use super::{HiddenLayer, Linear, QNetwork, QValues, dueling, implicit};
 use crate::error::Error;
 
 /// Room for one observation's way through the network.
@@ -47,7 +47,10 @@ impl QNetwork {
         {
             columns = acting_quantiles.next_multiple_of(LANES);
             let mut levels = Buffer::from_slice(&vec![0.5; columns]);
-            levels.iter_mut().zip(head::midpoints(acting_quantiles)).for_each(|(level, middle)| *level = middle);
+            levels
+                .iter_mut()
+                .zip(crate::network::head::midpoints(acting_quantiles))
+                .for_each(|(level, middle)| *level = middle);
             implicit = Some(ImplicitScratch {
                 levels,
                 count: acting_quantiles,
@@ -59,7 +62,7 @@ impl QNetwork {
             });
         }
         let support = match architecture.head {
-            Head::Categorical { atoms, v_min, v_max } => head::support(atoms, v_min, v_max),
+            Head::Categorical { atoms, v_min, v_max } => crate::network::head::support(atoms, v_min, v_max),
             _ => Vec::new(),
         };
         SingleScratch {

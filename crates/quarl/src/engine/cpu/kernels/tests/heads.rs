@@ -6,9 +6,9 @@ use super::super::{
     quantile_huber, softmax,
 };
 use super::{Implementation, LANES, ODD_SIZES, any_float, assert_same, cases, name};
+use crate::engine::cpu::buffer::Buffer;
 use crate::loss::quantile;
 use crate::network::architecture::Activation;
-use crate::network::buffer::Buffer;
 use crate::rng::Rng;
 
 const ACTIVATIONS: [Activation; 3] = [Activation::Relu, Activation::Tanh, Activation::Elu];

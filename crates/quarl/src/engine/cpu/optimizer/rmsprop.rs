@@ -1,12 +1,11 @@
 //! RMSProp (Tieleman & Hinton 2012) as PyTorch defines it.
 
-use serde::{Deserialize, Serialize};
-
-use crate::network::buffer::Buffer;
-use crate::network::kernels::{self, CpuPath, RmsPropPass};
+use super::Part;
+use crate::engine::cpu::buffer::Buffer;
+use crate::engine::cpu::kernels::{self, CpuPath, RmsPropPass};
 
 /// What distinguishes one RMSProp from another.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RmsPropSettings {
     /// How much of the mean squared gradient is kept each step, in [0, 1).
     pub alpha: f64,
@@ -22,7 +21,7 @@ pub struct RmsPropSettings {
 
 /// RMSProp: `p -= lr g / (sqrt(E[g^2]) + eps)`; centred, `E[g^2] - E[g]^2` is under the root; with momentum, `lr` times
 /// `b = momentum b + g / (..)` is the step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RmsProp {
     settings: RmsPropSettings,
     square: Buffer,
@@ -44,12 +43,14 @@ impl RmsProp {
         }
     }
 
-    /// Whether this, read back from somewhere, can take the place of `fresh`.
-    pub(super) fn fits(&self, fresh: &Self) -> bool {
-        self.settings == fresh.settings
-            && self.square.len() == fresh.square.len()
-            && self.mean.len() == fresh.mean.len()
-            && self.velocity.len() == fresh.velocity.len()
+    /// Calls `visit` with each part.
+    pub(super) fn visit(&mut self, mut visit: impl FnMut(&str, Part)) {
+        let RmsPropSettings { alpha, eps, eps_inside_sqrt, centered, momentum } = self.settings;
+        let settings = vec![alpha, eps, f64::from(eps_inside_sqrt), f64::from(centered), momentum];
+        visit("rmsprop.settings", Part::Settings(settings));
+        visit("rmsprop.square", Part::Moment(&mut self.square));
+        visit("rmsprop.mean", Part::Moment(&mut self.mean));
+        visit("rmsprop.velocity", Part::Moment(&mut self.velocity));
     }
 
     /// As [`super::Optimizer::step`].

@@ -1,0 +1,238 @@
+//! The engine that quarl comes with: networks, gradients and optimizers on the processor, vectorised by hand, bit for bit
+//! the same on every instruction set.
+
+pub mod buffer;
+pub mod kernels;
+pub mod network;
+pub mod optimizer;
+mod target_cache;
+mod update;
+
+use self::buffer::Buffer;
+use self::kernels::CpuPath;
+use self::network::noise::{self, Noise};
+use self::network::{QNetwork, SingleScratch};
+use self::optimizer::{Optimizer, clip_scale};
+use self::update::{BatchLoss, UpdateScratch, target_rule};
+use super::{Engine, EngineFactory, EngineState, TargetUpdate, Update, UpdateDiagnostics, UpdateReport};
+use crate::config::{TargetNetworkKind, TrainConfig};
+use crate::env::EnvironmentSpec;
+use crate::error::Error;
+use crate::loss::Loss;
+use crate::network::{Architecture, Head, QValues};
+use crate::observations::ObservationsView;
+use crate::rng::Rng;
+use crate::target::TargetRule;
+
+pub(crate) use target_cache::LARGEST_CAPACITY as LARGEST_CACHED_CAPACITY;
+
+/// Makes an engine that computes on this instruction set, for [`crate::train::TrainerBuilder::engine`].
+pub fn on(path: CpuPath) -> EngineFactory {
+    Box::new(move |config, spec| Ok(Box::new(CpuEngine::new(config, spec, path)?)))
+}
+
+/// [`on`] the fastest instruction set that this machine has, or the one that the variable `QUARL_CPU` names.
+///
+/// # Errors
+/// [`Error::CpuPath`] where it names one that this machine lacks, or that does not exist.
+pub fn fastest() -> Result<EngineFactory, Error> {
+    Ok(on(CpuPath::select()?))
+}
+
+/// Networks and optimizer on the processor.
+pub struct CpuEngine {
+    network: QNetwork,
+    rule: TargetRule,
+    loss: Loss,
+    max_grad_norm: Option<f64>,
+    /// Whether there is a target network; without one the online network's Q-values bootstrap.
+    has_target_network: bool,
+    online: Buffer,
+    target: Buffer,
+    optimizer: Optimizer,
+    acting: ActingScratch,
+    scratch: UpdateScratch,
+}
+
+/// What one forward pass of a single observation writes.
+struct ActingScratch {
+    single: SingleScratch,
+    noise: Noise,
+    /// The parameters under noise; empty where there is none.
+    perturbed: Buffer,
+    observation: Vec<f32>,
+}
+
+impl CpuEngine {
+    /// An engine whose parameters are all zero.
+    ///
+    /// # Errors
+    /// [`Error::CpuPath`] where this machine lacks the instruction set.
+    pub fn new(config: &TrainConfig, spec: &EnvironmentSpec, path: CpuPath) -> Result<Self, Error> {
+        let path = CpuPath::parse(path.name())?;
+        let architecture = config.network.architecture(spec.observation_space.len(), spec.action_space.n);
+        let network = QNetwork::new(architecture, path);
+        let rule = target_rule(&config.agent);
+        let parameters = network.parameter_count();
+        Ok(Self {
+            rule,
+            loss: config.agent.loss,
+            max_grad_norm: config.optimizer.max_grad_norm,
+            has_target_network: config.target_network.kind != TargetNetworkKind::None,
+            online: Buffer::zeros(parameters),
+            target: Buffer::zeros(parameters),
+            optimizer: Optimizer::new(parameters, &config.optimizer),
+            acting: ActingScratch {
+                single: network.single_scratch(),
+                noise: Noise::zeros(&network),
+                perturbed: Buffer::zeros(if config.network.noisy { network.forward_parameter_count() } else { 0 }),
+                observation: vec![0.0; network.architecture().inputs],
+            },
+            scratch: UpdateScratch::new(&network, config, &rule),
+            network,
+        })
+    }
+}
+
+impl Engine for CpuEngine {
+    fn name(&self) -> &str {
+        self.network.path().name()
+    }
+
+    fn architecture(&self) -> &Architecture {
+        self.network.architecture()
+    }
+
+    fn parameters(&self) -> &[f32] {
+        &self.online
+    }
+
+    fn q_values(
+        &mut self,
+        observations: ObservationsView,
+        noise_rng: &mut Rng,
+        q_values: &mut [f32],
+    ) -> Result<(), Error> {
+        let Self { network, online, acting, .. } = self;
+        let Architecture { inputs, actions, head, noisy, .. } = *network.architecture();
+        let (expected, actual) = (q_values.len() / actions * inputs, observations.len());
+        if actual != expected {
+            return Err(Error::ObservationLength { id: "the network".to_owned(), expected, actual });
+        }
+        let ActingScratch { single, noise, perturbed, observation } = acting;
+        let mut numbers = observations.iter();
+        for q_values in q_values.chunks_exact_mut(actions) {
+            observation.iter_mut().zip(&mut numbers).for_each(|(to, x)| *to = x);
+            if let Head::Implicit { .. } = head {
+                single.levels_mut().iter_mut().for_each(|level| *level = noise_rng.uniform() as f32);
+            }
+            let parameters = if noisy {
+                noise.draw(noise_rng);
+                noise::perturb(network, online, noise, perturbed);
+                &*perturbed
+            } else {
+                &*online
+            };
+            let computed = network.q_values(parameters, observation, single)?;
+            q_values.iter_mut().enumerate().for_each(|(action, q)| *q = computed.get(0, action));
+        }
+        Ok(())
+    }
+
+    fn update(&mut self, update: Update) -> Result<UpdateReport, Error> {
+        let Self { network, rule, loss, max_grad_norm, has_target_network, online, target, optimizer, scratch, .. } =
+            self;
+        let Update { mut batch, learning_rate, env_steps: step, wants_diagnostics, noise, td_errors } = update;
+        let target = if *has_target_network { &*target } else { &*online };
+        scratch.forward(network, rule, (online, target), &mut batch, noise)?;
+        let batch = batch.get();
+        let BatchLoss { sum, clipped_share } = scratch.loss(network, rule, *loss, batch, td_errors);
+
+        let q_values = scratch.q_values();
+        let sum_q: f32 = batch.actions.iter().enumerate().map(|(item, action)| q_values.get(item, *action)).sum();
+        let per_item = 1.0 / batch.len() as f32;
+        let mut report =
+            UpdateReport { loss: sum * per_item, mean_q: sum_q * per_item, clipped_share, diagnostics: None };
+        if !report.loss.is_finite() {
+            return Err(Error::NotFinite { what: "the loss".to_owned(), step });
+        }
+        scratch.backward(network, online);
+        if wants_diagnostics {
+            let (max_q, action_gap) = spread(scratch.q_values(), batch.len());
+            report.diagnostics = Some(UpdateDiagnostics {
+                grad_norm: norm(scratch.gradients.iter().copied()),
+                target_drift: norm(online.iter().zip(target.iter()).map(|(online, target)| online - target)),
+                max_q,
+                action_gap,
+            });
+        }
+        let path = network.path();
+        let gradient_scale = max_grad_norm.map_or(1.0, |max_norm| clip_scale(path, &scratch.gradients, max_norm));
+        if !optimizer.step(path, learning_rate, gradient_scale, online, &scratch.gradients) {
+            return Err(Error::NotFinite { what: "a parameter".to_owned(), step });
+        }
+        Ok(report)
+    }
+
+    fn update_target(&mut self, rule: TargetUpdate) {
+        let Self { network, online, target, .. } = self;
+        match rule {
+            TargetUpdate::Hard => target.copy_from_slice(online),
+            TargetUpdate::Polyak(tau) => {
+                kernels::blend(network.path(), target.padded_mut(), online.padded(), tau as f32);
+            }
+        }
+        if let Some(cache) = &mut self.scratch.cache {
+            cache.forget_all();
+        }
+    }
+
+    fn state(&self) -> EngineState {
+        let Self { online, target, optimizer, .. } = self;
+        EngineState { online: online.to_vec(), target: target.to_vec(), optimizer: optimizer.arrays() }
+    }
+
+    fn set_state(&mut self, state: &EngineState) -> Result<(), Error> {
+        state.check(&self.state())?;
+        self.online.copy_from_slice(&state.online);
+        self.target.copy_from_slice(&state.target);
+        self.optimizer.set_arrays(&state.optimizer);
+        self.forget_all();
+        Ok(())
+    }
+
+    fn forget(&mut self, id: usize) {
+        if let Some(cache) = &mut self.scratch.cache {
+            cache.forget(id);
+        }
+    }
+
+    fn forget_all(&mut self) {
+        if let Some(cache) = &mut self.scratch.cache {
+            cache.forget_all();
+        }
+    }
+
+    fn update_flops(&self) -> Option<u64> {
+        Some(self.scratch.flops(&self.network) as u64)
+    }
+}
+
+/// The largest Q-value of a batch, and the mean of the best action's Q-value less the second best's.
+fn spread(q_values: QValues, items: usize) -> (f64, f64) {
+    let (mut max_q, mut gaps) = (f64::NEG_INFINITY, 0.0);
+    for item in 0..items {
+        let best = q_values.argmax(item);
+        let highest = f64::from(q_values.get(item, best));
+        let others = (0..q_values.actions()).filter(|action| *action != best);
+        let second = others.map(|action| f64::from(q_values.get(item, action))).fold(f64::NEG_INFINITY, f64::max);
+        max_q = max_q.max(highest);
+        gaps += if second.is_finite() { highest - second } else { 0.0 };
+    }
+    (max_q, gaps / items as f64)
+}
+
+/// The Euclidean norm, summed in order in f64.
+fn norm(values: impl Iterator<Item = f32>) -> f64 {
+    values.map(|x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt()
+}

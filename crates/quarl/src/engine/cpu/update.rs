@@ -1,0 +1,307 @@
+//! One update: forward passes, targets, the loss's gradient, the backward pass.
+//!
+//! The loss depends on the head ([`crate::loss`]), the bootstrap on the target rule ([`crate::target`]); all else is the same
+//! for all.
+
+use super::buffer::Buffer;
+use super::kernels::{self, QuantileHuberPass};
+use super::network::noise::{self, Noise};
+use super::network::{Activations, BackwardScratch, QNetwork};
+use super::target_cache::TargetCache;
+use crate::config::{AgentConfig, TrainConfig};
+use crate::engine::DrawnBatch;
+use crate::error::Error;
+use crate::loss::categorical::{self, Support};
+use crate::loss::{Loss, quantile, scalar};
+use crate::network::{Head, QValues, head};
+use crate::observations::ObservationsView;
+use crate::rng::Rng;
+use crate::target::{self, ExtraPass, Network, TargetRule, Values};
+use crate::transition::Batch;
+
+/// One network's forward pass over a batch: its activations, and noise of its own.
+pub(super) struct Pass {
+    pub(super) activations: Activations,
+    levels: usize,
+    noise: Noise,
+    /// The parameters under noise; empty where there is none.
+    perturbed: Buffer,
+}
+
+impl Pass {
+    fn new(network: &QNetwork, batch: usize, levels: usize) -> Self {
+        let is_noisy = network.architecture().noisy;
+        Self {
+            activations: network.activations(batch, levels),
+            levels,
+            noise: Noise::zeros(network),
+            perturbed: Buffer::zeros(if is_noisy { network.forward_parameter_count() } else { 0 }),
+        }
+    }
+
+    /// The network at these observations, with noise and quantile levels of its own.
+    fn forward(&mut self, network: &QNetwork, parameters: &[f32], observations: ObservationsView, rng: &mut Rng) {
+        let Self { activations, noise, perturbed, .. } = self;
+        activations.copy_inputs(observations);
+        activations.levels_mut().iter_mut().for_each(|level| *level = rng.uniform() as f32);
+        if network.architecture().noisy {
+            noise.draw(rng);
+            noise::perturb(network, parameters, noise, perturbed);
+            network.forward(perturbed, activations);
+        } else {
+            network.forward(parameters, activations);
+        }
+    }
+
+    fn q_values(&self) -> QValues<'_> {
+        self.activations.q_values()
+    }
+
+    /// The distribution of each action's return: a categorical head's probabilities, or quantiles.
+    fn distributions(&self, head: Head) -> &[f32] {
+        match head {
+            Head::Categorical { .. } => self.activations.probabilities(),
+            Head::Scalar | Head::Quantile { .. } | Head::Implicit { .. } => self.activations.outputs(),
+        }
+    }
+}
+
+/// What one update writes, allocated once.
+pub(super) struct UpdateScratch {
+    /// The online network at the observations: the one that is trained.
+    pub(super) online: Pass,
+    /// The target network at the next observations.
+    target_next: Pass,
+    /// Its outputs for stored transitions, where it would give the same again.
+    pub(super) cache: Option<TargetCache>,
+    /// The pass that the target rule needs besides these two, or, for an implicit head, the one that chooses the next action
+    /// at quantile levels of its own.
+    extra: Option<Pass>,
+    backward: BackwardScratch,
+    pub(super) gradients: Buffer,
+    /// Scalar heads: each item's target.
+    targets: Vec<f32>,
+    /// Distributional heads: arrays of the action taken; else empty.
+    distribution: Distribution,
+}
+
+/// Arrays of one action, `[atom][stride]`.
+#[derive(Default)]
+struct Distribution {
+    /// The target: probabilities, or samples.
+    target: Buffer,
+    /// A categorical target before its projection.
+    bootstrap: Buffer,
+    /// The quantiles of the action taken.
+    prediction: Buffer,
+    levels: Buffer,
+    gradients: Buffer,
+    losses: Buffer,
+    distances: Buffer,
+}
+
+impl Distribution {
+    fn new(head: Head, levels: usize, stride: usize) -> Self {
+        let columns = |atoms: usize| Buffer::zeros(atoms * stride);
+        match head {
+            Head::Scalar => Self::default(),
+            Head::Categorical { atoms, .. } => {
+                Self { target: columns(atoms), bootstrap: columns(atoms), ..Self::default() }
+            }
+            Head::Quantile { .. } | Head::Implicit { .. } => {
+                let count = head.atoms() * levels;
+                let mut midpoints = columns(count);
+                for (row, level) in midpoints.chunks_exact_mut(stride).zip(head::midpoints(count)) {
+                    row.fill(level);
+                }
+                Self {
+                    target: columns(count),
+                    prediction: columns(count),
+                    levels: midpoints,
+                    gradients: columns(count),
+                    losses: columns(1),
+                    distances: columns(1),
+                    ..Self::default()
+                }
+            }
+        }
+    }
+}
+
+/// The loss of a batch, and its gradient with respect to the outputs in [`BackwardScratch`].
+pub(super) struct BatchLoss {
+    /// The sum over the items of weight times loss.
+    pub(super) sum: f32,
+    /// The share of the target's probability that was clipped to a categorical head's support.
+    pub(super) clipped_share: Option<f32>,
+}
+
+impl UpdateScratch {
+    pub(super) fn new(network: &QNetwork, config: &TrainConfig, rule: &TargetRule) -> Self {
+        let batch_size = config.batch_size();
+        let head = network.architecture().head;
+        let (levels, acting_levels) = match head {
+            Head::Implicit { acting_quantiles, .. } => (config.network.quantiles, acting_quantiles),
+            Head::Scalar | Head::Categorical { .. } | Head::Quantile { .. } => (1, 1),
+        };
+        let is_implicit = matches!(head, Head::Implicit { .. });
+        let online = Pass::new(network, batch_size, levels);
+        let needs_extra = rule.extra_pass().is_some() || is_implicit;
+        Self {
+            target_next: Pass::new(network, batch_size, levels),
+            cache: TargetCache::new(network, config),
+            extra: needs_extra.then(|| Pass::new(network, batch_size, acting_levels)),
+            backward: network.backward_scratch(&online.activations),
+            gradients: Buffer::zeros(network.parameter_count()),
+            targets: vec![0.0; batch_size],
+            distribution: Distribution::new(head, levels, online.activations.stride()),
+            online,
+        }
+    }
+
+    /// Floating-point operations of one update, counting products only.
+    pub(super) fn flops(&self, network: &QNetwork) -> usize {
+        let batch = self.targets.len();
+        let passes = [Some(&self.online), Some(&self.target_next), self.extra.as_ref()];
+        passes.into_iter().flatten().map(|pass| network.forward_flops(batch, pass.levels)).sum::<usize>()
+            + network.backward_flops(batch, self.online.levels)
+    }
+
+    /// All forward passes.
+    pub(super) fn forward(
+        &mut self,
+        network: &QNetwork,
+        rule: &TargetRule,
+        (online, target): (&[f32], &[f32]),
+        batch: &mut DrawnBatch,
+        rng: &mut Rng,
+    ) -> Result<(), Error> {
+        let Self { cache, target_next, extra, .. } = self;
+        let is_recalled = cache.as_mut().is_some_and(|cache| {
+            cache.recall(network, target, batch.replay(), &batch.get().ids, &mut target_next.activations)
+        });
+        if !is_recalled {
+            let batch = batch.with_next_observations()?;
+            target_next.forward(network, target, batch.next_obs.view(), rng);
+            if let Some(cache) = cache {
+                cache.remember(&batch.ids, &target_next.activations);
+            }
+        }
+        match (extra, rule.extra_pass()) {
+            (None, _) => {}
+            // An implicit head chooses the next action at quantile levels of its own, still by the target network.
+            (Some(extra), None) => {
+                extra.forward(network, target, batch.with_next_observations()?.next_obs.view(), rng);
+            }
+            (Some(extra), Some(ExtraPass::OnlineAtNext)) => {
+                extra.forward(network, online, batch.with_next_observations()?.next_obs.view(), rng);
+            }
+            (Some(extra), Some(ExtraPass::TargetAtPresent)) => {
+                extra.forward(network, target, batch.get().obs.view(), rng);
+            }
+        }
+        self.online.forward(network, online, batch.get().obs.view(), rng);
+        Ok(())
+    }
+
+    /// The loss of the batch, and its gradient with respect to the online network's outputs.
+    pub(super) fn loss(
+        &mut self,
+        network: &QNetwork,
+        rule: &TargetRule,
+        loss: Loss,
+        batch: &Batch,
+        td_errors: &mut [f32],
+    ) -> BatchLoss {
+        let Self { online, target_next, extra, backward, targets, distribution, .. } = self;
+        let Batch { rewards, discounts, actions, weights, next_masks, .. } = batch;
+        let head = network.architecture().head;
+        let values = {
+            let extra_values = extra.as_ref().map(Pass::q_values);
+            let present = rule.extra_pass() == Some(ExtraPass::TargetAtPresent);
+            let target_next = target_next.q_values().with_masks(next_masks);
+            Values {
+                target_next,
+                selection: match extra_values {
+                    Some(selection) if !present => selection.with_masks(next_masks),
+                    _ => target_next,
+                },
+                target_present: extra_values.filter(|_| present),
+            }
+        };
+        let at_next = |which: Network| match (which, &*extra) {
+            (Network::Online, Some(pass)) => pass.distributions(head),
+            _ => target_next.distributions(head),
+        };
+        let stride = online.activations.stride();
+        let shape = (actions.len(), stride);
+        let gradient = backward.output_deltas();
+        let Distribution { target, bootstrap, prediction, levels, gradients, losses, distances } = distribution;
+        match head {
+            Head::Scalar => {
+                target::td_targets(rule, &values, rewards, discounts, actions, targets);
+                let q_values = online.q_values();
+                let sum = scalar::of_batch(loss, q_values, actions, weights, targets, gradient, td_errors);
+                BatchLoss { sum, clipped_share: None }
+            }
+            Head::Categorical { atoms, v_min, v_max } => {
+                let support = Support { atoms, v_min: v_min as f32, v_max: v_max as f32 };
+                target::bootstrap_distributions(rule, &values, at_next, shape, bootstrap);
+                let clipped = categorical::project(support, rewards, discounts, bootstrap, stride, target);
+                let outputs = (online.activations.outputs(), online.activations.probabilities());
+                let sum = categorical::of_batch(outputs, stride, actions, weights, target, gradient, td_errors);
+                BatchLoss { sum, clipped_share: Some(clipped / actions.len() as f32) }
+            }
+            Head::Quantile { .. } | Head::Implicit { .. } => {
+                target::bootstrap_distributions(rule, &values, at_next, shape, target);
+                quantile::targets(rule, &values, rewards, discounts, actions, stride, target);
+                for (item, action) in actions.iter().enumerate() {
+                    gather(online.activations.outputs(), stride, item, *action, prediction);
+                }
+                let random_levels = online.activations.levels();
+                kernels::quantile_huber(
+                    network.path(),
+                    &mut QuantileHuberPass {
+                        predictions: prediction,
+                        levels: if random_levels.is_empty() { levels } else { random_levels },
+                        targets: target,
+                        gradients,
+                        losses,
+                        distances,
+                    },
+                );
+                td_errors.copy_from_slice(&distances[..td_errors.len()]);
+                let sum = quantile::of_batch(losses, gradients, actions, weights, gradient);
+                BatchLoss { sum, clipped_share: None }
+            }
+        }
+    }
+
+    /// The loss's gradient with respect to every parameter of the online network.
+    pub(super) fn backward(&mut self, network: &QNetwork, online: &[f32]) {
+        let Self { backward, gradients, online: Pass { activations, noise, perturbed, .. }, .. } = self;
+        let is_noisy = network.architecture().noisy;
+        network.backward(if is_noisy { perturbed } else { online }, activations, backward, gradients);
+        if is_noisy {
+            noise::add_sigma_gradients(network, noise, gradients);
+        }
+    }
+
+    /// The online network's Q-values of the batch.
+    pub(super) fn q_values(&self) -> QValues<'_> {
+        self.online.q_values()
+    }
+}
+
+/// Copies the column of `item` under `action`, from `[action][atom][stride]` to `[atom][stride]`.
+fn gather(from: &[f32], stride: usize, item: usize, action: usize, to: &mut [f32]) {
+    for (at, value) in (item..to.len()).step_by(stride).zip(from[action * to.len()..].iter().skip(item).step_by(stride))
+    {
+        to[at] = *value;
+    }
+}
+
+/// The target rule that the configuration says.
+pub(super) fn target_rule(config: &AgentConfig) -> TargetRule {
+    TargetRule::new(config.target).with_munchausen(config.munchausen())
+}

@@ -1,0 +1,239 @@
+//! Exploration: from Q-values to an action while training.
+
+pub(crate) mod config;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::network::QValues;
+use crate::rng::{Rng, Stream};
+
+/// How an action is chosen, at one environment step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Exploration {
+    /// With this probability any action, else the greedy one.
+    EpsilonGreedy(f64),
+    /// In proportion to `exp(Q / temperature)`, with this temperature.
+    Softmax(f64),
+}
+
+impl Exploration {
+    /// The probability of an action that does not depend on the Q-values: what is reported as `epsilon`. 0 where there is
+    /// none.
+    pub fn epsilon(self) -> f64 {
+        match self {
+            Self::EpsilonGreedy(epsilon) => epsilon,
+            Self::Softmax(_) => 0.0,
+        }
+    }
+
+    /// The probability of each action, with `q_values` of one item, into `probabilities`.
+    pub fn probabilities(self, q_values: QValues, probabilities: &mut [f64]) {
+        let greedy = q_values.argmax(0);
+        match self {
+            Self::EpsilonGreedy(epsilon) => {
+                let allowed = (0..q_values.actions()).filter(|action| q_values.is_allowed(0, *action)).count();
+                for (action, probability) in probabilities.iter_mut().enumerate() {
+                    // Where no action is allowed, all are: see `random`.
+                    let is_drawn = allowed == 0 || q_values.is_allowed(0, action);
+                    let share = if allowed == 0 { q_values.actions() } else { allowed } as f64;
+                    let random = if is_drawn { epsilon / share } else { 0.0 };
+                    *probability = random + if action == greedy { 1.0 - epsilon } else { 0.0 };
+                }
+            }
+            Self::Softmax(temperature) => {
+                let power = |action| softmax_power(temperature, q_values, greedy, action);
+                let total: f64 = (0..q_values.actions()).map(power).sum();
+                for (action, probability) in probabilities.iter_mut().enumerate() {
+                    *probability = power(action) / total;
+                }
+            }
+        }
+    }
+}
+
+/// The exploration of one training environment: its random stream. It is saved with the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Explorer {
+    rng: Rng,
+}
+
+impl Explorer {
+    /// The explorer of training environment `environment` of a run with this seed.
+    pub fn new(seed: u64, environment: u64) -> Self {
+        let stream = Stream::Exploration;
+        Self { rng: if environment == 0 { stream.rng(seed) } else { stream.part_rng(seed, environment) } }
+    }
+
+    /// Chooses an action. The Q-values are only computed where they are needed.
+    ///
+    /// # Errors
+    /// [`Error::MaskLength`] where the mask has not one entry an action, and what `q_values` fails with.
+    pub fn choose<'a>(
+        &mut self,
+        exploration: Exploration,
+        actions: usize,
+        mask: Option<&'a [bool]>,
+        q_values: impl FnOnce() -> Result<QValues<'a>, Error>,
+    ) -> Result<usize, Error> {
+        check_mask(mask, actions)?;
+        let rng = &mut self.rng;
+        match exploration {
+            Exploration::EpsilonGreedy(epsilon) => epsilon_greedy(epsilon, actions, mask, rng, q_values),
+            Exploration::Softmax(temperature) => Ok(softmax(temperature, actions, rng, q_values()?.masked(mask)?)),
+        }
+    }
+
+    /// Forgets what belongs to the episode that has ended.
+    pub fn end_episode(&mut self) {}
+
+    /// Whether this, read back from somewhere, can be used for so many actions.
+    pub(crate) fn fits(&self, _actions: usize) -> bool {
+        true
+    }
+}
+
+/// Whether a mask, where there is one, has one entry an action.
+fn check_mask(mask: Option<&[bool]>, actions: usize) -> Result<(), Error> {
+    match mask {
+        Some(mask) if mask.len() != actions => Err(Error::MaskLength { expected: actions, actual: mask.len() }),
+        _ => Ok(()),
+    }
+}
+
+/// Softmax (Boltzmann) exploration: action a with probability `exp(Q(a) / temperature)`, divided by the sum of these over
+/// all allowed actions. The largest Q-value is taken off first, so that no power overflows. One draw an action.
+fn softmax(temperature: f64, actions: usize, rng: &mut Rng, q_values: QValues) -> usize {
+    let greedy = q_values.argmax(0);
+    let power = |action| softmax_power(temperature, q_values, greedy, action);
+    // Computed twice rather than kept: there is no room to keep them that would not be asked for each step.
+    let total: f64 = (0..actions).map(power).sum();
+    let mut mass = rng.uniform() * total;
+    for action in 0..actions {
+        let power = power(action);
+        if mass < power {
+            return action;
+        }
+        mass -= power;
+    }
+    // Rounding left more than there is (or a Q-value is no number).
+    greedy
+}
+
+/// `exp((Q(action) - max Q) / temperature)`; 0 for a forbidden action. `greedy` is the action with the largest Q-value.
+fn softmax_power(temperature: f64, q_values: QValues, greedy: usize, action: usize) -> f64 {
+    let largest = f64::from(q_values.get(0, greedy));
+    match q_values.is_allowed(0, action) {
+        true => libm::exp((f64::from(q_values.get(0, action)) - largest) / temperature),
+        false => 0.0,
+    }
+}
+
+/// Epsilon-greedy: with probability `epsilon` any allowed action, each as likely (the greedy one too), else the greedy one
+/// of them. Without a mask, all actions are allowed. The Q-values are only computed where they are needed.
+fn epsilon_greedy<'a>(
+    epsilon: f64,
+    actions: usize,
+    mask: Option<&'a [bool]>,
+    rng: &mut Rng,
+    q_values: impl FnOnce() -> Result<QValues<'a>, Error>,
+) -> Result<usize, Error> {
+    if epsilon > 0.0 && rng.uniform() < epsilon {
+        Ok(random(actions, mask, rng))
+    } else {
+        Ok(q_values()?.masked(mask)?.argmax(0))
+    }
+}
+
+/// Any allowed action, each as likely; any action at all where none is allowed.
+pub(crate) fn random(actions: usize, mask: Option<&[bool]>, rng: &mut Rng) -> usize {
+    let allowed = mask.map_or(actions, |mask| mask.iter().filter(|allowed| **allowed).count());
+    match mask {
+        Some(mask) if allowed > 0 => {
+            let nth = rng.below(allowed);
+            mask.iter().enumerate().filter(|(_, allowed)| **allowed).nth(nth).map_or(0, |(action, _)| action)
+        }
+        _ => rng.below(actions),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn greedy_ties_go_to_the_lowest_action() {
+        let mut rng = Rng::from_seed(0);
+        let q = [1.0, 3.0, 3.0, f32::NEG_INFINITY];
+        assert_eq!(epsilon_greedy(0.0, 4, None, &mut rng, || Ok(QValues::new(&q, 4, 1))).unwrap(), 1);
+        assert_eq!(epsilon_greedy(0.0, 4, None, &mut rng, || Ok(QValues::new(&[0.0; 4], 4, 1))).unwrap(), 0);
+    }
+
+    #[test]
+    fn softmax_chooses_in_proportion_to_the_powers_whatever_their_size() {
+        for shift in [0.0, 1000.0, -1000.0] {
+            let q = [shift, shift + 1.0, shift + 3.0, f32::NEG_INFINITY];
+            let mut rng = Rng::from_seed(0);
+            let mut counts = [0_u32; 4];
+            for _ in 0..20_000 {
+                counts[softmax(2.0, 4, &mut rng, QValues::new(&q, 4, 1))] += 1;
+            }
+            // e^0, e^0.5, e^1.5 over their sum 7.130410: 0.140244, 0.231223, 0.628533.
+            let expected = [0.140_244, 0.231_223, 0.628_533].map(|share| share * 20_000.0);
+            let chi_squared: f64 =
+                expected.iter().zip(counts).map(|(e, count)| (f64::from(count) - e).powi(2) / e).sum();
+            // Two degrees of freedom: exceeded once in 10,000 times.
+            assert!(chi_squared < 18.4, "{chi_squared}: {counts:?}");
+            assert_eq!(counts[3], 0);
+        }
+    }
+
+    #[test]
+    fn a_cold_softmax_is_greedy_and_a_hot_one_uniform() {
+        let mut rng = Rng::from_seed(0);
+        let q = [0.0, 1.0];
+        assert!((0..1000).all(|_| softmax(1e-9, 2, &mut rng, QValues::new(&q, 2, 1)) == 1));
+        let ones: usize = (0..10_000).map(|_| softmax(1e9, 2, &mut rng, QValues::new(&q, 2, 1))).sum();
+        // 5 standard deviations are 250.
+        assert!(ones.abs_diff(5000) < 250, "{ones}");
+    }
+
+    #[test]
+    fn random_actions_include_the_greedy_one() {
+        let mut rng = Rng::from_seed(0);
+        let mut counts = [0.0_f64; 2];
+        for _ in 0..10_000 {
+            counts[epsilon_greedy(0.5, 2, None, &mut rng, || Ok(QValues::new(&[0.0, 1.0], 2, 1))).unwrap()] += 1.0;
+        }
+        // Action 0 only when exploring: a quarter of the time; 5 standard deviations are 217.
+        assert!((counts[0] - 2500.0).abs() < 217.0, "{counts:?}");
+    }
+
+    #[test]
+    fn forbidden_actions_are_never_taken_and_allowed_ones_are_equally_likely() {
+        let mut rng = Rng::from_seed(0);
+        let q = [9.0, 1.0, 8.0, 2.0];
+        let mask = [false, true, false, true];
+        assert_eq!(epsilon_greedy(0.0, 4, Some(&mask), &mut rng, || Ok(QValues::new(&q, 4, 1))).unwrap(), 3);
+        let mut counts = [0.0_f64; 4];
+        for _ in 0..10_000 {
+            counts[epsilon_greedy(1.0, 4, Some(&mask), &mut rng, || Ok(QValues::new(&q, 4, 1))).unwrap()] += 1.0;
+        }
+        // 5 standard deviations are 250.
+        assert!(counts[0] == 0.0 && counts[2] == 0.0 && (counts[1] - 5000.0).abs() < 250.0, "{counts:?}");
+    }
+
+    #[test]
+    fn a_mask_of_another_length_is_an_error_whether_or_not_it_would_be_looked_at() {
+        let mut explorer = Explorer::new(0, 0);
+        for mask in [&[][..], &[true], &[true, true, false]] {
+            for exploration in
+                [Exploration::EpsilonGreedy(0.0), Exploration::EpsilonGreedy(1.0), Exploration::Softmax(1.0)]
+            {
+                let q = [1.0, 2.0];
+                let chosen = explorer.choose(exploration, 2, Some(mask), || Ok(QValues::new(&q, 2, 1)));
+                assert!(matches!(chosen, Err(Error::MaskLength { expected: 2, .. })), "{mask:?}: {chosen:?}");
+            }
+        }
+    }
+}
