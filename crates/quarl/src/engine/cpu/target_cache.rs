@@ -266,7 +266,7 @@ mod tests {
             &["replay.kind=none"],
             &["replay.capacity=1000000"],
         ] {
-            let config = config(switches);
+            let config = TrainConfig::preset("textbook").assign_all(switches).build().unwrap();
             let network = QNetwork::new(config.network.architecture(4, 2), CpuPath::available()[0]);
             assert!(TargetCache::new(&network, &config).is_none(), "{switches:?}");
         }
