@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{AgentConfig, InitialTarget, TargetNetworkConfig, TargetNetworkKind, TrainConfig, TrainingConfig};
-use crate::engine::cpu::{self, network};
+use crate::engine::cpu::{self, network::Plan};
 use crate::engine::{DrawnBatch, Engine, EngineState, TargetUpdate, Update, UpdateReport};
 use crate::env::EnvironmentSpec;
 use crate::env::wrappers::ObservationStatistics;
@@ -185,14 +185,16 @@ impl Agent {
         }
         let mut engine = engine(config, spec)?;
         let mut initialisation = Stream::Initialisation.rng(seed);
-        let mut initial =
-            || network::init::pytorch_default(engine.architecture(), config.network.noisy_sigma, &mut initialisation);
+        let plan = Plan::new(engine.architecture());
+        let mut initial = || plan.initial_parameters(config.network.noisy_sigma, &mut initialisation);
         let online = initial();
-        let target = match config.target_network.initial {
-            InitialTarget::Random if config.target_network.kind != TargetNetworkKind::None => initial(),
-            _ => online.clone(),
-        };
-        engine.set_state(&EngineState { online, target, ..engine.state() })?;
+        match config.target_network.initial {
+            InitialTarget::Random if config.target_network.kind != TargetNetworkKind::None => {
+                let target = initial();
+                engine.set_parameters(&online, &target);
+            }
+            InitialTarget::Random | InitialTarget::Online => engine.set_parameters(&online, &online),
+        }
         // Normalised observations are floats, whatever they were.
         let dtype = if config.env.normalize_observation { Dtype::F32 } else { spec.observation_space.dtype };
         let batch_size = config.batch_size();

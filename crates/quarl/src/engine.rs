@@ -47,6 +47,12 @@ pub trait Engine: Send {
     /// Updates the target network.
     fn update_target(&mut self, rule: TargetUpdate);
 
+    /// Puts parameters in the place of those of the online and of the target network: the first ones of a run.
+    ///
+    /// # Panics
+    /// When they are not as many as [`Engine::parameters`].
+    fn set_parameters(&mut self, online: &[f32], target: &[f32]);
+
     /// Everything that changes while it learns.
     fn state(&self) -> EngineState;
 
@@ -69,8 +75,7 @@ pub trait Engine: Send {
     }
 }
 
-/// Makes the engine of a run for an environment. It has random parameters of its own, which the agent replaces by those
-/// that the run's seed gives.
+/// Makes the engine of a run for an environment. The agent then gives it the first parameters, which the run's seed decides.
 pub type EngineFactory = Box<dyn FnOnce(&TrainConfig, &EnvironmentSpec) -> Result<Box<dyn Engine>, Error>>;
 
 /// How the target network follows the online one.

@@ -127,7 +127,7 @@ impl Model {
             }
             views.push((range, view));
         }
-        let mut values = vec![0.0; plan.len];
+        let mut values = vec![0.0; plan.parameter_count()];
         for (range, view) in views {
             let floats =
                 view.data().chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]));
@@ -180,7 +180,7 @@ mod tests {
 
     fn model() -> Model {
         let architecture = Architecture::plain(2, &[3], 2);
-        let count = Plan::new(&architecture).len;
+        let count = Plan::new(&architecture).parameter_count();
         let parameters: Vec<f32> = (0..count).map(|i| i as f32 - 0.5).collect();
         Model { env: "CartPole-v0".to_owned(), architecture, parameters, observation_statistics: None }
     }

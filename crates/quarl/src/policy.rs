@@ -29,8 +29,9 @@ use crate::exploration::Exploration;
 use crate::model::Model;
 use crate::network::{Architecture, QValues};
 
-/// A trained network with room for computing its Q-values: acting allocates nothing. Clones share the parameters.
-#[derive(Clone, Debug)]
+/// A trained network with room for computing its Q-values: acting allocates nothing. Clones share the parameters. It acts
+/// without the noise of a noisy network.
+#[derive(Debug)]
 pub struct Policy {
     trained: Arc<Trained>,
     scratch: SingleScratch,
@@ -38,9 +39,16 @@ pub struct Policy {
     probabilities: Vec<f64>,
 }
 
+impl Clone for Policy {
+    fn clone(&self) -> Self {
+        Self::with_room(Arc::clone(&self.trained))
+    }
+}
+
 #[derive(Debug)]
 struct Trained {
     network: QNetwork,
+    /// What a forward pass reads.
     parameters: Buffer,
     statistics: Option<ObservationStatistics>,
 }
@@ -79,16 +87,19 @@ impl Policy {
             return Err(Error::State { what: "the model".to_owned(), message });
         }
         let network = QNetwork::new(architecture.clone(), CpuPath::select()?);
-        Ok(Self {
-            scratch: network.single_scratch(),
+        let mut effective = Buffer::zeros(network.forward_parameter_count());
+        network.effective_parameters(parameters, &network.no_noise(), &mut effective);
+        Ok(Self::with_room(Arc::new(Trained { network, parameters: effective, statistics: statistics.cloned() })))
+    }
+
+    fn with_room(trained: Arc<Trained>) -> Self {
+        let Architecture { inputs, actions, .. } = *trained.network.architecture();
+        Self {
+            scratch: trained.network.single_scratch(),
             normalized: vec![0.0; inputs],
-            probabilities: vec![0.0; architecture.actions],
-            trained: Arc::new(Trained {
-                network,
-                parameters: Buffer::from_slice(parameters),
-                statistics: statistics.cloned(),
-            }),
-        })
+            probabilities: vec![0.0; actions],
+            trained,
+        }
     }
 
     /// The network.

@@ -1,9 +1,11 @@
 //! Gradients against finite differences of a network written out plainly in `f64`; and the first parameters.
 
+use std::collections::HashMap;
+use std::ops::Range;
+
 use quarl::agent::Agent;
 use quarl::config::{InitialTarget, presets};
-use quarl::engine::cpu::network::noise::{self, Noise};
-use quarl::engine::cpu::network::{HiddenLayer, Linear, QNetwork, init};
+use quarl::engine::cpu::network::QNetwork;
 use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::env;
 use quarl::network::{Activation, Architecture, Head};
@@ -54,12 +56,13 @@ fn architectures() -> Vec<Architecture> {
 
 /// A batch, and how much each output of each item counts in a made-up loss: their weighted sum.
 struct Task {
+    ranges: HashMap<String, Range<usize>>,
     batch: usize,
     levels: usize,
     obs: Vec<f32>,
     /// `[item][level]`
     quantile_levels: Vec<f32>,
-    noise: Noise,
+    noise: Vec<f32>,
     /// `[item][action][atom or level]`
     coefficients: Vec<f32>,
 }
@@ -68,9 +71,10 @@ impl Task {
     fn new(network: &QNetwork, batch: usize, rng: &mut Rng) -> Self {
         let Architecture { inputs, actions, head, .. } = network.architecture();
         let levels = if matches!(head, Head::Implicit { .. }) { LEVELS } else { 1 };
-        let mut noise = Noise::zeros(network);
-        noise.draw(rng);
+        let mut noise = network.no_noise();
+        network.draw_noise(rng, &mut noise);
         Self {
+            ranges: network.plan().tensors().into_iter().map(|tensor| (tensor.name, tensor.range)).collect(),
             batch,
             levels,
             obs: (0..batch * inputs).map(|_| rng.uniform_in(-2.0, 2.0) as f32).collect(),
@@ -86,29 +90,42 @@ impl Task {
 /// What the plain network found on its way, to keep away from: how near to zero a unit came before its kink.
 struct Kinks(f64);
 
+/// Where each tensor is in the flat vector, by name.
+struct Parameters<'a> {
+    values: &'a [f64],
+    ranges: &'a HashMap<String, Range<usize>>,
+}
+
+impl Parameters<'_> {
+    fn get(&self, name: &str) -> Option<&[f64]> {
+        Some(&self.values[self.ranges.get(name)?.clone()])
+    }
+}
+
 /// Weight times input plus bias, with a noisy layer's noise.
-fn linear(parameters: &[f64], layer: &Linear, noise: &mut &[f32], x: &[f64]) -> Vec<f64> {
-    let (of_inputs, of_outputs) = match layer.sigma {
+fn linear(parameters: &Parameters, name: &str, noise: &mut &[f32], x: &[f64]) -> Vec<f64> {
+    let part = |part: &str| parameters.get(&format!("{name}.{part}"));
+    let (weight, bias) = (part("weight").unwrap(), part("bias").unwrap());
+    let (of_inputs, of_outputs) = match part("weight_sigma") {
         Some(_) => {
-            let (of_inputs, rest) = noise.split_at(layer.inputs);
-            let (of_outputs, rest) = rest.split_at(layer.outputs);
+            let (of_inputs, rest) = noise.split_at(x.len());
+            let (of_outputs, rest) = rest.split_at(bias.len());
             *noise = rest;
             (of_inputs, of_outputs)
         }
         None => (&[][..], &[][..]),
     };
-    (0..layer.outputs)
+    (0..bias.len())
         .map(|row| {
-            let mut y = parameters[layer.bias.start + row];
-            if let Some(sigma) = &layer.sigma {
-                y += parameters[sigma.start + layer.weight.len() + row] * f64::from(of_outputs[row]);
+            let mut y = bias[row];
+            if let Some(sigma) = part("bias_sigma") {
+                y += sigma[row] * f64::from(of_outputs[row]);
             }
             for (column, x) in x.iter().enumerate() {
-                let at = row * layer.inputs + column;
-                let mut weight = parameters[layer.weight.start + at];
-                if let Some(sigma) = &layer.sigma {
-                    let noise = f64::from(of_outputs[row]) * f64::from(of_inputs[column]);
-                    weight += parameters[sigma.start + at] * noise;
+                let at = row * of_row(weight, bias) + column;
+                let mut weight = weight[at];
+                if let Some(sigma) = part("weight_sigma") {
+                    weight += sigma[at] * f64::from(of_outputs[row]) * f64::from(of_inputs[column]);
                 }
                 y += weight * x;
             }
@@ -117,22 +134,28 @@ fn linear(parameters: &[f64], layer: &Linear, noise: &mut &[f32], x: &[f64]) -> 
         .collect()
 }
 
+/// How many numbers a row of the weight has.
+fn of_row(weight: &[f64], bias: &[f64]) -> usize {
+    weight.len() / bias.len()
+}
+
 /// A hidden layer: linear, normalised where there is layer normalisation, activated.
 fn hidden(
     activation: Activation,
-    parameters: &[f64],
-    layer: &HiddenLayer,
+    parameters: &Parameters,
+    (name, norm): (&str, &str),
     noise: &mut &[f32],
     x: &[f64],
     kinks: &mut Kinks,
 ) -> Vec<f64> {
-    let mut x = linear(parameters, &layer.linear, noise, x);
-    if let Some(norm) = &layer.norm {
+    let mut x = linear(parameters, name, noise, x);
+    if let Some(weight) = parameters.get(&format!("{norm}.weight")) {
+        let bias = parameters.get(&format!("{norm}.bias")).unwrap();
         let mean = x.iter().sum::<f64>() / x.len() as f64;
         let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / x.len() as f64;
         for (unit, x) in x.iter_mut().enumerate() {
             let normalised = (*x - mean) / (variance + 1e-5).sqrt();
-            *x = normalised * parameters[norm.weight.start + unit] + parameters[norm.bias.start + unit];
+            *x = normalised * weight[unit] + bias[unit];
         }
     }
     for x in &mut x {
@@ -159,27 +182,33 @@ fn plain_outputs(
     kinks: &mut Kinks,
 ) -> Vec<f64> {
     let architecture = network.architecture();
-    let plan = network.plan();
-    let mut noise = task.noise.values();
-    let inputs = architecture.inputs;
+    let parameters = &Parameters { values: parameters, ranges: &task.ranges };
+    let mut noise = &task.noise[..];
+    let Architecture { inputs, activation, .. } = *architecture;
     let mut x: Vec<f64> = task.obs[item * inputs..(item + 1) * inputs].iter().map(|x| f64::from(*x)).collect();
-    for layer in &plan.hidden {
-        x = hidden(architecture.activation, parameters, layer, &mut noise, &x, kinks);
+    let trunk = architecture.hidden.len();
+    for i in 1..=trunk {
+        x = hidden(activation, parameters, (&format!("l{i}"), &format!("norm{i}")), &mut noise, &x, kinks);
     }
-    if let Some(embedding) = &plan.embedding {
+    if let Head::Implicit { cosines, .. } = architecture.head {
         let tau = f64::from(task.quantile_levels[item * task.levels + level]);
-        let cosines: Vec<f64> = (0..embedding.inputs).map(|i| (std::f64::consts::PI * i as f64 * tau).cos()).collect();
-        let embedded = linear(parameters, embedding, &mut noise, &cosines);
+        let cosines: Vec<f64> = (0..cosines).map(|i| (std::f64::consts::PI * i as f64 * tau).cos()).collect();
+        let embedded = linear(parameters, "embedding", &mut noise, &cosines);
         for (x, embedded) in x.iter_mut().zip(embedded) {
             kinks.0 = kinks.0.min(embedded.abs());
             *x *= embedded.max(0.0);
         }
     }
     let mut outputs = Vec::new();
-    for stream in &plan.streams {
-        let own = stream.hidden.as_ref();
-        let own = own.map(|layer| hidden(architecture.activation, parameters, layer, &mut noise, &x, kinks));
-        outputs.extend(linear(parameters, &stream.output, &mut noise, own.as_ref().unwrap_or(&x)));
+    let streams = if architecture.dueling { vec!["value", "advantage"] } else { vec![] };
+    for stream in &streams {
+        let names = (format!("{stream}_hidden"), format!("{stream}_norm"));
+        let own = architecture.dueling_hidden.is_some();
+        let own = own.then(|| hidden(activation, parameters, (&names.0, &names.1), &mut noise, &x, kinks));
+        outputs.extend(linear(parameters, stream, &mut noise, own.as_ref().unwrap_or(&x)));
+    }
+    if streams.is_empty() {
+        outputs = linear(parameters, &format!("l{}", trunk + 1), &mut noise, &x);
     }
     if !architecture.dueling {
         return outputs;
@@ -221,9 +250,9 @@ fn computed_gradients(network: &QNetwork, parameters: &[f32], task: &Task) -> Ve
             *place = *level;
         }
     }
-    let mut perturbed = vec![f32::NAN; network.forward_parameter_count()];
-    noise::perturb(network, parameters, &task.noise, &mut perturbed);
-    network.forward(&perturbed, &mut activations);
+    let mut effective = vec![f32::NAN; network.forward_parameter_count()];
+    network.effective_parameters(parameters, &task.noise, &mut effective);
+    network.forward(&effective, &mut activations);
     let mut scratch = network.backward_scratch(&activations);
     let deltas = scratch.output_deltas();
     let per_item = task.coefficients.len() / task.batch;
@@ -231,14 +260,14 @@ fn computed_gradients(network: &QNetwork, parameters: &[f32], task: &Task) -> Ve
         deltas[at % per_item * stride + at / per_item] = *coefficient;
     }
     let mut gradients = vec![f32::NAN; network.parameter_count()];
-    network.backward(&perturbed, &activations, &mut scratch, &mut gradients);
-    noise::add_sigma_gradients(network, &task.noise, &mut gradients);
+    network.backward(&effective, &activations, &mut scratch, &mut gradients);
+    network.take_gradients_back(parameters, &task.noise, &mut gradients);
     gradients
 }
 
 /// First parameters away from the special values that some have (sigmas all alike, normalisations the identity).
 fn random_parameters(network: &QNetwork, rng: &mut Rng) -> Vec<f32> {
-    let mut parameters = init::pytorch_default(network.architecture(), 0.5, rng);
+    let mut parameters = network.plan().initial_parameters(0.5, rng);
     parameters.iter_mut().for_each(|x| *x += rng.uniform_in(-0.2, 0.2) as f32);
     parameters
 }
@@ -350,7 +379,7 @@ fn every_head_offers_q_values() {
 fn first_parameters_are_uniform_between_plus_and_minus_one_over_the_root_of_the_inputs() {
     let architecture = Architecture::plain(37, &[128, 300], 100);
     let network = QNetwork::new(architecture, CpuPath::Scalar);
-    let parameters = init::pytorch_default(network.architecture(), 0.5, &mut Rng::from_seed(3));
+    let parameters = network.plan().initial_parameters(0.5, &mut Rng::from_seed(3));
     for layer in network.plan().linears() {
         let bound = 1.0 / (layer.inputs as f64).sqrt();
         let both = [&parameters[layer.weight.clone()], &parameters[layer.bias.clone()]];

@@ -7,9 +7,8 @@ mod common;
 use common::uniform;
 use quarl::engine::cpu::kernels::CpuPath;
 use quarl::engine::cpu::network::QNetwork;
-use quarl::engine::cpu::network::noise::{self, Noise};
 use quarl::network::{Architecture, Head};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 const INPUTS: usize = 3;
 const ACTIONS: usize = 3;
@@ -63,11 +62,10 @@ fn dueling_outputs_and_gradients_are_pytorchs() {
                 parameters[range.clone()].copy_from_slice(&uniform(100 + i as u32, range.len(), -1.0, 1.0));
             }
             let noises = case["noise"].as_u64().unwrap() as usize;
-            let noise: Noise =
-                serde_json::from_value(json!({ "values": uniform(200, 1000, -1.5, 1.5)[..noises] })).unwrap();
-            assert_eq!(noise.values().len(), Noise::zeros(&network).values().len(), "{what}");
+            let noise = &uniform(200, 1000, -1.5, 1.5)[..noises];
+            assert_eq!(noises, network.no_noise().len(), "{what}");
             let mut perturbed = vec![0.0; network.forward_parameter_count()];
-            noise::perturb(&network, &parameters, &noise, &mut perturbed);
+            network.effective_parameters(&parameters, noise, &mut perturbed);
 
             let is_implicit = matches!(network.architecture().head, Head::Implicit { .. });
             let mut activations = network.activations(BATCH, if is_implicit { LEVELS } else { 1 });
@@ -91,7 +89,7 @@ fn dueling_outputs_and_gradients_are_pytorchs() {
             }
             let mut gradients = vec![f32::NAN; network.parameter_count()];
             network.backward(&perturbed, &activations, &mut scratch, &mut gradients);
-            noise::add_sigma_gradients(&network, &noise, &mut gradients);
+            network.take_gradients_back(&parameters, noise, &mut gradients);
             for (name, expected) in &recorded {
                 assert_recorded(&gradients[place(name)], expected, &format!("{what}: the gradient of {name}"));
             }

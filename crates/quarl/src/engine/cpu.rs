@@ -10,7 +10,6 @@ mod update;
 
 use self::buffer::Buffer;
 use self::kernels::CpuPath;
-use self::network::noise::{self, Noise};
 use self::network::{QNetwork, SingleScratch};
 use self::optimizer::{Optimizer, clip_scale};
 use self::update::{BatchLoss, UpdateScratch, target_rule};
@@ -57,9 +56,9 @@ pub struct CpuEngine {
 /// What one forward pass of a single observation writes.
 struct ActingScratch {
     single: SingleScratch,
-    noise: Noise,
-    /// The parameters under noise; empty where there is none.
-    perturbed: Buffer,
+    noise: Vec<f32>,
+    /// The parameters that it computes with, where those are not the network's own.
+    effective: Buffer,
     observation: Vec<f32>,
 }
 
@@ -84,8 +83,12 @@ impl CpuEngine {
             optimizer: Optimizer::new(parameters, &config.optimizer),
             acting: ActingScratch {
                 single: network.single_scratch(),
-                noise: Noise::zeros(&network),
-                perturbed: Buffer::zeros(if config.network.noisy { network.forward_parameter_count() } else { 0 }),
+                noise: network.no_noise(),
+                effective: Buffer::zeros(if network.is_reparametrised() {
+                    network.forward_parameter_count()
+                } else {
+                    0
+                }),
                 observation: vec![0.0; network.architecture().inputs],
             },
             scratch: UpdateScratch::new(&network, config, &rule),
@@ -114,22 +117,22 @@ impl Engine for CpuEngine {
         q_values: &mut [f32],
     ) -> Result<(), Error> {
         let Self { network, online, acting, .. } = self;
-        let Architecture { inputs, actions, head, noisy, .. } = *network.architecture();
+        let Architecture { inputs, actions, head, .. } = *network.architecture();
         let (expected, actual) = (q_values.len() / actions * inputs, observations.len());
         if actual != expected {
             return Err(Error::ObservationLength { id: "the network".to_owned(), expected, actual });
         }
-        let ActingScratch { single, noise, perturbed, observation } = acting;
+        let ActingScratch { single, noise, effective, observation } = acting;
         let mut numbers = observations.iter();
         for q_values in q_values.chunks_exact_mut(actions) {
             observation.iter_mut().zip(&mut numbers).for_each(|(to, x)| *to = x);
             if let Head::Implicit { .. } = head {
                 single.levels_mut().iter_mut().for_each(|level| *level = noise_rng.uniform() as f32);
             }
-            let parameters = if noisy {
-                noise.draw(noise_rng);
-                noise::perturb(network, online, noise, perturbed);
-                &*perturbed
+            let parameters = if network.is_reparametrised() {
+                network.draw_noise(noise_rng, noise);
+                network.effective_parameters(online, noise, effective);
+                &*effective
             } else {
                 &*online
             };
@@ -187,6 +190,12 @@ impl Engine for CpuEngine {
         }
     }
 
+    fn set_parameters(&mut self, online: &[f32], target: &[f32]) {
+        self.online.copy_from_slice(online);
+        self.target.copy_from_slice(target);
+        self.forget_all();
+    }
+
     fn state(&self) -> EngineState {
         let Self { online, target, optimizer, .. } = self;
         EngineState { online: online.to_vec(), target: target.to_vec(), optimizer: optimizer.arrays() }
@@ -194,10 +203,8 @@ impl Engine for CpuEngine {
 
     fn set_state(&mut self, state: &EngineState) -> Result<(), Error> {
         state.check(&self.state())?;
-        self.online.copy_from_slice(&state.online);
-        self.target.copy_from_slice(&state.target);
+        self.set_parameters(&state.online, &state.target);
         self.optimizer.set_arrays(&state.optimizer);
-        self.forget_all();
         Ok(())
     }
 

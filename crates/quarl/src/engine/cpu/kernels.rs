@@ -23,7 +23,7 @@ use crate::network::Activation;
 pub(crate) use lanes::LANES;
 use passes::holds;
 pub(crate) use passes::{
-    AdamPass, Finish, LAYER_NORM_EPS, LayerNormPass, Product, QuantileHuberPass, RmsPropPass, SgdPass,
+    AdamPass, Epilogue, LAYER_NORM_EPS, LayerNormPass, Product, QuantileHuberPass, RmsPropPass, SgdPass,
 };
 pub use path::CpuPath;
 pub(crate) use path::Implementation;

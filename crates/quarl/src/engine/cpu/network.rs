@@ -1,38 +1,43 @@
-//! The Q-network: forward and backward over one flat parameter vector.
+//! The Q-network on the processor: forward and backward over one flat parameter vector.
 //!
-//! A network here is only a plan: which part of the flat vector is which layer's weight and bias. Parameters, activations
-//! and gradients belong to the caller, so the online and the target network share one plan, copying one to the other is a
-//! slice copy, and the optimiser is one pass.
+//! A network here is only a [plan](Plan): which layers there are, and which part of the flat vector is whose. Parameters,
+//! activations and gradients belong to the caller, so the online and the target network share one plan, copying one to the
+//! other is a slice copy, and the optimizer is one pass.
 //!
-//! The parts, as an observation meets them: [`Architecture`] says what there is, [`plan`] where its parameters are; a
-//! trunk of hidden layers; `implicit`: quantile levels, merged in behind the trunk; one stream, or two in a dueling
-//! network, which `dueling` combines into outputs; and [`head`], which makes outputs into Q-values. [`noise`] perturbs the
-//! parameters beforehand, so that no layer knows of it. Noise and quantile levels are inputs, never hidden state.
+//! One file for each layer: `dense` (of `linear` and `layer_norm`), `quantile_embedding`, `dueling`. `noisy` is a
+//! reparametrisation of all of them. `head` makes Q-values of the outputs. Noise and quantile levels are inputs, never hidden
+//! state.
 
-mod acting;
+mod activations;
 mod backward;
+mod dense;
 mod dueling;
-mod forward;
 mod head;
-mod implicit;
-pub mod init;
-pub mod noise;
-pub mod plan;
+mod layer;
+mod layer_norm;
+mod linear;
+mod noisy;
+mod plan;
+mod quantile_embedding;
+mod reparametrisation;
 
-pub use acting::SingleScratch;
+use std::sync::Arc;
+
+pub use activations::{Activations, SingleScratch};
 pub use backward::BackwardScratch;
-pub use forward::Activations;
-pub use plan::{HiddenLayer, LayerNorm, Linear, Plan, Stream, Tensor};
+pub use layer::Tensor;
+pub use linear::Linear;
+pub use plan::Plan;
 
-use super::{buffer, kernels};
+use super::kernels::CpuPath;
 use crate::network::{Activation, Architecture, Head, QValues};
-use kernels::CpuPath;
+use crate::rng::Rng;
 
-/// A multilayer perceptron from observations to what each action is worth.
+/// A network from observations to what each action is worth.
 #[derive(Clone, Debug)]
 pub struct QNetwork {
     architecture: Architecture,
-    plan: Plan,
+    plan: Arc<Plan>,
     path: CpuPath,
 }
 
@@ -42,7 +47,7 @@ impl QNetwork {
     /// # Panics
     /// When a layer would have no units.
     pub fn new(architecture: Architecture, path: CpuPath) -> Self {
-        let plan = Plan::new(&architecture);
+        let plan = Arc::new(Plan::new(&architecture));
         Self { architecture, plan, path }
     }
 
@@ -51,7 +56,7 @@ impl QNetwork {
         &self.architecture
     }
 
-    /// Where its parameters are.
+    /// Its layers and where their parameters are.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -66,30 +71,73 @@ impl QNetwork {
         self.plan.len
     }
 
-    /// How many of them, from the first on, a forward pass reads: all but the scales of the noise.
+    /// How many of them, from the first on, a forward pass reads: all but those of reparametrisations.
     pub fn forward_parameter_count(&self) -> usize {
         self.plan.forward_len
+    }
+
+    /// Whether a pass computes with parameters that first have to be made by [`QNetwork::effective_parameters`].
+    pub fn is_reparametrised(&self) -> bool {
+        !self.plan.reparametrisations.is_empty()
+    }
+
+    /// No noise: as many zeros as a pass uses random numbers. For a noisy network these are `f(eps)` of each layer's inputs,
+    /// then of its outputs, in the layers' order.
+    pub fn no_noise(&self) -> Vec<f32> {
+        vec![0.0; self.plan.reparametrisations.iter().map(|each| each.draws()).sum()]
+    }
+
+    /// Draws noise for a pass.
+    pub fn draw_noise(&self, rng: &mut Rng, noise: &mut [f32]) {
+        let mut values = noise;
+        for each in &self.plan.reparametrisations {
+            let (own, rest) = values.split_at_mut(each.draws());
+            each.draw(rng, own);
+            values = rest;
+        }
+    }
+
+    /// What a pass computes with: `effective` has [`QNetwork::forward_parameter_count`] entries.
+    pub fn effective_parameters(&self, parameters: &[f32], noise: &[f32], effective: &mut [f32]) {
+        effective.copy_from_slice(&parameters[..self.forward_parameter_count()]);
+        let mut values = noise;
+        for each in &self.plan.reparametrisations {
+            let (own, rest) = values.split_at(each.draws());
+            each.apply(parameters, own, effective);
+            values = rest;
+        }
+    }
+
+    /// Takes the gradients of a pass back, in place: from those with respect to the effective parameters to those with
+    /// respect to all parameters.
+    pub fn take_gradients_back(&self, parameters: &[f32], noise: &[f32], gradients: &mut [f32]) {
+        let mut values = noise;
+        for each in self.plan.reparametrisations.iter().rev() {
+            let (rest, own) = values.split_at(values.len() - each.draws());
+            each.take_back(parameters, own, gradients);
+            values = rest;
+        }
     }
 
     /// Floating-point operations of one forward pass over `batch` items at `levels` quantile levels each (1 where the head
     /// has none), counting products only.
     pub fn forward_flops(&self, batch: usize, levels: usize) -> usize {
-        let trunk = self.plan.hidden.len();
-        let columns = |at: usize| if at < trunk { batch } else { batch * levels };
-        self.plan.linears().enumerate().map(|(at, layer)| 2 * columns(at) * layer.inputs * layer.outputs).sum()
+        let mut columns = batch;
+        let of_layer = |layer: &Box<dyn layer::Layer>| {
+            columns = layer.output_columns(columns, levels);
+            2 * columns * layer.forward_products()
+        };
+        self.plan.layers.iter().map(of_layer).sum()
     }
 
-    /// Floating-point operations of one backward pass: each layer's weight gradient, and the gradient of its inputs, which
-    /// neither the embedding of levels nor the layers that see the observation itself need.
+    /// Floating-point operations of one backward pass: each layer's weight gradient, and the gradient of its inputs where
+    /// somebody needs it.
     pub fn backward_flops(&self, batch: usize, levels: usize) -> usize {
-        let product = |layer: &Linear, columns: usize| 2 * columns * layer.inputs * layer.outputs;
-        let observation: usize = match (self.plan.hidden.first(), &self.plan.embedding) {
-            (Some(first), _) => product(&first.linear, batch),
-            // The products of levels and observation do need it.
-            (None, Some(_)) => 0,
-            (None, None) => self.plan.streams.iter().map(|stream| product(stream.first(), batch)).sum(),
+        let mut columns = batch;
+        let of_layer = |(i, layer): (usize, &Box<dyn layer::Layer>)| {
+            columns = layer.output_columns(columns, levels);
+            2 * columns * layer.backward_products(i > 0)
         };
-        let embedding = self.plan.embedding.as_ref().map_or(0, |layer| product(layer, batch * levels));
-        2 * self.forward_flops(batch, levels) - observation - embedding
+        self.plan.layers.iter().enumerate().map(of_layer).sum()
     }
 }

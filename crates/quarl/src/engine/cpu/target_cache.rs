@@ -229,11 +229,7 @@ mod tests {
         let config = config(&[]);
         let space = env::make(&config.env.id).unwrap().spec().observation_space.clone();
         let network = QNetwork::new(config.network.architecture(4, 2), CpuPath::available()[0]);
-        let parameters = super::super::network::init::pytorch_default(
-            network.architecture(),
-            0.5,
-            &mut Stream::Initialisation.rng(0),
-        );
+        let parameters = network.plan().initial_parameters(0.5, &mut Stream::Initialisation.rng(0));
         let mut replay = Replay::new(&config.replay, 1, &space, 0).unwrap();
         for i in 0..60 {
             let obs = [i as f32 * 0.01; 4];
@@ -244,7 +240,7 @@ mod tests {
         let mut cache = TargetCache::new(&network, &config).unwrap();
         let ids: Vec<usize> = (0..40).collect();
         let mut pass = network.activations(ids.len(), 1);
-        let mut recall =
+        let recall =
             |cache: &mut TargetCache, pass: &mut Activations| cache.recall(&network, &parameters, &replay, &ids, pass);
         assert!(!recall(&mut cache, &mut pass), "of 40 unknown ones a whole pass is the better way");
         cache.remember(&ids, &pass);

@@ -5,7 +5,6 @@
 
 use super::buffer::Buffer;
 use super::kernels::{self, QuantileHuberPass};
-use super::network::noise::{self, Noise};
 use super::network::{Activations, BackwardScratch, QNetwork};
 use super::target_cache::TargetCache;
 use crate::config::{AgentConfig, TrainConfig};
@@ -23,31 +22,31 @@ use crate::transition::Batch;
 pub(super) struct Pass {
     pub(super) activations: Activations,
     levels: usize,
-    noise: Noise,
-    /// The parameters under noise; empty where there is none.
-    perturbed: Buffer,
+    noise: Vec<f32>,
+    /// The parameters that it computes with, where those are not the network's own.
+    effective: Buffer,
 }
 
 impl Pass {
     fn new(network: &QNetwork, batch: usize, levels: usize) -> Self {
-        let is_noisy = network.architecture().noisy;
+        let is_reparametrised = network.is_reparametrised();
         Self {
             activations: network.activations(batch, levels),
             levels,
-            noise: Noise::zeros(network),
-            perturbed: Buffer::zeros(if is_noisy { network.forward_parameter_count() } else { 0 }),
+            noise: network.no_noise(),
+            effective: Buffer::zeros(if is_reparametrised { network.forward_parameter_count() } else { 0 }),
         }
     }
 
     /// The network at these observations, with noise and quantile levels of its own.
     fn forward(&mut self, network: &QNetwork, parameters: &[f32], observations: ObservationsView, rng: &mut Rng) {
-        let Self { activations, noise, perturbed, .. } = self;
+        let Self { activations, noise, effective, .. } = self;
         activations.copy_inputs(observations);
         activations.levels_mut().iter_mut().for_each(|level| *level = rng.uniform() as f32);
-        if network.architecture().noisy {
-            noise.draw(rng);
-            noise::perturb(network, parameters, noise, perturbed);
-            network.forward(perturbed, activations);
+        if network.is_reparametrised() {
+            network.draw_noise(rng, noise);
+            network.effective_parameters(parameters, noise, effective);
+            network.forward(effective, activations);
         } else {
             network.forward(parameters, activations);
         }
@@ -279,12 +278,10 @@ impl UpdateScratch {
 
     /// The loss's gradient with respect to every parameter of the online network.
     pub(super) fn backward(&mut self, network: &QNetwork, online: &[f32]) {
-        let Self { backward, gradients, online: Pass { activations, noise, perturbed, .. }, .. } = self;
-        let is_noisy = network.architecture().noisy;
-        network.backward(if is_noisy { perturbed } else { online }, activations, backward, gradients);
-        if is_noisy {
-            noise::add_sigma_gradients(network, noise, gradients);
-        }
+        let Self { backward, gradients, online: Pass { activations, noise, effective, .. }, .. } = self;
+        let parameters = if network.is_reparametrised() { effective } else { online };
+        network.backward(parameters, activations, backward, gradients);
+        network.take_gradients_back(online, noise, gradients);
     }
 
     /// The online network's Q-values of the batch.

@@ -8,7 +8,7 @@
 //! checked by the parent module.
 
 use super::lanes::{LANES, Lanes};
-use super::{AdamPass, Finish, Product};
+use super::{AdamPass, Epilogue, Product};
 pub(super) use super::{distributions::*, units::*};
 
 /// [`super::product`]: tiles whose sums stay in registers while k runs, as wide as fits: `MR4` rows by 4 vectors, `MR2` rows
@@ -82,25 +82,25 @@ unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(product: &mut Product
             let a = product.a.get_unchecked(row * product.a_stride..);
             add_all_products(&mut sums, product.depth, a, (product.a_stride, 1), b, product.b_stride);
         }
-        // One loop for each finish: a decision a vector would cost as much as storing it.
-        match product.finish {
-            Finish::Plain => store(product, row, column, sums, |sum, _| sum),
-            Finish::Relu => store(product, row, column, sums, |sum, _| sum.where_positive(sum)),
-            Finish::WherePositive(gate) => {
+        // One loop for each epilogue: a decision a vector would cost as much as storing it.
+        match product.epilogue {
+            Epilogue::Plain => store(product, row, column, sums, |sum, _| sum),
+            Epilogue::Relu => store(product, row, column, sums, |sum, _| sum.where_positive(sum)),
+            Epilogue::WherePositive(gate) => {
                 store(product, row, column, sums, |sum, at| sum.where_positive(V::load_at(gate, at)))
             }
         }
     }
 }
 
-/// Writes a tile, each vector changed by `finish`, which is also told where in C it goes.
+/// Writes a tile, each vector changed by `epilogue`, which is also told where in C it goes.
 #[inline(always)]
 unsafe fn store<V: Lanes, const MR: usize, const NV: usize>(
     product: &mut Product,
     row: usize,
     column: usize,
     sums: [[V; NV]; MR],
-    finish: impl Fn(V, usize) -> V,
+    epilogue: impl Fn(V, usize) -> V,
 ) {
     let whole = column + NV * LANES <= product.columns;
     for (i, sums) in sums.into_iter().enumerate() {
@@ -109,10 +109,10 @@ unsafe fn store<V: Lanes, const MR: usize, const NV: usize>(
             // SAFETY: as in `tile`.
             unsafe {
                 if whole {
-                    finish(sum, at).store_at(product.c, at);
+                    epilogue(sum, at).store_at(product.c, at);
                 } else {
                     let valid = (product.columns - (column + LANES * j)).min(LANES);
-                    finish(sum, at).store_partial_at(product.c, at, valid);
+                    epilogue(sum, at).store_partial_at(product.c, at, valid);
                 }
             }
         }

@@ -17,7 +17,7 @@ pub(super) fn holds(len: usize, rows: usize, columns: usize, stride: usize) -> b
 
 /// What happens to an element of a product before it is stored.
 #[derive(Clone, Copy)]
-pub(crate) enum Finish<'a> {
+pub(crate) enum Epilogue<'a> {
     /// Nothing.
     Plain,
     /// `max(x, 0)`.
@@ -47,7 +47,7 @@ pub(crate) struct Product<'a> {
     pub(crate) c_stride: usize,
     /// What each row starts from; zero if there is none.
     pub(crate) bias: Option<&'a [f32]>,
-    pub(crate) finish: Finish<'a>,
+    pub(crate) epilogue: Epilogue<'a>,
 }
 
 impl Product<'_> {
@@ -62,7 +62,7 @@ impl Product<'_> {
         assert!(holds(self.b.len(), depth, vectors, b_stride));
         assert!(holds(self.c.len(), rows, columns, c_stride));
         assert!(self.bias.is_none_or(|bias| bias.len() >= rows));
-        if let Finish::WherePositive(gate) = self.finish {
+        if let Epilogue::WherePositive(gate) = self.epilogue {
             // The gate's rows lie as C's do, so the last vector of one may reach into the next.
             assert!(holds(gate.len(), rows, columns, c_stride) && gate.len() - (rows - 1) * c_stride >= vectors);
         }

@@ -1,10 +1,202 @@
-//! Dueling networks: `Q = V + A - mean of A` (Wang et al. 2016), for every atom and column.
+//! The end of a dueling network: two streams, `Q = V + A - mean of A` (Wang et al. 2016), for every atom and column.
 //!
-//! Streams are `[1 + actions][block]`, the value first; outputs are `[actions][block]`. A block is whatever one action has:
-//! its atoms times the columns.
+//! The streams' outputs stand in one array, `[1 + actions][block]`, the value first; the layer's are `[actions][block]`. A
+//! block is whatever one action has: its atoms times the columns.
+
+use super::Architecture;
+use super::dense::{Dense, DensePass};
+use super::layer::{Backward, Columns, Features, Forward, Layer, LayerPass, Layout, Tensor};
+use super::linear::Linear;
+use crate::engine::cpu::buffer::Buffer;
+use crate::rng::Rng;
+
+/// The streams and what combines them.
+#[derive(Clone, Debug)]
+pub(super) struct Dueling {
+    /// The value's and the advantages'.
+    streams: [Stream; 2],
+    actions: usize,
+}
+
+/// A hidden layer, but in old model files, and a linear layer.
+#[derive(Clone, Debug)]
+struct Stream {
+    hidden: Option<Dense>,
+    output: Dense,
+}
+
+impl Dueling {
+    pub(super) fn new(layout: &mut Layout, architecture: &Architecture, features: usize) -> Self {
+        let Architecture { actions, layer_norm, dueling_hidden, activation, head, .. } = *architecture;
+        let mut stream = |name: &str, outputs: usize| {
+            let hidden = dueling_hidden.map(|units| {
+                let norm = layer_norm.then(|| format!("{name}_norm"));
+                Dense::hidden(layout, format!("{name}_hidden"), norm, (features, units), activation)
+            });
+            let output = Dense::output(layout, name.to_owned(), dueling_hidden.unwrap_or(features), outputs);
+            Stream { hidden, output }
+        };
+        let atoms = head.atoms();
+        Self { streams: [stream("value", atoms), stream("advantage", actions * atoms)], actions }
+    }
+
+    fn layers(&self) -> impl Iterator<Item = &Dense> {
+        self.streams.iter().flat_map(|Stream { hidden, output }| hidden.iter().chain([output]))
+    }
+}
+
+impl Layer for Dueling {
+    fn tensors(&self) -> Vec<Tensor> {
+        self.layers().flat_map(Layer::tensors).collect()
+    }
+
+    fn linears(&self) -> Vec<&Linear> {
+        self.layers().flat_map(Layer::linears).collect()
+    }
+
+    fn initialise(&self, parameters: &mut [f32], rng: &mut Rng) {
+        self.layers().for_each(|layer| layer.initialise(parameters, rng));
+    }
+
+    fn pass(&self, columns: Columns, _levels: usize) -> Box<dyn LayerPass> {
+        let [value, advantage] = &self.streams;
+        let outputs = |stream: &Stream| stream.output.linear.outputs * columns.stride;
+        Box::new(DuelingPass {
+            streams: [value, advantage].map(|Stream { hidden, output }| StreamPass {
+                hidden: hidden.as_ref().map(|layer| layer.dense_pass(columns)),
+                output: output.linear.clone(),
+            }),
+            both: Buffer::zeros(outputs(value) + outputs(advantage)),
+            outputs: Buffer::zeros(outputs(advantage)),
+            actions: self.actions,
+            columns,
+        })
+    }
+
+    fn backward_products(&self, with_inputs: bool) -> usize {
+        let stream = |Stream { hidden, output }: &Stream| match hidden {
+            Some(hidden) => hidden.backward_products(with_inputs) + output.backward_products(true),
+            None => output.backward_products(with_inputs),
+        };
+        self.streams.iter().map(stream).sum()
+    }
+}
+
+/// The streams with room for their outputs.
+#[derive(Debug)]
+struct DuelingPass {
+    streams: [StreamPass; 2],
+    /// The streams' outputs.
+    both: Buffer,
+    outputs: Buffer,
+    actions: usize,
+    columns: Columns,
+}
+
+/// A stream with room for its hidden layer's outputs.
+#[derive(Debug)]
+struct StreamPass {
+    hidden: Option<DensePass>,
+    output: Linear,
+}
+
+impl StreamPass {
+    /// The part that sees what the stream sees.
+    fn first(&self) -> &Linear {
+        self.hidden.as_ref().map_or(&self.output, DensePass::linear)
+    }
+}
+
+impl LayerPass for DuelingPass {
+    fn forward(&mut self, cx: Forward, inputs: Features) {
+        let Self { streams, both, outputs, actions, .. } = self;
+        let mut rest: &mut [f32] = both;
+        for StreamPass { hidden, output } in streams {
+            let (part, others) = rest.split_at_mut(output.outputs * inputs.columns.stride);
+            rest = others;
+            let seen = match hidden {
+                Some(hidden) => {
+                    hidden.forward(cx, inputs);
+                    hidden.outputs()
+                }
+                None => inputs,
+            };
+            output.forward(cx, seen.values, seen.columns, false, part);
+        }
+        combine(both, *actions, outputs);
+    }
+
+    fn outputs(&self) -> Features<'_> {
+        Features { values: &self.outputs, columns: self.columns, activation: None }
+    }
+
+    fn outputs_mut(&mut self) -> &mut [f32] {
+        &mut self.outputs
+    }
+
+    fn backward(
+        &self,
+        cx: &mut Backward,
+        inputs: Features,
+        deltas: &mut [f32],
+        mut input_deltas: Option<&mut [f32]>,
+        scratch: &mut [Buffer],
+    ) {
+        let [both, other, hidden_deltas @ ..] = scratch else { return };
+        split_gradient(deltas, self.actions, both);
+        let mut rest: &mut [f32] = both;
+        for (i, stream) in self.streams.iter().enumerate() {
+            let (deltas, others) = rest.split_at_mut(stream.output.outputs * self.columns.stride);
+            rest = others;
+            let deltas = match (&stream.hidden, hidden_deltas.get_mut(i)) {
+                (Some(hidden), Some(hidden_deltas)) => {
+                    let seen = hidden.outputs();
+                    stream.output.gradients(cx, seen.values, seen.columns, deltas);
+                    stream.output.input_gradients(cx, seen, deltas, hidden_deltas);
+                    seen.finish_gradient(cx.path, hidden_deltas);
+                    hidden.parameter_gradients(cx, inputs, hidden_deltas);
+                    &mut **hidden_deltas
+                }
+                _ => {
+                    stream.output.gradients(cx, inputs.values, inputs.columns, deltas);
+                    deltas
+                }
+            };
+            // What both streams see has the sum of their gradients.
+            let Some(sum) = &mut input_deltas else { continue };
+            if i == 0 {
+                stream.first().input_gradients(cx, inputs, deltas, sum);
+            } else {
+                stream.first().input_gradients(cx, inputs, deltas, other);
+                sum.iter_mut().zip(&**other).for_each(|(sum, delta)| *sum += delta);
+            }
+        }
+        if let Some(sum) = input_deltas {
+            inputs.finish_gradient(cx.path, sum);
+        }
+    }
+
+    fn gradient_scratch(&self, inputs: Columns) -> Vec<Buffer> {
+        let hidden = self.streams.iter().flat_map(|stream| &stream.hidden);
+        let seen = self.streams[0].first().inputs * inputs.stride;
+        [self.both.len(), seen]
+            .into_iter()
+            .chain(hidden.map(|hidden| hidden.outputs().values.len()))
+            .map(Buffer::zeros)
+            .collect()
+    }
+
+    fn transposed_len(&self) -> usize {
+        let linears = self
+            .streams
+            .iter()
+            .flat_map(|StreamPass { hidden, output }| hidden.iter().map(DensePass::linear).chain([output]));
+        linears.map(|linear| linear.transposed_len(self.columns)).max().unwrap_or(0)
+    }
+}
 
 /// Values and advantages into outputs.
-pub(super) fn combine(streams: &[f32], actions: usize, outputs: &mut [f32]) {
+fn combine(streams: &[f32], actions: usize, outputs: &mut [f32]) {
     let block = outputs.len() / actions;
     let (value, advantages) = streams.split_at(block);
     let per_action = 1.0 / actions as f32;
@@ -30,7 +222,7 @@ pub(super) fn combine(streams: &[f32], actions: usize, outputs: &mut [f32]) {
 }
 
 /// From the loss's gradient with respect to the outputs to that with respect to values and advantages.
-pub(super) fn split_gradient(output_deltas: &[f32], actions: usize, stream_deltas: &mut [f32]) {
+fn split_gradient(output_deltas: &[f32], actions: usize, stream_deltas: &mut [f32]) {
     let block = output_deltas.len() / actions;
     let per_action = 1.0 / actions as f32;
     let (value, advantages) = stream_deltas.split_at_mut(block);

@@ -1,53 +1,127 @@
 //! From a network's outputs to Q-values: what each head means by its numbers.
 //!
-//! Outputs are `[action][atom][stride]`, Q-values `[action][stride]`. Acting and Double's selection see Q-values only and
-//! never ask how a head represents them.
+//! Outputs are `[action][atom][stride]`, Q-values `[action][stride]`; an implicit head's levels count as atoms. Acting and
+//! Double's selection see Q-values only and never ask how a head represents them.
 
+use super::layer::Columns;
+use super::{Architecture, Head, QValues};
+use crate::engine::cpu::buffer::Buffer;
 use crate::engine::cpu::kernels::{self, CpuPath};
-use crate::network::Head;
+use crate::network::head::support;
 
-/// Q-values of a batch's outputs. `probabilities` is as long as `outputs` and written by a categorical head alone; a scalar
-/// head's outputs are Q-values as they are. For an implicit head the levels count as atoms.
-pub(super) fn q_values(
-    path: CpuPath,
-    head: &Head,
-    outputs: &[f32],
-    (actions, stride): (usize, usize),
-    probabilities: &mut [f32],
-    q_values: &mut [f32],
-) {
-    let block = outputs.len() / actions;
-    match head {
-        Head::Scalar => {}
-        Head::Categorical { atoms, v_min, v_max } => {
-            let gap = if *atoms > 1 { (v_max - v_min) / (atoms - 1) as f64 } else { 0.0 };
-            for action in 0..actions {
-                let range = action * block..(action + 1) * block;
-                let probabilities = &mut probabilities[range.clone()];
-                kernels::softmax(path, &outputs[range], stride, probabilities);
-                let q_values = &mut q_values[action * stride..(action + 1) * stride];
-                q_values.fill(0.0);
-                for (atom, row) in probabilities.chunks_exact(stride).enumerate() {
-                    let value = (v_min + gap * atom as f64) as f32;
-                    for (q, probability) in q_values.iter_mut().zip(row) {
-                        *q += value * probability;
+/// Room for the Q-values of a batch, or of one observation.
+#[derive(Debug)]
+pub(super) struct HeadPass {
+    /// A categorical head's probabilities, laid out as the outputs; else empty.
+    probabilities: Buffer,
+    /// A categorical head's atoms; else empty.
+    support: Vec<f32>,
+    /// `[action][stride]`; empty for a scalar head, whose outputs are these.
+    q_values: Buffer,
+    actions: usize,
+    stride: usize,
+    /// How many quantiles each action has in the outputs of one observation, without padding.
+    quantiles: usize,
+}
+
+impl HeadPass {
+    /// For observations of `columns`, whose outputs have `output_columns`.
+    pub(super) fn new(architecture: &Architecture, columns: Columns, output_columns: Columns) -> Self {
+        let Architecture { actions, head, .. } = *architecture;
+        let outputs = actions * head.atoms() * output_columns.stride;
+        let (probabilities, atoms) = match head {
+            Head::Categorical { atoms, v_min, v_max } => {
+                // Acting on one observation needs the mean alone.
+                (if columns.is_one() { 0 } else { outputs }, support(atoms, v_min, v_max))
+            }
+            Head::Scalar | Head::Quantile { .. } | Head::Implicit { .. } => (0, Vec::new()),
+        };
+        Self {
+            probabilities: Buffer::zeros(probabilities),
+            support: atoms,
+            q_values: Buffer::zeros(if head == Head::Scalar { 0 } else { actions * columns.stride }),
+            actions,
+            stride: columns.stride,
+            quantiles: match head {
+                Head::Implicit { acting_quantiles, .. } => acting_quantiles,
+                Head::Scalar | Head::Categorical { .. } | Head::Quantile { .. } => head.atoms(),
+            },
+        }
+    }
+
+    /// Computes the Q-values of a batch.
+    pub(super) fn of_batch(&mut self, path: CpuPath, head: &Head, outputs: &[f32]) {
+        let Self { probabilities, support, q_values, actions, stride, .. } = self;
+        let (stride, block) = (*stride, outputs.len() / *actions);
+        match head {
+            Head::Scalar => {}
+            Head::Categorical { .. } => {
+                for action in 0..*actions {
+                    let range = action * block..(action + 1) * block;
+                    let probabilities = &mut probabilities[range.clone()];
+                    kernels::softmax(path, &outputs[range], stride, probabilities);
+                    let q_values = &mut q_values[action * stride..(action + 1) * stride];
+                    q_values.fill(0.0);
+                    for (value, row) in support.iter().zip(probabilities.chunks_exact(stride)) {
+                        for (q, probability) in q_values.iter_mut().zip(row) {
+                            *q += value * probability;
+                        }
                     }
                 }
             }
-        }
-        Head::Quantile { .. } | Head::Implicit { .. } => {
-            let per_quantile = 1.0 / (block / stride) as f32;
-            for (q_values, quantiles) in q_values.chunks_exact_mut(stride).zip(outputs.chunks_exact(block)) {
-                q_values.fill(0.0);
-                for row in quantiles.chunks_exact(stride) {
-                    for (q, quantile) in q_values.iter_mut().zip(row) {
-                        *q += quantile;
+            Head::Quantile { .. } | Head::Implicit { .. } => {
+                let per_quantile = 1.0 / (block / stride) as f32;
+                for (q_values, quantiles) in q_values.chunks_exact_mut(stride).zip(outputs.chunks_exact(block)) {
+                    q_values.fill(0.0);
+                    for row in quantiles.chunks_exact(stride) {
+                        for (q, quantile) in q_values.iter_mut().zip(row) {
+                            *q += quantile;
+                        }
                     }
-                }
-                for q in q_values {
-                    *q *= per_quantile;
+                    for q in q_values {
+                        *q *= per_quantile;
+                    }
                 }
             }
         }
     }
+
+    /// Computes the Q-values of one observation.
+    pub(super) fn of_one(&mut self, head: &Head, outputs: &[f32]) {
+        let Self { support, q_values, actions, quantiles, .. } = self;
+        let per_action = outputs.chunks_exact(outputs.len() / *actions);
+        match head {
+            Head::Scalar => {}
+            Head::Categorical { .. } => {
+                q_values.iter_mut().zip(per_action).for_each(|(q, logits)| *q = expectation(logits, support));
+            }
+            Head::Quantile { .. } | Head::Implicit { .. } => {
+                for (q, of_action) in q_values.iter_mut().zip(per_action) {
+                    *q = of_action[..*quantiles].iter().sum::<f32>() / *quantiles as f32;
+                }
+            }
+        }
+    }
+
+    /// The Q-values computed last; `outputs` are those that they were computed from.
+    pub(super) fn q_values<'a>(&'a self, outputs: &'a [f32]) -> QValues<'a> {
+        let values = if self.q_values.is_empty() { outputs } else { &self.q_values };
+        QValues::new(values, self.actions, self.stride)
+    }
+
+    pub(super) fn probabilities(&self) -> &[f32] {
+        &self.probabilities
+    }
+}
+
+/// The mean of a distribution over `support`, from its logits.
+fn expectation(logits: &[f32], support: &[f32]) -> f32 {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let (mut sum, mut weighted) = (0.0, 0.0);
+    for (logit, value) in logits.iter().zip(support) {
+        let weight = libm::expf(logit - largest);
+        sum += weight;
+        weighted += weight * value;
+    }
+    weighted / sum
 }

@@ -1,6 +1,6 @@
-//! The matrix product: every shape, stride and finish.
+//! The matrix product: every shape, stride and epilogue.
 
-use super::super::{Finish, Product, product};
+use super::super::{Epilogue, Product, product};
 use super::{Implementation, LANES, ODD_SIZES, any_float, assert_same, cases, name, ordinary, same};
 use crate::rng::Rng;
 
@@ -18,7 +18,7 @@ struct Shape {
     b_extra: usize,
     c_extra: usize,
     bias: bool,
-    finish: Ending,
+    epilogue: Ending,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +46,7 @@ impl Shape {
             b_extra: rng.below(20),
             c_extra: rng.below(20),
             bias: rng.below(2) == 1,
-            finish: [Ending::Plain, Ending::Relu, Ending::WherePositive][rng.below(3)],
+            epilogue: [Ending::Plain, Ending::Relu, Ending::WherePositive][rng.below(3)],
         }
     }
 
@@ -99,7 +99,7 @@ impl Shape {
             let start = if self.bias { operands.bias[i] } else { 0.0 };
             let sum = (0..self.depth)
                 .fold(start, |sum, k| self.a(operands, i, k).mul_add(operands.b[k * self.b_stride() + j], sum));
-            let keep = match self.finish {
+            let keep = match self.epilogue {
                 Ending::Plain => true,
                 Ending::Relu => sum > 0.0,
                 Ending::WherePositive => operands.gate[i * self.c_stride() + j] > 0.0,
@@ -132,10 +132,10 @@ impl Shape {
             c: &mut c,
             c_stride: self.c_stride(),
             bias: self.bias.then_some(&operands.bias),
-            finish: match self.finish {
-                Ending::Plain => Finish::Plain,
-                Ending::Relu => Finish::Relu,
-                Ending::WherePositive => Finish::WherePositive(&operands.gate),
+            epilogue: match self.epilogue {
+                Ending::Plain => Epilogue::Plain,
+                Ending::Relu => Epilogue::Relu,
+                Ending::WherePositive => Epilogue::WherePositive(&operands.gate),
             },
         };
         product(path, &mut arguments);
@@ -188,7 +188,7 @@ fn products_are_their_definition_on_every_path_at_odd_sizes() {
             b_extra: 0,
             c_extra: 0,
             bias: case / 2 % 2 == 1,
-            finish: [Ending::Plain, Ending::Relu, Ending::WherePositive][case % 3],
+            epilogue: [Ending::Plain, Ending::Relu, Ending::WherePositive][case % 3],
         };
         shape.check(&shape.operands(&mut rng, |rng| rng.uniform_in(-1.0, 1.0) as f32));
     }
@@ -207,7 +207,7 @@ fn products_of_any_numbers_at_all_have_the_same_bits_on_every_path() {
 fn the_definition_of_a_product_is_the_sum_in_f64_up_to_rounding() {
     let mut rng = Rng::from_seed(4);
     for _ in 0..cases(300) {
-        let shape = Shape { finish: Ending::Plain, ..Shape::any(&mut rng, 40) };
+        let shape = Shape { epilogue: Ending::Plain, ..Shape::any(&mut rng, 40) };
         let operands = shape.operands(&mut rng, |rng| rng.uniform_in(-1.0, 1.0) as f32);
         let actual = shape.expected(&operands);
         let each = |i: usize, j: usize, of: fn(f64) -> f64| {
@@ -246,7 +246,7 @@ fn a_gradient_passes_a_relu_only_where_its_output_was_positive() {
             c: &mut c,
             c_stride: 8,
             bias: None,
-            finish: Finish::WherePositive(&gate_row),
+            epilogue: Epilogue::WherePositive(&gate_row),
         };
         product(path, &mut arguments);
         assert_eq!(c, [6.0, 0.0, 0.0, 0.0, 0.0, 6.0, 0.0, 6.0], "{}", name(path));
@@ -273,7 +273,7 @@ fn relu_makes_zero_of_nan_and_of_both_zeros() {
             c: &mut c,
             c_stride: 8,
             bias: None,
-            finish: Finish::Relu,
+            epilogue: Epilogue::Relu,
         };
         product(path, &mut arguments);
         assert!(c.iter().zip(expected).all(|(c, e)| same(*c, e)), "{}: {c:?}", name(path));

@@ -1,7 +1,7 @@
 //! The fused multiply-add: one rounding on every path, with hardware for it or without.
 
 use super::super::lanes::fused;
-use super::super::{Finish, Product, product};
+use super::super::{Epilogue, Product, product};
 use super::{Implementation, LANES, any_float, assert_same, cases, name, same};
 use crate::rng::Rng;
 
@@ -73,7 +73,7 @@ fn a_multiply_add_inside_a_kernel_is_rounded_once_on_every_path() {
                 c: &mut out,
                 c_stride: LANES,
                 bias: Some(&[c]),
-                finish: Finish::Plain,
+                epilogue: Epilogue::Plain,
             };
             product(path, &mut arguments);
             assert_same(&out, &expected, &name(path));

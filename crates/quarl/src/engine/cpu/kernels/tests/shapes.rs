@@ -5,7 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::super::passes::holds;
 use super::super::{
-    Finish, LayerNormPass, Product, QuantileHuberPass, affine, layer_norm, product, quantile_huber, row_sums, transpose,
+    Epilogue, LayerNormPass, Product, QuantileHuberPass, affine, layer_norm, product, quantile_huber, row_sums,
+    transpose,
 };
 use super::{CpuPath, LANES};
 use crate::engine::cpu::buffer::Buffer;
@@ -62,7 +63,7 @@ fn smallest<'a>(a: &'a [f32], b: &'a [f32], c: &'a mut [f32]) -> Product<'a> {
         c,
         c_stride: 1,
         bias: None,
-        finish: Finish::Plain,
+        epilogue: Epilogue::Plain,
     }
 }
 
@@ -89,7 +90,7 @@ fn a_product_refuses_sizes_that_its_slices_do_not_hold() {
     (arguments.rows, arguments.bias) = (2, Some(&row[..1]));
     assert!(refuses(|| product(CpuPath::Scalar, &mut arguments)));
     arguments.bias = None;
-    arguments.finish = Finish::WherePositive(&row);
+    arguments.epilogue = Epilogue::WherePositive(&row);
     assert!(refuses(|| product(CpuPath::Scalar, &mut arguments)), "the second row's vector ends behind the gate");
 }
 

@@ -1,0 +1,197 @@
+//! A batch, or one observation, on its way through the network.
+
+use super::head::HeadPass;
+use super::layer::{Columns, Features, Forward, LayerPass};
+use super::{Head, QNetwork, QValues};
+use crate::engine::cpu::buffer::Buffer;
+use crate::error::Error;
+use crate::observations::ObservationsView;
+
+/// Every layer's output for one batch, *feature-major*: `[feature][item]`, rows padded to whole vectors.
+#[derive(Debug)]
+pub struct Activations {
+    pub(super) columns: Columns,
+    /// The observations.
+    pub(super) inputs: Buffer,
+    pub(super) passes: Vec<Box<dyn LayerPass>>,
+    head: HeadPass,
+}
+
+impl QNetwork {
+    /// Room for a batch's activations; for an implicit head, at `levels` quantile levels an item (else give 1).
+    pub fn activations(&self, batch: usize, levels: usize) -> Activations {
+        self.room(Columns::of_batch(batch), levels)
+    }
+
+    fn room(&self, columns: Columns, levels: usize) -> Activations {
+        let mut next = columns;
+        let mut passes = Vec::new();
+        for layer in &self.plan().layers {
+            passes.push(layer.pass(next, levels));
+            let after = layer.output_columns(next.stride, levels);
+            next = if after == next.stride { next } else { Columns { items: after, stride: after } };
+        }
+        let inputs = self.architecture().inputs * columns.stride;
+        Activations {
+            columns,
+            // One observation is read where it is.
+            inputs: Buffer::zeros(if columns.is_one() { 0 } else { inputs }),
+            head: HeadPass::new(self.architecture(), columns, next),
+            passes,
+        }
+    }
+
+    /// The outputs and Q-values for the inputs (and levels) in `activations`; every layer's output is kept there for
+    /// [`QNetwork::backward`]. Of `parameters` the first [`QNetwork::forward_parameter_count`] are read.
+    ///
+    /// # Panics
+    /// When parameters or activations are of another network.
+    pub fn forward(&self, parameters: &[f32], activations: &mut Activations) {
+        let Activations { columns, inputs, passes, head } = activations;
+        let inputs = Features { values: inputs, columns: *columns, activation: None };
+        self.run(parameters, inputs, passes);
+        head.of_batch(self.path(), &self.architecture().head, outputs(passes));
+    }
+
+    fn run(&self, parameters: &[f32], inputs: Features, passes: &mut [Box<dyn LayerPass>]) {
+        let cx = Forward { path: self.path(), parameters };
+        for i in 0..passes.len() {
+            let (before, rest) = passes.split_at_mut(i);
+            rest[0].forward(cx, before.last().map_or(inputs, |pass| pass.outputs()));
+        }
+    }
+}
+
+fn outputs(passes: &[Box<dyn LayerPass>]) -> &[f32] {
+    passes.last().map_or(&[], |pass| pass.outputs().values)
+}
+
+impl Activations {
+    /// Puts a batch of observations, `[item][feature]`, in the first layer's place.
+    ///
+    /// # Errors
+    /// [`Error::ObservationLength`] where they are not as many numbers as the batch's observations have.
+    pub fn set_inputs(&mut self, observations: &[f32]) -> Result<(), Error> {
+        let Columns { items, stride } = self.columns;
+        let expected = items * (self.inputs.len() / stride);
+        if observations.len() != expected {
+            let id = format!("a batch of {items}");
+            return Err(Error::ObservationLength { id, expected, actual: observations.len() });
+        }
+        self.copy_inputs(ObservationsView::F32(observations));
+        Ok(())
+    }
+
+    /// [`Activations::set_inputs`] for observations whose length is known to be right.
+    pub(crate) fn copy_inputs(&mut self, observations: ObservationsView) {
+        match observations {
+            ObservationsView::F32(values) => self.transpose(values, |x| *x),
+            ObservationsView::U8(values) => self.transpose(values, |x| f32::from(*x)),
+        }
+    }
+
+    fn transpose<T>(&mut self, observations: &[T], float: impl Fn(&T) -> f32) {
+        let Columns { items, stride } = self.columns;
+        let features = observations.len() / items;
+        for (item, observation) in observations.chunks_exact(features).enumerate() {
+            for (feature, x) in observation.iter().enumerate() {
+                self.inputs[feature * stride + item] = float(x);
+            }
+        }
+    }
+
+    /// An implicit head's quantile levels, `[level][stride]`, each in [0, 1]; empty for any other head.
+    pub fn levels(&self) -> &[f32] {
+        self.passes.iter().map(|pass| pass.levels()).find(|levels| !levels.is_empty()).unwrap_or(&[])
+    }
+
+    /// [`Activations::levels`], for the caller to choose before a forward pass. (The padding behind the items of each level
+    /// may hold any level.)
+    pub fn levels_mut(&mut self) -> &mut [f32] {
+        self.passes.iter_mut().map(|pass| pass.levels_mut()).find(|levels| !levels.is_empty()).unwrap_or(&mut [])
+    }
+
+    /// From one feature to the next: the batch, padded to a multiple of 16.
+    pub fn stride(&self) -> usize {
+        self.columns.stride
+    }
+
+    /// What the last forward pass gave: `[action][atom][stride]`; a categorical head's are logits, and an implicit head's
+    /// levels count as atoms.
+    pub fn outputs(&self) -> &[f32] {
+        outputs(&self.passes)
+    }
+
+    /// Puts what is known already in the place of what a forward pass would give, for a scalar head.
+    pub(crate) fn set_output(&mut self, action: usize, item: usize, value: f32) {
+        let stride = self.columns.stride;
+        if let Some(last) = self.passes.last_mut() {
+            last.outputs_mut()[action * stride + item] = value;
+        }
+    }
+
+    /// A categorical head's probabilities, laid out as the outputs; empty for any other head.
+    pub fn probabilities(&self) -> &[f32] {
+        self.head.probabilities()
+    }
+
+    /// The Q-values that the last forward pass left.
+    pub fn q_values(&self) -> QValues<'_> {
+        self.head.q_values(self.outputs())
+    }
+}
+
+/// Room for one observation's way through the network.
+#[derive(Debug)]
+pub struct SingleScratch(Activations);
+
+impl SingleScratch {
+    /// The levels that an implicit head's Q-values are averaged over: midpoints unless the caller writes others. Empty for
+    /// any other head.
+    pub fn levels_mut(&mut self) -> &mut [f32] {
+        self.0.levels_mut()
+    }
+}
+
+impl QNetwork {
+    /// Room for [`QNetwork::q_values`].
+    pub fn single_scratch(&self) -> SingleScratch {
+        let levels = match self.architecture().head {
+            Head::Implicit { acting_quantiles, .. } => acting_quantiles,
+            Head::Scalar | Head::Categorical { .. } | Head::Quantile { .. } => 1,
+        };
+        SingleScratch(self.room(Columns::ONE, levels))
+    }
+
+    /// One observation's Q-values, without a batch's padding.
+    ///
+    /// # Errors
+    /// [`Error::ObservationLength`] and [`Error::State`] where observation or parameters are not those of this network.
+    pub fn q_values<'a>(
+        &self,
+        parameters: &[f32],
+        observation: &[f32],
+        scratch: &'a mut SingleScratch,
+    ) -> Result<QValues<'a>, Error> {
+        self.check_observation(observation)?;
+        if parameters.len() < self.forward_parameter_count() {
+            return Err(Error::State {
+                what: "the network's parameters".to_owned(),
+                message: format!("it has {}, {} were given", self.forward_parameter_count(), parameters.len()),
+            });
+        }
+        let SingleScratch(Activations { columns, passes, head, .. }) = scratch;
+        self.run(parameters, Features { values: observation, columns: *columns, activation: None }, passes);
+        head.of_one(&self.architecture().head, outputs(passes));
+        Ok(head.q_values(outputs(passes)))
+    }
+
+    /// Whether this is one observation, as far as its length says.
+    pub(crate) fn check_observation(&self, observation: &[f32]) -> Result<(), Error> {
+        let (expected, actual) = (self.architecture().inputs, observation.len());
+        if actual == expected {
+            return Ok(());
+        }
+        Err(Error::ObservationLength { id: "the network".to_owned(), expected, actual })
+    }
+}

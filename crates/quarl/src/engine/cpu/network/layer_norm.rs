@@ -1,0 +1,73 @@
+//! Layer normalisation (Ba et al. 2016): each item's units to mean 0 and variance 1, then a learnt scale and shift.
+
+use std::ops::Range;
+
+use super::layer::{Backward, Columns, Forward, Layout, Tensor};
+use crate::engine::cpu::buffer::Buffer;
+use crate::engine::cpu::kernels::{self, LayerNormPass};
+
+/// A layer normalisation's place in the flat parameter vector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LayerNorm {
+    /// Its name in a model file: `norm1`, ..
+    pub name: String,
+    /// What each normalised unit is multiplied by, `[units]`.
+    pub weight: Range<usize>,
+    /// What is then added, `[units]`; it follows the weight.
+    pub bias: Range<usize>,
+}
+
+impl LayerNorm {
+    pub(super) fn new(layout: &mut Layout, name: String, units: usize) -> Self {
+        Self { name, weight: layout.take(units), bias: layout.take(units) }
+    }
+
+    pub(super) fn tensors(&self) -> [Tensor; 2] {
+        [("weight", &self.weight), ("bias", &self.bias)].map(|(part, range)| Tensor {
+            name: format!("{}.{part}", self.name),
+            shape: vec![range.len()],
+            range: range.clone(),
+        })
+    }
+
+    /// The identity, but for the normalisation.
+    pub(super) fn initialise(&self, parameters: &mut [f32]) {
+        parameters[self.weight.clone()].fill(1.0);
+        parameters[self.bias.clone()].fill(0.0);
+    }
+
+    /// What a pass keeps for the gradient.
+    pub(super) fn pass(&self, columns: Columns) -> LayerNormPass {
+        let kept = |len: usize| Buffer::zeros(if columns.is_one() { 0 } else { len });
+        LayerNormPass { normalised: kept(self.weight.len() * columns.stride), inverse_deviations: kept(columns.stride) }
+    }
+
+    /// Normalises the units in place.
+    pub(super) fn forward(&self, cx: Forward, columns: Columns, pass: &mut LayerNormPass, units: &mut [f32]) {
+        let (weight, bias) = (&cx.parameters[self.weight.clone()], &cx.parameters[self.bias.clone()]);
+        if columns.is_one() {
+            normalise_one(weight, bias, units);
+        } else {
+            kernels::layer_norm(cx.path, pass, weight, bias, units);
+        }
+    }
+
+    /// The gradients of weight and bias; and in `deltas`, in place, that of the units before the normalisation.
+    pub(super) fn backward(&self, cx: &mut Backward, pass: &LayerNormPass, deltas: &mut [f32]) {
+        let weight = &cx.parameters[self.weight.clone()];
+        let (weight_gradient, bias_gradient) =
+            cx.gradients[self.weight.start..self.bias.end].split_at_mut(self.weight.len());
+        kernels::layer_norm_gradient(cx.path, pass, weight, deltas, weight_gradient, bias_gradient);
+    }
+}
+
+/// One item's normalisation, summed in plain order.
+fn normalise_one(weight: &[f32], bias: &[f32], values: &mut [f32]) {
+    let count = values.len() as f32;
+    let mean = values.iter().sum::<f32>() / count;
+    let variance = values.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / count;
+    let inverse = 1.0 / (variance + kernels::LAYER_NORM_EPS).sqrt();
+    for ((x, weight), bias) in values.iter_mut().zip(weight).zip(bias) {
+        *x = (*x - mean) * inverse * weight + bias;
+    }
+}

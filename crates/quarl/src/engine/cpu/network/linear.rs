@@ -1,0 +1,127 @@
+//! A fully connected layer's product: `y = W x + b`, for a batch or one observation.
+
+use std::ops::Range;
+
+use super::layer::{Backward, Columns, Features, Forward, Layout, Tensor};
+use crate::engine::cpu::kernels::{self, Epilogue, LANES, Product};
+use crate::rng::Rng;
+
+/// A fully connected layer's place in the flat parameter vector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Linear {
+    /// Its name in a model file, PyTorch style: `l1`, `l2`, ..
+    pub name: String,
+    /// How many numbers go in.
+    pub inputs: usize,
+    /// How many numbers come out.
+    pub outputs: usize,
+    /// Where the weight is, `[outputs][inputs]` as in PyTorch.
+    pub weight: Range<usize>,
+    /// Where the bias is, `[outputs]`; it follows the weight.
+    pub bias: Range<usize>,
+}
+
+impl Linear {
+    pub(super) fn new(layout: &mut Layout, name: String, inputs: usize, outputs: usize) -> Self {
+        let (weight, bias) = (layout.take(outputs * inputs), layout.take(outputs));
+        Self { name, inputs, outputs, weight, bias }
+    }
+
+    pub(super) fn tensors(&self) -> [Tensor; 2] {
+        [
+            Tensor {
+                name: format!("{}.weight", self.name),
+                shape: vec![self.outputs, self.inputs],
+                range: self.weight.clone(),
+            },
+            Tensor { name: format!("{}.bias", self.name), shape: vec![self.outputs], range: self.bias.clone() },
+        ]
+    }
+
+    /// PyTorch's default for `Linear`: weights and biases uniform in +-1/sqrt(inputs) (He et al. 2015 with a = sqrt(5), which
+    /// comes to just that).
+    pub(super) fn initialise(&self, parameters: &mut [f32], rng: &mut Rng) {
+        let bound = 1.0 / (self.inputs as f64).sqrt();
+        for parameter in &mut parameters[self.weight.start..self.bias.end] {
+            *parameter = rng.uniform_in(-bound, bound) as f32;
+        }
+    }
+
+    /// The outputs, through a ReLU where `relu` says so.
+    pub(super) fn forward(&self, cx: Forward, inputs: &[f32], columns: Columns, relu: bool, outputs: &mut [f32]) {
+        let (weight, bias) = (&cx.parameters[self.weight.clone()], &cx.parameters[self.bias.clone()]);
+        if columns.is_one() {
+            return kernels::affine(cx.path, weight, bias, inputs, relu, outputs);
+        }
+        kernels::product(
+            cx.path,
+            &mut Product {
+                rows: self.outputs,
+                columns: columns.stride,
+                depth: self.inputs,
+                a: weight,
+                a_transposed: false,
+                a_stride: self.inputs,
+                b: inputs,
+                b_stride: columns.stride,
+                c: outputs,
+                c_stride: columns.stride,
+                bias: Some(bias),
+                epilogue: if relu { Epilogue::Relu } else { Epilogue::Plain },
+            },
+        );
+    }
+
+    /// The gradients of weight and bias, from the inputs and the gradient of the outputs.
+    pub(super) fn gradients(&self, cx: &mut Backward, inputs: &[f32], columns: Columns, deltas: &[f32]) {
+        let Backward { path, gradients, transposed, .. } = cx;
+        let Columns { items, stride } = columns;
+        let transposed_stride = self.inputs.next_multiple_of(LANES);
+        kernels::transpose(*path, inputs, self.inputs, stride, transposed, transposed_stride, stride);
+        kernels::product(
+            *path,
+            &mut Product {
+                rows: self.outputs,
+                columns: self.inputs,
+                depth: items,
+                a: deltas,
+                a_transposed: false,
+                a_stride: stride,
+                b: transposed,
+                b_stride: transposed_stride,
+                c: &mut gradients[self.weight.clone()],
+                c_stride: self.inputs,
+                bias: None,
+                epilogue: Epilogue::Plain,
+            },
+        );
+        kernels::row_sums(*path, deltas, stride, &mut gradients[self.bias.clone()]);
+    }
+
+    /// The gradient of the inputs, before their activation as far as [`Features::gradient_epilogue`] goes.
+    pub(super) fn input_gradients(&self, cx: &Backward, inputs: Features, deltas: &[f32], input_deltas: &mut [f32]) {
+        let stride = inputs.columns.stride;
+        kernels::product(
+            cx.path,
+            &mut Product {
+                rows: self.inputs,
+                columns: stride,
+                depth: self.outputs,
+                a: &cx.parameters[self.weight.clone()],
+                a_transposed: true,
+                a_stride: self.inputs,
+                b: deltas,
+                b_stride: stride,
+                c: input_deltas,
+                c_stride: stride,
+                bias: None,
+                epilogue: inputs.gradient_epilogue(),
+            },
+        );
+    }
+
+    /// Room for its inputs, item-major.
+    pub(super) fn transposed_len(&self, columns: Columns) -> usize {
+        columns.stride * self.inputs.next_multiple_of(LANES)
+    }
+}
