@@ -106,7 +106,8 @@ impl Parameters<'_> {
 fn linear(parameters: &Parameters, name: &str, noise: &mut &[f32], x: &[f64]) -> Vec<f64> {
     let part = |part: &str| parameters.get(&format!("{name}.{part}"));
     let (weight, bias) = (part("weight").unwrap(), part("bias").unwrap());
-    let (of_inputs, of_outputs) = match part("weight_sigma") {
+    let sigmas = part("weight_sigma").zip(part("bias_sigma"));
+    let (of_inputs, of_outputs) = match sigmas {
         Some(_) => {
             let (of_inputs, rest) = noise.split_at(x.len());
             let (of_outputs, rest) = rest.split_at(bias.len());
@@ -118,13 +119,13 @@ fn linear(parameters: &Parameters, name: &str, noise: &mut &[f32], x: &[f64]) ->
     (0..bias.len())
         .map(|row| {
             let mut y = bias[row];
-            if let Some(sigma) = part("bias_sigma") {
+            if let Some((_, sigma)) = sigmas {
                 y += sigma[row] * f64::from(of_outputs[row]);
             }
             for (column, x) in x.iter().enumerate() {
                 let at = row * of_row(weight, bias) + column;
                 let mut weight = weight[at];
-                if let Some(sigma) = part("weight_sigma") {
+                if let Some((sigma, _)) = sigmas {
                     weight += sigma[at] * f64::from(of_outputs[row]) * f64::from(of_inputs[column]);
                 }
                 y += weight * x;
