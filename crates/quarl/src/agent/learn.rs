@@ -118,7 +118,8 @@ impl LearnScratch {
     pub(super) fn new(network: &QNetwork, config: &TrainConfig, masked_actions: usize) -> Self {
         let batch_size = config.batch_size();
         let architecture = network.architecture();
-        let levels = if matches!(architecture.head, Head::Implicit { .. }) { config.network.quantiles } else { 1 };
+        let levels =
+            if matches!(architecture.head, Head::Implicit { .. }) { config.network.training_quantiles } else { 1 };
         let online = Pass::new(network, batch_size, levels);
         Self {
             batch: Batch::new(batch_size, architecture.inputs).with_action_masks(masked_actions),
