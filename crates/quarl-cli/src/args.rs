@@ -86,25 +86,25 @@ impl GymArgs {
     /// The settings for an environment, over `env`.
     pub(crate) fn config(&self, mut env: EnvConfig) -> Result<EnvConfig> {
         if let Some(python) = &self.python {
-            env.python = Some(python.clone());
+            env.gym.python.clone_from(python);
         }
         if !self.imports.is_empty() {
-            env.imports.clone_from(&self.imports);
+            env.gym.imports.clone_from(&self.imports);
         }
-        env.args.extend(self.arguments()?);
+        env.gym.kwargs.extend(self.arguments()?);
         Ok(env)
     }
 
     /// Records the settings for a training run.
     fn record(&self, mut builder: ConfigBuilder) -> Result<ConfigBuilder> {
         if let Some(python) = &self.python {
-            builder = builder.set("env.python", python.as_str());
+            builder = builder.set("env.gym.python", python.as_str());
         }
         if !self.imports.is_empty() {
-            builder = builder.set("env.imports", self.imports.clone());
+            builder = builder.set("env.gym.imports", self.imports.clone());
         }
         let arguments = self.arguments()?;
-        Ok(if arguments.is_empty() { builder } else { builder.set("env.args", arguments) })
+        Ok(if arguments.is_empty() { builder } else { builder.set("env.gym.kwargs", arguments) })
     }
 
     /// The arguments for gymnasium.make.

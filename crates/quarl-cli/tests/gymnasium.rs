@@ -72,7 +72,7 @@ fn several_bridged_environments_are_several_built_in_ones_however_many_a_worker_
     };
     let built_in = episodes("CartPole-v1", "built-in", &[]);
     for together in ["1", "2", "3"] {
-        let together = format!("env.environments_per_worker={together}");
+        let together = format!("env.gym.environments_per_worker={together}");
         let bridged = episodes("gym:CartPole-v1", &together, &["--python", &python, "--set", &together]);
         assert_eq!(bridged, built_in, "{together}");
     }
@@ -142,7 +142,7 @@ fn a_lost_worker_costs_its_episode_and_nothing_more() {
         let mut runs = Vec::new();
         for _ in 0..2 {
             let here = directory();
-            let output = train(&here, id, &["--env-arg", "memory=memory", "--set", "env.timeout_seconds=2"]);
+            let output = train(&here, id, &["--env-arg", "memory=memory", "--set", "env.gym.timeout_seconds=2"]);
             assert!(output.status.success(), "{id}: {}", error(&output));
             assert_eq!((&summary(&here)["episodes"], &summary(&here)["episodes_lost"]), (&4.into(), &1.into()), "{id}");
             runs.push(fs::read_to_string(here.path().join("run/episodes.csv")).unwrap());
@@ -154,7 +154,7 @@ fn a_lost_worker_costs_its_episode_and_nothing_more() {
 #[test]
 #[ignore = "needs Gymnasium: run cargo xtask test"]
 fn a_lost_worker_costs_the_episodes_of_all_its_environments_and_is_one_loss() {
-    let together = ["--set", "training.num_envs=3", "--set", "env.environments_per_worker=3"];
+    let together = ["--set", "training.num_envs=3", "--set", "env.gym.environments_per_worker=3"];
     let run = |id: &str| {
         let here = directory();
         let output = train(&here, id, &[&together[..], &["--env-arg", "memory=memory"]].concat());
@@ -244,7 +244,7 @@ fn a_python_that_is_not_there_is_named_with_the_remedy() {
     let here = directory();
     let output = quarl(&here).args(["train", "gym:CartPole-v1", "--python", "no-such-python"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(error(&output).contains("cannot start 'no-such-python'") && error(&output).contains("env.python"));
+    assert!(error(&output).contains("cannot start 'no-such-python'") && error(&output).contains("env.gym.python"));
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn what_is_for_gymnasium_alone_is_refused_elsewhere() {
     let here = directory();
     let output = quarl(&here).args(["train", "CartPole-v1", "--env-arg", "gravity=1"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(error(&output).contains("env.args") && error(&output).contains("gym:"), "{}", error(&output));
+    assert!(error(&output).contains("env.gym.kwargs") && error(&output).contains("gym:"), "{}", error(&output));
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn every_missing_part_of_gymnasium_is_told_with_its_extra() {
         assert!(message.ends_with(&format!("{} -m pip install \"gymnasium[{extra}]\"", python())), "{id}: {message}");
     }
     let atari = message("gym:ALE/Pong-v5", "ale_py", &[]);
-    assert!(atari.contains("gymnasium[atari]") && atari.contains("env.imports = [\"ale_py\"]"), "{atari}");
+    assert!(atari.contains("gymnasium[atari]") && atari.contains("env.gym.imports = [\"ale_py\"]"), "{atari}");
     let other = message("gym:NeedsAModule-v0", "none", &["--env-arg", "module=wheels"]);
     assert!(other.contains("has no module 'wheels'"), "{other}");
 }
@@ -319,9 +319,10 @@ fn a_worker_that_hangs_is_lost_and_stops_the_run_the_third_time() {
     for id in ["Hangs", "HangsInC"] {
         let here = directory();
         let started = Instant::now();
-        let output = train(&here, id, &["--set", "env.timeout_seconds=1"]);
+        let output = train(&here, id, &["--set", "env.gym.timeout_seconds=1"]);
         assert_eq!(output.status.code(), Some(1), "{id}");
-        let expected = "it gave no answer within 1 seconds (if it is only slow, raise env.timeout_seconds); 3 in a row";
+        let expected =
+            "it gave no answer within 1 seconds (if it is only slow, raise env.gym.timeout_seconds); 3 in a row";
         assert!(error(&output).contains(expected), "{id}: {}", error(&output));
         assert_eq!(summary(&here)["episodes_lost"], 3, "{id}");
         assert!(started.elapsed() < Duration::from_secs(60), "{id}");
@@ -355,7 +356,7 @@ fn ctrl_c_stops_a_run_whose_environment_hangs_and_keeps_it() {
         let here = directory();
         let id = format!("gym:{id}-v0");
         let common = ["--preset", "textbook", "--steps", "100000", "--out", "run", "--quiet"];
-        let gym = ["--gym-import", "misbehaving", "--set", "env.timeout_seconds=3000", "--python"];
+        let gym = ["--gym-import", "misbehaving", "--set", "env.gym.timeout_seconds=3000", "--python"];
         let mut command = quarl(&here);
         command.args(["train", &id]).args(common).args(gym).arg(python());
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -430,7 +431,7 @@ fn none_is_left_in(here: &TempDir, what: &str) {
 fn what_an_environment_has_started_ends_with_its_worker() {
     for (id, status) in [("Spawns", 0), ("SpawnsAndHangs", 1), ("SpawnsAndExits", 1)] {
         let here = directory();
-        let output = train(&here, id, &["--set", "env.timeout_seconds=1"]);
+        let output = train(&here, id, &["--set", "env.gym.timeout_seconds=1"]);
         assert_eq!(output.status.code(), Some(status), "{id}: {}", error(&output));
         none_is_left_in(&here, id);
     }
@@ -441,7 +442,7 @@ fn what_an_environment_has_started_ends_with_its_worker() {
 fn a_worker_whose_child_keeps_its_pipes_open_is_lost_as_soon_as_it_ends() {
     let here = directory();
     let started = Instant::now();
-    let output = train(&here, "ForksAndIsKilled", &["--set", "env.timeout_seconds=1000"]);
+    let output = train(&here, "ForksAndIsKilled", &["--set", "env.gym.timeout_seconds=1000"]);
     assert!(error(&output).contains("it was killed by signal 9; 3 in a row"), "{}", error(&output));
     assert!(started.elapsed() < Duration::from_secs(120));
 }

@@ -18,6 +18,7 @@ mod cost {
     use std::process::{Command, Stdio};
     use std::time::Instant;
 
+    use quarl::config::GymConfig;
     use quarl::env::Environment;
     use quarl::env::gym::{GymEnv, GymOptions};
     use quarl::rng::Rng;
@@ -80,8 +81,8 @@ while len(os.read(0, 16)) == 16:
     }
 
     fn bridged(python: &str, actions: &[usize]) -> Result<f64> {
-        let options =
-            GymOptions { id: "CartPole-v1".to_owned(), python: Some(python.to_owned()), ..GymOptions::default() };
+        let settings = GymConfig { python: python.to_owned(), ..GymConfig::default() };
+        let options = GymOptions { id: "CartPole-v1".to_owned(), settings, ..GymOptions::default() };
         let mut env = GymEnv::new(options)?;
         let mut observation = [0.0; 4];
         env.reset(Some(0), &mut observation)?;

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::config::{ExplorationKind, HeadKind, ReplayKind, TargetNetworkKind, TrainConfig};
+use crate::config::{ExplorationKind, Head, ReplayKind, TargetNetworkKind, TrainConfig};
 use crate::error::Error;
 use crate::schedule::Schedule;
 use crate::suggest;
@@ -80,7 +80,7 @@ impl Part {
             Self::NStep => config.agent.n_step > 1,
             Self::Dueling => config.network.dueling,
             Self::Noisy => config.network.noisy,
-            Self::Distributional => config.network.head != HeadKind::Scalar,
+            Self::Distributional => config.network.head != Head::Scalar,
         }
     }
 
@@ -107,7 +107,7 @@ impl Part {
                     exploration.epsilon = Schedule::Constant(0.05);
                 }
             }
-            Self::Distributional => config.network.head = HeadKind::Scalar,
+            Self::Distributional => config.network.head = Head::Scalar,
         }
     }
 }

@@ -15,10 +15,11 @@ pub(crate) mod values;
 
 pub use crate::agent::config::{AgentConfig, InitialTarget, TargetNetworkConfig, TargetNetworkKind, TimeLimitMeaning};
 pub use crate::engine::cpu::optimizer::config::{OptimizerConfig, OptimizerKind};
-pub use crate::env::config::EnvConfig;
+pub use crate::env::config::{EnvConfig, GymConfig, StepLimit};
 pub use crate::evaluate::config::EvaluationConfig;
 pub use crate::exploration::config::{ExplorationConfig, ExplorationKind};
-pub use crate::network::config::{HeadKind, NetworkConfig};
+pub use crate::network::config::NetworkConfig;
+pub use crate::network::{Activation, Head};
 pub use crate::replay::config::{ReplayConfig, ReplayKind};
 pub use crate::train::config::TrainingConfig;
 pub use builder::ConfigBuilder;
@@ -46,9 +47,6 @@ macro_rules! sections {
             pub fn keys() -> Vec<Key> {
                 [$( <$type>::keys() ),*].concat()
             }
-
-            /// The names of the sections.
-            pub(crate) const SECTIONS: &[&str] = &[$( stringify!($name) ),*];
 
             /// The configuration that a table says; its keys have been checked, its values are checked one by one.
             fn read(context: &Context) -> Result<Self, Error> {
@@ -96,6 +94,13 @@ impl TrainConfig {
         if self.replay.kind == ReplayKind::None { 1 } else { self.agent.batch_size }
     }
 
+    /// The names of the sections.
+    fn sections() -> Vec<&'static str> {
+        let mut sections: Vec<&str> = Self::keys().iter().map(|key| key.section).collect();
+        sections.dedup();
+        sections
+    }
+
     /// The value of a key.
     fn get(&self, path: &str) -> Option<Value> {
         Self::keys().into_iter().zip(self.values()).find(|(key, _)| key.path() == path)?.1
@@ -108,7 +113,7 @@ impl TrainConfig {
     pub fn validate(&self) -> Result<(), Error> {
         // What a file could not say is refused, too.
         self.check()?;
-        layers::read_complete(&self.to_table()).map(|_| ())
+        layers::read_complete(&self.to_tables()).map(|_| ())
     }
 
     /// What is allowed, but hardly meant: one sentence each.

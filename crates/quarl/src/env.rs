@@ -271,7 +271,7 @@ pub fn make_configured(config: &EnvConfig, options: &MakeOptions) -> Result<Box<
     wrappers::wrap(env, config)
 }
 
-/// As many environments as [`make_configured`] makes one; Gymnasium's share workers as `env.environments_per_worker` says.
+/// As many environments as [`make_configured`] makes one; Gymnasium's share workers as `env.gym.environments_per_worker` says.
 ///
 /// # Errors
 /// As [`make_configured`].
@@ -283,7 +283,7 @@ pub fn make_several(
     let Some(name) = config.id.strip_prefix("gym:") else {
         return (0..count).map(|_| make_configured(config, options)).collect();
     };
-    let together = config.environments_per_worker.max(1);
+    let together = config.gym.environments_per_worker.max(1);
     let mut envs = Vec::with_capacity(count);
     while envs.len() < count {
         for env in bridged(name, config, options, together.min(count - envs.len()))? {
@@ -353,10 +353,8 @@ fn bridged(
     options: &MakeOptions,
     count: usize,
 ) -> Result<Vec<Box<dyn Environment>>, Error> {
-    let EnvConfig { python, imports, timeout_seconds, args, .. } = config.clone();
     let MakeOptions { rendering: render, stop } = options.clone();
-    let timeout_seconds = Some(timeout_seconds);
-    let options = gym::GymOptions { id: name.to_owned(), python, args, imports, timeout_seconds, render, stop };
+    let options = gym::GymOptions { id: name.to_owned(), settings: config.gym.clone(), render, stop };
     let envs = gym::GymEnv::several(options, count)?;
     Ok(envs.into_iter().map(|env| Box::new(env) as Box<dyn Environment>).collect())
 }

@@ -18,6 +18,7 @@
 
 pub(crate) mod config;
 
+use crate::env::config::StepLimit;
 use crate::env::values::{When, check_reset, check_step, episode_return};
 use crate::env::{End, Environment, EnvironmentSpec};
 use crate::error::Error;
@@ -28,8 +29,8 @@ pub const MAX_EPISODE_STEPS: u32 = 10_000;
 
 /// The step limit of greedy episodes: what is configured (`evaluation.max_episode_steps`), else the environment's own
 /// limit, else [`MAX_EPISODE_STEPS`].
-pub fn step_limit(configured: Option<u32>, spec: &EnvironmentSpec) -> u32 {
-    configured.or(spec.max_episode_steps).unwrap_or(MAX_EPISODE_STEPS)
+pub fn step_limit(configured: StepLimit, spec: &EnvironmentSpec) -> u32 {
+    configured.steps().or(spec.max_episode_steps).unwrap_or(MAX_EPISODE_STEPS)
 }
 
 /// The result of one greedy episode.
@@ -143,7 +144,8 @@ pub fn play(
     seed: u64,
     episodes: usize,
 ) -> Result<Vec<GreedyEpisode>, Error> {
-    let mut greedy = GreedyEpisodes::new(env.spec(), seed, episodes as u64, step_limit(None, env.spec()));
+    let mut greedy =
+        GreedyEpisodes::new(env.spec(), seed, episodes as u64, step_limit(StepLimit::Environment, env.spec()));
     let mut results = Vec::with_capacity(episodes.min(1024));
     while let Some(step) = greedy.step(policy, env)? {
         results.extend(step.ended);

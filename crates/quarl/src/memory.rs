@@ -5,7 +5,7 @@
 
 mod available;
 
-use crate::config::{HeadKind, OptimizerKind, ReplayKind, TargetNetworkKind, TrainConfig};
+use crate::config::{Head, OptimizerKind, ReplayKind, TargetNetworkKind, TrainConfig};
 use crate::env::EnvironmentSpec;
 use crate::error::Error;
 use crate::space::Dtype;
@@ -35,11 +35,11 @@ pub fn plan(config: &TrainConfig, spec: &EnvironmentSpec) -> Vec<Part> {
     let part = |name, key, bytes: f64| Part { name, key, bytes: bytes.ceil() as u64 };
     let replay_key = if config.replay.kind == ReplayKind::None { "agent.n_step" } else { "replay.capacity" };
     let batch_key = match config.network.head {
-        HeadKind::Implicit if config.network.quantiles as f64 > sizes.batch => "network.quantiles",
+        Head::Implicit { .. } if config.network.training_quantiles as f64 > sizes.batch => "network.quantiles",
         _ if config.replay.kind == ReplayKind::None => "network.hidden",
         _ => "agent.batch_size",
     };
-    let acting_key = if sizes.implicit() { "network.acting_quantiles" } else { "network.hidden" };
+    let acting_key = if sizes.cosines().is_some() { "network.acting_quantiles" } else { "network.hidden" };
     vec![
         part("the replay buffer", replay_key, sizes.replay()),
         part("the replay buffer's priorities", replay_key, sizes.priorities()),
@@ -128,20 +128,20 @@ impl<'a> Sizes<'a> {
             masked_actions: if spec.has_action_mask { actions } else { 0.0 },
             batch: config.batch_size() as f64,
             hidden: network.hidden.iter().map(|units| *units as f64).collect(),
-            atoms: match network.head {
-                HeadKind::Scalar | HeadKind::Implicit => 1.0,
-                HeadKind::Categorical => network.atoms as f64,
-                HeadKind::Quantile => network.quantiles as f64,
-            },
+            atoms: network.head.atoms() as f64,
             levels: match network.head {
-                HeadKind::Implicit => (network.quantiles as f64, network.acting_quantiles as f64),
+                Head::Implicit { acting_quantiles, .. } => (network.training_quantiles as f64, acting_quantiles as f64),
                 _ => (1.0, 1.0),
             },
         }
     }
 
-    fn implicit(&self) -> bool {
-        self.config.network.head == HeadKind::Implicit
+    /// Cosines of an implicit head.
+    fn cosines(&self) -> Option<f64> {
+        match self.config.network.head {
+            Head::Implicit { cosines, .. } => Some(cosines as f64),
+            _ => None,
+        }
     }
 
     fn capacity(&self) -> f64 {
@@ -180,7 +180,7 @@ impl<'a> Sizes<'a> {
             && !config.target_network.follows_updates()
             && !config.network.noisy
             && !config.env.normalize_observation
-            && config.network.head == HeadKind::Scalar
+            && config.network.head == Head::Scalar
             && config.replay.kind != ReplayKind::None
             && config.replay.capacity <= crate::engine::cpu::LARGEST_CACHED_CAPACITY;
         if is_cached { self.capacity() * (self.actions * F32 + 1.0) + self.pass(LANES, 1.0) } else { 0.0 }
@@ -194,8 +194,8 @@ impl<'a> Sizes<'a> {
             layers.push((width, *units));
             width = *units;
         }
-        if self.implicit() {
-            layers.push((self.config.network.cosines as f64, width));
+        if let Some(cosines) = self.cosines() {
+            layers.push((cosines, width));
         }
         match self.streams_hidden() {
             Some(units) => {
@@ -276,15 +276,15 @@ impl<'a> Sizes<'a> {
             let layers_of_streams = if network.dueling { 2.0 } else { 0.0 };
             hidden = 2.0 * hidden + self.hidden.len() as f64 * stride + layers_of_streams * columns;
         }
-        let implicit = if self.implicit() {
+        let implicit = if let Some(cosines) = self.cosines() {
             // Levels, their recurrence in double precision, cosines, embedded and merged.
-            columns * (1.0 + 6.0 + network.cosines as f64 + 2.0 * self.width())
+            columns * (1.0 + 6.0 + cosines + 2.0 * self.width())
         } else {
             0.0
         };
         let outputs = self.actions * self.atoms * columns;
-        let probabilities = if network.head == HeadKind::Categorical { outputs } else { 0.0 };
-        let q_values = if network.head == HeadKind::Scalar { 0.0 } else { self.actions * stride };
+        let probabilities = if matches!(network.head, Head::Categorical { .. }) { outputs } else { 0.0 };
+        let q_values = if network.head == Head::Scalar { 0.0 } else { self.actions * stride };
         let streams = self.streams().unwrap_or(0.0) * columns;
         (self.features * stride + hidden + implicit + outputs + streams + probabilities + q_values) * F32
             + self.perturbed()
@@ -299,7 +299,7 @@ impl<'a> Sizes<'a> {
             let outer = i >= self.hidden.len();
             padded(*inputs) * if outer { columns } else { stride }
         });
-        let merged = if self.implicit() { self.width() * columns } else { 0.0 };
+        let merged = if self.cosines().is_some() { self.width() * columns } else { 0.0 };
         let seen_by_streams = if self.config.network.dueling { self.width() } else { 0.0 };
         let streams = (seen_by_streams + self.units_of_streams()) * columns;
         let units: f64 = self.hidden.iter().sum();
@@ -310,16 +310,16 @@ impl<'a> Sizes<'a> {
     fn batch(&self) -> f64 {
         let config = self.config;
         let (levels, acting_levels) = self.levels;
-        let needs_selection =
-            config.agent.target == TargetKind::Double || (self.implicit() && config.agent.target == TargetKind::Max);
+        let needs_selection = config.agent.target == TargetKind::Double
+            || (self.cosines().is_some() && config.agent.target == TargetKind::Max);
         let needs_now = config.agent.target == TargetKind::Munchausen;
         let others = f64::from(i32::from(needs_selection) + i32::from(needs_now));
         let passes = 2.0 * self.pass(self.batch, levels) + others * self.pass(self.batch, acting_levels);
         let stride = padded(self.batch);
         let distribution = match config.network.head {
-            HeadKind::Scalar => 0.0,
-            HeadKind::Categorical => 3.0 * self.atoms * stride * F32,
-            HeadKind::Quantile | HeadKind::Implicit => (4.0 * self.atoms * levels + 2.0) * stride * F32,
+            Head::Scalar => 0.0,
+            Head::Categorical { .. } => 3.0 * self.atoms * stride * F32,
+            Head::Quantile { .. } | Head::Implicit { .. } => (4.0 * self.atoms * levels + 2.0) * stride * F32,
         };
         // Ids, actions; weights, rewards, discounts, targets, priorities; both observations; masks.
         let transition = 2.0 * WORD + 5.0 * F32 + 2.0 * self.features * F32 + self.masked_actions;
@@ -329,9 +329,9 @@ impl<'a> Sizes<'a> {
     /// One observation through the network, in training and in evaluation.
     fn acting(&self) -> f64 {
         let units: f64 = self.hidden.iter().map(|units| padded(*units)).sum();
-        let columns = if self.implicit() { padded(self.levels.1) } else { 1.0 };
-        let implicit = if self.implicit() {
-            columns * (7.0 + self.config.network.cosines as f64 + 2.0 * self.width()) + LANES * self.width()
+        let columns = if self.cosines().is_some() { padded(self.levels.1) } else { 1.0 };
+        let implicit = if let Some(cosines) = self.cosines() {
+            columns * (7.0 + cosines + 2.0 * self.width()) + LANES * self.width()
         } else {
             0.0
         };
@@ -351,7 +351,7 @@ impl<'a> Sizes<'a> {
 
     /// Of each environment and the evaluation environment: the space's bounds, the stacked frames, the latest observation.
     fn environments(&self) -> f64 {
-        let frames = if self.config.env.frame_stack.is_some() { 1.0 } else { 0.0 };
+        let frames = if self.config.env.frame_stack > 1 { 1.0 } else { 0.0 };
         let statistics = if self.config.env.normalize_observation { 3.0 * F64 } else { 0.0 };
         self.features * ((self.environments_count() + 1.0) * (3.0 + frames) * F32 + statistics)
     }

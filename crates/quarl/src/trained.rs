@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::EnvConfig;
+use crate::config::{EnvConfig, StepLimit};
 use crate::error::Error;
 use crate::experiment;
 use crate::model::Model;
@@ -30,7 +30,7 @@ pub struct TrainedAgent {
     /// The environment, with the settings of the run that the model lies in; without further settings where it lies in none.
     pub env: EnvConfig,
     /// The run's step limit for greedy episodes.
-    pub max_episode_steps: Option<u32>,
+    pub max_episode_steps: StepLimit,
     /// The run's seed; 0 where the model lies in no run.
     pub seed: u64,
 }
@@ -44,8 +44,13 @@ impl TrainedAgent {
         let file = model_file(path, which)?;
         let model = Model::load(&file)?;
         let dir = file.parent().unwrap_or(Path::new(""));
-        let mut agent =
-            Self { env: EnvConfig::named(&model.env), path: file.clone(), model, max_episode_steps: None, seed: 0 };
+        let mut agent = Self {
+            env: EnvConfig::named(&model.env),
+            path: file.clone(),
+            model,
+            max_episode_steps: StepLimit::Environment,
+            seed: 0,
+        };
         if dir.join(run_dir::CONFIG).is_file() {
             let config = run_dir::read_config(dir)?;
             if config.env.id == agent.model.env {

@@ -1,7 +1,10 @@
 //! A forbidden action is never taken and never bootstrapped from.
 
+mod common;
+
+use common::layered;
 use quarl::agent::Agent;
-use quarl::config::{TrainConfig, layers, presets};
+use quarl::config::TrainConfig;
 use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::env::EnvironmentSpec;
 use quarl::exploration::{Exploration, Explorer};
@@ -9,13 +12,9 @@ use quarl::space::{BoxSpace, Discrete};
 use quarl::transition::Transition;
 
 fn config(assignments: &[&str]) -> TrainConfig {
-    let mut table = presets::table("textbook", None).unwrap();
     let small =
         ["network.hidden=[]", "replay.capacity=8", "agent.batch_size=1", "agent.gamma=1.0", "optimizer.lr=1e-2"];
-    for assignment in small.iter().chain(assignments) {
-        layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
-    }
-    layers::resolve("test", table).unwrap()
+    layered("textbook", &small, assignments)
 }
 
 fn agent(assignments: &[&str], has_action_mask: bool) -> Agent {

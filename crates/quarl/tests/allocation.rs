@@ -1,10 +1,13 @@
 //! Training allocates nothing once it is under way. Alone in its file, because it counts what the whole program allocates.
 #![allow(unsafe_code)]
 
+mod common;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use quarl::config::{TrainConfig, layers, presets};
+use common::layered;
+use quarl::config::TrainConfig;
 use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::train::{Event, Trainer};
 
@@ -37,12 +40,9 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 fn config(env: &str, assignments: &[&str]) -> TrainConfig {
-    let mut table = presets::table("textbook", Some(env)).unwrap();
-    let no_evaluation = ["training.steps=1000000", "evaluation.every_steps=1000000", "network.hidden=[32, 20]"];
-    for assignment in no_evaluation.iter().chain(assignments) {
-        layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
-    }
-    layers::resolve("test", table).unwrap()
+    let id = format!("env.id={env}");
+    let no_evaluation = [&*id, "training.steps=1000000", "evaluation.every_steps=1000000", "network.hidden=[32, 20]"];
+    layered("textbook", &no_evaluation, assignments)
 }
 
 /// How often a run allocates in its steps from `warm_up` to `warm_up + steps`, and how many of its events are updates and

@@ -4,10 +4,10 @@ mod common;
 
 use std::sync::OnceLock;
 
-use common::{results, textbook};
+use common::{layered, results, textbook};
 use quarl::Error;
 use quarl::agent::{Agent, AgentState};
-use quarl::config::{TrainConfig, layers};
+use quarl::config::TrainConfig;
 use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::env;
 use quarl::rng::Stream;
@@ -58,7 +58,7 @@ fn family() -> Vec<TrainConfig> {
             "evaluation.every_steps=100",
             "evaluation.episodes=2",
         ];
-        textbook(&[&sizes, switches].concat())
+        layered("textbook", &sizes, switches)
     };
     vec![
         small(&["network.activation=tanh", "network.layer_norm=true", "optimizer.kind=sgd", "optimizer.momentum=0.9"]),
@@ -80,9 +80,9 @@ fn family() -> Vec<TrainConfig> {
     ]
 }
 
-/// A run so small that its state can be damaged in every place.
-fn tiny() -> TrainConfig {
-    textbook(&[
+/// A run so small that its state can be damaged in every place, with a few more keys changed.
+fn tiny_with(assignments: &[&str]) -> TrainConfig {
+    let tiny = [
         "network.hidden=[3]",
         "replay.kind=prioritized",
         "replay.capacity=12",
@@ -91,7 +91,12 @@ fn tiny() -> TrainConfig {
         "training.episodes=6",
         "evaluation.every_episodes=2",
         "evaluation.episodes=1",
-    ])
+    ];
+    layered("textbook", &tiny, assignments)
+}
+
+fn tiny() -> TrainConfig {
+    tiny_with(&[])
 }
 
 fn bits(parameters: &[f32]) -> Vec<u32> {
@@ -262,13 +267,7 @@ fn a_damaged_state_is_refused_or_trained_on_but_never_panics() {
 fn a_state_of_another_configuration_is_refused() {
     let state = tiny_state();
     let state_of = |assignment: &str| {
-        let mut table = toml::Table::try_from(tiny()).unwrap();
-        layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
-        Trainer::builder(layers::resolve("test", table).unwrap())
-            .engine(cpu::on(CpuPath::Scalar))
-            .build()
-            .unwrap()
-            .load_state(&state)
+        Trainer::builder(tiny_with(&[assignment])).engine(cpu::on(CpuPath::Scalar)).build().unwrap().load_state(&state)
     };
     state_of("training.seed=0").unwrap();
     for assignment in [

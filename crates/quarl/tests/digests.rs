@@ -8,39 +8,30 @@
 //! ```
 #![cfg(feature = "files")]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use quarl::config::{TrainConfig, layers, presets};
+use common::layered;
+use quarl::config::{TrainConfig, presets};
 use quarl::run_dir::{self, RunWriter};
 use quarl::train::Trainer;
 use safetensors::SafeTensors;
 
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/digests.txt");
 
-fn configuration(preset: &str, env: Option<&str>, assignments: &[String]) -> TrainConfig {
-    let mut table = presets::table(preset, env).unwrap();
-    for assignment in assignments {
-        layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
-    }
-    layers::resolve(preset, table).unwrap()
-}
-
-fn strings(assignments: &[&str]) -> Vec<String> {
-    assignments.iter().map(|text| (*text).to_owned()).collect()
-}
-
 /// Every preset in each environment that it has settings for, shortened to a few hundred steps.
 fn preset_runs() -> Vec<(String, TrainConfig)> {
-    let short = strings(&[
+    let short = [
         "training.steps=400",
         "training.learning_starts=50",
         "evaluation.every_steps=150",
         "evaluation.episodes=2",
         "env.max_episode_steps=120",
         "training.seed=3",
-    ]);
+    ];
     let environments = |preset: &str| match preset {
         "tuned" => vec!["CartPole-v0", "CartPole-v1", "Acrobot-v1", "MountainCar-v0"],
         "textbook" => vec!["CartPole-v0"],
@@ -48,7 +39,7 @@ fn preset_runs() -> Vec<(String, TrainConfig)> {
     };
     presets::list()
         .flat_map(|(preset, _)| environments(preset).into_iter().map(move |env| (preset, env)))
-        .map(|(preset, env)| (format!("preset/{preset}/{env}"), configuration(preset, Some(env), &short)))
+        .map(|(preset, env)| (format!("preset/{preset}/{env}"), layered(preset, &short, &[&format!("env.id={env}")])))
         .collect()
 }
 
@@ -69,7 +60,7 @@ fn combinations() -> Vec<(String, TrainConfig)> {
         "evaluation.every_steps=100",
         "evaluation.episodes=2",
     ];
-    let of = |switches: &[&str]| configuration("textbook", None, &strings(&[&small, switches].concat()));
+    let of = |switches: &[&str]| layered("textbook", &small, switches);
     let mut runs = Vec::new();
     for head in ["scalar", "categorical", "quantile", "implicit"] {
         for sampler in ["uniform", "prioritized", "none"] {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use quarl::Error;
-use quarl::config::{layers, presets};
+use quarl::config::{GymConfig, TrainConfig};
 use quarl::env::gym::{GymEnv, GymOptions};
 use quarl::env::{self, Environment, check::check};
 use quarl::render::Scene;
@@ -15,7 +15,8 @@ use quarl::train::{Event, Trainer};
 fn options(id: &str) -> GymOptions {
     let python = std::env::var("QUARL_TEST_PYTHON").expect("cargo xtask test sets QUARL_TEST_PYTHON");
     let imports = if Path::new("tests/python").exists() { vec!["tests.python.misbehaving".to_owned()] } else { vec![] };
-    GymOptions { id: id.to_owned(), python: Some(python), imports, ..GymOptions::default() }
+    let settings = GymConfig { python, imports, ..GymConfig::default() };
+    GymOptions { id: id.to_owned(), settings, ..GymOptions::default() }
 }
 
 fn gym(id: &str) -> GymEnv {
@@ -332,8 +333,9 @@ fn a_time_limit_does_not_keep_an_environment_from_being_saved_between_episodes()
 #[test]
 #[ignore = "needs Gymnasium: run cargo xtask test"]
 fn arguments_reach_the_environment() {
-    let args = toml::Table::from_iter([("at".to_owned(), toml::Value::Integer(2))]);
-    let mut env = GymEnv::new(GymOptions { args, ..options("Raises-v0") }).unwrap();
+    let mut options = options("Raises-v0");
+    options.settings.kwargs.insert("at".to_owned(), toml::Value::Integer(2));
+    let mut env = GymEnv::new(options).unwrap();
     let mut seen = numbers(&env);
     env.reset(Some(0), &mut seen).unwrap();
     env.step(0, &mut seen).unwrap();
@@ -343,14 +345,11 @@ fn arguments_reach_the_environment() {
 }
 
 fn trainer(id: &str, more: &[&str]) -> Trainer {
-    let mut table = presets::table("textbook", Some(&format!("gym:{id}"))).unwrap();
-    let GymOptions { python, imports, .. } = options(id);
-    let (python, imports) = (format!("env.python='{}'", python.unwrap()), format!("env.imports={imports:?}"));
-    let small = [&*python, &*imports, "training.episodes=12", "network.hidden=[16]", "evaluation.every_episodes=4"];
-    for assignment in small.iter().chain(more) {
-        layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
-    }
-    Trainer::new(layers::resolve("test", table).unwrap()).unwrap()
+    let GymConfig { python, imports, .. } = options(id).settings;
+    let small = ["training.episodes=12", "network.hidden=[16]", "evaluation.every_episodes=4"];
+    let builder = TrainConfig::preset("textbook").set("env.id", format!("gym:{id}"));
+    let builder = builder.set("env.gym.python", python).set("env.gym.imports", imports).assign_all(small);
+    Trainer::new(builder.assign_all(more).build().unwrap()).unwrap()
 }
 
 #[test]
@@ -393,9 +392,9 @@ fn an_environment_of_unknown_randomness_is_seeded_in_every_episode_and_repeats_i
         let memory = directory.path().join(name);
         let more = [
             format!("training.seed={seed}"),
-            format!("env.args={{memory='{}'}}", memory.display()),
+            format!("env.gym.kwargs={{memory='{}'}}", memory.display()),
             "training.num_envs=2".to_owned(),
-            "env.environments_per_worker=2".to_owned(),
+            "env.gym.environments_per_worker=2".to_owned(),
         ];
         let more: Vec<&str> = more.iter().map(String::as_str).collect();
         let events = trainer("OwnGenerator-v0", &more).map(Result::unwrap).collect();

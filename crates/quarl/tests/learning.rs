@@ -1,23 +1,17 @@
 //! Agents learn: the values that can be worked out by hand, and a task within its budget of episodes.
 
+mod common;
+
+use common::{layered, textbook};
 use quarl::Error;
 use quarl::accumulator::{Accumulator, Next};
 use quarl::agent::Agent;
-use quarl::config::{TrainConfig, layers, presets};
 use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::env::{End, EnvironmentSpec};
 use quarl::exploration::{Exploration, Explorer};
 use quarl::rng::Rng;
 use quarl::space::{BoxSpace, Discrete};
 use quarl::train::{Event, Trainer};
-
-fn textbook(assignments: &[&str]) -> TrainConfig {
-    let mut table = presets::table("textbook", None).unwrap();
-    for assignment in assignments {
-        layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
-    }
-    layers::resolve("test", table).unwrap()
-}
 
 /// A corridor of four rooms: action 1 goes right, action 0 left (against the wall: nowhere). Leaving the last room to the
 /// right earns 1 and ends the task; anything else earns nothing. Seen as one number a room, 1 in the present one.
@@ -69,8 +63,7 @@ fn values_learnt_in_the_corridor(assignments: &[&str]) -> Vec<[f64; 2]> {
         "optimizer.lr={ kind = \"linear\", from = 1e-2, to = 0.0, steps = 6000 }",
         "network.hidden=[]",
     ];
-    let config = textbook(&[&corridor, assignments].concat());
-    config.validate().unwrap();
+    let config = layered("textbook", &corridor, assignments);
     let mut agent = Agent::with_engine(&config, &Corridor::spec(), 0, cpu::on(CpuPath::available()[0])).unwrap();
     let mut accumulator = Accumulator::new(config.agent.n_step, config.agent.gamma, Corridor::ROOMS);
     let (mut corridor, mut rng) = (Corridor { room: 0 }, Rng::from_seed(0));
@@ -214,7 +207,7 @@ fn a_run_that_diverges_stops_with_an_error_that_names_the_step() {
         let short = ["network.hidden=[8]", "training.episodes=30", "evaluation.episodes=1"];
         for path in CpuPath::available() {
             let mut trainer =
-                Trainer::builder(textbook(&[&short, assignments].concat())).engine(cpu::on(path)).build().unwrap();
+                Trainer::builder(layered("textbook", &short, assignments)).engine(cpu::on(path)).build().unwrap();
             let error = trainer.by_ref().find_map(Result::err).unwrap_or_else(|| panic!("{assignments:?}: no error"));
             let Error::NotFinite { step, .. } = error else { panic!("{assignments:?}: {error}") };
             assert_eq!(step, trainer.env_steps());

@@ -3,7 +3,10 @@
 //! `cargo xtask miri` and `cargo xtask sanitize` run these tests, so that every kernel, replay and the saved state are looked
 //! at for reads and writes outside their memory.
 
-use quarl::config::{TrainConfig, layers, presets};
+mod common;
+
+use common::layered;
+use quarl::config::TrainConfig;
 use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::train::{Event, Trainer};
 
@@ -26,7 +29,6 @@ const SWITCHES: [&[&str]; 4] = [
 
 /// Batch, hidden layer and replay buffer of `size`; evaluation is out of reach.
 fn config(size: usize, switches: &[&str]) -> TrainConfig {
-    let mut table = presets::table("textbook", None).unwrap();
     let sizes = [
         format!("network.hidden=[{size}]"),
         format!("agent.batch_size={size}"),
@@ -45,10 +47,8 @@ fn config(size: usize, switches: &[&str]) -> TrainConfig {
         "training.steps=1000000",
         "evaluation.every_steps=1000000",
     ];
-    for assignment in sizes.iter().map(String::as_str).chain(small).chain(switches.iter().copied()) {
-        layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
-    }
-    layers::resolve("test", table).unwrap()
+    let base: Vec<&str> = sizes.iter().map(String::as_str).chain(small).collect();
+    layered("textbook", &base, switches)
 }
 
 fn learn(trainer: &mut Trainer, updates: u64) {

@@ -1,6 +1,6 @@
 //! Every optimiser beside PyTorch's over a hundred updates. The numbers come from `oracles/pytorch_optimizers.py`.
 
-use quarl::config::{OptimizerConfig, layers, presets};
+use quarl::config::{OptimizerConfig, TrainConfig};
 use quarl::engine::cpu::buffer::Buffer;
 use quarl::engine::cpu::kernels::CpuPath;
 use quarl::engine::cpu::optimizer::Optimizer;
@@ -31,14 +31,9 @@ fn optimizer(config: &OptimizerConfig) -> Optimizer {
 /// The configuration of a recorded case.
 fn config(case: &Value) -> OptimizerConfig {
     let kind = case["name"].as_str().unwrap().split('_').next().unwrap();
-    let mut table = presets::table("textbook", None).unwrap();
-    layers::overlay(&mut table, &layers::assignment(&format!("optimizer.kind={kind}")).unwrap());
-    for (key, value) in case["settings"].as_object().unwrap() {
-        layers::overlay(&mut table, &layers::assignment(&format!("optimizer.{key}={value}")).unwrap());
-    }
-    let config = layers::resolve("test", table).unwrap();
-    config.validate().unwrap();
-    config.optimizer
+    let settings = case["settings"].as_object().unwrap().iter();
+    let builder = TrainConfig::preset("textbook").set("optimizer.kind", kind);
+    builder.assign_all(settings.map(|(key, value)| format!("optimizer.{key}={value}"))).build().unwrap().optimizer
 }
 
 /// Parameters after each of a hundred updates.

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use quarl::config::presets;
+use quarl::config::{StepLimit, presets};
 use quarl::experiment::{self, Experiment, Plan};
 use quarl::plot::results::{Collected, Options, collect, compare, draw_ablation, draw_experiment, draw_run};
 use quarl::plot::{Figure, XAxis};
@@ -20,7 +20,9 @@ enum Budget {
 fn config(env: &str, budget: Budget, gamma: f64, seed: u64) -> quarl::config::TrainConfig {
     let mut config = presets::config("textbook", None).unwrap();
     config.env.id = env.to_owned();
-    config.env.max_episode_steps = (env != "CartPole-v0").then_some(20);
+    if env != "CartPole-v0" {
+        config.env.max_episode_steps = StepLimit::Steps(20);
+    }
     config.network.hidden = vec![4];
     config.agent.gamma = gamma;
     config.training.seed = seed;

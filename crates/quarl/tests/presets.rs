@@ -1,8 +1,11 @@
 //! Every preset learns: a chain of rooms, within a stated number of steps, on at least nine of ten seeds.
 
+mod common;
+
+use common::layered;
 use quarl::accumulator::{Accumulator, Next};
 use quarl::agent::Agent;
-use quarl::config::{layers, presets};
+use quarl::config::presets;
 use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::env::{End, EnvironmentSpec};
 use quarl::exploration::Explorer;
@@ -41,9 +44,8 @@ fn spec() -> EnvironmentSpec {
 
 /// Whether an agent of this preset, after its budget, goes straight to the reward.
 fn solves(preset: &str, seed: u64) -> bool {
-    let mut table = presets::table(preset, None).unwrap();
     // The preset's method; sizes and speeds for a chain of five rooms.
-    for assignment in [
+    let method = [
         "network.hidden=[24]",
         "network.v_min=0",
         "network.v_max=1",
@@ -53,17 +55,11 @@ fn solves(preset: &str, seed: u64) -> bool {
         "agent.gamma=0.9",
         "agent.batch_size=32",
         "optimizer.lr=3e-3",
+        "target_network.kind=hard",
         "target_network.every_steps=25",
-        "target_network.tau=1.0",
-    ] {
-        layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
-    }
-    if table["exploration"].get("epsilon").is_some() {
-        let epsilon = r#"exploration.epsilon={ kind = "linear", from = 1.0, to = 0.1, steps = 1250 }"#;
-        layers::overlay(&mut table, &layers::assignment(epsilon).unwrap());
-    }
-    let config = layers::resolve(preset, table).unwrap();
-    config.validate().unwrap();
+        r#"exploration.epsilon={ kind = "linear", from = 1.0, to = 0.1, steps = 1250 }"#,
+    ];
+    let config = layered(preset, &method, &[]);
     let mut agent = Agent::with_engine(&config, &spec(), seed, cpu::on(CpuPath::available()[0])).unwrap();
     let mut accumulator = Accumulator::new(config.agent.n_step, config.agent.gamma, ROOMS);
     let (mut room, mut length) = (0, 0);

@@ -6,10 +6,10 @@
 
 mod common;
 
-use common::uniform;
+use common::{layered, uniform};
 use quarl::accumulator::{Accumulator, Next};
 use quarl::agent::Agent;
-use quarl::config::{TrainConfig, layers, presets};
+use quarl::config::TrainConfig;
 use quarl::engine::cpu::{self, kernels::CpuPath, network::Plan};
 use quarl::env::{End, EnvironmentSpec};
 use quarl::space::{BoxSpace, Discrete};
@@ -24,19 +24,9 @@ const TRUNCATED: usize = 9;
 const UPDATES: u64 = 3;
 
 fn config(case: &Value) -> TrainConfig {
-    let mut table = presets::table("textbook", None).unwrap();
-    let mut settings: Vec<(&String, &Value)> = case["settings"].as_object().unwrap().iter().collect();
-    // What belongs to a kind comes behind it.
-    settings.sort_by_key(|(key, _)| !key.ends_with(".kind"));
-    if settings.iter().any(|(key, _)| *key == "target_network.kind") {
-        // A soft target network follows every update; without one, there are no intervals.
-        let target_network = table["target_network"].as_table_mut().unwrap();
-        target_network.remove("every_episodes");
-    }
-    for (key, value) in settings {
-        layers::overlay(&mut table, &layers::assignment(&format!("{key}={value}")).unwrap());
-    }
-    layers::resolve("test", table).unwrap()
+    let settings = case["settings"].as_object().unwrap().iter();
+    let settings: Vec<String> = settings.map(|(key, value)| format!("{key}={value}")).collect();
+    layered("textbook", &settings.iter().map(String::as_str).collect::<Vec<_>>(), &[])
 }
 
 /// An agent that has gone through the script's experience.

@@ -2,18 +2,14 @@
 
 mod common;
 
-use common::results;
-use quarl::config::{TrainConfig, layers, presets};
+use common::{layered, results};
+use quarl::config::TrainConfig;
 use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::train::{Event, Trainer};
 
 fn config(assignments: &[&str]) -> TrainConfig {
-    let mut table = presets::table("textbook", Some("CartPole-v1")).unwrap();
-    let small = ["network.hidden=[16]", "training.steps=700", "evaluation.episodes=1"];
-    for assignment in small.iter().chain(assignments) {
-        layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
-    }
-    layers::resolve("test", table).unwrap()
+    let small = ["env.id=CartPole-v1", "network.hidden=[16]", "training.steps=700", "evaluation.episodes=1"];
+    layered("textbook", &small, assignments)
 }
 
 fn events(config: TrainConfig, path: CpuPath) -> Vec<String> {

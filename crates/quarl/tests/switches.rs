@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{results, textbook};
+use common::{layered, results};
 use proptest::prelude::*;
 use quarl::accumulator::{Accumulator, Next};
 use quarl::config::TrainConfig;
@@ -21,7 +21,7 @@ fn short(assignments: &[&str]) -> TrainConfig {
         "evaluation.every_steps=100",
         "evaluation.episodes=1",
     ];
-    textbook(&[&short, assignments].concat())
+    layered("textbook", &short, assignments)
 }
 
 const SWITCHES: &[&[&str]] = &[
@@ -104,7 +104,9 @@ fn no_target_network_is_one_that_is_copied_after_every_update() {
 fn without_replay_there_is_one_update_for_each_transition() {
     for n_step in [1, 4] {
         let n_step = format!("agent.n_step={n_step}");
-        let config = short(&["replay.kind=none", &n_step, "training.train_frequency=7", "training.gradient_steps=3"]);
+        let mut config = short(&["replay.kind=none", &n_step]);
+        // Keys that do not apply have no effect.
+        (config.training.train_frequency, config.training.gradient_steps) = (7, 3);
         let (mut updates, mut steps_of_whole_episodes) = (0, 0);
         let mut updates_then = 0;
         for event in &mut Trainer::builder(config).engine(cpu::on(CpuPath::Scalar)).build().unwrap() {
@@ -246,7 +248,7 @@ fn clipped(assignments: &[&str]) -> (Vec<String>, f64) {
         "agent.batch_size=4",
         "evaluation.episodes=1",
     ];
-    let mut trainer = Trainer::builder(textbook(&[&c51, assignments].concat()))
+    let mut trainer = Trainer::builder(layered("textbook", &c51, assignments))
         .engine(cpu::on(CpuPath::available()[0]))
         .build()
         .unwrap();

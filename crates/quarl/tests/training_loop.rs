@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{results, textbook};
-use quarl::config::TrainConfig;
+use common::{layered, results};
+use quarl::config::{StepLimit, TrainConfig};
 use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::env::{End, Environment, EnvironmentSpec, Step, state};
 use quarl::render::Scene;
@@ -114,7 +114,7 @@ fn config(assignments: &[&str]) -> TrainConfig {
         "training.steps=30",
         "evaluation.episodes=2",
     ];
-    textbook(&[&small, assignments].concat())
+    layered("textbook", &small, assignments)
 }
 
 /// A run that trains on one kind of clock and is evaluated on another.
@@ -176,9 +176,9 @@ fn an_evaluation_on_which_no_episode_ends_is_cut_at_the_limit_with_one_warning()
 #[test]
 fn the_step_limit_of_evaluations_is_the_configured_one_else_the_environments_else_10_000() {
     let limit = |keys: &[&str]| trainer(config(keys), Fault::None, Fault::None).config().evaluation.max_episode_steps;
-    assert_eq!(limit(&[]), Some(10_000));
-    assert_eq!(limit(&["env.max_episode_steps=70"]), Some(70));
-    assert_eq!(limit(&["env.max_episode_steps=70", "evaluation.max_episode_steps=20"]), Some(20));
+    assert_eq!(limit(&[]), StepLimit::Steps(10_000));
+    assert_eq!(limit(&["env.max_episode_steps=70"]), StepLimit::Steps(70));
+    assert_eq!(limit(&["env.max_episode_steps=70", "evaluation.max_episode_steps=20"]), StepLimit::Steps(20));
     // The environment's own limit is no reason for a warning.
     let mut own = trainer(config(&["env.max_episode_steps=5"]), Fault::Endless, Fault::Endless);
     assert!(own.all(|event| !matches!(event.unwrap(), Event::Warning { .. })));

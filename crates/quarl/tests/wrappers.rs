@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::results;
+use common::{layered, results};
 use quarl::Error;
-use quarl::config::{TrainConfig, layers, presets};
+use quarl::config::TrainConfig;
 use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::env::classic_control::ClassicControl;
 use quarl::env::wrappers::{
@@ -20,11 +20,7 @@ use quarl::rng::{Rng, Stream};
 use quarl::train::{Event, Trainer};
 
 fn config(env: &str, assignments: &[&str]) -> TrainConfig {
-    let mut table = presets::table("textbook", Some(env)).unwrap();
-    for assignment in assignments {
-        layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
-    }
-    layers::resolve("test", table).unwrap()
+    layered("textbook", assignments, &[&format!("env.id={env}")])
 }
 
 /// Every wrapper at once, in two environments.

@@ -1,8 +1,11 @@
 //! Observations, masks and transitions of another environment are errors, and leave an agent as it was.
 
+mod common;
+
+use common::layered;
 use quarl::Error;
 use quarl::agent::Agent;
-use quarl::config::{layers, presets};
+use quarl::config::presets;
 use quarl::engine::cpu::network::{Plan, QNetwork};
 use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::env::EnvironmentSpec;
@@ -19,11 +22,7 @@ const OBSERVATIONS: [&[f32]; 4] = [&[], &[0.0; 3], &[0.0; 5], &[0.0; 8]];
 const MASKS: [&[bool]; 4] = [&[], &[true; 1], &[true; 3], &[true; 4]];
 
 fn agent(assignments: &[&str], has_action_mask: bool) -> Agent {
-    let mut table = presets::table("textbook", None).unwrap();
     let small = ["network.hidden=[5]", "replay.capacity=8", "agent.batch_size=2"];
-    for assignment in small.iter().chain(assignments) {
-        layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
-    }
     let spec = EnvironmentSpec {
         id: "Four numbers, two actions".to_owned(),
         observation_space: BoxSpace::vector(vec![-1.0; 4], vec![1.0; 4]),
@@ -33,7 +32,7 @@ fn agent(assignments: &[&str], has_action_mask: bool) -> Agent {
         render_fps: 1,
         has_action_mask,
     };
-    Agent::with_engine(&layers::resolve("test", table).unwrap(), &spec, 0, cpu::on(CpuPath::Scalar)).unwrap()
+    Agent::with_engine(&layered("textbook", &small, assignments), &spec, 0, cpu::on(CpuPath::Scalar)).unwrap()
 }
 
 fn state(agent: &Agent) -> Vec<u8> {

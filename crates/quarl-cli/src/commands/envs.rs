@@ -25,13 +25,11 @@ pub(crate) fn run(args: EnvsArgs) -> Result<Outcome> {
 fn show(id: &str, args: &EnvsArgs) -> Result<()> {
     use quarl::env::gym::{self, GymEnv, GymOptions};
 
-    let EnvConfig { python, imports, timeout_seconds, args: env_args, .. } = args.gym.config(EnvConfig::named(id))?;
+    let settings = args.gym.config(EnvConfig::named(id))?.gym;
     let Some(name) = id.strip_prefix(gym::PREFIX) else {
         return show_built_in(id, args);
     };
-    let name = name.to_owned();
-    let timeout_seconds = Some(timeout_seconds);
-    let options = GymOptions { id: name, python, args: env_args, imports, timeout_seconds, ..GymOptions::default() };
+    let options = GymOptions { id: name.to_owned(), settings, ..GymOptions::default() };
     if options.id.is_empty() {
         for id in gym::ids(&options)? {
             match args.json {

@@ -5,7 +5,7 @@ use crate::config::settings::{
     Condition, Consistent, Context, above_to, at_least, at_most, check, choices, from_to, settings,
 };
 use crate::config::values::number;
-use crate::config::{HeadKind, TrainConfig};
+use crate::config::{Head, TrainConfig};
 use crate::error::Error;
 use crate::loss::Loss;
 use crate::replay::config::STORED;
@@ -14,7 +14,7 @@ use crate::target::{Munchausen, TargetKind};
 /// The largest number of steps of an n-step return.
 const LONGEST_RETURN: u32 = 10_000;
 
-const SCALAR: Condition = Condition::new("network.head = \"scalar\"", |config| config.network.head == HeadKind::Scalar);
+const SCALAR: Condition = Condition::new("network.head = \"scalar\"", |config| config.network.head == Head::Scalar);
 
 const MUNCHAUSEN: Condition =
     Condition::new("agent.target = \"munchausen\"", |config| config.agent.target == TargetKind::Munchausen);
@@ -74,7 +74,7 @@ impl Consistent for AgentConfig {
         if self.target != TargetKind::Munchausen {
             return Ok(());
         }
-        check(config.network.head != HeadKind::Categorical, "agent.target", || {
+        check(!matches!(config.network.head, Head::Categorical { .. }), "agent.target", || {
             "\"munchausen\" cannot be combined with network.head = \"categorical\", whose atoms are fixed: choose another \
              network.head, or max or double"
                 .to_owned()

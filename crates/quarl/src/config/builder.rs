@@ -110,8 +110,7 @@ impl ConfigBuilder {
 fn tables(said: &[(String, Value)]) -> Result<Table, Error> {
     let mut tables = Table::new();
     for (path, value) in said {
-        let Some((section, key)) = path.split_once('.').filter(|(section, key)| !section.is_empty() && !key.is_empty())
-        else {
+        let Some((section, key)) = split(path) else {
             return Err(Error::Setting { key: path.clone(), message: without_section(path) });
         };
         let section = tables.entry(section).or_insert_with(|| Table::new().into());
@@ -120,6 +119,17 @@ fn tables(said: &[(String, Value)]) -> Result<Table, Error> {
         }
     }
     Ok(tables)
+}
+
+/// A key's path as its section, which may be one within another (`env.gym`), and its name.
+fn split(path: &str) -> Option<(&str, &str)> {
+    let sections = TrainConfig::sections();
+    let mut nested = sections.iter().filter(|section| section.contains('.'));
+    let (section, key) = match nested.find_map(|section| path.strip_prefix(section)?.strip_prefix('.')) {
+        Some(key) => (&path[..path.len() - key.len() - 1], key),
+        None => path.split_once('.')?,
+    };
+    (!section.is_empty() && !key.is_empty()).then_some((section, key))
 }
 
 fn without_section(name: &str) -> String {

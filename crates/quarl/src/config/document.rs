@@ -9,20 +9,41 @@ use crate::error::Error;
 
 /// The version of the format that is written. The defaults of absent keys belong to it: whoever changes one, or what a key
 /// means, raises it and keeps on reading the older formats.
-pub const FORMAT: i64 = 1;
+pub const FORMAT: i64 = 2;
 
 /// The top-level key that holds it.
 pub(super) const FORMAT_KEY: &str = "format";
 
-/// Checks the format of a document. A document without one is of format 1.
-pub(super) fn check_format(value: &Value) -> Result<(), Error> {
+/// Checks the format of a document.
+pub(super) fn check_format(value: &Value) -> Result<i64, Error> {
     match value.as_integer() {
-        Some(format) if (1..=FORMAT).contains(&format) => Ok(()),
+        Some(format) if (1..=FORMAT).contains(&format) => Ok(format),
         Some(newer) if newer > FORMAT => Err(invalid(
             FORMAT_KEY,
             format!("{newer} is newer than this version of quarl reads (up to {FORMAT}): install a newer version"),
         )),
         _ => Err(invalid(FORMAT_KEY, format!("{} is not a whole number from 1 to {FORMAT}", show(value)))),
+    }
+}
+
+/// The keys of format 1 in `[env]`, and what they are in `[env.gym]`.
+const MOVED_TO_GYM: [(&str, &str); 5] = [
+    ("python", "python"),
+    ("imports", "imports"),
+    ("args", "kwargs"),
+    ("timeout_seconds", "timeout_seconds"),
+    ("environments_per_worker", "environments_per_worker"),
+];
+
+/// Brings the tables of a document of an older format to the present one. A document that does not say its format may be of
+/// any.
+pub(super) fn upgrade(table: &mut Table, format: Option<i64>) {
+    let Some(Value::Table(env)) = table.get_mut("env").filter(|_| format != Some(FORMAT)) else { return };
+    for (old, new) in MOVED_TO_GYM {
+        let Some(value) = env.remove(old) else { continue };
+        if let Value::Table(gym) = env.entry("gym").or_insert_with(|| Table::new().into()) {
+            gym.entry(new).or_insert(value);
+        }
     }
 }
 
@@ -56,22 +77,32 @@ impl TrainConfig {
         keys.filter(|(key, _)| key.applies(self)).filter_map(|(key, value)| Some((key, value?))).collect()
     }
 
-    /// The configuration as tables, by section.
-    pub(super) fn to_table(&self) -> Table {
-        let mut table = Table::from_iter([(FORMAT_KEY.to_owned(), Value::Integer(FORMAT))]);
+    /// A table for each section; one within another stands beside it.
+    pub(super) fn to_tables(&self) -> Table {
+        let mut tables = Table::new();
         for (key, value) in self.entries() {
-            let section = table.entry(key.section).or_insert_with(|| Table::new().into());
+            let section = tables.entry(key.section).or_insert_with(|| Table::new().into());
             if let Value::Table(section) = section {
                 section.insert(key.name.to_owned(), value);
             }
         }
-        table
+        tables
     }
 }
 
 impl Serialize for TrainConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.to_table().serialize(serializer)
+        let mut document = Table::from_iter([(FORMAT_KEY.to_owned(), Value::Integer(FORMAT))]);
+        for (section, keys) in self.to_tables() {
+            match section.split_once('.') {
+                None => document.insert(section, keys),
+                Some((outer, inner)) => match document.get_mut(outer) {
+                    Some(Value::Table(outer)) => outer.insert(inner.to_owned(), keys),
+                    _ => document.insert(outer.to_owned(), Table::from_iter([(inner.to_owned(), keys)]).into()),
+                },
+            };
+        }
+        document.serialize(serializer)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Merging configurations: a preset, a file over it, single keys over both.
 //!
-//! A layer says some of the keys. Within a layer, keys contradict each other whatever their order: two alternatives
+//! A layer has a table for each section that it says something of; `env.gym` is a table beside `env`. Within a layer, keys contradict each other whatever their order: two alternatives
 //! (`training.episodes` and `training.steps`), or a key that does not belong to the layer's kind, are refused. A key of an
 //! upper layer replaces the lower layers' key and its alternative; where it chooses another kind, the lower layers' keys that
 //! belong to the old kind go.
@@ -8,7 +8,7 @@
 use toml::{Table, Value};
 
 use super::TrainConfig;
-use super::document::{FORMAT_KEY, check_format};
+use super::document::{FORMAT_KEY, check_format, upgrade};
 use super::settings::{Context, Key, invalid};
 use crate::error::Error;
 use crate::suggest;
@@ -25,19 +25,21 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    /// A layer of tables; every key has to exist.
-    pub(super) fn new(table: Table, origin: Option<String>) -> Result<Self, Error> {
+    /// A layer of tables; every key has to exist. A layer with an origin is a document, which may be of an older format.
+    pub(super) fn new(mut table: Table, origin: Option<String>) -> Result<Self, Error> {
         let located = |error: Error| locate(error, origin.as_deref());
-        let mut table = table;
         let format = table.remove(FORMAT_KEY);
-        if let Some(format) = &format {
-            check_format(format).map_err(located)?;
+        let version = format.as_ref().map(check_format).transpose().map_err(located)?;
+        let sections = TrainConfig::sections();
+        let is_complete = sections.iter().all(|section| section.contains('.') || table.contains_key(*section));
+        if origin.is_some() {
+            upgrade(&mut table, version);
         }
+        split_sections(&mut table, &sections);
         let keys = TrainConfig::keys();
         for (section, value) in &table {
             check_section(&keys, section, value).map_err(located)?;
         }
-        let is_complete = TrainConfig::SECTIONS.iter().all(|section| table.contains_key(*section));
         let layer = Self { table, origin, is_lenient: format.is_none() && is_complete };
         layer.check_alternatives(&keys).map_err(|error| layer.locate(error))?;
         Ok(layer)
@@ -86,10 +88,24 @@ fn locate(error: Error, origin: Option<&str>) -> Error {
     }
 }
 
+/// Puts sections within others (`env.gym`) beside them.
+fn split_sections(table: &mut Table, sections: &[&str]) {
+    for section in sections {
+        let Some((outer, inner)) = section.split_once('.') else { continue };
+        let Some(Value::Table(keys)) = table.get_mut(outer) else { continue };
+        let Some(value) = keys.remove(inner) else { continue };
+        if keys.is_empty() {
+            table.remove(outer);
+        }
+        table.insert((*section).to_owned(), value);
+    }
+}
+
 /// A section exists, is a table, and has only keys that exist.
 fn check_section(keys: &[Key], section: &str, value: &Value) -> Result<(), Error> {
-    if !TrainConfig::SECTIONS.contains(&section) {
-        let remedy = suggest::remedy(section, TrainConfig::SECTIONS);
+    let sections = TrainConfig::sections();
+    if !sections.contains(&section) {
+        let remedy = suggest::remedy(section, &sections);
         return Err(invalid(&format!("[{section}]"), format!("unknown section: {remedy}")));
     }
     let Value::Table(given) = value else {
@@ -98,10 +114,12 @@ fn check_section(keys: &[Key], section: &str, value: &Value) -> Result<(), Error
     for name in given.keys() {
         let known: Vec<&str> = keys.iter().filter(|key| key.section == section).map(|key| key.name).collect();
         if !known.contains(&name.as_str()) {
-            return Err(invalid(
-                &format!("{section}.{name}"),
-                format!("unknown key: {}", suggest::remedy(name, &known)),
-            ));
+            let elsewhere = keys.iter().find(|key| key.name == name && key.section.starts_with(section));
+            let remedy = match elsewhere {
+                Some(key) => format!("did you mean {}?", key.path()),
+                None => suggest::remedy(name, &known),
+            };
+            return Err(invalid(&format!("{section}.{name}"), format!("unknown key: {remedy}")));
         }
     }
     Ok(())
@@ -198,7 +216,7 @@ fn lay_over(lower: &mut Table, upper: &Table, keys: &[Key]) {
 fn remove_keys_of_another_kind(lower: &mut Table, upper: &Table, keys: &[Key]) {
     for key in keys {
         let Some(choice) = key.condition.and_then(|condition| condition.only_for) else { continue };
-        let chosen = choice.split_once('.').and_then(|(section, name)| upper.get(section)?.get(name));
+        let chosen = choice.rsplit_once('.').and_then(|(section, name)| upper.get(section)?.get(name));
         let below = read(lower).ok().and_then(|config| config.get(choice));
         let is_other = chosen.is_some() && below.is_some() && chosen != below.as_ref();
         if let (true, Some(Value::Table(section))) = (is_other, lower.get_mut(key.section)) {
@@ -210,9 +228,10 @@ fn remove_keys_of_another_kind(lower: &mut Table, upper: &Table, keys: &[Key]) {
 /// Puts the name of the file before an error about a key that came from there.
 fn locate_in(layers: &[Layer], error: Error) -> Error {
     let Error::Setting { key: path, .. } = &error else { return error };
-    let mut parts = path.splitn(3, '.');
-    let (section, key) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    match layers.iter().rev().find(|layer| layer.get(section, key).is_some()) {
+    // The path may go on within the key's value, as in `exploration.epsilon.from`.
+    let is_of = |key: &Key| path.strip_prefix(&key.path()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let Some(key) = TrainConfig::keys().into_iter().find(is_of) else { return error };
+    match layers.iter().rev().find(|layer| layer.get(key.section, key.name).is_some()) {
         Some(layer) => layer.locate(error),
         None => error,
     }

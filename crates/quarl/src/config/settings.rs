@@ -9,7 +9,7 @@ use crate::error::Error;
 /// One key of the configuration.
 #[derive(Clone, Debug)]
 pub struct Key {
-    /// Its section.
+    /// Its section; `env.gym` is a section within `env`.
     pub section: &'static str,
     /// Its name in the section.
     pub name: &'static str,
@@ -77,7 +77,7 @@ pub(crate) enum Absent<T> {
     Follows(fn(&Context) -> T),
 }
 
-/// The merged tables that a configuration is read from.
+/// The merged tables that a configuration is read from, one for each section; a section within another one stands beside it.
 pub(crate) struct Context<'a>(pub(crate) &'a Table);
 
 impl Context<'_> {
@@ -272,76 +272,134 @@ fn bare(key: &str) -> String {
     if plain { key.to_owned() } else { Value::String(key.to_owned()).to_string() }
 }
 
+/// The description of a key.
+pub(crate) fn key<T: Setting>(
+    (section, name): (&'static str, &'static str),
+    doc: &[&str],
+    absent: Absent<T>,
+    bounds: Bounds,
+    alternative: Option<&'static str>,
+    condition: Option<Condition>,
+) -> Key {
+    let default = if let Absent::Is(value) = &absent { value.write().map(|value| show(&value)) } else { None };
+    let missing: Option<Missing> = match absent {
+        Absent::Required => Some(not_given),
+        Absent::Advised(missing) => Some(missing),
+        Absent::Is(_) | Absent::Follows(_) => None,
+    };
+    let meaning = doc.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+    Key { section, name, meaning, expected: T::expected(&bounds), default, condition, alternative, missing }
+}
+
+/// The value of a key: what the tables say, checked, or else its default.
+pub(crate) fn read<T: Setting>(
+    context: &Context,
+    (section, name): (&str, &str),
+    absent: Absent<T>,
+    bounds: Bounds,
+) -> Result<T, Error> {
+    match (context.get(section, name), absent) {
+        (Some(value), _) => T::read(&format!("{section}.{name}"), value, &bounds, context),
+        (None, Absent::Required | Absent::Advised(_)) => Ok(T::default()),
+        (None, Absent::Is(value)) => Ok(value),
+        (None, Absent::Follows(value)) => Ok(value(context)),
+    }
+}
+
 /// Defines a section's struct and its settings:
 ///
 /// ```text
 /// settings! {
 ///     /// `[replay]`: the replay buffer.
 ///     pub struct ReplayConfig: "replay" {
-///         /// Priority exponent alpha: 0 samples uniformly.
+///         /// Priority exponent alpha; 0 samples uniformly.
 ///         alpha: f64 = Is(0.6), in from_to(0, 1), if PRIORITIZED;
 ///     }
 /// }
 /// ```
 ///
 /// After the type comes the value of an absent key, then optionally the range (`in`), the key that can stand in its place
-/// (`or`), and the condition under which it applies (`if`).
+/// (`or`), and the condition under which it applies (`if`). Optional blocks follow: `sections` are sections within this one;
+/// `fields` are fields that are no keys of their own; `places` are keys whose value is a part of a field, such as the
+/// contents of an enum, and say where (`at`: a function from the struct to the place, which is none where it does not exist).
 macro_rules! settings {
     ($(#[$attribute:meta])* pub struct $name:ident: $section:literal { $(
         $(#[doc = $doc:literal])* $key:ident: $type:ty = $absent:expr
             $(, in $bounds:expr)? $(, or $alternative:ident)? $(, if $condition:expr)?;
-    )* }) => {
+    )* }
+    $( sections { $( $(#[doc = $sub_doc:literal])* $sub:ident: $sub_type:ty; )* } )?
+    $( fields { $( $(#[doc = $field_doc:literal])* $field:ident: $field_type:ty = $field_default:expr; )* } )?
+    $( places { $(
+        $(#[doc = $part_doc:literal])* $part:ident: $part_type:ty = $part_absent:expr
+            $(, in $part_bounds:expr)? $(, if $part_condition:expr)?, at $place:expr;
+    )* } )?
+    ) => {
         $(#[$attribute])*
         #[derive(Clone, Debug, PartialEq)]
-        pub struct $name { $( $(#[doc = $doc])* pub $key: $type, )* }
+        pub struct $name {
+            $( $(#[doc = $doc])* pub $key: $type, )*
+            $( $( $(#[doc = $sub_doc])* pub $sub: $sub_type, )* )?
+            $( $( $(#[doc = $field_doc])* pub $field: $field_type, )* )?
+        }
 
         impl $crate::config::settings::Section for $name {
             fn keys() -> Vec<$crate::config::settings::Key> {
-                use $crate::config::settings::{Absent, Bounds, Key, Setting, show};
-                vec![ $( {
-                    let bounds: Bounds = [$($bounds,)? Bounds::ANY][0];
-                    let absent: Absent<$type> = $absent;
-                    Key {
-                        section: $section,
-                        name: stringify!($key),
-                        meaning: [$($doc),*].map(str::trim).join(" "),
-                        expected: <$type as Setting>::expected(&bounds),
-                        default: match &absent { Absent::Is(value) => value.write().map(|value| show(&value)), _ => None },
-                        condition: [$(Some($condition),)? None][0],
-                        alternative: [$(Some(stringify!($alternative)),)? None][0],
-                        missing: match absent {
-                            Absent::Required => Some($crate::config::settings::not_given),
-                            Absent::Advised(missing) => Some(missing),
-                            _ => None,
-                        },
-                    }
-                } ),* ]
+                use $crate::config::settings::{Bounds, Key, key};
+                let own: Vec<Key> = vec![
+                    $( key::<$type>(
+                        ($section, stringify!($key)), &[$($doc),*], $absent, [$($bounds,)? Bounds::ANY][0],
+                        [$(Some(stringify!($alternative)),)? None][0], [$(Some($condition),)? None][0],
+                    ), )*
+                    $( $( key::<$part_type>(
+                        ($section, stringify!($part)), &[$($part_doc),*], $part_absent,
+                        [$($part_bounds,)? Bounds::ANY][0], None, [$(Some($part_condition),)? None][0],
+                    ), )* )?
+                ];
+                [own $( $(, <$sub_type>::keys())* )?].concat()
             }
 
             fn read(context: &$crate::config::settings::Context) -> Result<Self, $crate::Error> {
-                use $crate::config::settings::{Absent, Bounds, Setting};
-                Ok(Self { $( $key: match (context.get($section, stringify!($key)), $absent) {
-                    (Some(value), _) => {
-                        let bounds: Bounds = [$($bounds,)? Bounds::ANY][0];
-                        <$type as Setting>::read(concat!($section, ".", stringify!($key)), value, &bounds, context)?
+                use $crate::config::settings::{Bounds, read};
+                #[allow(unused_mut, reason = "only places are written to")]
+                let mut section = Self {
+                    $( $key: read::<$type>(
+                        context, ($section, stringify!($key)), $absent, [$($bounds,)? Bounds::ANY][0],
+                    )?, )*
+                    $( $( $sub: <$sub_type>::read(context)?, )* )?
+                    $( $( $field: $field_default, )* )?
+                };
+                $( $(
+                    let value = read::<$part_type>(
+                        context, ($section, stringify!($part)), $part_absent, [$($part_bounds,)? Bounds::ANY][0],
+                    )?;
+                    let place: fn(&mut Self) -> Option<&mut $part_type> = $place;
+                    if let Some(place) = place(&mut section) {
+                        *place = value;
                     }
-                    (None, Absent::Required | Absent::Advised(_)) => Default::default(),
-                    (None, Absent::Is(value)) => value,
-                    (None, Absent::Follows(value)) => value(context),
-                }, )* })
+                )* )?
+                Ok(section)
             }
 
             fn values(&self) -> Vec<Option<toml::Value>> {
-                vec![ $( $crate::config::settings::Setting::write(&self.$key) ),* ]
+                use $crate::config::settings::Setting;
+                let own: Vec<Option<toml::Value>> = vec![
+                    $( Setting::write(&self.$key), )*
+                    $( $( {
+                        let place: fn(&mut Self) -> Option<&mut $part_type> = $place;
+                        place(&mut self.clone()).and_then(|value| Setting::write(value))
+                    }, )* )?
+                ];
+                [own $( $(, $crate::config::settings::Section::values(&self.$sub))* )?].concat()
             }
         }
     };
 }
 pub(crate) use settings;
 
-/// Makes an enum without fields a setting: `choices!(Loss { "mse" => Mse, "huber" => Huber })`.
+/// Makes an enum a setting, each variant by a name: `choices!(Loss { "mse" => Mse, "huber" => Huber })`. What a variant
+/// contains is given here as it is before the keys of its contents are read.
 macro_rules! choices {
-    ($type:ident { $($name:literal => $variant:ident),* $(,)? }) => {
+    ($type:ident { $($name:literal => $variant:ident $({ $($contents:tt)* })?),* $(,)? }) => {
         impl $crate::config::settings::Setting for $type {
             fn expected(_: &$crate::config::settings::Bounds) -> String {
                 format!("one of {}", [$($name),*].join(", "))
@@ -354,14 +412,14 @@ macro_rules! choices {
                 _: &$crate::config::settings::Context,
             ) -> Result<Self, $crate::Error> {
                 match value.as_str() {
-                    $( Some($name) => Ok(Self::$variant), )*
+                    $( Some($name) => Ok(Self::$variant $({ $($contents)* })?), )*
                     Some(text) => Err($crate::config::settings::unknown_choice(key, text, &[$($name),*])),
                     None => Err($crate::config::settings::not_expected(key, value, &Self::expected(bounds))),
                 }
             }
 
             fn write(&self) -> Option<toml::Value> {
-                Some(match self { $( Self::$variant => $name, )* }.into())
+                Some(match self { $( Self::$variant { .. } => $name, )* }.into())
             }
         }
     };

@@ -1,6 +1,6 @@
 //! What a user may say, and what the answer is.
 
-use super::{ConfigBuilder, ReplayKind, TargetNetworkKind, TrainConfig, presets};
+use super::{ConfigBuilder, Head, ReplayKind, TargetNetworkKind, TrainConfig, presets};
 use crate::schedule::{Changing, Schedule};
 
 fn textbook(assignments: &[&str]) -> ConfigBuilder {
@@ -48,7 +48,7 @@ fn keys_that_do_not_belong_to_the_kind_are_refused_with_the_condition() {
         (&["exploration.kind=softmax", "exploration.epsilon=0.1"], "exploration.epsilon: applies only where"),
         (&["network.v_min=0"], "network.v_min: applies only where network.head = \"categorical\""),
         (&["agent.munchausen_alpha=0.5"], "agent.munchausen_alpha: applies only where agent.target"),
-        (&["env.python=python3"], "env.python: applies only where env.id = \"gym:..\""),
+        (&["env.gym.python=python3"], "env.gym.python: applies only where env.id = \"gym:..\""),
         (&["replay.kind=none", "agent.batch_size=8"], "agent.batch_size: applies only where replay.kind"),
     ] {
         refused(assignments, expected);
@@ -119,6 +119,9 @@ fn mistakes_are_named_with_the_nearest_right_name() {
         ("agnet.gamma=0.9", "[agnet]: unknown section: did you mean agent?"),
         ("gamma=0.9", "gamma: expected section.key=value, such as agent.gamma=0.99; did you mean agent.gamma?"),
         ("agent.gamma", "agent.gamma: expected section.key=value"),
+        ("env.python=python3", "env.python: unknown key: did you mean env.gym.python?"),
+        ("env.gym.pyton=python3", "env.gym.pyton: unknown key: did you mean python?"),
+        ("env.gym=3", "env.gym: this is a section: write [env.gym], then its keys"),
         ("agent.target=dubble", "agent.target: \"dubble\" is not one of max, double, munchausen: did you mean double?"),
         ("optimizer.kind=Adam", "optimizer.kind: \"Adam\" is not one of adam, rmsprop, sgd: did you mean adam?"),
         ("agent.target=3", "agent.target: 3 is not one of max, double, munchausen"),
@@ -147,13 +150,21 @@ fn a_value_of_the_wrong_type_or_range_is_answered_in_the_users_terms() {
         ("network.hidden=[64, 0]", "network.hidden: [64, 0] is not a list of whole numbers from 1 to 65536"),
         ("network.hidden=[64.5]", "network.hidden: [64.5] is not a list"),
         ("env.id=3", "env.id: 3 is not a text"),
-        ("env.imports=ale_py", "env.imports: \"ale_py\" is not a list of texts"),
-        ("env.imports=[1]", "env.imports: [1] is not a list of texts"),
-        ("env.args=3", "env.args: 3 is not a table"),
+        ("env.gym.imports=ale_py", "env.gym.imports: \"ale_py\" is not a list of texts"),
+        ("env.gym.imports=[1]", "env.gym.imports: [1] is not a list of texts"),
+        ("env.gym.kwargs=3", "env.gym.kwargs: 3 is not a table"),
         ("env.frame_stack=0", "env.frame_stack: 0 is not a whole number from 1 to 1024"),
         (
             "env.max_episode_steps=5000000000",
             "env.max_episode_steps: 5000000000 is not a whole number from 0 to 4294967295",
+        ),
+        (
+            "evaluation.max_episode_steps=0",
+            "evaluation.max_episode_steps: 0 is not a whole number of at least 1, or environment for the",
+        ),
+        (
+            "env.max_episode_steps=none",
+            "env.max_episode_steps: \"none\" is not a whole number of at least 1, or environment for the",
         ),
         ("env.clip_reward=[1.0, -1.0]", "env.clip_reward: [1.0, -1.0] is not two numbers, the smaller one first"),
         ("env.clip_reward=1", "env.clip_reward: 1 is not two numbers"),
@@ -297,7 +308,12 @@ fn a_run_that_would_learn_nothing_is_warned_of() {
 #[test]
 fn a_categorical_head_needs_a_support_where_none_is_known() {
     for preset in ["c51", "rainbow"] {
-        let support = |env: &str| presets::config(preset, Some(env)).map(|c| (c.network.v_min, c.network.v_max));
+        let support = |env: &str| {
+            presets::config(preset, Some(env)).map(|config| match config.network.head {
+                Head::Categorical { v_min, v_max, .. } => (v_min, v_max),
+                head => panic!("{head:?}"),
+            })
+        };
         for env in ["CartPole-v0", "CartPole-v1", "gym:CartPole-v1"] {
             assert_eq!(support(env).unwrap(), (0.0, 100.0), "{preset} {env}");
         }
@@ -329,7 +345,7 @@ fn every_document_is_complete_and_reads_back_as_it_was() {
             for key in TrainConfig::keys() {
                 let line = format!("\n{} = ", key.name);
                 let section = config.to_toml();
-                let section = section.split(&format!("[{}]\n", key.section)).nth(1).unwrap();
+                let section = section.split(&format!("[{}]\n", key.section)).nth(1).unwrap_or_default();
                 let section = section.split("\n\n").next().unwrap();
                 let written = format!("\n{section}").contains(&line);
                 // A key without a default is an option that may be off.
@@ -357,11 +373,11 @@ fn every_key_has_one_short_comment() {
 #[test]
 fn only_known_formats_are_read() {
     let text = config(&[]).to_toml();
-    assert!(text.starts_with("format = 1\n"));
+    assert!(text.starts_with("format = 2\n"));
     let with =
-        |format: &str| TrainConfig::from_toml("run.toml", &text.replace("format = 1", format)).unwrap_err().to_string();
-    assert!(with("format = 2").starts_with("run.toml: format: 2 is newer than this version of quarl reads"));
-    assert!(with("format = 0").starts_with("run.toml: format: 0 is not a whole number from 1 to 1"));
+        |format: &str| TrainConfig::from_toml("run.toml", &text.replace("format = 2", format)).unwrap_err().to_string();
+    assert!(with("format = 3").starts_with("run.toml: format: 3 is newer than this version of quarl reads"));
+    assert!(with("format = 0").starts_with("run.toml: format: 0 is not a whole number from 1 to 2"));
     assert!(with("format = \"1\"").starts_with("run.toml: format: \"1\" is not"));
 }
 
@@ -387,6 +403,57 @@ fn a_document_without_a_format_is_read_with_the_defaults_of_format_1() {
     assert_eq!((config.optimizer.alpha, config.optimizer.eps, config.optimizer.momentum), (0.99, 1e-8, 0.0));
     assert_eq!((config.training.num_envs, config.target_network.kind), (1, TargetNetworkKind::Hard));
     assert_eq!(TrainConfig::from_toml("new.toml", &config.to_toml()).unwrap(), config);
+}
+
+/// Format 1 had Gymnasium's settings in `[env]`, and left out keys whose absence meant a default.
+#[test]
+fn a_document_of_format_1_is_read() {
+    let config = |keys: &str| TrainConfig::preset("textbook").file("run.toml", keys).build();
+    let old = r#"
+        format = 1
+        env = { id = "gym:Walk-v0", python = "python3.12", imports = ["walk"], args = { speed = 2 }, timeout_seconds = 5 }
+    "#;
+    let gym = config(old).unwrap().env.gym;
+    assert_eq!((&*gym.python, &*gym.imports, gym.timeout_seconds), ("python3.12", &["walk".to_owned()][..], 5));
+    assert_eq!((gym.kwargs["speed"].as_integer(), gym.environments_per_worker), (Some(2), 1));
+    config(&old.replace("format = 1", "")).unwrap();
+    let message = config(&old.replace("format = 1", "format = 2")).unwrap_err().to_string();
+    assert!(message.starts_with("run.toml: env.python: unknown key: did you mean env.gym.python?"), "{message}");
+}
+
+#[test]
+fn no_key_is_left_out_because_its_absence_means_a_default() {
+    let gym = TrainConfig::preset("dqn").set("env.id", "gym:CartPole-v1").build().unwrap();
+    let text = gym.to_toml();
+    for line in [
+        "max_episode_steps = \"environment\"",
+        "reward_scale = 1.0",
+        "frame_stack = 1",
+        "\n[env.gym]\npython = \"auto\"\nimports = []\nkwargs = {}\ntimeout_seconds = 60\n",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let dueling = TrainConfig::preset("dueling").set("network.hidden", vec![32, 48]).build().unwrap();
+    assert!(dueling.to_toml().contains("dueling_hidden = 48"));
+    let json = serde_json::to_value(&gym).unwrap();
+    assert_eq!((&json["env"]["gym"]["python"], &json["format"]), (&"auto".into(), &2.into()));
+    // What may be absent is off: an interval, a bound, the other of two ways to say a length.
+    let optional = |key: &crate::config::Key| key.default.is_none() && key.missing.is_none();
+    let optional: Vec<String> = TrainConfig::keys().iter().filter(|key| optional(key)).map(super::Key::path).collect();
+    let off = |path: &&String| path.ends_with("every_episodes") || path.ends_with("every_steps");
+    let others: Vec<&String> = optional.iter().filter(|path| !off(path)).collect();
+    assert_eq!(
+        others,
+        [
+            "env.clip_reward",
+            "network.dueling_hidden",
+            "replay.beta",
+            "target_network.kind",
+            "optimizer.max_grad_norm",
+            "training.episodes",
+            "training.steps"
+        ]
+    );
 }
 
 #[test]

@@ -114,7 +114,7 @@ impl Setting for Vec<usize> {
     }
 }
 
-/// Names; none is the same as an absent key.
+/// Names.
 impl Setting for Vec<String> {
     fn expected(_: &Bounds) -> String {
         "a list of texts, such as [\"ale_py\"]".to_owned()
@@ -126,7 +126,7 @@ impl Setting for Vec<String> {
     }
 
     fn write(&self) -> Option<Value> {
-        (!self.is_empty()).then(|| self.clone().into())
+        Some(self.clone().into())
     }
 }
 
@@ -157,7 +157,7 @@ impl Setting for [f64; 2] {
     }
 }
 
-/// Arguments by name; none is the same as an absent key.
+/// Arguments by name.
 impl Setting for Table {
     fn expected(_: &Bounds) -> String {
         "a table, such as { continuous = false }".to_owned()
@@ -168,6 +168,6 @@ impl Setting for Table {
     }
 
     fn write(&self) -> Option<Value> {
-        (!self.is_empty()).then(|| Value::Table(self.clone()))
+        Some(Value::Table(self.clone()))
     }
 }

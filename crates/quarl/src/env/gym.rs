@@ -29,7 +29,8 @@ use crate::render::Scene;
 use crate::rng::Stream;
 use crate::space::Dtype;
 use host::{Host, lock};
-pub use making::{GymOptions, PREFIX, TIMEOUT_SECONDS, ids, python};
+use making::python;
+pub use making::{GymOptions, PREFIX, ids};
 use making::{describe, explain, gym_error};
 use startup::Activity;
 pub use startup::{Startup, startups};
@@ -144,7 +145,7 @@ impl GymEnv {
         let mut host = lock(&self.host);
         match error {
             WorkerError::Failed(failure) => {
-                let message = explain(&failure, &python(host.options()));
+                let message = explain(&failure, &python(&host.options().settings.python));
                 Error::EnvironmentFailed { id, step, episode, message }
             }
             WorkerError::Gone(how) => Error::WorkerLost { id, step, episode, how, known: true },

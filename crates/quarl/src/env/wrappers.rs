@@ -106,23 +106,24 @@ pub fn wrap(mut env: Box<dyn Environment>, config: &EnvConfig) -> Result<Box<dyn
     if !env.saves_random_state() {
         env = Box::new(SeedEpisodes::new(env));
     }
-    if let Some(limit) = config.max_episode_steps {
+    if let Some(limit) = config.max_episode_steps.steps() {
         if let Some(own) = env.spec().max_episode_steps.filter(|own| *own < limit) {
             return Err(invalid("max_episode_steps", limit, format!("{} ends after {own} already", config.id)));
         }
         env = Box::new(TimeLimit::new(env, limit)?);
     }
-    if config.reward_scale.is_some() || config.clip_reward.is_some() {
+    if config.reward_scale != 1.0 || config.clip_reward.is_some() {
         env = Box::new(RecordEpisodeStatistics::new(env));
     }
-    if let Some(scale) = config.reward_scale {
+    if config.reward_scale != 1.0 {
+        let scale = config.reward_scale;
         env = Box::new(TransformReward::new(env, move |reward| scale * reward));
     }
     if let Some([low, high]) = config.clip_reward {
         env = Box::new(ClipReward::new(env, low, high)?);
     }
-    if let Some(frames) = config.frame_stack {
-        env = Box::new(FrameStackObservation::new(env, frames)?);
+    if config.frame_stack > 1 {
+        env = Box::new(FrameStackObservation::new(env, config.frame_stack)?);
     }
     Ok(env)
 }

@@ -3,6 +3,7 @@
 use crate::config::TrainConfig;
 use crate::config::settings::Absent::{Is, Required};
 use crate::config::settings::{Consistent, at_least, settings};
+use crate::env::config::StepLimit;
 use crate::error::Error;
 
 settings! {
@@ -14,9 +15,8 @@ settings! {
         every_steps: Option<u64> = Is(None), in at_least(1), or every_episodes;
         /// Greedy episodes in each evaluation.
         episodes: usize = Required, in at_least(1);
-        /// Time limit of greedy episodes in environment steps; without the key, the environment's, or 10000 where it has
-        /// none.
-        max_episode_steps: Option<u32> = Is(None), in at_least(1);
+        /// Time limit of greedy episodes in environment steps; 10000 where the environment is to decide and has none.
+        max_episode_steps: StepLimit = Is(StepLimit::Environment), in at_least(1);
     }
 }
 

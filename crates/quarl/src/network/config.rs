@@ -10,19 +10,20 @@ use crate::error::Error;
 const LARGEST_LAYER: u32 = 1 << 16;
 const LARGEST_HEAD: u32 = 1 << 12;
 
+const QUANTILES_BY_DEFAULT: usize = 64;
+
 const DUELING: Condition = Condition::new("network.dueling = true", |config| config.network.dueling);
 
 const NOISY: Condition = Condition::new("network.noisy = true", |config| config.network.noisy);
 
 const CATEGORICAL: Condition =
-    Condition::new("network.head = \"categorical\"", |config| config.network.head == HeadKind::Categorical);
+    Condition::new("network.head = \"categorical\"", |config| matches!(config.network.head, Head::Categorical { .. }));
 
-const QUANTILES: Condition = Condition::new("network.head = \"quantile\" or \"implicit\"", |config| {
-    matches!(config.network.head, HeadKind::Quantile | HeadKind::Implicit)
-});
+const QUANTILES: Condition =
+    Condition::new("network.head = \"quantile\" or \"implicit\"", |config| config.network.head.is_quantile());
 
 const IMPLICIT: Condition =
-    Condition::new("network.head = \"implicit\"", |config| config.network.head == HeadKind::Implicit);
+    Condition::new("network.head = \"implicit\"", |config| matches!(config.network.head, Head::Implicit { .. }));
 
 settings! {
     /// `[network]`: the Q-network.
@@ -36,7 +37,7 @@ settings! {
         /// Whether the last hidden layer is followed by two streams, one for the value and one for the advantages, each with a
         /// hidden layer of its own (Wang et al. 2016).
         dueling: bool = Is(false);
-        /// Units of each stream's hidden layer; without the key, those of the last layer of network.hidden.
+        /// Units of each stream's hidden layer; by default those of the last layer of network.hidden.
         dueling_hidden: usize = Follows(last_hidden), in from_to(1, LARGEST_LAYER), if DUELING;
         /// Whether weights carry learnt noise (Fortunato et al. 2018); exploration.kind = "noisy" explores by it.
         noisy: bool = Is(false);
@@ -44,38 +45,49 @@ settings! {
         noisy_sigma: f64 = Is(0.5), in from_to(0, 1000), if NOISY;
         /// What the output says of an action: its Q-value (scalar), a distribution over fixed returns (categorical, C51), or
         /// quantiles of the return at fixed levels (quantile, QR-DQN) or at any level (implicit, IQN).
-        head: HeadKind = Is(HeadKind::Scalar);
+        head: Head = Is(Head::Scalar);
+    }
+    fields {
+        /// Number of random quantile levels in each update of an implicit head.
+        training_quantiles: usize = QUANTILES_BY_DEFAULT;
+    }
+    places {
         /// Number of atoms.
-        atoms: usize = Is(51), in from_to(2, LARGEST_HEAD), if CATEGORICAL;
+        atoms: usize = Is(51), in from_to(2, LARGEST_HEAD), if CATEGORICAL, at |network| {
+            if let Head::Categorical { atoms, .. } = &mut network.head { Some(atoms) } else { None }
+        };
         /// Lowest atom: the smallest discounted return.
-        v_min: f64 = Advised(support_is_needed), in from_to(-1e30, 1e30), if CATEGORICAL;
+        v_min: f64 = Advised(support_is_needed), in from_to(-1e30, 1e30), if CATEGORICAL, at |network| {
+            if let Head::Categorical { v_min, .. } = &mut network.head { Some(v_min) } else { None }
+        };
         /// Highest atom: the largest discounted return.
-        v_max: f64 = Advised(support_is_needed), in from_to(-1e30, 1e30), if CATEGORICAL;
+        v_max: f64 = Advised(support_is_needed), in from_to(-1e30, 1e30), if CATEGORICAL, at |network| {
+            if let Head::Categorical { v_max, .. } = &mut network.head { Some(v_max) } else { None }
+        };
         /// Number of quantiles; of an implicit head, the number of random levels in each update.
-        quantiles: usize = Is(64), in from_to(1, LARGEST_HEAD), if QUANTILES;
+        quantiles: usize = Is(QUANTILES_BY_DEFAULT), in from_to(1, LARGEST_HEAD), if QUANTILES, at |network| {
+            match &mut network.head {
+                Head::Quantile { quantiles } => Some(quantiles),
+                Head::Implicit { .. } => Some(&mut network.training_quantiles),
+                _ => None,
+            }
+        };
         /// Number of levels that are averaged to choose an action.
-        acting_quantiles: usize = Is(32), in from_to(1, LARGEST_HEAD), if IMPLICIT;
+        acting_quantiles: usize = Is(32), in from_to(1, LARGEST_HEAD), if IMPLICIT, at |network| {
+            if let Head::Implicit { acting_quantiles, .. } = &mut network.head { Some(acting_quantiles) } else { None }
+        };
         /// Number of cosines that embed a level.
-        cosines: usize = Is(64), in from_to(1, LARGEST_HEAD), if IMPLICIT;
+        cosines: usize = Is(64), in from_to(1, LARGEST_HEAD), if IMPLICIT, at |network| {
+            if let Head::Implicit { cosines, .. } = &mut network.head { Some(cosines) } else { None }
+        };
     }
 }
 
-/// What the output says of an action.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum HeadKind {
-    /// Its Q-value.
-    #[default]
-    Scalar,
-    /// A distribution over fixed returns (C51, Bellemare et al. 2017).
-    Categorical,
-    /// The return's quantiles at fixed levels (QR-DQN, Dabney et al. 2018a).
-    Quantile,
-    /// The return's quantile at any level (IQN, Dabney et al. 2018b).
-    Implicit,
-}
-
-choices!(HeadKind {
-    "scalar" => Scalar, "categorical" => Categorical, "quantile" => Quantile, "implicit" => Implicit,
+choices!(Head {
+    "scalar" => Scalar,
+    "categorical" => Categorical { atoms: 0, v_min: 0.0, v_max: 0.0 },
+    "quantile" => Quantile { quantiles: 0 },
+    "implicit" => Implicit { cosines: 0, acting_quantiles: 0 },
 });
 choices!(Activation { "relu" => Relu, "tanh" => Tanh, "elu" => Elu });
 
@@ -85,7 +97,8 @@ impl NetworkConfig {
     /// # Errors
     /// [`Error::Setting`].
     pub(crate) fn check_support(&self, configured: &str, actual: &str) -> Result<(), Error> {
-        check(self.head != HeadKind::Categorical || configured == actual, "network.v_min", || {
+        let has_support = matches!(self.head, Head::Categorical { .. });
+        check(!has_support || configured == actual, "network.v_min", || {
             format!(
                 "the support was chosen for {configured}, and the environment is {actual}: set env.id = \"{actual}\", with \
                  network.v_min and network.v_max for it"
@@ -95,12 +108,6 @@ impl NetworkConfig {
 
     /// The network for observations of `inputs` numbers and so many actions.
     pub fn architecture(&self, inputs: usize, actions: usize) -> Architecture {
-        let head = match self.head {
-            HeadKind::Scalar => Head::Scalar,
-            HeadKind::Categorical => Head::Categorical { atoms: self.atoms, v_min: self.v_min, v_max: self.v_max },
-            HeadKind::Quantile => Head::Quantile { quantiles: self.quantiles },
-            HeadKind::Implicit => Head::Implicit { cosines: self.cosines, acting_quantiles: self.acting_quantiles },
-        };
         Architecture {
             inputs,
             hidden: self.hidden.clone(),
@@ -110,7 +117,7 @@ impl NetworkConfig {
             dueling: self.dueling,
             dueling_hidden: self.dueling.then_some(self.dueling_hidden),
             noisy: self.noisy,
-            head,
+            head: self.head,
         }
     }
 }
@@ -121,14 +128,11 @@ impl Consistent for NetworkConfig {
             "needed, because network.hidden is empty, so that there is no width to take over: set it, such as 64"
                 .to_owned()
         })?;
-        if let (HeadKind::Implicit, Err(reason)) = (self.head, self.architecture(1, 1).check()) {
+        if let (Head::Implicit { .. }, Err(reason)) = (self.head, self.architecture(1, 1).check()) {
             let message = format!("{reason}: lower it, or the units of the layers");
             return Err(invalid("network.acting_quantiles", message));
         }
-        if self.head != HeadKind::Categorical {
-            return Ok(());
-        }
-        let Self { atoms, v_min, v_max, .. } = *self;
+        let Head::Categorical { atoms, v_min, v_max } = self.head else { return Ok(()) };
         check(v_min < v_max, "network.v_max", || format!("{v_max:?} is not above network.v_min = {v_min:?}"))?;
         // Neighbouring atoms have to differ, the largest ones included.
         let spacing = (v_max - v_min) / (atoms - 1) as f64;

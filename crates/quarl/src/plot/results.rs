@@ -288,7 +288,7 @@ fn read_run(dir: &Path) -> Result<Run, Error> {
 
 /// An environment's id, with the arguments that make it another task.
 fn described(env: &EnvConfig) -> String {
-    let args: Vec<String> = env.args.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let args: Vec<String> = env.gym.kwargs.iter().map(|(key, value)| format!("{key}={value}")).collect();
     if args.is_empty() { env.id.clone() } else { format!("{} ({})", env.id, args.join(", ")) }
 }
 

@@ -4,7 +4,7 @@ use super::Trainer;
 use super::progress::{Phase, Progress, Slot};
 use crate::accumulator::Accumulator;
 use crate::agent::Agent;
-use crate::config::TrainConfig;
+use crate::config::{StepLimit, TrainConfig};
 use crate::engine::{Engine, EngineFactory, cpu};
 use crate::env::{self, Environment, EnvironmentSpec, MakeOptions, wrappers};
 use crate::error::Error;
@@ -99,7 +99,7 @@ impl TrainerBuilder {
         }
         config.network.check_support(&config.env.id, &spec.id)?;
         config.env.id.clone_from(&spec.id);
-        config.evaluation.max_episode_steps = Some(step_limit(config.evaluation.max_episode_steps, spec));
+        config.evaluation.max_episode_steps = StepLimit::Steps(step_limit(config.evaluation.max_episode_steps, spec));
         memory::check(&config, spec, 1)?;
         let agent = Agent::with_engine(&config, spec, config.training.seed, engine)?;
         let features = spec.observation_space.len();

@@ -1,16 +1,36 @@
 //! What several test files use.
 #![allow(dead_code, reason = "each file uses its part")]
 
-use quarl::config::{TrainConfig, layers, presets};
+use quarl::Error;
+use quarl::config::{self, TrainConfig};
 use quarl::train::{Event, Trainer};
 
 /// The textbook configuration with a few keys changed.
 pub(crate) fn textbook(assignments: &[&str]) -> TrainConfig {
-    let mut table = presets::table("textbook", None).unwrap();
-    for assignment in assignments {
-        layers::overlay(&mut table, &layers::assignment(assignment).unwrap());
+    TrainConfig::preset("textbook").assign_all(assignments).build().unwrap()
+}
+
+/// A preset with `base` over it, as a file that sets the keys of `base` that apply, and `switches` over both.
+pub(crate) fn layered(preset: &str, base: &[&str], switches: &[&str]) -> TrainConfig {
+    let key = |assignment: &str| assignment.split('=').next().unwrap_or_default().to_owned();
+    // Of two assignments to one key the later one counts.
+    let is_last = |(i, assignment): (usize, &&'_ str)| base[i + 1..].iter().all(|later| key(later) != key(assignment));
+    let mut base: Vec<&str> =
+        base.iter().enumerate().filter(|each| is_last((each.0, each.1))).map(|(_, assignment)| *assignment).collect();
+    loop {
+        let line = |assignment: &&str| {
+            let (key, value) = assignment.split_once('=').unwrap();
+            format!("{key} = {}\n", config::value(value.trim()))
+        };
+        let file: String = base.iter().map(line).collect();
+        match TrainConfig::preset(preset).file("base", &file).assign_all(switches).build() {
+            Err(Error::Config { message, .. }) if message.contains(": applies only where ") => {
+                let key = message.split(':').next().unwrap();
+                base.retain(|assignment| !assignment.starts_with(&format!("{key}=")));
+            }
+            built => return built.unwrap_or_else(|error| panic!("{preset} {base:?} {switches:?}: {error}")),
+        }
     }
-    layers::resolve("test", table).unwrap()
 }
 
 /// An event as text that shows every bit.

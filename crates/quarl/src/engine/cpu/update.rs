@@ -140,7 +140,7 @@ impl UpdateScratch {
         let batch_size = config.batch_size();
         let head = network.architecture().head;
         let (levels, acting_levels) = match head {
-            Head::Implicit { acting_quantiles, .. } => (config.network.quantiles, acting_quantiles),
+            Head::Implicit { acting_quantiles, .. } => (config.network.training_quantiles, acting_quantiles),
             Head::Scalar | Head::Categorical { .. } | Head::Quantile { .. } => (1, 1),
         };
         let is_implicit = matches!(head, Head::Implicit { .. });

@@ -67,7 +67,9 @@ impl Host {
             WorkerError::Late(patience) => {
                 worker.into_iter().for_each(Worker::kill);
                 let seconds = patience.as_secs();
-                format!("it gave no answer within {seconds} seconds (if it is only slow, raise env.timeout_seconds)")
+                format!(
+                    "it gave no answer within {seconds} seconds (if it is only slow, raise env.gym.timeout_seconds)"
+                )
             }
             WorkerError::Lost(reason) if !reason.is_empty() => reason,
             _ => worker.map_or(String::new(), Worker::end),

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::startup::Activity;
 use super::worker::{Failure, Hello, PROTOCOL, Worker, WorkerError, body};
 use crate::env::EnvironmentSpec;
+use crate::env::config::{AUTO, GymConfig};
 use crate::error::Error;
 use crate::space::{BoxSpace, Discrete, Dtype};
 use crate::stop::StopFlag;
@@ -15,22 +16,13 @@ use crate::stop::StopFlag;
 /// What an id of a bridged environment begins with.
 pub const PREFIX: &str = "gym:";
 
-/// How long a worker may take to answer, where nobody says.
-pub const TIMEOUT_SECONDS: u64 = 60;
-
 /// Which environment, in which interpreter.
 #[derive(Clone, Debug, Default)]
 pub struct GymOptions {
     /// Gymnasium's name for it, after `gym:`.
     pub id: String,
-    /// The interpreter; without one, that of the active virtual environment, of `./.venv`, or `python3`.
-    pub python: Option<String>,
-    /// Arguments for `gymnasium.make`.
-    pub args: toml::Table,
-    /// Modules to import first: they register environments.
-    pub imports: Vec<String>,
-    /// How many seconds an answer may take; [`TIMEOUT_SECONDS`] without one.
-    pub timeout_seconds: Option<u64>,
+    /// How it is made: `[env.gym]`.
+    pub settings: GymConfig,
     /// Whether pictures are wanted.
     pub render: bool,
     /// Ends the wait for an answer: the call fails with [`Error::Stopped`].
@@ -75,10 +67,10 @@ pub fn ids(options: &GymOptions) -> Result<Vec<String>, Error> {
     Ok(offer.ids.iter().map(|id| format!("{PREFIX}{id}")).collect())
 }
 
-/// The interpreter that these options amount to.
-pub fn python(options: &GymOptions) -> String {
-    if let Some(python) = &options.python {
-        return python.clone();
+/// The interpreter that a value of `env.gym.python` amounts to.
+pub(super) fn python(configured: &str) -> String {
+    if configured != AUTO {
+        return configured.to_owned();
     }
     if let Some(active) = std::env::var_os("VIRTUAL_ENV").filter(|active| !active.is_empty()) {
         return Path::new(&active).join("bin/python").display().to_string();
@@ -89,15 +81,16 @@ pub fn python(options: &GymOptions) -> String {
 
 /// A worker with so many environments made, what each of them offers, and the bounds' bytes.
 pub(super) fn open(id: &str, options: &GymOptions, environments: usize) -> Result<(Worker, Offer, Vec<u8>), Error> {
-    let python = python(options);
-    let patience = Duration::from_secs(options.timeout_seconds.unwrap_or(TIMEOUT_SECONDS).max(1));
+    let GymOptions { id: name, settings, render, .. } = options;
+    let python = python(&settings.python);
+    let patience = Duration::from_secs(settings.timeout_seconds.max(1));
     let activity = Activity::begin(id, format!("starting {python}"));
     let mut worker = Worker::start(&python, patience, options.stop.clone()).map_err(|error| {
-        let remedy = "install Python 3.10 or later, or name another interpreter as env.python";
+        let remedy = "install Python 3.10 or later, or name another interpreter as env.gym.python";
         gym_error(id, format!("cannot start '{python}' ({error}): {remedy}"))
     })?;
-    let GymOptions { id: name, args, imports, render, .. } = options;
-    let hello = Hello { protocol: PROTOCOL, id: name, args, imports, render: *render, environments };
+    let GymConfig { kwargs, imports, .. } = settings;
+    let hello = Hello { protocol: PROTOCOL, id: name, args: kwargs, imports, render: *render, environments };
     let payload = match worker.greet(&hello, &activity) {
         Ok(payload) => payload,
         Err(WorkerError::Failed(failure)) => return Err(refusal(id, &failure, &python)),
@@ -111,7 +104,7 @@ pub(super) fn open(id: &str, options: &GymOptions, environments: usize) -> Resul
         }
         Err(WorkerError::Late(patience)) => {
             let (seconds, activity) = (patience.as_secs(), activity.now());
-            let remedy = "if it is only slow, raise env.timeout_seconds";
+            let remedy = "if it is only slow, raise env.gym.timeout_seconds";
             return Err(gym_error(
                 id,
                 format!("'{python}' has not started it within {seconds} seconds ({activity}): {remedy}"),
@@ -164,13 +157,13 @@ fn refusal(id: &str, failure: &Failure, python: &str) -> Error {
         }
         "unknown" => {
             let remedy = match id.strip_prefix(PREFIX).is_some_and(|name| name.starts_with("ALE/")) {
-                true => format!("{} and env.imports = [\"ale_py\"]", install(python, "atari")),
-                false => "env.imports names the modules that register further environments".to_owned(),
+                true => format!("{} and env.gym.imports = [\"ale_py\"]", install(python, "atari")),
+                false => "env.gym.imports names the modules that register further environments".to_owned(),
             };
             Error::UnknownEnvironment { id: id.to_owned(), remedy: format!("{message} {remedy}") }
         }
         "import" => Error::InvalidValue {
-            key: "env.imports".to_owned(),
+            key: "env.gym.imports".to_owned(),
             value: message.clone(),
             remedy: format!("install it for '{python}', or leave it out"),
         },

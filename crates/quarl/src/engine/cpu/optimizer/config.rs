@@ -46,7 +46,7 @@ settings! {
         momentum: f64 = Is(0.0), in from_to_below(0, 1), if WITH_MOMENTUM;
         /// Whether momentum is Nesterov's.
         nesterov: bool = Is(false), if SGD;
-        /// Largest global gradient norm; without the key, gradients are not clipped.
+        /// Largest global gradient norm; gradients are clipped only where this is given.
         max_grad_norm: Option<f64> = Is(None), in above(0);
     }
 }
