@@ -254,7 +254,7 @@ pub(crate) struct ExperimentArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
     /// Train every combination of these parts on and off, each in its own directory: replay, target_network, double,
-    /// prioritized, n_step
+    /// prioritized, n_step, dueling, noisy, distributional
     #[arg(long, value_name = "PART,..", value_delimiter = ',')]
     pub(crate) ablate: Vec<Part>,
     /// How many runs, with successive seeds

@@ -60,8 +60,13 @@ pub(crate) fn error(error: &anyhow::Error) {
 
 /// All that `--quiet` leaves: two lines that scripts can rely on.
 pub(crate) fn quiet_result(greedy_mean: Option<f64>, dir: &std::path::Path) {
-    let mean = greedy_mean.map_or_else(|| "none".to_owned(), |mean| mean.to_string());
+    let mean = greedy_mean.map_or_else(|| "none".to_owned(), tidy);
     line(format!("mean greedy return: {mean}\ndirectory: {}", dir.display()));
+}
+
+/// A mean to ten significant digits: 9.35, where the sum of decimal fractions gives 9.350000000000001.
+fn tidy(mean: f64) -> String {
+    format!("{mean:.9e}").parse().unwrap_or(mean).to_string()
 }
 
 /// A 95% interval in brackets, to stand behind the number that it belongs to.

@@ -33,6 +33,8 @@ pub(crate) struct TrainProgress {
     last: Option<EpisodeRecord>,
     recent: VecDeque<f64>,
     evaluation: Option<f64>,
+    /// Whether the run has ended, its closing evaluation included.
+    is_complete: bool,
     started: Instant,
     time_left: TimeLeft,
 }
@@ -48,6 +50,7 @@ impl TrainProgress {
             last: None,
             recent: VecDeque::with_capacity(MEAN_WINDOW),
             evaluation: None,
+            is_complete: false,
             started: Instant::now(),
             time_left: TimeLeft::default(),
         }
@@ -134,12 +137,14 @@ impl TrainProgress {
     fn draw(&mut self) {
         self.time_left.update(self.started.elapsed().as_secs_f64(), self.share());
         if let Some(screen) = &self.screen {
-            screen.draw(|columns, colored| line::layout(self.share(), &self.parts(), columns, colored));
+            let share = shown(self.share(), self.is_complete);
+            screen.draw(|columns, colored| line::layout(share, &self.parts(), columns, colored));
         }
     }
 
     /// Shows how far it got, and leaves the line to what is said next.
-    pub(crate) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self, is_complete: bool) {
+        self.is_complete = is_complete;
         self.draw();
         self.screen = None;
     }
@@ -261,7 +266,8 @@ impl ExperimentProgress {
 
     fn draw(&self) {
         if let Some(screen) = &self.screen {
-            screen.draw(|columns, colored| line::layout(self.share(), &self.parts(), columns, colored));
+            let share = shown(self.share(), self.finished + self.failed >= self.runs);
+            screen.draw(|columns, colored| line::layout(share, &self.parts(), columns, colored));
         }
     }
 
@@ -269,6 +275,11 @@ impl ExperimentProgress {
     pub(crate) fn finish(&self) {
         self.draw();
     }
+}
+
+/// The share that the line shows. The budget is used before the closing evaluation, and 100% is only shown after it.
+fn shown(share: f64, is_complete: bool) -> f64 {
+    if is_complete { share } else { share.min(0.99) }
 }
 
 /// The time that is left.

@@ -90,6 +90,38 @@ fn an_existing_run_is_only_replaced_with_force() {
 }
 
 #[test]
+fn the_runs_of_an_experiment_are_written_by_nothing_else() {
+    let here = directory();
+    experiment(&here, "2", "1", "many");
+    let before = read(&here, "many/runs/seed-4/summary.json");
+    for out in ["many/runs/seed-4", "many/runs/other", "many/runs/../runs/seed-4"] {
+        let message = fail(&here, &["train", "--episodes", "3", "--quiet", "--force", "--out", out], 2);
+        assert!(message.contains("belongs to the experiment in ") && message.contains("/many:"), "{message}");
+    }
+    assert_eq!(read(&here, "many/runs/seed-4/summary.json"), before);
+    assert!(!here.path().join("many/runs/other").exists());
+    let mut inside = quarl(&here, &["train", "--episodes", "3", "--quiet"]);
+    inside.current_dir(here.path().join("many")).assert().code(2);
+    assert_eq!(fs::read_dir(here.path().join("many/runs")).unwrap().count(), 2, "not even an empty directory");
+    experiment(&here, "2", "1", "many");
+    // Elsewhere, `runs` is a name like any other.
+    succeed(&here, &["train", "--episodes", "3", "--quiet", "--out", "runs/one"]);
+}
+
+#[test]
+fn a_run_that_fails_ends_its_json_with_the_reason() {
+    let here = directory();
+    let arguments = ["train", "--set", "optimizer.lr=1e30", "--json", "--out", "run"];
+    let output = quarl(&here, &arguments).assert().code(1).get_output().clone();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let last: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["event"], &last["dir"]), (&"failed".into(), &"run".into()));
+    let message = last["error"].as_str().unwrap();
+    assert!(message.contains("not finite at step"), "{message}");
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("error: {message}\n"));
+}
+
+#[test]
 fn json_is_one_event_a_line() {
     let here = directory();
     let said = succeed(&here, &["train", "--episodes", "3", "--json", "--out", "run"]);
@@ -260,6 +292,10 @@ fn wrong_usage_and_configuration_end_with_2_and_a_remedy() {
         (&["train", "--set", "training.episodes=5", "--steps", "100"], "training.steps is given, too"),
         (&["train", "--episodes", "0"], "training.episodes: 0 is not"),
         (&["experiment", "--set", "agent.gamma=2", "--out", "x"], "agent.gamma: 2"),
+        (
+            &["experiment", "--seed", "9223372036854775806", "--runs", "3", "--out", "x"],
+            "training.seed: 3 runs from seed 9223372036854775806 on need seeds above the largest one",
+        ),
         (&["presets", "tund"], "did you mean tuned?"),
     ] {
         let message = fail(&here, arguments, 2);
@@ -360,7 +396,9 @@ fn an_experiments_json_and_quiet_output_are_for_programs() {
     let again = objects(&here, &arguments("json", &["--json"]));
     assert_eq!(events(&again), ["start", "finished"]);
     let said = succeed(&here, &arguments("json", &["--quiet"]));
-    assert_eq!(said, format!("mean greedy return: {}\ndirectory: json\n", summary["greedy_mean"].as_f64().unwrap()));
+    // The sum of 9.3 and 9.4 in double precision is a little more than 18.7.
+    assert_eq!(summary["greedy_mean"].as_f64(), Some(9.350000000000001));
+    assert_eq!(said, "mean greedy return: 9.35\ndirectory: json\n");
     let ablation = objects(&here, &arguments("why", &["--json", "--ablate", "replay"]));
     assert_eq!(events(&ablation), ["start", "run", "run", "finished", "start", "run", "run", "finished", "drawn"]);
     assert_eq!(ablation[4]["variant"], "without replay");

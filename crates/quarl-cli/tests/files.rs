@@ -129,10 +129,10 @@ fn an_experiment_refuses_what_it_cannot_continue_and_names_the_keys_that_differ(
 #[test]
 fn a_run_whose_files_do_not_agree_with_its_summary_is_run_again() {
     let here = directory();
-    let arguments = experiment("many", &["--runs", "6", "--quiet", "--set", "training.diagnostics=true"]);
+    let arguments = experiment("many", &["--runs", "7", "--quiet", "--set", "training.diagnostics=true"]);
     succeed(&here, &arguments);
     let run = |seed: u64, name: &str| here.path().join(format!("many/runs/seed-{seed}/{name}"));
-    let before: Vec<String> = (0..6).map(|seed| fs::read_to_string(run(seed, "episodes.csv")).unwrap()).collect();
+    let before: Vec<String> = (0..7).map(|seed| fs::read_to_string(run(seed, "episodes.csv")).unwrap()).collect();
     let kept = modified(&here, "many/runs/seed-5/summary.json");
     let rows: Vec<&str> = before[0].lines().collect();
     fs::write(run(0, "episodes.csv"), rows[..rows.len() - 1].join("\n") + "\n").unwrap();
@@ -140,8 +140,11 @@ fn a_run_whose_files_do_not_agree_with_its_summary_is_run_again() {
     fs::remove_file(run(2, "model.safetensors")).unwrap();
     fs::write(run(3, "best.safetensors"), "cut short").unwrap();
     fs::write(run(4, "evaluations.csv"), "episodes,env_steps,mean_return,min_return,max_return,best\n").unwrap();
+    let (first, rest) = before[6].split_once("\n0,").unwrap();
+    let fields: Vec<&str> = rest.splitn(3, ',').collect();
+    fs::write(run(6, "episodes.csv"), format!("{first}\n0,{},1{},{}", fields[0], fields[1], fields[2])).unwrap();
     succeed(&here, &arguments);
-    let after: Vec<String> = (0..6).map(|seed| fs::read_to_string(run(seed, "episodes.csv")).unwrap()).collect();
+    let after: Vec<String> = (0..7).map(|seed| fs::read_to_string(run(seed, "episodes.csv")).unwrap()).collect();
     assert_eq!(after, before);
     assert!(run(2, "model.safetensors").exists() && run(1, "summary.json").metadata().unwrap().len() > 10);
     assert_eq!(modified(&here, "many/runs/seed-5/summary.json"), kept, "a run that is complete is kept");

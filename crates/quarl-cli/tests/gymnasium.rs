@@ -373,6 +373,25 @@ fn ctrl_c_stops_a_run_whose_environment_hangs_and_keeps_it() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn a_worker_says_nothing_when_its_parent_is_killed_while_it_starts() {
+    for milliseconds in [50, 150, 300, 600, 1200] {
+        let here = directory();
+        let mut command = quarl(&here);
+        command.args(["train", "gym:SlowToStart-v0", "--preset", "textbook", "--gym-import", "misbehaving"]);
+        let said = fs::File::create(here.path().join("said")).unwrap();
+        let mut child = command.args(["--python", &python()]).stdout(Stdio::null()).stderr(said).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        none_is_left_in(&here, "train");
+        let said = fs::read_to_string(here.path().join("said")).unwrap();
+        assert!(!said.contains("Traceback") && !said.contains("Error"), "{milliseconds} ms: {said}");
+    }
+}
+
 /// The processes whose working directory is `here`.
 #[cfg(target_os = "linux")]
 fn processes_in(here: &TempDir) -> Vec<PathBuf> {

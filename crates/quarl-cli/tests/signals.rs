@@ -60,6 +60,12 @@ fn interrupt(mut child: Child, signal: &str) -> Option<i32> {
     status.expect("it did not stop").code()
 }
 
+/// [`interrupt`], once the run has a directory.
+fn interrupt_run(here: &TempDir, child: Child, signal: &str) -> Option<i32> {
+    wait_until("training", || here.path().join("run/episodes.csv").exists());
+    interrupt(child, signal)
+}
+
 /// A run that was stopped: everything is there but the closing evaluation.
 fn assert_kept(here: &TempDir) -> serde_json::Value {
     for name in ["config.toml", "episodes.csv", "model.safetensors", "curve.svg", "curve.png"] {
@@ -73,11 +79,37 @@ fn assert_kept(here: &TempDir) -> serde_json::Value {
 }
 
 #[test]
+fn a_signal_while_an_environment_starts_ends_every_command_soon_and_leaves_nothing() {
+    let here = tempfile::tempdir().unwrap();
+    let never = here.path().join("never-answers");
+    fs::write(&never, "#!/bin/sh\nexec sleep 1000\n").unwrap();
+    fs::set_permissions(&never, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let python = never.display().to_string();
+    for (i, command) in [
+        &["train", "gym:CartPole-v1", "--out", "run"][..],
+        &["experiment", "gym:CartPole-v1", "--runs", "2", "--out", "run"],
+        &["experiment", "gym:CartPole-v1", "--runs", "2", "--ablate", "target_network", "--out", "run"],
+        &["envs", "gym:CartPole-v1"],
+        &["envs", "gym:"],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (signal, _, status) = SIGNALS[i % SIGNALS.len()];
+        let child = start(&here, &[command, &["--python", &python]].concat());
+        let started = Instant::now();
+        assert_eq!(interrupt(child, signal), Some(status), "{command:?} {signal}");
+        assert!(started.elapsed() < Duration::from_secs(20), "{command:?} {signal}");
+        assert_eq!(fs::read_dir(&here).unwrap().count(), 1, "{command:?} leaves nothing behind");
+    }
+}
+
+#[test]
 fn training_stops_at_each_signal_with_its_status_and_keeps_the_run() {
     for (signal, _, status) in SIGNALS {
         let here = tempfile::tempdir().unwrap();
         let child = start(&here, &["train", "--episodes", "1000000", "--out", "run"]);
-        assert_eq!(interrupt(child, signal), Some(status), "{signal}");
+        assert_eq!(interrupt_run(&here, child, signal), Some(status), "{signal}");
         assert_kept(&here);
         let played = start(&here, &["play", "run", "--render", "none"]).wait().unwrap();
         assert!(played.success(), "the model can be played");
@@ -89,7 +121,7 @@ fn an_evaluation_of_any_length_stops_and_is_left_out() {
     let here = tempfile::tempdir().unwrap();
     let endless = ["--set", "evaluation.episodes=1000000000", "--steps", "40", "--out", "run"];
     let child = start(&here, &[&["train"], &endless[..]].concat());
-    assert_eq!(interrupt(child, "TERM"), Some(143));
+    assert_eq!(interrupt_run(&here, child, "TERM"), Some(143));
     let summary = assert_kept(&here);
     assert_eq!(summary["env_steps"], 40);
     assert!(summary["best_mean"].is_null(), "{summary}");
@@ -100,7 +132,7 @@ fn any_number_of_updates_after_a_step_stops_even_before_the_first_episode_has_en
     let here = tempfile::tempdir().unwrap();
     let updates = ["--preset", "textbook", "--set", "training.gradient_steps=9000000000", "--out", "run"];
     let child = start(&here, &[&["train", "MountainCar-v0"], &updates[..]].concat());
-    assert_eq!(interrupt(child, "HUP"), Some(129));
+    assert_eq!(interrupt_run(&here, child, "HUP"), Some(129));
     assert_eq!(assert_kept(&here)["episodes"], 0);
 }
 

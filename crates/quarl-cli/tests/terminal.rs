@@ -138,6 +138,27 @@ fn the_line_of_a_training_fits_terminals_of_all_widths_while_they_are_resized() 
 }
 
 #[test]
+fn a_run_that_is_interrupted_in_its_closing_evaluation_is_not_complete() {
+    let here = tempfile::tempdir().unwrap();
+    let only_one = ["--set", "evaluation.every_episodes=1000000", "--set", "evaluation.episodes=1000000000"];
+    let endless = [&["--steps", "500", "--set", "network.hidden=[16]"], &only_one[..]].concat();
+    for command in [&["train"][..], &["experiment", "--runs", "1", "--out", "out"]] {
+        let terminal = Terminal::open(&here, 60, &[], &[command, &endless].concat());
+        if command[0] == "train" {
+            let closing = |terminal: &Terminal| terminal.lines().last().is_some_and(|line| line.contains(" 99%"));
+            terminal.wait_for("the closing evaluation", closing);
+        } else {
+            // Its line is only drawn again when an episode of training or a run ends.
+            terminal.wait_for("a line", |terminal| terminal.text().contains("0/1 runs"));
+            std::thread::sleep(Duration::from_secs(3));
+        }
+        terminal.interrupt();
+        let (status, text) = terminal.end();
+        assert!(status == 130 && !text.contains("100%"), "{text}");
+    }
+}
+
+#[test]
 fn the_line_of_an_experiment_fits_and_ends_with_all_runs() {
     let here = tempfile::tempdir().unwrap();
     for columns in [60, 80, 120] {

@@ -43,6 +43,7 @@ use crate::error::Error;
 use crate::lock::Lock;
 use crate::memory;
 use crate::run_dir::{self, Occupant, RUNS, Status, Summary, listed, occupant};
+use crate::stop::StopFlag;
 
 pub use aggregate::{ExperimentSummary, FailedRun, MeanRow, aggregate, mean_rows, run_returns};
 pub use runner::{Experiment, ExperimentEvent};
@@ -72,6 +73,18 @@ impl Plan {
     pub fn seeds(&self) -> std::ops::Range<u64> {
         let first = self.config.training.seed;
         first..first.saturating_add(self.runs)
+    }
+
+    /// Refuses more runs than there are seeds from the first one on.
+    fn check_seeds(&self) -> Result<(), Error> {
+        let first = self.config.training.seed;
+        let largest = i64::MAX as u64;
+        if first.checked_add(self.runs.saturating_sub(1)).is_some_and(|last| last <= largest) {
+            return Ok(());
+        }
+        let message =
+            format!("{} runs from seed {first} on need seeds above the largest one, {largest}: lower it", self.runs);
+        Err(Error::Setting { key: "training.seed".to_owned(), message })
     }
 
     /// The configuration of the run with this seed.
@@ -142,8 +155,17 @@ pub fn lock(out: &Path) -> Result<Lock, Error> {
 /// [`Error::Occupied`] where the directory holds an experiment with another configuration, or anything else;
 /// [`Error::Io`] where the system refuses.
 pub fn prepare(plan: &Plan) -> Result<Vec<u64>, Error> {
+    prepare_with(plan, &StopFlag::default())
+}
+
+/// [`prepare`]; a request of `stop` ends the wait for an environment in Python that is being started.
+///
+/// # Errors
+/// As [`prepare`]; [`Error::Stopped`] after the request.
+pub fn prepare_with(plan: &Plan, stop: &StopFlag) -> Result<Vec<u64>, Error> {
     plan.config.validate()?;
-    let env = env::make_configured(&plan.config.env, &MakeOptions::default())?;
+    plan.check_seeds()?;
+    let env = env::make_configured(&plan.config.env, &MakeOptions { rendering: false, stop: stop.clone() })?;
     memory::check(&plan.config, env.spec(), plan.jobs_at_once())?;
     // Before the lock, so that not even a lock file is written into a directory of somebody else's.
     continuable(plan)?;

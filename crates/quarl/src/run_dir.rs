@@ -67,6 +67,9 @@ pub struct Summary {
     pub episodes: u64,
     /// Environment steps trained.
     pub env_steps: u64,
+    /// The mean return of the training episodes; `None` where none has ended.
+    #[serde(default)]
+    pub mean_return: Option<f64>,
     /// How long training took, evaluations included.
     pub wall_seconds: f64,
     /// Environment steps a second.

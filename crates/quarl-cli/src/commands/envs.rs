@@ -6,9 +6,10 @@ use quarl::env::{self, EnvironmentSpec};
 use serde_json::json;
 
 use crate::args::EnvsArgs;
-use crate::{Outcome, output};
+use crate::{Outcome, interrupt, output};
 
 pub(crate) fn run(args: EnvsArgs) -> Result<Outcome> {
+    interrupt::listen();
     match args.env.as_deref() {
         None => {
             heading(&args);
@@ -29,7 +30,7 @@ fn show(id: &str, args: &EnvsArgs) -> Result<()> {
     let Some(name) = id.strip_prefix(gym::PREFIX) else {
         return show_built_in(id, args);
     };
-    let options = GymOptions { id: name.to_owned(), settings, ..GymOptions::default() };
+    let options = GymOptions { id: name.to_owned(), settings, stop: interrupt::stop_flag(), ..GymOptions::default() };
     if options.id.is_empty() {
         for id in gym::ids(&options)? {
             match args.json {

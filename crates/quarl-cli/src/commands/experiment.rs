@@ -89,7 +89,7 @@ fn run_ablation(plan: &Plan, args: &ExperimentArgs) -> Result<Outcome> {
 }
 
 fn run_plan(plan: &Plan, audience: Audience, variant: Option<&str>) -> Result<Ended> {
-    let missing = experiment::prepare(plan)?;
+    let missing = experiment::prepare_with(plan, &interrupt::stop_flag())?;
     let mut report = Report::new(audience, plan, variant, missing.len());
     let mut failed = BTreeMap::new();
     interrupt::end_at_once(false);

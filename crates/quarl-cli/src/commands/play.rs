@@ -21,6 +21,7 @@ use crate::{Outcome, interrupt, output};
 const RECORD_SIZE: (u32, u32) = (600, 400);
 
 pub(crate) fn run(args: PlayArgs) -> Result<Outcome> {
+    interrupt::listen();
     let TrainedAgent { path, model, env: env_config, max_episode_steps, .. } =
         TrainedAgent::load(&args.run, Which::Last)?;
     let options = MakeOptions { rendering: true, stop: interrupt::stop_flag() };
@@ -48,7 +49,6 @@ pub(crate) fn run(args: PlayArgs) -> Result<Outcome> {
             Err(_) => Display::None,
         },
     };
-    interrupt::listen();
     let limit = step_limit(max_episode_steps, env.spec());
     let episodes = GreedyEpisodes::new(env.spec(), args.seed, args.episodes, limit);
     let played = Show { display, recorder, episodes }.run(policy, &mut *env)?;

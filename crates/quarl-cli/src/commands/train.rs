@@ -20,7 +20,11 @@ use crate::{Outcome, interrupt, output};
 
 pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
     let Resolved { config, name } = args.config.resolve()?;
+    interrupt::listen();
     let mut trainer = Trainer::builder(config).stop_flag(interrupt::stop_flag()).build()?;
+    if interrupt::requested() {
+        return Ok(Outcome::Interrupted);
+    }
     let out = match &args.out {
         Some(out) => out.clone(),
         None => {
@@ -29,8 +33,11 @@ pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
             new_directory(&format!("{id}-{name}-seed{}", trainer.config().training.seed))?
         }
     };
-    let mut writer = RunWriter::create(&out, args.force, trainer.config())?;
-    interrupt::listen();
+    let mut writer = RunWriter::create(&out, args.force, trainer.config()).inspect_err(|_| {
+        if args.out.is_none() {
+            let _ = std::fs::remove_dir(&out);
+        }
+    })?;
     if args.json {
         output::json(&json!({ "event": "start", "dir": out, "config": trainer.config() }));
     }
@@ -41,7 +48,13 @@ pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
     });
     let (summary, interrupted) = match trained {
         Ok(trained) => trained,
-        Err(error) => return Err(stopped(error, &mut writer, &trainer, started)),
+        Err(error) => {
+            let error = stopped(error, &mut writer, &trainer, started);
+            if args.json {
+                output::json(&json!({ "event": "failed", "dir": out, "error": format!("{error:#}") }));
+            }
+            return Err(error);
+        }
     };
     results::draw_run(&out)?;
     if !interrupted && !interrupt::requested() {
@@ -89,7 +102,7 @@ fn train(args: &TrainArgs, trainer: &mut Trainer, writer: &mut RunWriter) -> Res
     }
     let interrupted = !trainer.is_finished();
     if let Some(progress) = &mut progress {
-        progress.finish();
+        progress.finish(!interrupted);
     }
     Ok(interrupted)
 }
@@ -106,7 +119,11 @@ fn watch(args: &TrainArgs, trainer: &Trainer, summary: &Summary) -> Result<()> {
     }
     if output::is_capable_terminal() && !interrupt::requested() {
         let options = MakeOptions { rendering: true, stop: interrupt::stop_flag() };
-        let mut env = env::make_configured(&trainer.config().env, &options)?;
+        let mut env = match env::make_configured(&trainer.config().env, &options) {
+            // The run itself is complete.
+            Err(Error::Stopped { .. }) => return Ok(()),
+            made => made?,
+        };
         let display = Display::terminal(f64::from(env.spec().render_fps))?;
         let seed = quarl::rng::Stream::Evaluation.seed(trainer.config().training.seed);
         let limit = step_limit(trainer.config().evaluation.max_episode_steps, env.spec());

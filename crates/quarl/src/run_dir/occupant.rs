@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{BEST, CONFIG, CURVES, DIAGNOSTICS, EPISODES, EVALUATIONS, MODEL, SUMMARY};
 use crate::atomic_write;
@@ -59,6 +59,17 @@ pub(crate) fn occupant(dir: &Path) -> Result<Occupant, Error> {
     }
     names.retain(|name| !FILES.contains(&name.as_str()));
     Ok(Occupant::Run { others: names })
+}
+
+/// The experiment that has `dir`, which need not exist, among its runs.
+pub(super) fn experiment_of(dir: &Path) -> Option<PathBuf> {
+    let dir = std::path::absolute(dir).ok()?;
+    // Where a link leads to; of a directory that is not there yet, its parent's.
+    let parent = |dir: PathBuf| dir.parent().map(Path::to_owned);
+    let runs = dir.canonicalize().ok().and_then(parent).or_else(|| dir.parent()?.canonicalize().ok())?;
+    let experiment = runs.parent().filter(|_| runs.file_name().is_some_and(|name| name == RUNS))?;
+    let is_experiment = matches!(occupant(experiment), Ok(Occupant::Experiment));
+    is_experiment.then(|| experiment.to_owned())
 }
 
 /// The first few of several things, for a message.

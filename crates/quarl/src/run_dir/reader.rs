@@ -4,6 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use super::writer::mean_return;
 use super::{
     BEST, CONFIG, DIAGNOSTICS, EPISODES, EPISODES_HEADER, EVALUATIONS, EVALUATIONS_HEADER, MODEL, SUMMARY, Summary,
     diagnostics_header, table,
@@ -66,6 +67,11 @@ fn agrees(dir: &Path, summary: &Summary) -> Result<bool, Error> {
     // With a budget of steps, the last episode may not have ended.
     let steps_agree = last_step == summary.env_steps || (training.steps.is_some() && last_step < summary.env_steps);
     if !numbered || episodes.len() as u64 != summary.episodes || !steps_agree || training.seed != summary.seed {
+        return Ok(false);
+    }
+    // Earlier versions did not write the mean.
+    let sum = episodes.iter().map(|record| record.total_reward).fold(0.0, |sum, reward| sum + reward);
+    if summary.mean_return.is_some() && mean_return(sum, summary.episodes) != summary.mean_return {
         return Ok(false);
     }
     if training.diagnostics {

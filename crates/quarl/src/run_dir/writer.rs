@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::occupant::{FILES, Occupant, is_temporary, listed, occupant};
+use super::occupant::{FILES, Occupant, experiment_of, is_temporary, listed, occupant};
 use super::table::Table;
 use super::{
     BEST, CONFIG, DIAGNOSTICS, EPISODES, EPISODES_HEADER, EVALUATIONS, EVALUATIONS_HEADER, MODEL, SUMMARY, Summary,
@@ -47,6 +47,8 @@ pub struct RunWriter {
     last: Option<Evaluation>,
     /// Episodes and environment steps that the table tells of.
     written: (u64, u64),
+    /// Of all rows' returns.
+    return_sum: f64,
     _lock: Lock,
 }
 
@@ -54,13 +56,17 @@ impl RunWriter {
     /// Makes and locks the directory, and writes the configuration into it.
     ///
     /// With `force` the directory may hold a run, which is replaced. Nothing else is ever replaced: no experiment, and no
-    /// directory with a file that no run writes.
+    /// directory with a file that no run writes. The runs of an experiment belong to it, and only it writes them.
     ///
     /// # Errors
     /// [`Error::Exists`] where the directory holds a run and `force` is not given, [`Error::Occupied`] where it holds anything
-    /// else, [`Error::Locked`] where another process writes in it, [`Error::Io`] where the system refuses.
+    /// else or belongs to an experiment, [`Error::Locked`] where another process writes in it, [`Error::Io`] where the system refuses.
     pub fn create(dir: &Path, force: bool, config: &TrainConfig) -> Result<Self, Error> {
         // Before the lock, so that not even a lock file is written into a directory of somebody else's.
+        if let Some(experiment) = experiment_of(dir) {
+            let message = format!("belongs to the experiment in {}: choose another directory", experiment.display());
+            return Err(Error::Occupied { path: dir.to_owned(), message });
+        }
         if replaceable(dir)? && !force {
             let locked = Lock::acquire(dir).err().filter(|error| matches!(error, Error::Locked { .. }));
             return Err(locked.unwrap_or_else(|| Error::Exists { path: dir.to_owned() }));
@@ -91,6 +97,7 @@ impl RunWriter {
             best: None,
             last: None,
             written: (0, 0),
+            return_sum: 0.0,
             _lock: lock,
         })
     }
@@ -120,6 +127,7 @@ impl RunWriter {
         let (mean_loss, mean_q) = (optional(*mean_loss), optional(*mean_q));
         self.episodes.row(&format!("{episode},{env_steps},{total_reward},{length},{epsilon},{mean_loss},{mean_q}"))?;
         self.written = (episode + 1, *env_steps);
+        self.return_sum += total_reward;
         if let (Some(table), Some(diagnostics)) = (&mut self.diagnostics, diagnostics) {
             let values =
                 diagnostics.values().map(|value| value.map_or(String::new(), |value| value.to_string())).join(",");
@@ -194,6 +202,7 @@ impl RunWriter {
             cpu_path: trainer.map_or(String::new(), |trainer| trainer.agent().engine().name().to_owned()),
             episodes,
             env_steps,
+            mean_return: mean_return(self.return_sum, self.written.0),
             wall_seconds,
             // JSON has no infinity.
             steps_per_second: if wall_seconds > 0.0 { env_steps as f64 / wall_seconds } else { 0.0 },
@@ -217,6 +226,11 @@ impl RunWriter {
         atomic_write(&self.dir.join(SUMMARY), text.as_bytes())?;
         Ok(summary)
     }
+}
+
+/// The mean of so many returns; none where it is no number that JSON has.
+pub(super) fn mean_return(sum: f64, episodes: u64) -> Option<f64> {
+    Some(sum / episodes as f64).filter(|mean| mean.is_finite())
 }
 
 /// Whether `dir` holds a run; an error where it holds what must not be replaced.

@@ -318,9 +318,15 @@ def main():
     text = json.dumps(answer).encode()
     send(OK, 0, struct.pack("<I", len(text)) + text + raw)
     if hello["id"]:
-        serve(envs, answer)
-        for env in envs:
-            env.close()
+        try:
+            serve(envs, answer)
+        finally:
+            for env in envs:
+                env.close()
 
 
-main()
+try:
+    main()
+except (BrokenPipeError, EOFError):
+    # The parent is gone: nobody awaits an answer.
+    pass
