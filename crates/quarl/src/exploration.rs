@@ -84,8 +84,8 @@ impl Explorer {
         }
     }
 
-    /// Forgets what belongs to the episode that has ended.
-    pub fn end_episode(&mut self) {}
+    /// Forgets what belongs to the episode before, at the beginning of another.
+    pub fn begin_episode(&mut self) {}
 
     /// Whether this, read back from somewhere, can be used for so many actions.
     pub(crate) fn fits(&self, _actions: usize) -> bool {

@@ -108,7 +108,10 @@ impl Model {
         let header = header.ok_or("no quarl model: its header does not say how the network is built")?;
         let header: Header =
             serde_json::from_str(header).map_err(|error| format!("its header is damaged ({error})"))?;
-        let Header { env, architecture, normalized, .. } = header;
+        let Header { env, mut architecture, normalized, .. } = header;
+        if architecture.observation_shape.is_empty() {
+            architecture.observation_shape = vec![architecture.inputs];
+        }
         let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
 
         // A damaged or hostile header must not get as far as asking for memory.

@@ -244,6 +244,7 @@ impl Trainer {
             check_reset(&**env, &slot.observation, training(env_steps))?;
             agent.update_observation_statistics(&slot.observation)?;
             (slot.started, slot.lost) = (true, None);
+            slot.explorer.begin_episode();
             slot.episode = Some(EpisodeProgress::default());
         }
         let exploration = config.exploration.at(env_steps + i as u64);

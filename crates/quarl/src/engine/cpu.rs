@@ -69,7 +69,7 @@ impl CpuEngine {
     /// [`Error::CpuPath`] where this machine lacks the instruction set.
     pub fn new(config: &TrainConfig, spec: &EnvironmentSpec, path: CpuPath) -> Result<Self, Error> {
         let path = CpuPath::parse(path.name())?;
-        let architecture = config.network.architecture(spec.observation_space.len(), spec.action_space.n);
+        let architecture = config.network.architecture(&spec.observation_space, spec.action_space.n);
         let network = QNetwork::new(architecture, path);
         let rule = target_rule(&config.agent);
         let parameters = network.parameter_count();

@@ -44,7 +44,7 @@ fn every_networks_parameters_are_counted() {
         ] {
             let config = config(preset, switches);
             let spec = spec(&config);
-            let architecture = config.network.architecture(spec.observation_space.len(), spec.action_space.n);
+            let architecture = config.network.architecture(&spec.observation_space, spec.action_space.n);
             let network = QNetwork::new(architecture, CpuPath::Scalar);
             let counts = (network.forward_parameter_count() as f64, network.parameter_count() as f64);
             assert_eq!(Sizes::new(&config, &spec).parameter_counts(), counts, "{preset} {switches:?}");

@@ -175,6 +175,12 @@ mod tests {
         TrainConfig::preset("textbook").assign_all(small).assign_all(assignments).build().unwrap()
     }
 
+    fn network(config: &TrainConfig) -> QNetwork {
+        let spec = env::make(&config.env.id).unwrap().spec().clone();
+        let architecture = config.network.architecture(&spec.observation_space, spec.action_space.n);
+        QNetwork::new(architecture, CpuPath::available()[0])
+    }
+
     fn agent(config: &TrainConfig) -> Agent {
         let spec = env::make(&config.env.id).unwrap().spec().clone();
         Agent::with_engine(config, &spec, 0, cpu::on(CpuPath::available()[0])).unwrap()
@@ -228,7 +234,7 @@ mod tests {
     fn what_is_known_is_recalled_until_it_changes() {
         let config = config(&[]);
         let space = env::make(&config.env.id).unwrap().spec().observation_space.clone();
-        let network = QNetwork::new(config.network.architecture(4, 2), CpuPath::available()[0]);
+        let network = network(&config);
         let parameters = network.plan().initial_parameters(0.5, &mut Stream::Initialisation.rng(0));
         let mut replay = Replay::new(&config.replay, 1, &space, 0).unwrap();
         for i in 0..60 {
@@ -263,7 +269,7 @@ mod tests {
             &["replay.capacity=1000000"],
         ] {
             let config = TrainConfig::preset("textbook").assign_all(switches).build().unwrap();
-            let network = QNetwork::new(config.network.architecture(4, 2), CpuPath::available()[0]);
+            let network = network(&config);
             assert!(TargetCache::new(&network, &config).is_none(), "{switches:?}");
         }
     }

@@ -9,7 +9,7 @@
 use super::LayerNormPass;
 use super::exp::exp;
 use super::lanes::{LANES, Lanes};
-use crate::network::architecture::Activation;
+use crate::network::Activation;
 
 /// [`super::activate`].
 #[inline(always)]

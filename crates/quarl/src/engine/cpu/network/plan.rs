@@ -33,8 +33,9 @@ impl Plan {
     /// # Panics
     /// When a layer would have no units.
     pub fn new(architecture: &Architecture) -> Self {
-        let Architecture { inputs, hidden, actions, layer_norm, dueling, noisy, head, dueling_hidden, activation } =
-            architecture;
+        let Architecture {
+            inputs, hidden, actions, layer_norm, dueling, noisy, head, dueling_hidden, activation, ..
+        } = architecture;
         let outputs = architecture.outputs();
         let has_units = *inputs > 0 && outputs > 0 && !hidden.iter().chain(dueling_hidden).any(|units| *units == 0);
         assert!(has_units, "every layer needs a unit: {architecture:?}");

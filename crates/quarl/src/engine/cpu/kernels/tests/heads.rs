@@ -8,7 +8,7 @@ use super::super::{
 use super::{Implementation, LANES, ODD_SIZES, any_float, assert_same, cases, name};
 use crate::engine::cpu::buffer::Buffer;
 use crate::loss::quantile;
-use crate::network::architecture::Activation;
+use crate::network::Activation;
 use crate::rng::Rng;
 
 const ACTIVATIONS: [Activation; 3] = [Activation::Relu, Activation::Tanh, Activation::Elu];
