@@ -238,6 +238,22 @@ fn diagnostics_are_given_for_every_update_and_change_nothing_that_is_learnt() {
     assert_eq!(with.agent().parameters(), without.agent().parameters());
 }
 
+#[test]
+fn a_run_with_diagnostics_goes_on_across_a_pause_within_an_episode() {
+    let trainer = || {
+        let config = short(&["training.diagnostics=true"]);
+        Trainer::builder(config).engine(cpu::on(CpuPath::Scalar)).build().unwrap()
+    };
+    let expected = finish(trainer());
+    let mut interrupted = trainer();
+    let mut events: Vec<String> = results(&mut interrupted).take(100).collect();
+    let mut continued = trainer();
+    continued.load_state(&interrupted.save_state().unwrap()).unwrap();
+    let (rest, parameters) = finish(continued);
+    events.extend(rest);
+    assert!((events, parameters) == expected);
+}
+
 /// A short run of C51 on CartPole, whose rewards are 1: its warnings, and the mean of what each update clipped.
 fn clipped(assignments: &[&str]) -> (Vec<String>, f64) {
     let c51 = [

@@ -25,7 +25,8 @@ pub struct Diagnostics {
     /// The same of its most likely item. Over an episode: the highest of all updates.
     pub highest_priority: f64,
     /// The share of the target's probability that was clipped to the support of a categorical head; none for other heads.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    // Written even where there is none: a saved run holds the fields without their names.
+    #[serde(default)]
     pub clipped_share: Option<f64>,
     /// How many equally weighted items the batch amounts to: `(sum of weights)^2 / sum of squared weights`.
     pub effective_batch: f64,
