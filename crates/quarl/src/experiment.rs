@@ -38,6 +38,7 @@ use std::path::{Path, PathBuf};
 use crate::ablation::Variant;
 use crate::atomic_write::atomic_write;
 use crate::config::TrainConfig;
+use crate::engine::cpu;
 use crate::env::{self, MakeOptions};
 use crate::error::Error;
 use crate::lock::Lock;
@@ -166,6 +167,7 @@ pub fn prepare_with(plan: &Plan, stop: &StopFlag) -> Result<Vec<u64>, Error> {
     plan.config.validate()?;
     plan.check_seeds()?;
     let env = env::make_configured(&plan.config.env, &MakeOptions { rendering: false, stop: stop.clone() })?;
+    cpu::check_observations(&plan.config, env.spec())?;
     memory::check(&plan.config, env.spec(), plan.jobs_at_once())?;
     // Before the lock, so that not even a lock file is written into a directory of somebody else's.
     continuable(plan)?;

@@ -38,6 +38,23 @@ pub fn fastest() -> Result<EngineFactory, Error> {
     Ok(on(CpuPath::select()?))
 }
 
+/// Whether this engine can learn from the observations of an environment, which `spec` shows with the wrappers of `[env]`
+/// around it: not from images, for its layers are fully connected.
+///
+/// # Errors
+/// [`Error::ImageObservation`], with the shape of one image.
+pub(crate) fn check_observations(config: &TrainConfig, spec: &EnvironmentSpec) -> Result<(), Error> {
+    let mut space = spec.observation_space.clone();
+    if config.env.frame_stack > 1 {
+        // Stacked vectors are no image.
+        space.shape.drain(..1.min(space.shape.len()));
+    }
+    if space.is_image() {
+        return Err(Error::ImageObservation { id: spec.id.clone(), shape: space.shape });
+    }
+    Ok(())
+}
+
 /// Networks and optimizer on the processor.
 pub struct CpuEngine {
     network: QNetwork,
@@ -66,8 +83,9 @@ impl CpuEngine {
     /// An engine whose parameters are all zero.
     ///
     /// # Errors
-    /// [`Error::CpuPath`] where this machine lacks the instruction set.
+    /// [`Error::CpuPath`] where this machine lacks the instruction set; [`Error::ImageObservation`].
     pub fn new(config: &TrainConfig, spec: &EnvironmentSpec, path: CpuPath) -> Result<Self, Error> {
+        check_observations(config, spec)?;
         let path = CpuPath::parse(path.name())?;
         let architecture = config.network.architecture(&spec.observation_space, spec.action_space.n);
         let network = QNetwork::new(architecture, path);

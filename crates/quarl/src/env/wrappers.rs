@@ -97,12 +97,8 @@ pub(crate) use forward_to_inner;
 /// `env` with the wrappers that `config` asks for.
 ///
 /// # Errors
-/// [`Error::InvalidValue`] for a value that makes no sense, or none for this environment; [`Error::ImageObservation`].
+/// [`Error::InvalidValue`] for a value that makes no sense, or none for this environment.
 pub fn wrap(mut env: Box<dyn Environment>, config: &EnvConfig) -> Result<Box<dyn Environment>, Error> {
-    let space = &env.spec().observation_space;
-    if space.is_image() {
-        return Err(Error::ImageObservation { id: config.id.clone(), shape: space.shape.clone() });
-    }
     if !env.saves_random_state() {
         env = Box::new(SeedEpisodes::new(env));
     }

@@ -82,6 +82,7 @@ impl TrainerBuilder {
     pub fn build(self) -> Result<Trainer, Error> {
         let Self { mut config, factory, engine, stop } = self;
         config.validate()?;
+        let is_cpu_engine = engine.is_none();
         let engine = engine.map_or_else(cpu::fastest, Ok)?;
         let (envs, evaluation_env) = match factory {
             Some(factory) => own_environments(&config, factory)?,
@@ -100,6 +101,10 @@ impl TrainerBuilder {
         config.network.check_support(&config.env.id, &spec.id)?;
         config.env.id.clone_from(&spec.id);
         config.evaluation.max_episode_steps = StepLimit::Steps(step_limit(config.evaluation.max_episode_steps, spec));
+        if is_cpu_engine {
+            // Before the memory, which lets a user lower sizes in vain.
+            cpu::check_observations(&config, spec)?;
+        }
         memory::check(&config, spec, 1)?;
         let agent = Agent::with_engine(&config, spec, config.training.seed, engine)?;
         let features = spec.observation_space.len();
