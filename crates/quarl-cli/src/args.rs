@@ -41,6 +41,18 @@ pub(crate) enum Command {
     Bench(BenchArgs),
 }
 
+impl Command {
+    /// Whether only the result is wanted (`--quiet`).
+    #[cfg(unix)]
+    pub(crate) fn is_quiet(&self) -> bool {
+        match self {
+            Self::Train(args) => args.quiet,
+            Self::Experiment(args) => args.quiet,
+            _ => false,
+        }
+    }
+}
+
 /// What decides the configuration.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {

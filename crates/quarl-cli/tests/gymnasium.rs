@@ -237,6 +237,8 @@ fn a_slow_start_says_what_it_is_waiting_for() {
         assert_eq!(stderr.matches(&line).count(), 1, "{stderr}");
     }
     assert!(stderr.contains("waiting for gym:SlowToStart-v0: the first reset"), "{stderr}");
+    let quiet = train(&here, "SlowToStart", &["--gym-import", "slow_module", "--quiet", "--force"]);
+    assert!(quiet.status.success() && quiet.stderr.is_empty(), "{}", String::from_utf8_lossy(&quiet.stderr));
 }
 
 #[test]
