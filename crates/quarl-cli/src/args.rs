@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use quarl::Error;
-use quarl::ablation::Part;
 use quarl::config::{self, ConfigBuilder, EnvConfig, TrainConfig, presets};
+use quarl::experiment::ablation::Part;
 use toml::Table;
 
 use crate::output::Usage;
