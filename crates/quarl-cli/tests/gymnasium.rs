@@ -379,6 +379,16 @@ fn ctrl_c_stops_a_run_whose_environment_hangs_and_keeps_it() {
     }
 }
 
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn arguments_are_read_as_python_or_toml_writes_them() {
+    let here = directory();
+    let arguments = ["a=False", "b=true", "c=None", "d=1", "e=[1, 2]", "f=text", "f=text"];
+    let arguments: Vec<&str> = arguments.iter().flat_map(|argument| ["--env-arg", argument]).collect();
+    let message = error(&train(&here, "Tells", &arguments));
+    assert!(message.contains("'a': False, 'b': True, 'c': None, 'd': 1, 'e': [1, 2], 'f': 'text'"), "{message}");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 #[ignore = "needs Gymnasium: run cargo xtask test"]

@@ -85,6 +85,17 @@ fn a_directory_of_runs_becomes_a_curve_for_each_configuration() {
 }
 
 #[test]
+fn runs_of_one_name_in_several_directories_are_told_apart() {
+    let here = tempfile::tempdir().unwrap();
+    let paths = ["a", "b"].map(|name| here.path().join(name));
+    for path in &paths {
+        train(&path.join("run"), config("CartPole-v0", Budget::Episodes(2), 0.9, 0));
+    }
+    assert_eq!(names(&collect(&paths, &[]).unwrap()), ["a: run (1 run)", "b: run (1 run)"]);
+    assert_eq!(names(&collect(&paths[..1], &[]).unwrap()), ["run (1 run)"]);
+}
+
+#[test]
 fn an_ablation_is_drawn_from_its_directory_as_it_was_when_it_ended() {
     let here = tempfile::tempdir().unwrap();
     let out = here.path().join("why");

@@ -163,7 +163,8 @@ fn say_scores(scores: &Scores, what: &str, values: &str) {
         let tried = scores.n + scores.failed;
         row(&format!("at least {threshold}"), format!("{reached} of {tried} {values}, share {share:.2}{interval}"));
     }
-    if let Some(caveat) = output::caveat(scores.n, values) {
+    let shown = scores.mean_interval.is_some() || scores.iqm_interval.is_some() || scores.reached_interval.is_some();
+    if let Some(caveat) = output::caveat(scores.n, values, shown) {
         output::line(caveat);
     }
 }

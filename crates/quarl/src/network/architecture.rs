@@ -131,7 +131,10 @@ impl Architecture {
                     return Err(format!("{atoms} atoms from v_min = {v_min} to v_max = {v_max}"));
                 }
             }
-            Head::Implicit { acting_quantiles, .. } => {
+            Head::Implicit { cosines, acting_quantiles } => {
+                if cosines > LARGEST_ACTING_LAYER / acting_quantiles && cosines > self.width() {
+                    return Err(format!("cosines = {cosines} take too much memory to act"));
+                }
                 if self.acting_units().is_none_or(|units| units > LARGEST_ACTING_LAYER) {
                     return Err(format!("acting_quantiles = {acting_quantiles} takes too much memory to act"));
                 }

@@ -51,13 +51,15 @@ pub struct Options {
 pub fn collect(paths: &[PathBuf], labels: &[String]) -> Result<Collected, Error> {
     let names = distinct(paths);
     let mut collected = Collected::default();
+    // The curves that are named for a directory within their path alone, with the path's name.
+    let mut inner: Vec<(usize, &String)> = Vec::new();
     for (i, path) in paths.iter().enumerate() {
         let (mut curves, left_out) = read(path)?;
         collected.left_out.extend(left_out);
         match (labels.get(i), &mut curves[..]) {
             (Some(label), [only]) => only.group.name.clone_from(label),
             (None, [only]) if only.group.name.is_empty() => only.group.name.clone_from(&names[i]),
-            (None, [_]) => {}
+            (None, [_]) => inner.push((collected.curves.len(), &names[i])),
             (label, several) => {
                 let prefix = label.or((paths.len() > 1).then_some(&names[i]));
                 for curve in several {
@@ -70,6 +72,12 @@ pub fn collect(paths: &[PathBuf], labels: &[String]) -> Result<Collected, Error>
         collected.curves.extend(curves);
     }
     let mut names: Vec<String> = collected.curves.iter().map(|curves| curves.group.name.clone()).collect();
+    let given = names.clone();
+    for (curve, path) in inner {
+        if given.iter().filter(|name| **name == given[curve]).count() > 1 {
+            names[curve] = format!("{path}: {}", given[curve]);
+        }
+    }
     number_repeated(&mut names);
     collected.curves.iter_mut().zip(names).for_each(|(curves, name)| curves.group.name = name);
     Ok(collected)

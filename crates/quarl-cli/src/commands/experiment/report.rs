@@ -184,7 +184,8 @@ fn say_result(experiment: &Experiment, rows: &[MeanRow], summary: &ExperimentSum
             reached as f64 / *runs as f64
         ));
     }
-    if let Some(caveat) = output::caveat(*runs, "runs") {
+    let shown = greedy_iqm_interval.is_some() || summary.reached_interval.is_some();
+    if let Some(caveat) = output::caveat(*runs, "runs", shown) {
         output::line(caveat);
     }
     if *completed > 0 && is_textbook(config) {
