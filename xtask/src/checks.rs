@@ -4,8 +4,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::platforms;
+
 const WASM: &str = "wasm32-unknown-unknown";
-const ARM: &str = "aarch64-unknown-linux-gnu";
 
 /// All tests of the workspace: the library's, the command's, the documentation's examples, and those that need Gymnasium,
 /// which is installed into .venv first.
@@ -31,25 +32,8 @@ pub(crate) fn ci() -> Result<()> {
     } else {
         skipped(&format!("WebAssembly: rustup cannot add {WASM}"));
     }
+    platforms::check_foreign()?;
     test()
-}
-
-/// The library's tests on an emulated AArch64 processor. They hold the same recorded digests as on x86-64.
-pub(crate) fn arm() -> Result<()> {
-    if !succeeds("rustup", &["target", "add", ARM]) {
-        bail!("rustup cannot add {ARM}");
-    }
-    for tool in ["qemu-aarch64", "aarch64-linux-gnu-gcc"] {
-        if !succeeds(tool, &["--version"]) {
-            bail!("{tool} is missing: on Debian, apt-get install qemu-user gcc-aarch64-linux-gnu");
-        }
-    }
-    let environment = [
-        ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc"),
-        ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", "qemu-aarch64 -L /usr/aarch64-linux-gnu"),
-    ];
-    let tests = ["test", "--package", "quarl", "--target", ARM, "--lib", "--test", "determinism", "--test", "digests"];
-    run("cargo", &tests, &environment)
 }
 
 pub(crate) fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {

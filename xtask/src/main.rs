@@ -1,5 +1,5 @@
-//! What a contributor runs: `cargo xtask test`, `cargo xtask ci`, `cargo xtask arm`, `cargo xtask miri`, `cargo
-//! xtask sanitize`, `cargo xtask bridge`, `cargo xtask cores`, `cargo xtask peers`.
+//! What a contributor runs: `cargo xtask test`, `cargo xtask ci`, `cargo xtask arm`, `cargo xtask windows`,
+//! `cargo xtask miri`, `cargo xtask sanitize`, `cargo xtask bridge`, `cargo xtask cores`, `cargo xtask peers`.
 
 mod bridge;
 mod checks;
@@ -7,6 +7,7 @@ mod cores;
 mod gymnasium;
 mod memory;
 mod peers;
+mod platforms;
 
 use clap::{Parser, Subcommand};
 
@@ -21,10 +22,12 @@ struct Cli {
 enum Task {
     /// Everything that must pass: all tests of the workspace
     Test,
-    /// What a change must pass before it lands: format, lints, documentation, licences, WebAssembly, tests
+    /// What a change must pass before it lands: format, lints, documentation, licences, WebAssembly, Windows, macOS, tests
     Ci,
     /// The library's tests on AArch64 with NEON, emulated (needs qemu-user and a cross linker)
     Arm,
+    /// The determinism tests and short runs on Windows, by Wine: the same bytes as here (needs mingw-w64 and Wine)
+    Windows,
     /// Kernels, replay and saved state under Miri, on the scalar path (needs a nightly toolchain with Miri)
     Miri,
     /// Kernels and whole runs under AddressSanitizer, on every path of this processor (x86-64 Linux)
@@ -41,7 +44,8 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Test => checks::test(),
         Task::Ci => checks::ci(),
-        Task::Arm => checks::arm(),
+        Task::Arm => platforms::arm(),
+        Task::Windows => platforms::windows(),
         Task::Miri => memory::miri(),
         Task::Sanitize => memory::sanitize(),
         Task::Bridge => bridge::run(),

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use quarl::Error;
-use quarl::ablation::Part;
 use quarl::config::{self, ConfigBuilder, EnvConfig, TrainConfig, presets};
-use toml::Table;
+use quarl::experiment::ablation::Part;
+use toml::{Table, Value};
 
 use crate::output::Usage;
 
@@ -41,6 +41,30 @@ pub(crate) enum Command {
     Bench(BenchArgs),
 }
 
+impl Command {
+    /// Whether only the result is wanted (`--quiet`).
+    #[cfg(unix)]
+    pub(crate) fn is_quiet(&self) -> bool {
+        match self {
+            Self::Train(args) => args.quiet,
+            Self::Experiment(args) => args.quiet,
+            _ => false,
+        }
+    }
+}
+
+/// Reads a whole number of a range.
+fn whole<T: TryFrom<u64>, const LOW: u64, const HIGH: u64>(text: &str) -> Result<T, String> {
+    let number = text.parse::<u64>().ok().filter(|number| (LOW..=HIGH).contains(number));
+    let number = number.and_then(|number| T::try_from(number).ok());
+    number.ok_or_else(|| format!("expected a whole number from {LOW} to {HIGH}"))
+}
+
+/// Reads a number of pictures a second.
+fn fps(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| "expected a number from 0.01 to 1000".to_owned())
+}
+
 /// What decides the configuration.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
@@ -58,13 +82,13 @@ pub(crate) struct ConfigArgs {
     #[command(flatten)]
     pub(crate) gym: GymArgs,
     /// The seed; the first one of an experiment
-    #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
     pub(crate) seed: Option<i64>,
     /// Train for so many episodes
-    #[arg(long, conflicts_with = "steps", value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, conflicts_with = "steps", value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
     pub(crate) episodes: Option<i64>,
     /// Train for so many environment steps
-    #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
     pub(crate) steps: Option<i64>,
 }
 
@@ -109,14 +133,30 @@ impl GymArgs {
 
     /// The arguments for gymnasium.make.
     fn arguments(&self) -> Result<Table> {
-        let argument = |argument: &String| {
+        let argument = |argument: &String| -> Result<(String, Value)> {
             let pair = argument.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
             let (key, value) = pair
                 .filter(|(key, _)| !key.is_empty())
                 .ok_or_else(|| Usage(format!("--env-arg {argument}: expected KEY=VALUE, such as continuous=false")))?;
-            Ok((key.to_owned(), config::value(value)))
+            Ok((key.to_owned(), python_value(value)))
         };
-        self.env_args.iter().map(argument).collect()
+        let mut arguments = Table::new();
+        for pair in &self.env_args {
+            let (key, value) = argument(pair)?;
+            if let Some(other) = arguments.insert(key.clone(), value.clone()).filter(|other| *other != value) {
+                return Err(Usage(format!("--env-arg {key}: {other} and {value} are both given: remove one")).into());
+            }
+        }
+        Ok(arguments)
+    }
+}
+
+/// An argument for Python: a value as TOML or Python writes it, else text. TOML has no None: the worker reads its name as that.
+fn python_value(text: &str) -> Value {
+    match text {
+        "True" => true.into(),
+        "False" => false.into(),
+        _ => config::value(text),
     }
 }
 
@@ -208,10 +248,10 @@ pub(crate) struct PlayArgs {
     /// A run's directory (its last model), or a model file such as best.safetensors
     pub(crate) run: PathBuf,
     /// How many episodes
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 1, value_parser = whole::<u64, 1, { i64::MAX as u64 }>)]
     pub(crate) episodes: u64,
     /// The first episode's seed
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = whole::<u64, 0, { u64::MAX }>)]
     pub(crate) seed: u64,
     /// Where to show it [default: a window, else the terminal; nowhere while recording]
     #[arg(long, value_enum)]
@@ -220,7 +260,7 @@ pub(crate) struct PlayArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
     /// Steps shown a second [default: what looks natural, 50 for CartPole]
-    #[arg(long)]
+    #[arg(long, value_parser = fps)]
     pub(crate) fps: Option<f64>,
     /// One event a line, as JSON, on standard output; shown nowhere unless --render says so
     #[arg(long)]
@@ -234,10 +274,10 @@ pub(crate) struct EvalArgs {
     /// A run's directory (its last model), a model file such as best.safetensors, or an experiment's directory (all its runs)
     pub(crate) run: PathBuf,
     /// How many episodes each agent plays
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 100, value_parser = whole::<u64, 1, 1_000_000>)]
     pub(crate) episodes: u64,
     /// The seed of the episodes; they are never those that training or its evaluations saw
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = whole::<u64, 0, { u64::MAX }>)]
     pub(crate) seed: u64,
     /// Of a run's directory, the model of its best evaluation instead of its last one
     #[arg(long)]
@@ -258,10 +298,10 @@ pub(crate) struct ExperimentArgs {
     #[arg(long, value_name = "PART,..", value_delimiter = ',')]
     pub(crate) ablate: Vec<Part>,
     /// How many runs, with successive seeds
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 100, value_parser = whole::<u64, 1, 1_000_000>)]
     pub(crate) runs: u64,
     /// How many at a time [default: one for each core]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_parser = whole::<u16, 1, { u16::MAX as u64 }>)]
     pub(crate) jobs: Option<u16>,
     /// Where to write; an experiment of the same settings is continued, also while other processes run parts of it
     #[arg(long, value_name = "DIR")]
@@ -292,7 +332,7 @@ pub(crate) struct PlotArgs {
     #[arg(long)]
     pub(crate) title: Option<String>,
     /// Over how many episodes each curve is averaged; 1 for no smoothing
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 10, value_parser = whole::<u64, 1, 1_000_000>)]
     pub(crate) window: u64,
     /// What runs to the right [default: steps where a run has a budget of steps, else episodes]
     #[arg(long, value_enum)]

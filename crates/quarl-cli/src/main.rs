@@ -27,7 +27,9 @@ fn main() -> ExitCode {
         Err(message) => return help(&message),
     };
     #[cfg(unix)]
-    startup::report_slow_starts();
+    if !cli.command.is_quiet() {
+        startup::report_slow_starts();
+    }
     let result = match cli.command {
         Command::Train(args) => commands::train::run(args),
         Command::Play(args) => commands::play::run(args),

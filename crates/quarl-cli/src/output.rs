@@ -75,10 +75,11 @@ pub(crate) fn interval([low, high]: [f64; 2], decimals: usize) -> String {
 }
 
 /// What to know about intervals of `n` values, such as `runs`, where they are few.
-pub(crate) fn caveat(n: usize, values: &str) -> Option<String> {
+/// `shown` is whether there is an interval.
+pub(crate) fn caveat(n: usize, values: &str, shown: bool) -> Option<String> {
     if n < stats::LEAST_FOR_INTERVAL {
         Some(format!("no intervals: fewer than {} {values}", stats::LEAST_FOR_INTERVAL))
-    } else if n < stats::FEW_FOR_INTERVAL {
+    } else if shown && n < stats::FEW_FOR_INTERVAL {
         Some(format!("caution: intervals of fewer than {} {values} are rough", stats::FEW_FOR_INTERVAL))
     } else {
         None

@@ -90,6 +90,37 @@ fn an_existing_run_is_only_replaced_with_force() {
 }
 
 #[test]
+fn an_experiments_configuration_is_that_of_its_runs_and_of_train() {
+    let here = directory();
+    let length = ["--steps", "60", "--quiet"];
+    succeed(&here, &[&["train", "--out", "run"], &length[..]].concat());
+    let config = ["--config", "run/config.toml", "--quiet"];
+    succeed(&here, &[&["experiment", "--runs", "2", "--out", "many"], &config[..]].concat());
+    succeed(&here, &[&["experiment", "--runs", "2", "--out", "many"], &length[..]].concat());
+    let of_run = read(&here, "run/config.toml");
+    assert!(of_run.contains("max_episode_steps = 200\n"), "{of_run}");
+    for path in ["many/config.toml", "many/runs/seed-0/config.toml"] {
+        assert_eq!(read(&here, path), of_run, "{path}");
+    }
+    // Another environment has a limit of its own.
+    succeed(&here, &["train", "CartPole-v1", "--config", "run/config.toml", "--quiet", "--out", "other"]);
+    let expected =
+        of_run.replace("CartPole-v0", "CartPole-v1").replace("max_episode_steps = 200", "max_episode_steps = 500");
+    assert_eq!(read(&here, "other/config.toml"), expected);
+}
+
+#[test]
+fn settings_for_gymnasiums_environments_are_printed_without_python() {
+    let here = directory();
+    for (name, expected) in [("c51", "\n# v_min =\n"), ("tuned", "\nid = \"gym:LunarLander-v3\"\n")] {
+        let mut printed = quarl(&here, &["presets", name, "gym:LunarLander-v3"]);
+        let output = printed.env("PATH", "").env_remove("VIRTUAL_ENV").assert().success().get_output().stdout.clone();
+        let text = String::from_utf8(output).unwrap();
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
 fn the_runs_of_an_experiment_are_written_by_nothing_else() {
     let here = directory();
     experiment(&here, "2", "1", "many");
@@ -276,16 +307,7 @@ fn wrong_usage_and_configuration_end_with_2_and_a_remedy() {
         (&["train", "LunarLander-v3"], "did you mean gym:LunarLander-v3?"),
         (&["train", "MountainCar-v0", "--set", "network.hidden=[65536, 65536, 65536]"], "lower network.hidden"),
         (
-            &[
-                "train",
-                "MountainCar-v0",
-                "--set",
-                "network.hidden=[4096, 4096]",
-                "--preset",
-                "c51",
-                "--set",
-                "env.id=Mine-v0",
-            ],
+            &["train", "--set", "network.hidden=[4096, 4096]", "--preset", "c51", "--set", "env.id=Mine-v0"],
             "v_min: needed",
         ),
         (&["train", "MyTask-v0"], "gym:ID is Gymnasium's environment ID"),
@@ -297,6 +319,13 @@ fn wrong_usage_and_configuration_end_with_2_and_a_remedy() {
             "training.seed: 3 runs from seed 9223372036854775806 on need seeds above the largest one",
         ),
         (&["presets", "tund"], "did you mean tuned?"),
+        (&["train", "--set", "agent.gamma=0.9", "--set", "agent.gamma=0.8"], "agent.gamma: 0.9 and 0.8 are both given"),
+        (&["train", "--set", "training.steps=400", "--steps", "300"], "training.steps: 400 and 300 are both given"),
+        (&["train", "CartPole-v1", "--set", "env.id=CartPole-v0"], "\"CartPole-v1\" and \"CartPole-v0\" are both"),
+        (
+            &["train", "gym:LunarLander-v3", "--env-arg", "gravity=-5", "--env-arg", "gravity=-6"],
+            "--env-arg gravity: -5 and -6 are both given",
+        ),
     ] {
         let message = fail(&here, arguments, 2);
         assert!(message.contains(expected), "{arguments:?}: {message}");
@@ -304,6 +333,17 @@ fn wrong_usage_and_configuration_end_with_2_and_a_remedy() {
     assert!(!here.path().join("runs").exists(), "a mistake leaves nothing behind");
     let message = quarl(&here, &["train"]).env("QUARL_CPU", "mmx").assert().code(2).get_output().stderr.clone();
     assert!(String::from_utf8(message).unwrap().contains("QUARL_CPU=mmx: no such path; this machine has"));
+    for (arguments, expected) in [
+        (&["train", "--seed", "9223372036854775808"][..], "a whole number from 0 to 9223372036854775807"),
+        (&["train", "--episodes", "abc"], "a whole number from 0 to"),
+        (&["play", "run", "--episodes", "0"], "a whole number from 1 to"),
+        (&["play", "run", "--fps", "fast"], "a number from 0.01 to 1000"),
+        (&["experiment", "--out", "x", "--jobs", "70000"], "a whole number from 1 to 65535"),
+    ] {
+        let output = quarl(&here, arguments).assert().code(2).get_output().stderr.clone();
+        let message = String::from_utf8(output).unwrap();
+        assert!(message.contains(expected) && !message.contains("digit"), "{message}");
+    }
     quarl(&here, &["train", "--epochs", "3"]).assert().code(2);
     quarl(&here, &["train", "--seed", "18446744073709551615"]).assert().code(2);
     quarl(&here, &["experiment", "--runs", "0", "--out", "x"]).assert().code(2);

@@ -2,8 +2,12 @@
 #![cfg(unix)]
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+#[cfg(target_os = "linux")]
+use std::path::PathBuf;
+#[cfg(target_os = "linux")]
+use std::process::Stdio;
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -237,6 +241,8 @@ fn a_slow_start_says_what_it_is_waiting_for() {
         assert_eq!(stderr.matches(&line).count(), 1, "{stderr}");
     }
     assert!(stderr.contains("waiting for gym:SlowToStart-v0: the first reset"), "{stderr}");
+    let quiet = train(&here, "SlowToStart", &["--gym-import", "slow_module", "--quiet", "--force"]);
+    assert!(quiet.status.success() && quiet.stderr.is_empty(), "{}", String::from_utf8_lossy(&quiet.stderr));
 }
 
 #[test]
@@ -371,6 +377,16 @@ fn ctrl_c_stops_a_run_whose_environment_hangs_and_keeps_it() {
         assert!(here.path().join("run/model.safetensors").exists(), "{id}");
         none_is_left_in(&here, &id);
     }
+}
+
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn arguments_are_read_as_python_or_toml_writes_them() {
+    let here = directory();
+    let arguments = ["a=False", "b=true", "c=None", "d=1", "e=[1, 2]", "f=text", "f=text"];
+    let arguments: Vec<&str> = arguments.iter().flat_map(|argument| ["--env-arg", argument]).collect();
+    let message = error(&train(&here, "Tells", &arguments));
+    assert!(message.contains("'a': False, 'b': True, 'c': None, 'd': 1, 'e': [1, 2], 'f': 'text'"), "{message}");
 }
 
 #[cfg(target_os = "linux")]

@@ -101,11 +101,6 @@ impl TrainConfig {
         sections
     }
 
-    /// The value of a key.
-    fn get(&self, path: &str) -> Option<Value> {
-        Self::keys().into_iter().zip(self.values()).find(|(key, _)| key.path() == path)?.1
-    }
-
     /// Whether training can start from this configuration.
     ///
     /// # Errors

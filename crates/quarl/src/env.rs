@@ -303,6 +303,25 @@ fn built_in(id: &str) -> Result<Box<dyn Environment>, Error> {
     })
 }
 
+/// What is known of a task's rewards: the smallest and the largest one of a step, and how many steps an episode has at most.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct KnownRewards {
+    pub(crate) range: [f64; 2],
+    pub(crate) steps: u32,
+}
+
+/// The rewards of a built-in task, which may also be Gymnasium's (`gym:CartPole-v1`).
+pub(crate) fn known_rewards(id: &str) -> Option<KnownRewards> {
+    let known = |low, high, steps| Some(KnownRewards { range: [low, high], steps });
+    match id.strip_prefix("gym:").unwrap_or(id) {
+        "Acrobot-v1" => known(-1.0, 0.0, 500),
+        "CartPole-v0" => known(1.0, 1.0, 200),
+        "CartPole-v1" => known(1.0, 1.0, 500),
+        "MountainCar-v0" => known(-1.0, -1.0, 200),
+        _ => None,
+    }
+}
+
 /// Environments that Gymnasium is known to have, for suggestions.
 const OF_GYMNASIUM: &[&str] = &[
     "Acrobot-v1",

@@ -27,12 +27,11 @@
 //! # Ok::<(), quarl::Error>(())
 //! ```
 //!
-//! Around the loop: [`evaluate`] plays greedily, [`model`] keeps a network for PyTorch or for later, `run_dir` and
+//! Around the loop: [`evaluate`] plays greedily, [`model`] keeps a network for PyTorch or for later, `run` and
 //! `experiment` keep whole runs on disk (feature `files`), [`stats`] says how sure a result is, `plot` draws it (feature
 //! `plot`), and [`render`] shows the agent (feature `render`). Without default features the crate does no I/O and compiles to
 //! WebAssembly.
 
-pub mod ablation;
 pub mod accumulator;
 pub mod agent;
 #[cfg(any(feature = "files", feature = "render"))]
@@ -45,8 +44,6 @@ pub mod evaluate;
 #[cfg(feature = "files")]
 pub mod experiment;
 pub mod exploration;
-#[cfg(feature = "files")]
-pub mod lock;
 pub mod loss;
 pub mod memory;
 pub mod model;
@@ -57,11 +54,9 @@ pub mod plot;
 pub mod policy;
 pub mod render;
 pub mod replay;
-#[cfg(feature = "files")]
-pub mod results_dir;
 pub mod rng;
 #[cfg(feature = "files")]
-pub mod run_dir;
+pub mod run;
 pub mod schedule;
 pub mod scores;
 pub mod space;

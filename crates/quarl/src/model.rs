@@ -107,7 +107,7 @@ impl Model {
         let header = metadata.metadata().as_ref().and_then(|entries| entries.get(METADATA_KEY));
         let header = header.ok_or("no quarl model: its header does not say how the network is built")?;
         let header: Header =
-            serde_json::from_str(header).map_err(|error| format!("its header is damaged ({error})"))?;
+            serde_json::from_str(header).map_err(|error| format!("its header is damaged ({})", of_header(&error)))?;
         let Header { env, mut architecture, normalized, .. } = header;
         if architecture.observation_shape.is_empty() {
             architecture.observation_shape = vec![architecture.inputs];
@@ -173,6 +173,17 @@ impl Model {
     pub fn load(path: &std::path::Path) -> Result<Self, Error> {
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
         Self::from_bytes(&bytes).map_err(|message| Error::File { path: path.to_owned(), message })
+    }
+}
+
+/// Why a header cannot be read, in the file's terms.
+fn of_header(error: &serde_json::Error) -> String {
+    let column = error.column();
+    match error.classify() {
+        serde_json::error::Category::Data => {
+            format!("up to character {column}, a part of the network's description is missing or not of its type")
+        }
+        _ => format!("it is no JSON from character {column} on"),
     }
 }
 
@@ -290,6 +301,30 @@ mod tests {
         let error = forge(&asking(1 << 20)).unwrap_err();
         assert!(error.contains("acting_quantiles"), "{error}");
         assert!(forge(&asking(32)).is_ok());
+        let cosines = Architecture {
+            head: Head::Implicit { cosines: 1_000_000_000, acting_quantiles: 32 },
+            ..Architecture::plain(1, &[1 << 12], 1)
+        };
+        let error = forge(&cosines).unwrap_err();
+        assert!(error.contains("cosines = 1000000000 ") && !error.contains("acting_quantiles"), "{error}");
+    }
+
+    #[test]
+    fn a_header_that_cannot_be_read_is_described_in_the_files_terms() {
+        let with = |header: &str| {
+            let metadata = HashMap::from([(METADATA_KEY.to_owned(), header.to_owned())]);
+            let none: Vec<(String, TensorView)> = Vec::new();
+            Model::from_bytes(&safetensors::serialize(none, Some(metadata)).unwrap()).unwrap_err()
+        };
+        for header in
+            ["{", "[]", r#"{"env": 3}"#, r#"{"quarl_version": "0", "env": "a", "architecture": {"inputs": -1}}"#]
+        {
+            let error = with(header);
+            assert!(error.starts_with("its header is damaged ("), "{error}");
+            for word in ["usize", "expected", "struct", "invalid type"] {
+                assert!(!error.contains(word), "{error}");
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A number that may change with the environment step: exploration, learning rate.
 
+use std::cell::RefCell;
+
 use toml::{Table, Value};
 
 use crate::config::settings::{
@@ -77,10 +79,6 @@ impl Default for Schedule {
     }
 }
 
-/// The keys of a schedule's table, by kind.
-const LINEAR: [&str; 5] = ["kind", "from", "to", "steps", "fraction"];
-const EXPONENTIAL: [&str; 4] = ["kind", "from", "to", "half_life"];
-
 impl Setting for Schedule {
     fn expected(bounds: &Bounds) -> String {
         let range = bounds.words();
@@ -92,7 +90,9 @@ impl Setting for Schedule {
 
     fn read(key: &str, value: &Value, bounds: &Bounds, context: &Context) -> Result<Self, Error> {
         match value {
-            Value::Table(table) => Entries { key, table }.schedule(bounds, context).map(Self::Changing),
+            Value::Table(table) => {
+                Entries { key, table, known: RefCell::default() }.schedule(bounds, context).map(Self::Changing)
+            }
             _ if number(value).is_some() => f64::read(key, value, bounds, context).map(Self::Constant),
             _ => Err(not_expected(key, value, &Self::expected(bounds))),
         }
@@ -115,39 +115,49 @@ impl Setting for Schedule {
 struct Entries<'a> {
     key: &'a str,
     table: &'a Table,
+    /// The keys that have been asked for.
+    known: RefCell<Vec<&'static str>>,
 }
 
 impl Entries<'_> {
     fn schedule(&self, bounds: &Bounds, context: &Context) -> Result<Changing, Error> {
-        if !self.table.contains_key("kind") {
-            self.check_keys(&["kind", "from", "to", "steps", "fraction", "half_life"])?;
-        }
-        let kind = self.read::<String>("kind", &Bounds::ANY, context)?;
-        match &*kind {
-            "linear" => {
-                self.check_keys(&LINEAR)?;
-                let (from, to) = (self.read("from", bounds, context)?, self.read("to", bounds, context)?);
-                Ok(Changing::Linear { from, to, steps: self.steps(context)? })
+        // A misspelt key is reported before one that is missing for it: everything is asked for before any error returns.
+        let kind = self.read::<String>("kind", &Bounds::ANY, context);
+        let linear = || {
+            let (from, to) = (self.read("from", bounds, context), self.read("to", bounds, context));
+            let steps = self.steps(context);
+            self.check_keys()?;
+            Ok(Changing::Linear { from: from?, to: to?, steps: steps? })
+        };
+        let exponential = || {
+            let (from, to) = (self.read("from", bounds, context), self.read("to", bounds, context));
+            let half_life = self.read("half_life", &above(0), context);
+            self.check_keys()?;
+            Ok(Changing::Exponential { from: from?, to: to?, half_life: half_life? })
+        };
+        match kind {
+            Ok(kind) if kind == "linear" => linear(),
+            Ok(kind) if kind == "exponential" => exponential(),
+            Ok(other) => Err(unknown_choice(&self.path("kind"), &other, &["linear", "exponential"])),
+            Err(error) => {
+                let _ = (linear(), exponential());
+                self.check_keys().and(Err(error))
             }
-            "exponential" => {
-                self.check_keys(&EXPONENTIAL)?;
-                let (from, to) = (self.read("from", bounds, context)?, self.read("to", bounds, context)?);
-                Ok(Changing::Exponential { from, to, half_life: self.read("half_life", &above(0), context)? })
-            }
-            _ => Err(unknown_choice(&self.path("kind"), &kind, &["linear", "exponential"])),
         }
     }
 
     /// The length of a linear schedule: given in steps, or as a fraction of the run's budget in steps.
     fn steps(&self, context: &Context) -> Result<u64, Error> {
+        let (steps, share) =
+            (self.read("steps", &at_least(0), context), self.read("fraction", &from_to(0, 1), context));
         if !self.table.contains_key("fraction") {
-            return self.read("steps", &at_least(0), context);
+            return steps;
         }
         let path = self.path("fraction");
         if self.table.contains_key("steps") {
             return Err(invalid(&path, "steps is given, too: remove one of them".to_owned()));
         }
-        let share: f64 = self.read("fraction", &from_to(0, 1), context)?;
+        let share: f64 = share?;
         match context.budget() {
             Some(budget) => Ok((share * budget as f64).round() as u64),
             None => Err(invalid(
@@ -161,7 +171,10 @@ impl Entries<'_> {
         format!("{}.{name}", self.key)
     }
 
-    fn read<T: Setting>(&self, name: &str, bounds: &Bounds, context: &Context) -> Result<T, Error> {
+    fn read<T: Setting>(&self, name: &'static str, bounds: &Bounds, context: &Context) -> Result<T, Error> {
+        if !self.known.borrow().contains(&name) {
+            self.known.borrow_mut().push(name);
+        }
         let path = self.path(name);
         match self.table.get(name) {
             Some(value) => T::read(&path, value, bounds, context),
@@ -169,9 +182,10 @@ impl Entries<'_> {
         }
     }
 
-    fn check_keys(&self, known: &[&str]) -> Result<(), Error> {
+    fn check_keys(&self) -> Result<(), Error> {
+        let known = self.known.borrow();
         match self.table.keys().find(|name| !known.contains(&name.as_str())) {
-            Some(name) => Err(invalid(&self.path(name), format!("unknown key: {}", suggest::remedy(name, known)))),
+            Some(name) => Err(invalid(&self.path(name), format!("unknown key: {}", suggest::remedy(name, &known)))),
             None => Ok(()),
         }
     }

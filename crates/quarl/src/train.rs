@@ -21,6 +21,8 @@ use crate::stop::StopFlag;
 use evaluation::RunningEvaluation;
 use progress::{EpisodeProgress, MOST_LOST_IN_A_ROW, Phase, Progress, Slot, StepTaken};
 
+#[cfg(feature = "files")]
+pub(crate) use builder::resolve;
 pub use builder::{EnvironmentRole, TrainerBuilder};
 pub use event::{EpisodeRecord, Evaluation, Event};
 

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::{EnvConfig, StepLimit};
+use crate::env::{self, Environment, EnvironmentSpec, MakeOptions, wrappers};
 use crate::error::Error;
+use crate::evaluate::{GreedyEpisode, GreedyEpisodes, step_limit};
 use crate::experiment;
 use crate::model::Model;
-use crate::results_dir::{ResultsDir, name};
+use crate::policy::Policy;
 use crate::rng::Stream;
-use crate::run_dir;
+use crate::run::{self, Contents, listed, name};
 
 /// Which of a run's models.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,8 +53,8 @@ impl TrainedAgent {
             max_episode_steps: StepLimit::Environment,
             seed: 0,
         };
-        if dir.join(run_dir::CONFIG).is_file() {
-            let config = run_dir::read_config(dir)?;
+        if dir.join(run::CONFIG).is_file() {
+            let config = run::read_config(dir)?;
             if config.env.id == agent.model.env {
                 agent.seed = config.training.seed;
                 agent.max_episode_steps = config.evaluation.max_episode_steps;
@@ -60,6 +62,70 @@ impl TrainedAgent {
             }
         }
         Ok(agent)
+    }
+
+    /// The environment that it was trained in, with the run's wrappers.
+    ///
+    /// # Errors
+    /// As [`env::make_configured`].
+    pub fn make_environment(&self, options: &MakeOptions) -> Result<Box<dyn Environment>, Error> {
+        env::make_configured(&self.env, options)
+    }
+
+    /// The run's wrappers around an environment that the library does not make.
+    ///
+    /// # Errors
+    /// What is wrong with a wrapper's settings for this environment.
+    pub fn wrap(&self, env: impl Environment + 'static) -> Result<Box<dyn Environment>, Error> {
+        wrappers::wrap(Box::new(env), &self.env)
+    }
+
+    /// The agent's greedy policy, and `episodes` episodes that start from `seed`, in an environment with the run's wrappers.
+    ///
+    /// # Errors
+    /// What does not fit the model.
+    pub fn greedy(&self, spec: &EnvironmentSpec, seed: u64, episodes: u64) -> Result<(Policy, GreedyEpisodes), Error> {
+        let policy = Policy::new(&self.model)?;
+        policy.check_environment(spec)?;
+        let limit = step_limit(self.max_episode_steps, spec);
+        let episodes = GreedyEpisodes::new(spec, seed, episodes, limit);
+        Ok((policy, episodes))
+    }
+
+    /// Plays greedy episodes that neither training nor its evaluations have seen, in an environment with the run's wrappers.
+    /// `seed` gives other ones.
+    ///
+    /// ```
+    /// # use quarl::config::TrainConfig;
+    /// # use quarl::run::RunWriter;
+    /// # use quarl::train::Trainer;
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let dir = directory.path().join("run");
+    /// # let mut trainer = Trainer::new(TrainConfig::preset("textbook").set("training.episodes", 2).build()?)?;
+    /// # let mut writer = RunWriter::create(&dir, false, trainer.config())?;
+    /// # while let Some(event) = trainer.next() {
+    /// #     writer.record(&event?, &trainer)?;
+    /// # }
+    /// # writer.finish(&trainer, 0.1, false)?;
+    /// use quarl::env::CartPole;
+    /// use quarl::trained::{TrainedAgent, Which};
+    ///
+    /// let agent = TrainedAgent::load(&dir, Which::Last)?;
+    /// let mut env = agent.wrap(CartPole::v0())?; // or an environment of your own
+    /// let episodes = agent.evaluate(&mut *env, 0, 10)?;
+    /// assert_eq!(episodes.len(), 10);
+    /// # Ok::<(), quarl::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`GreedyEpisodes::step`], and what does not fit the model.
+    pub fn evaluate(&self, env: &mut dyn Environment, seed: u64, episodes: u64) -> Result<Vec<GreedyEpisode>, Error> {
+        let (mut policy, mut greedy) = self.greedy(env.spec(), self.report_seed(seed), episodes)?;
+        let mut results = Vec::new();
+        while let Some(step) = greedy.step(&mut policy, env)? {
+            results.extend(step.ended);
+        }
+        Ok(results)
     }
 
     /// The seed of the episodes that its reported scores come from: a stream of its own, apart from all that training and its
@@ -75,9 +141,9 @@ fn model_file(path: &Path, which: Which) -> Result<PathBuf, Error> {
         return Ok(path.to_owned());
     }
     let refused = |message: String| Err(Error::File { path: path.to_owned(), message });
-    match ResultsDir::of(path) {
-        Ok(ResultsDir::Run) => {}
-        Ok(ResultsDir::Experiment) => {
+    match Contents::of(path)? {
+        Contents::Run { .. } => {}
+        Contents::Experiment => {
             let seeds = experiment::seeds(path)?;
             return refused(match seeds.first() {
                 None => "this is an experiment of which no run has begun".to_owned(),
@@ -88,39 +154,39 @@ fn model_file(path: &Path, which: Which) -> Result<PathBuf, Error> {
                 ),
             });
         }
-        Ok(ResultsDir::Ablation(found) | ResultsDir::Several(found)) => {
-            let names: Vec<String> = found.iter().map(|path| name(path)).collect();
+        Contents::Several { results, .. } => {
+            let names: Vec<String> = results.iter().map(|path| name(path)).collect();
             return refused(format!(
                 "this directory holds several runs or experiments: name one of {}",
                 listed(&names)
             ));
         }
         // A directory that holds nothing but a model is good enough.
-        Err(error) if !path.join(file_name(which)).is_file() => return Err(error),
-        Err(_) => {}
+        Contents::Other { .. } if path.join(file_name(which)).is_file() => {}
+        Contents::Nothing | Contents::Other { .. } => return Err(Contents::no_results(path)),
     }
     let file = path.join(file_name(which));
     if file.is_file() {
         return Ok(file);
     }
-    let best = path.join(run_dir::BEST);
+    let best = path.join(run::BEST);
     refused(match which {
         Which::Last if best.is_file() => {
             format!(
                 "this run is not finished: it has no {} yet; its best model so far is {}",
-                run_dir::MODEL,
+                run::MODEL,
                 best.display()
             )
         }
-        Which::Last => format!("this run is not finished: it has no {} yet", run_dir::MODEL),
-        Which::Best => format!("this run has no {}: it has not been evaluated yet", run_dir::BEST),
+        Which::Last => format!("this run is not finished: it has no {} yet", run::MODEL),
+        Which::Best => format!("this run has no {}: it has not been evaluated yet", run::BEST),
     })
 }
 
 fn file_name(which: Which) -> &'static str {
     match which {
-        Which::Last => run_dir::MODEL,
-        Which::Best => run_dir::BEST,
+        Which::Last => run::MODEL,
+        Which::Best => run::BEST,
     }
 }
 
@@ -134,13 +200,6 @@ fn counted(seeds: &[u64]) -> String {
         }
         _ => format!("{} runs (seeds {})", seeds.len(), listed(&text)),
     }
-}
-
-/// The first few of several names.
-fn listed(names: &[String]) -> String {
-    const SHOWN: usize = 8;
-    let more = if names.len() > SHOWN { format!(", and {} more", names.len() - SHOWN) } else { String::new() };
-    format!("{}{more}", names[..names.len().min(SHOWN)].join(", "))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use std::path::Path;
 
 use common::layered;
 use quarl::config::{TrainConfig, presets};
-use quarl::run_dir::{self, RunWriter};
+use quarl::run::{self, RunWriter};
 use quarl::train::Trainer;
 use safetensors::SafeTensors;
 
@@ -135,8 +135,8 @@ fn line(name: &str, config: TrainConfig) -> String {
     }
     writer.finish(&trainer, 1.0, false).unwrap();
     let table = |file: &str| digest([&*fs::read(dir.join(file)).unwrap()]);
-    let (episodes, evaluations) = (table(run_dir::EPISODES), table(run_dir::EVALUATIONS));
-    let (last, best) = (model_digest(&dir.join(run_dir::MODEL)), model_digest(&dir.join(run_dir::BEST)));
+    let (episodes, evaluations) = (table(run::EPISODES), table(run::EVALUATIONS));
+    let (last, best) = (model_digest(&dir.join(run::MODEL)), model_digest(&dir.join(run::BEST)));
     format!("{episodes:016x} {evaluations:016x} {last:016x} {best:016x} {name}")
 }
 

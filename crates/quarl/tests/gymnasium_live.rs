@@ -1,5 +1,7 @@
 //! The bridge and the built-in environments against the real Gymnasium. `cargo xtask test` installs it and runs these.
 
+#![cfg(all(feature = "gym", unix))]
+
 use std::collections::HashSet;
 use std::path::Path;
 

@@ -4,10 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use quarl::config::{StepLimit, presets};
-use quarl::experiment::{self, Experiment, Plan};
-use quarl::plot::results::{Collected, Options, collect, compare, draw_ablation, draw_experiment, draw_run};
+use quarl::experiment::ablation::{Part, variants};
+use quarl::experiment::{self, Plan};
+use quarl::plot::results::{Collected, Options, collect, compare};
 use quarl::plot::{Figure, XAxis};
-use quarl::run_dir::RunWriter;
+use quarl::run::{self, RunWriter};
 use quarl::train::Trainer;
 
 /// A budget, in episodes or environment steps.
@@ -45,11 +46,8 @@ fn train(dir: &Path, config: quarl::config::TrainConfig) {
 }
 
 fn run_experiment(out: &Path, config: quarl::config::TrainConfig, runs: u64) {
-    let plan = Plan { config, runs, jobs: 1, out: out.to_owned(), retry_failed: false };
-    let missing = experiment::prepare(&plan).unwrap();
-    for event in Experiment::start(&plan, missing).unwrap() {
-        event.unwrap();
-    }
+    let experiment = Plan::new(config, out).runs(runs).open().unwrap();
+    experiment.start().unwrap().for_each(|event| drop(event.unwrap()));
 }
 
 fn names(collected: &Collected) -> Vec<String> {
@@ -87,6 +85,17 @@ fn a_directory_of_runs_becomes_a_curve_for_each_configuration() {
 }
 
 #[test]
+fn runs_of_one_name_in_several_directories_are_told_apart() {
+    let here = tempfile::tempdir().unwrap();
+    let paths = ["a", "b"].map(|name| here.path().join(name));
+    for path in &paths {
+        train(&path.join("run"), config("CartPole-v0", Budget::Episodes(2), 0.9, 0));
+    }
+    assert_eq!(names(&collect(&paths, &[]).unwrap()), ["a: run (1 run)", "b: run (1 run)"]);
+    assert_eq!(names(&collect(&paths[..1], &[]).unwrap()), ["run (1 run)"]);
+}
+
+#[test]
 fn an_ablation_is_drawn_from_its_directory_as_it_was_when_it_ended() {
     let here = tempfile::tempdir().unwrap();
     let out = here.path().join("why");
@@ -96,9 +105,10 @@ fn an_ablation_is_drawn_from_its_directory_as_it_was_when_it_ended() {
     let collected = collect(std::slice::from_ref(&out), &[]).unwrap();
     let labels = ["everything on", "without replay", "without replay and target network"];
     assert_eq!(names(&collected), labels.map(|label| format!("{label} (2 runs)")));
-    let combinations: Vec<(&str, &str)> =
-        ["all", "no-replay", "no-replay-no-target_network"].into_iter().zip(labels).collect();
-    draw_ablation(&out, &combinations).unwrap();
+    let all = config("CartPole-v0", Budget::Episodes(3), 0.9, 0);
+    let mut combinations = variants(&all, &[Part::Replay, Part::TargetNetwork]).unwrap();
+    combinations.retain(|variant| variant.name != "no-target_network");
+    assert_eq!(experiment::draw_ablation(&out, &combinations).unwrap(), Some(out.join("curve.svg")));
     let drawn = std::fs::read_to_string(out.join("curve.svg")).unwrap();
     let figure = &compare(&collected.curves, &Options { window: 10, ..Options::default() })[0];
     assert_eq!(drawn, figure.to_svg().unwrap());
@@ -122,9 +132,9 @@ fn a_budget_of_steps_is_drawn_over_steps_everywhere() {
     train(&path("steps"), config("CartPole-v0", Budget::Steps(90), 0.9, 0));
     train(&path("episodes"), config("CartPole-v0", Budget::Episodes(3), 0.9, 0));
     run_experiment(&path("many"), config("CartPole-v0", Budget::Steps(90), 0.9, 0), 2);
-    draw_run(&path("steps")).unwrap();
-    draw_run(&path("episodes")).unwrap();
-    draw_experiment(&path("many")).unwrap();
+    run::draw(&path("steps")).unwrap();
+    run::draw(&path("episodes")).unwrap();
+    experiment::draw(&path("many")).unwrap();
     for (name, x) in [("steps", "Environment steps"), ("episodes", "Episode"), ("many", "Environment steps")] {
         let svg = std::fs::read_to_string(path(name).join("curve.svg")).unwrap();
         assert!(svg.contains(&format!(">{x}</text>")), "{name}");

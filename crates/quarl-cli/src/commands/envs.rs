@@ -1,7 +1,6 @@
 //! `quarl envs`: what there is to learn.
 
 use anyhow::Result;
-use quarl::config::EnvConfig;
 use quarl::env::{self, EnvironmentSpec};
 use serde_json::json;
 
@@ -24,6 +23,7 @@ pub(crate) fn run(args: EnvsArgs) -> Result<Outcome> {
 
 #[cfg(unix)]
 fn show(id: &str, args: &EnvsArgs) -> Result<()> {
+    use quarl::config::EnvConfig;
     use quarl::env::gym::{self, GymEnv, GymOptions};
 
     let settings = args.gym.config(EnvConfig::named(id))?.gym;

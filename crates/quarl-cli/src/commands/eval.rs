@@ -3,14 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use quarl::env::{self, MakeOptions};
-use quarl::evaluate::{GreedyEpisode, GreedyEpisodes, step_limit};
-use quarl::policy::Policy;
-use quarl::results_dir::ResultsDir;
-use quarl::run_dir::{self, Status};
+use quarl::Error;
+use quarl::env::MakeOptions;
+use quarl::evaluate::GreedyEpisode;
+use quarl::experiment::{self, RunOutcome};
+use quarl::run::{Contents, Status};
 use quarl::scores::Scores;
 use quarl::trained::{TrainedAgent, Which};
-use quarl::{Error, experiment};
 use serde_json::json;
 
 use crate::args::EvalArgs;
@@ -19,7 +18,7 @@ use crate::{Outcome, interrupt, output};
 pub(crate) fn run(args: EvalArgs) -> Result<Outcome> {
     let which = if args.best { Which::Best } else { Which::Last };
     interrupt::listen();
-    let is_experiment = args.run.is_dir() && matches!(ResultsDir::of(&args.run), Ok(ResultsDir::Experiment));
+    let is_experiment = matches!(Contents::of(&args.run), Ok(Contents::Experiment));
     let outcome = if is_experiment { evaluate_experiment(&args, which) } else { evaluate_one(&args, which) }?;
     if outcome == Outcome::Interrupted {
         match args.json {
@@ -42,14 +41,11 @@ struct Evaluated {
 
 /// Plays the episodes of an agent; none where a signal came.
 fn play(args: &EvalArgs, path: &Path, which: Which, run_seed: Option<u64>) -> Result<Option<Evaluated>> {
-    let agent = TrainedAgent::load(path, which)?;
-    let seed = agent.report_seed(args.seed);
+    let mut agent = TrainedAgent::load(path, which)?;
+    agent.env = args.gym.config(agent.env)?;
     let options = MakeOptions { rendering: false, stop: interrupt::stop_flag() };
-    let mut env = env::make_configured(&args.gym.config(agent.env)?, &options)?;
-    let mut policy = Policy::new(&agent.model)?;
-    policy.check_environment(env.spec())?;
-    let limit = step_limit(agent.max_episode_steps, env.spec());
-    let mut episodes = GreedyEpisodes::new(env.spec(), seed, args.episodes, limit);
+    let mut env = agent.make_environment(&options)?;
+    let (mut policy, mut episodes) = agent.greedy(env.spec(), agent.report_seed(args.seed), args.episodes)?;
     let (mut returns, mut cut) = (Vec::new(), 0);
     loop {
         if interrupt::requested() {
@@ -97,9 +93,8 @@ fn evaluate_one(args: &EvalArgs, which: Which) -> Result<Outcome> {
 fn evaluate_experiment(args: &EvalArgs, which: Which) -> Result<Outcome> {
     let out = &args.run;
     let (mut means, mut failed, mut unfinished, mut cut, mut about) = (Vec::new(), 0, 0, 0, None);
-    for seed in experiment::seeds(out)? {
-        let dir = experiment::run_path(out, seed);
-        match run_dir::status(&dir)? {
+    for RunOutcome { seed, dir, status } in experiment::outcomes(out)? {
+        match status {
             Status::Complete(_) => {}
             Status::Failed(_) => {
                 failed += 1;
@@ -168,7 +163,8 @@ fn say_scores(scores: &Scores, what: &str, values: &str) {
         let tried = scores.n + scores.failed;
         row(&format!("at least {threshold}"), format!("{reached} of {tried} {values}, share {share:.2}{interval}"));
     }
-    if let Some(caveat) = output::caveat(scores.n, values) {
+    let shown = scores.mean_interval.is_some() || scores.iqm_interval.is_some() || scores.reached_interval.is_some();
+    if let Some(caveat) = output::caveat(scores.n, values, shown) {
         output::line(caveat);
     }
 }

@@ -3,12 +3,11 @@
 mod report;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
-use quarl::ablation::{self, Variant};
-use quarl::experiment::{self, Experiment, ExperimentEvent, Plan};
-use quarl::plot::results;
-use quarl::run_dir;
+use quarl::experiment::ablation::{self, Variant};
+use quarl::experiment::{self, ExperimentEvent, Plan};
 use serde_json::json;
 
 use crate::args::{ExperimentArgs, Resolved};
@@ -20,9 +19,17 @@ pub(crate) fn run(args: ExperimentArgs) -> Result<Outcome> {
     interrupt::listen();
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let jobs = args.jobs.map_or(cores, usize::from);
-    let plan = Plan { config, runs: args.runs, jobs, out: args.out.clone(), retry_failed: args.retry_failed };
+    let variants = match args.ablate.is_empty() {
+        true => None,
+        false => Some(ablation::variants(&config, &args.ablate).context("--ablate")?),
+    };
+    let plan = Plan::new(config, &args.out).runs(args.runs).jobs(jobs).retry_failed(args.retry_failed);
+    let plan = plan.stop_flag(interrupt::stop_flag());
     let audience = Audience::of(&args);
-    if args.ablate.is_empty() { run_plan(&plan, audience, None)?.outcome() } else { run_ablation(&plan, &args) }
+    match variants {
+        None => run_plan(plan, audience, None)?.outcome(),
+        Some(variants) => run_ablation(&plan, &variants, audience, &args.out),
+    }
 }
 
 /// How an experiment ended.
@@ -53,33 +60,22 @@ fn reasons(failed: &BTreeMap<u64, String>) -> String {
 }
 
 /// Runs every combination of the parts on and off, one after the other, and draws them together.
-fn run_ablation(plan: &Plan, args: &ExperimentArgs) -> Result<Outcome> {
-    let variants = ablation::variants(&plan.config, &args.ablate).context("--ablate")?;
-    experiment::check_ablation(plan, &variants)?;
-    let audience = Audience::of(args);
+fn run_ablation(plan: &Plan, variants: &[Variant], audience: Audience, out: &Path) -> Result<Outcome> {
+    plan.check_ablation(variants)?;
     let mut failures = Vec::new();
-    for Variant { name, label, config } in &variants {
+    for variant in variants {
+        let label = &variant.label;
         audience.line(format!("{label}:"));
-        let plan = Plan { config: config.clone(), out: plan.out.join(name), ..plan.clone() };
-        match run_plan(&plan, audience, Some(label))? {
+        match run_plan(plan.variant(variant), audience, Some(label))? {
             Ended::Completed(failed) if failed.is_empty() => {}
             Ended::Completed(failed) => failures.push(format!("{label}: {}", reasons(&failed))),
             Ended::Interrupted => return Ok(Outcome::Interrupted),
         }
     }
-    let mut combinations = Vec::new();
-    for Variant { name, label, .. } in &variants {
-        if !experiment::complete_runs(&plan.out.join(name))?.is_empty() {
-            combinations.push((name.as_str(), label.as_str()));
-        }
-    }
-    if !combinations.is_empty() {
-        let _lock = experiment::lock(&plan.out)?;
-        results::draw_ablation(&plan.out, &combinations)?;
-        let figure = plan.out.join(run_dir::CURVES[0]);
+    if let Some(figure) = experiment::draw_ablation(out, variants)? {
         audience.line(format!("drawn together in {}", figure.display()));
         if audience == Audience::Json {
-            output::json(&json!({ "event": "drawn", "dir": plan.out, "figure": figure }));
+            output::json(&json!({ "event": "drawn", "dir": out, "figure": figure }));
         }
     }
     match failures.is_empty() {
@@ -88,13 +84,13 @@ fn run_ablation(plan: &Plan, args: &ExperimentArgs) -> Result<Outcome> {
     }
 }
 
-fn run_plan(plan: &Plan, audience: Audience, variant: Option<&str>) -> Result<Ended> {
-    let missing = experiment::prepare_with(plan, &interrupt::stop_flag())?;
-    let mut report = Report::new(audience, plan, variant, missing.len());
+fn run_plan(plan: Plan, audience: Audience, variant: Option<&str>) -> Result<Ended> {
+    let experiment = plan.open()?;
+    let mut report = Report::new(audience, &experiment, variant);
     let mut failed = BTreeMap::new();
     interrupt::end_at_once(false);
-    let mut experiment = Experiment::start_with(plan, missing, &interrupt::stop_flag())?;
-    for event in &mut experiment {
+    let mut runs = experiment.start()?;
+    for event in &mut runs {
         let event = event?;
         report.take(&event);
         if let ExperimentEvent::Failed { seed, error } = event {
@@ -102,20 +98,16 @@ fn run_plan(plan: &Plan, audience: Audience, variant: Option<&str>) -> Result<En
         }
     }
     report.runs_ended();
-    drop(experiment);
+    drop(runs);
     // All runs are in files now: what follows only reads them.
     interrupt::end_at_once(true);
     if interrupt::requested() {
         report.interrupted();
         return Ok(Ended::Interrupted);
     }
-    let (rows, summary) = experiment::aggregate(plan)?;
+    let (rows, summary) = experiment.aggregate()?;
     // Those of earlier invocations too. What could not be recorded is only known here.
     failed.extend(summary.failed.iter().map(|run| (run.seed, run.error.clone())));
-    if summary.completed > 0 {
-        let _lock = experiment::lock(&plan.out)?;
-        results::draw_experiment(&plan.out)?;
-    }
     report.result(&rows, &summary);
     Ok(Ended::Completed(failed))
 }

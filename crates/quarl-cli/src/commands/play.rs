@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use quarl::Error;
-use quarl::env::{self, Environment, MakeOptions};
-use quarl::evaluate::{GreedyEpisode, GreedyEpisodes, GreedyStep, step_limit};
+use quarl::env::{Environment, MakeOptions};
+use quarl::evaluate::{GreedyEpisode, GreedyEpisodes, GreedyStep};
 use quarl::policy::Policy;
 use quarl::render::{Frame, GifWriter, Rasterizer, Scene, write_png};
 use quarl::stats;
@@ -22,12 +22,11 @@ const RECORD_SIZE: (u32, u32) = (600, 400);
 
 pub(crate) fn run(args: PlayArgs) -> Result<Outcome> {
     interrupt::listen();
-    let TrainedAgent { path, model, env: env_config, max_episode_steps, .. } =
-        TrainedAgent::load(&args.run, Which::Last)?;
+    let mut agent = TrainedAgent::load(&args.run, Which::Last)?;
+    agent.env = args.gym.config(agent.env)?;
     let options = MakeOptions { rendering: true, stop: interrupt::stop_flag() };
-    let mut env = env::make_configured(&args.gym.config(env_config)?, &options)?;
-    let policy = Policy::new(&model)?;
-    policy.check_environment(env.spec())?;
+    let mut env = agent.make_environment(&options)?;
+    let (policy, episodes) = agent.greedy(env.spec(), args.seed, args.episodes)?;
     let fps = args.fps.unwrap_or(f64::from(env.spec().render_fps));
     if !(0.01..=1000.0).contains(&fps) {
         return Err(Usage(format!("--fps {fps}: choose from 0.01 to 1000")).into());
@@ -39,18 +38,16 @@ pub(crate) fn run(args: PlayArgs) -> Result<Outcome> {
     }
     let recorder = args.record.as_deref().map(|path| Recorder::create(path, fps)).transpose()?;
     let display = match args.render {
-        Some(Render::Window) => Display::window(&model.env, fps)?,
+        Some(Render::Window) => Display::window(&agent.model.env, fps)?,
         Some(Render::Terminal) => Display::terminal(fps)?,
         Some(Render::None) => Display::None,
         None if recorder.is_some() || args.json => Display::None,
-        None => match Display::window(&model.env, fps) {
+        None => match Display::window(&agent.model.env, fps) {
             Ok(window) => window,
             Err(_) if output::is_capable_terminal() => Display::terminal(fps)?,
             Err(_) => Display::None,
         },
     };
-    let limit = step_limit(max_episode_steps, env.spec());
-    let episodes = GreedyEpisodes::new(env.spec(), args.seed, args.episodes, limit);
     let played = Show { display, recorder, episodes }.run(policy, &mut *env)?;
     let returns: Vec<f64> = played.iter().map(|episode| episode.total_reward).collect();
     let (mean, std) = (stats::mean(&returns), stats::sample_std(&returns));
@@ -61,7 +58,7 @@ pub(crate) fn run(args: PlayArgs) -> Result<Outcome> {
         }
         let [mean, std] = [mean, std].map(|value| value.is_finite().then_some(value));
         output::json(&json!({
-            "event": "finished", "model": path, "env": model.env, "seed": args.seed, "episodes": returns.len(),
+            "event": "finished", "model": agent.path, "env": agent.model.env, "seed": args.seed, "episodes": returns.len(),
             "mean_return": mean, "std_return": std, "recorded": args.record, "interrupted": interrupt::requested(),
         }));
     } else {

@@ -1,7 +1,7 @@
 //! `quarl presets`: settings to start from.
 
 use anyhow::Result;
-use quarl::config::presets;
+use quarl::config::{EnvConfig, presets};
 use quarl::env;
 use serde_json::json;
 
@@ -19,7 +19,8 @@ pub(crate) fn run(args: PresetsArgs) -> Result<Outcome> {
             }
         }
         Some(name) => {
-            if let Some(id) = &args.env {
+            // Whether Gymnasium has an environment only Python knows, and its settings are built in.
+            if let Some(id) = args.env.as_ref().filter(|id| !EnvConfig::named(id).is_gymnasium()) {
                 env::make(id)?;
             }
             if args.json {

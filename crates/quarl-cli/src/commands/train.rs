@@ -6,8 +6,7 @@ use std::time::Instant;
 use anyhow::Result;
 use quarl::env::MakeOptions;
 use quarl::evaluate::{GreedyEpisodes, step_limit};
-use quarl::plot::results;
-use quarl::run_dir::{RunWriter, Summary};
+use quarl::run::{self, RunWriter, Summary};
 use quarl::train::{Event, Trainer};
 use quarl::{Error, env};
 use serde_json::json;
@@ -56,7 +55,7 @@ pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
             return Err(error);
         }
     };
-    results::draw_run(&out)?;
+    run::draw(&out)?;
     if !interrupted && !interrupt::requested() {
         watch(&args, &trainer, &summary)?;
     }
@@ -77,7 +76,7 @@ fn stopped(error: anyhow::Error, writer: &mut RunWriter, trainer: &Trainer, star
     let Some(failure) = error.downcast_ref::<Error>() else { return error };
     let dir = writer.dir().to_owned();
     let kept = writer.abandon(trainer, started.elapsed().as_secs_f64(), failure);
-    let kept = kept.and_then(|_| if trainer.episodes() > 0 { results::draw_run(&dir) } else { Ok(()) });
+    let kept = kept.and_then(|_| if trainer.episodes() > 0 { run::draw(&dir) } else { Ok(()) });
     let dir = dir.display();
     error.context(match kept {
         Ok(()) => format!("stopped; the run so far is in {dir}"),

@@ -1,9 +1,9 @@
 //! `[agent]` and `[target_network]`.
 
-use crate::config::settings::Absent::{Follows, Is, Required};
-use crate::config::settings::{
-    Condition, Consistent, Context, above_to, at_least, at_most, check, choices, from_to, settings,
-};
+use toml::{Table, Value};
+
+use crate::config::settings::Absent::{Is, Required};
+use crate::config::settings::{Condition, Consistent, above_to, at_least, at_most, check, choices, from_to, settings};
 use crate::config::values::number;
 use crate::config::{Head, TrainConfig};
 use crate::error::Error;
@@ -103,7 +103,7 @@ settings! {
     pub struct TargetNetworkConfig: "target_network" {
         /// How it follows the online network: by copies (hard), by Polyak averaging (soft), or not at all (none: the
         /// bootstrap is the online network's).
-        kind: TargetNetworkKind = Follows(kind_by_tau);
+        kind: TargetNetworkKind = Is(TargetNetworkKind::Hard);
         /// How it starts: as a copy of the online network (online), or with an initialisation of its own (random).
         initial: InitialTarget = Required, if PRESENT;
         /// Update it at the end of every episode whose index (from 0) is a multiple of this.
@@ -111,7 +111,7 @@ settings! {
         /// Update it after every environment step whose number (from 1) is a multiple of this. A soft target network
         /// without an interval follows every update.
         every_steps: Option<u64> = Is(None), in at_least(1), or every_episodes, if AT_INTERVALS;
-        /// Soft-update coefficient (Polyak averaging); 1 copies.
+        /// Soft-update coefficient (Polyak averaging), below 1; given without a kind, it sets the kind to soft.
         tau: f64 = Is(1.0), in above_to(0, 1), if SOFT;
     }
 }
@@ -142,11 +142,13 @@ pub enum InitialTarget {
 
 choices!(InitialTarget { "online" => Online, "random" => Random });
 
-/// Without a kind, tau decides.
-fn kind_by_tau(context: &Context) -> TargetNetworkKind {
-    match context.get("target_network", "tau").and_then(number) {
-        Some(tau) if tau < 1.0 => TargetNetworkKind::Soft,
-        _ => TargetNetworkKind::Hard,
+/// A layer of a configuration that gives a coefficient below 1 and no kind means a soft target network: it is read as if it
+/// gave `kind = "soft"`, too.
+pub(crate) fn imply_soft(layer: &mut Table) {
+    let Some(Value::Table(section)) = layer.get_mut("target_network") else { return };
+    let is_soft = section.get("tau").and_then(number).is_some_and(|tau| tau < 1.0);
+    if is_soft && !section.contains_key("kind") {
+        section.insert("kind".to_owned(), "soft".into());
     }
 }
 

@@ -3,6 +3,8 @@
 use toml::{Table, Value};
 
 use super::layers::{self, Layer};
+use super::settings::show;
+use super::values::number;
 use super::{TrainConfig, presets};
 use crate::error::Error;
 use crate::suggest;
@@ -58,7 +60,7 @@ impl ConfigBuilder {
         self
     }
 
-    /// Sets a key, such as `agent.gamma`, over the preset and the file. Said again, the last value counts.
+    /// Sets a key, such as `agent.gamma`, over the preset and the file. [`ConfigBuilder::build`] refuses two values of one key.
     #[must_use]
     pub fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.said.push((key.trim().to_owned(), value.into()));
@@ -106,7 +108,7 @@ impl ConfigBuilder {
     }
 }
 
-/// Single keys as tables; the last value of a key counts.
+/// Single keys as tables. Two values of one key contradict each other.
 fn tables(said: &[(String, Value)]) -> Result<Table, Error> {
     let mut tables = Table::new();
     for (path, value) in said {
@@ -114,11 +116,18 @@ fn tables(said: &[(String, Value)]) -> Result<Table, Error> {
             return Err(Error::Setting { key: path.clone(), message: without_section(path) });
         };
         let section = tables.entry(section).or_insert_with(|| Table::new().into());
-        if let Value::Table(section) = section {
-            section.insert(key.to_owned(), value.clone());
+        let Value::Table(section) = section else { continue };
+        if let Some(other) = section.insert(key.to_owned(), value.clone()).filter(|other| !are_equal(other, value)) {
+            let message = format!("{} and {} are both given: remove one", show(&other), show(value));
+            return Err(Error::Setting { key: path.clone(), message });
         }
     }
     Ok(tables)
+}
+
+/// Whether two values are the same, however they are written: 1 and 1.0.
+fn are_equal(one: &Value, other: &Value) -> bool {
+    one == other || number(one).is_some_and(|one| number(other) == Some(one))
 }
 
 /// A key's path as its section, which may be one within another (`env.gym`), and its name.

@@ -50,15 +50,20 @@ pub(super) fn upgrade(table: &mut Table, format: Option<i64>) {
 impl TrainConfig {
     /// The configuration as TOML: its format, and every key that applies.
     pub fn to_toml(&self) -> String {
-        self.document(|_| String::new())
+        self.document(|_| String::new(), &[])
     }
 
     /// [`TrainConfig::to_toml`] with a comment above each key: what it means, and what it accepts.
     pub fn to_commented_toml(&self) -> String {
-        self.document(|key| comment(&format!("{} {}.", key.meaning, capitalised(&key.expected))))
+        self.to_template(&[])
     }
 
-    fn document(&self, comment: impl Fn(&Key) -> String) -> String {
+    /// [`TrainConfig::to_commented_toml`] of a configuration that lacks some keys: they are comments with the reason.
+    pub(super) fn to_template(&self, missing: &[(Key, Error)]) -> String {
+        self.document(|key| comment(&format!("{} {}.", key.meaning, capitalised(&key.expected))), missing)
+    }
+
+    fn document(&self, described: impl Fn(&Key) -> String, missing: &[(Key, Error)]) -> String {
         let mut text = format!("{FORMAT_KEY} = {FORMAT}\n");
         let mut section = "";
         for (key, value) in self.entries() {
@@ -66,7 +71,14 @@ impl TrainConfig {
                 section = key.section;
                 text += &format!("\n[{section}]\n");
             }
-            text += &format!("{}{} = {}\n", comment(&key), key.name, show(&value));
+            text += &described(&key);
+            text += &match missing.iter().find(|(other, _)| other.path() == key.path()) {
+                Some((_, Error::Setting { message, .. })) => {
+                    comment(&format!("{}.", capitalised(message))) + &format!("# {} =\n", key.name)
+                }
+                Some(_) => format!("# {} =\n", key.name),
+                None => format!("{} = {}\n", key.name, show(&value)),
+            };
         }
         text
     }

@@ -3,13 +3,14 @@
 //! A layer has a table for each section that it says something of; `env.gym` is a table beside `env`. Within a layer, keys contradict each other whatever their order: two alternatives
 //! (`training.episodes` and `training.steps`), or a key that does not belong to the layer's kind, are refused. A key of an
 //! upper layer replaces the lower layers' key and its alternative; where it chooses another kind, the lower layers' keys that
-//! belong to the old kind go.
+//! belong to the old kind go; where it names another environment, those that belong to the old environment.
 
 use toml::{Table, Value};
 
 use super::TrainConfig;
 use super::document::{FORMAT_KEY, check_format, upgrade};
 use super::settings::{Context, Key, invalid};
+use crate::agent::config::imply_soft;
 use crate::error::Error;
 use crate::suggest;
 
@@ -36,6 +37,7 @@ impl Layer {
             upgrade(&mut table, version);
         }
         split_sections(&mut table, &sections);
+        imply_soft(&mut table);
         let keys = TrainConfig::keys();
         for (section, value) in &table {
             check_section(&keys, section, value).map_err(located)?;
@@ -145,7 +147,16 @@ pub(super) fn merge(layers: &[Layer]) -> Result<TrainConfig, Error> {
             return Err(layers[level].locate(misplaced(key)));
         }
     }
-    read_complete(&merged).map_err(|error| locate_in(layers, error))
+    read_complete(&merged).map_err(|error| match &error {
+        // A value that was meant for another environment or kind is not there any more.
+        Error::Setting { key, .. } if !has(&merged, key) => error,
+        _ => locate_in(layers, error),
+    })
+}
+
+/// Whether a table has this key.
+fn has(table: &Table, path: &str) -> bool {
+    path.rsplit_once('.').is_some_and(|(section, name)| Context(table).get(section, name).is_some())
 }
 
 fn misplaced(key: &Key) -> Error {
@@ -161,30 +172,39 @@ fn read(table: &Table) -> Result<TrainConfig, Error> {
 /// together.
 pub(super) fn read_complete(table: &Table) -> Result<TrainConfig, Error> {
     let config = read(table)?;
-    let context = Context(table);
-    let mut missing = Vec::new();
-    for key in TrainConfig::keys() {
-        let Some(error) = key.missing else { continue };
-        if key.applies(&config) && context.get(key.section, key.name).is_none() {
-            match error(&key.path(), &config) {
-                Error::MissingKeys { .. } => missing.push(key),
-                advice => return Err(advice),
-            }
+    let (mut names, mut advice): (Vec<String>, Option<Error>) = (Vec::new(), None);
+    for (key, error) in missing(table, &config) {
+        if !matches!(error, Error::MissingKeys { .. }) {
+            advice.get_or_insert(error);
+            continue;
         }
-    }
-    if missing.is_empty() {
-        config.check()?;
-        return Ok(config);
-    }
-    let mut names: Vec<String> = Vec::new();
-    for key in &missing {
         let whole_section = !table.contains_key(key.section);
         let name = if whole_section { format!("[{}]", key.section) } else { key.path() };
         if !names.contains(&name) {
             names.push(name);
         }
     }
-    Err(Error::MissingKeys { keys: names.join(", ") })
+    match (names.is_empty(), advice) {
+        // Advice refers to the other keys, which have to be there.
+        (false, _) => Err(Error::MissingKeys { keys: names.join(", ") }),
+        (true, Some(advice)) => Err(advice),
+        (true, None) => config.check().map(|()| config),
+    }
+}
+
+/// The keys that a table lacks to be complete, each with the error that says so.
+fn missing(table: &Table, config: &TrainConfig) -> Vec<(Key, Error)> {
+    let context = Context(table);
+    let absent = |key: &Key| key.applies(config) && context.get(key.section, key.name).is_none();
+    let keys = TrainConfig::keys().into_iter().filter(absent);
+    keys.filter_map(|key| (key.missing?)(&key.path(), config).map(|error| (key, error))).collect()
+}
+
+/// What a layer says, complete or not, and the keys that it lacks, each with the error that says so.
+pub(super) fn read_incomplete(layer: &Layer) -> Result<(TrainConfig, Vec<(Key, Error)>), Error> {
+    let config = read(&layer.table)?;
+    let missing = missing(&layer.table, &config);
+    Ok((config, missing))
 }
 
 /// All layers' keys, upper ones in place of lower ones and of their alternatives.
@@ -216,9 +236,13 @@ fn lay_over(lower: &mut Table, upper: &Table, keys: &[Key]) {
 fn remove_keys_of_another_kind(lower: &mut Table, upper: &Table, keys: &[Key]) {
     for key in keys {
         let Some(choice) = key.condition.and_then(|condition| condition.only_for) else { continue };
-        let chosen = choice.rsplit_once('.').and_then(|(section, name)| upper.get(section)?.get(name));
-        let below = read(lower).ok().and_then(|config| config.get(choice));
-        let is_other = chosen.is_some() && below.is_some() && chosen != below.as_ref();
+        let said =
+            |layer: &Table| choice.rsplit_once('.').and_then(|(section, name)| layer.get(section)?.get(name)).cloned();
+        let default = || keys.iter().find(|key| key.path() == choice)?.default.as_deref().map(value);
+        let is_other = match (said(upper), said(lower).or_else(default)) {
+            (Some(chosen), Some(below)) => chosen != below,
+            _ => false,
+        };
         if let (true, Some(Value::Table(section))) = (is_other, lower.get_mut(key.section)) {
             section.remove(key.name);
         }

@@ -116,29 +116,16 @@ fn file(name: &str, env: Option<&str>) -> Result<(&'static str, &'static str), E
     Ok(*of_env.unwrap_or(&preset.files[0]))
 }
 
-/// The preset as the lowest layer of a configuration, for `env` or else for its own environment. What a file says for single
-/// environments is in tables `[environment.ID.SECTION]`.
+/// The preset as the lowest layer of a configuration, for `env` or else for its own environment.
 pub(super) fn layer(name: &str, env: Option<&str>) -> Result<Layer, Error> {
     let (own, text) = file(name, env)?;
     let mut table = layers::parse(&format!("preset {name}"), text)?;
-    let id = env.unwrap_or(own);
-    if let Some(Value::Table(environments)) = table.remove("environment") {
-        let sections = environments.into_iter().filter(|(of, _)| task(of) == task(id));
-        for (section, keys) in sections.filter_map(|(_, sections)| sections.as_table().cloned()).flatten() {
-            insert(&mut table, &section, keys);
-        }
+    let id = Table::from_iter([("id".to_owned(), env.unwrap_or(own).into())]);
+    match table.get_mut("env") {
+        Some(Value::Table(env)) => env.extend(id),
+        _ => drop(table.insert("env".to_owned(), id.into())),
     }
-    insert(&mut table, "env", Value::Table(Table::from_iter([("id".to_owned(), id.into())])));
     Layer::new(table, None)
-}
-
-/// Puts keys into a section.
-fn insert(table: &mut Table, section: &str, keys: Value) {
-    if let (Value::Table(below), Value::Table(keys)) =
-        (table.entry(section).or_insert_with(|| Table::new().into()), keys)
-    {
-        below.extend(keys);
-    }
 }
 
 /// The preset as a table, for `env` or else for its own environment.
@@ -162,20 +149,21 @@ pub fn config(name: &str, env: Option<&str>) -> Result<TrainConfig, Error> {
     }
 }
 
-/// The preset as a TOML document with comments, complete, for `env` or else for its own environment.
+/// The preset as a TOML document with comments, for `env` or else for its own environment. Complete, except for keys whose
+/// values depend on an environment that nothing is known of: those are comments that say how to choose them.
 ///
 /// # Errors
-/// As [`config`].
+/// [`Error::UnknownPreset`], naming the nearest known ones.
 pub fn text(name: &str, env: Option<&str>) -> Result<String, Error> {
     let (own, text) = file(name, env)?;
     let header: String =
         text.lines().take_while(|line| line.starts_with('#')).map(|line| format!("{line}\n")).collect();
-    let config = config(name, env)?;
+    let (config, missing) = layers::read_incomplete(&layer(name, env)?)?;
     let elsewhere = match task(own) == task(&config.env.id) {
         true => String::new(),
         false => format!("# These are its settings for {}; what was measured was measured on {own}.\n", config.env.id),
     };
-    Ok(format!("{header}{elsewhere}\n{}", config.to_commented_toml()))
+    Ok(format!("{header}{elsewhere}\n{}", config.to_template(&missing)))
 }
 
 #[cfg(test)]

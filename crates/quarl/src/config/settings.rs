@@ -27,8 +27,9 @@ pub struct Key {
     pub(crate) missing: Option<Missing>,
 }
 
-/// Says that a key is missing, and how to choose its value: from the key's path and the configuration without it.
-pub(crate) type Missing = fn(&str, &TrainConfig) -> Error;
+/// Says that a key is missing, and how to choose its value: from the key's path and the configuration without it. None where
+/// the value follows from that configuration.
+pub(crate) type Missing = fn(&str, &TrainConfig) -> Option<Error>;
 
 /// When a key applies.
 #[derive(Clone, Copy, Debug)]
@@ -69,8 +70,8 @@ impl Key {
 pub(crate) enum Absent<T> {
     /// There is none: the key must be given.
     Required,
-    /// There is none: the key must be given, and the error advises on its value.
-    Advised(Missing),
+    /// It follows from other keys, or else the key must be given, and the error advises on its value.
+    Advised(fn(&Context) -> Option<T>, Missing),
     /// This one.
     Is(T),
     /// It follows from other keys.
@@ -247,8 +248,8 @@ pub(crate) fn not_expected(key: &str, value: &Value, expected: &str) -> Error {
 }
 
 /// The error of a key that is not given.
-pub(crate) fn not_given(key: &str, _: &TrainConfig) -> Error {
-    Error::MissingKeys { keys: key.to_owned() }
+pub(crate) fn not_given(key: &str, _: &TrainConfig) -> Option<Error> {
+    Some(Error::MissingKeys { keys: key.to_owned() })
 }
 
 /// A value as a user would write it.
@@ -284,7 +285,7 @@ pub(crate) fn key<T: Setting>(
     let default = if let Absent::Is(value) = &absent { value.write().map(|value| show(&value)) } else { None };
     let missing: Option<Missing> = match absent {
         Absent::Required => Some(not_given),
-        Absent::Advised(missing) => Some(missing),
+        Absent::Advised(_, missing) => Some(missing),
         Absent::Is(_) | Absent::Follows(_) => None,
     };
     let meaning = doc.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
@@ -300,7 +301,8 @@ pub(crate) fn read<T: Setting>(
 ) -> Result<T, Error> {
     match (context.get(section, name), absent) {
         (Some(value), _) => T::read(&format!("{section}.{name}"), value, &bounds, context),
-        (None, Absent::Required | Absent::Advised(_)) => Ok(T::default()),
+        (None, Absent::Required) => Ok(T::default()),
+        (None, Absent::Advised(value, _)) => Ok(value(context).unwrap_or_default()),
         (None, Absent::Is(value)) => Ok(value),
         (None, Absent::Follows(value)) => Ok(value(context)),
     }

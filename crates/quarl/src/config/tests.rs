@@ -29,7 +29,98 @@ fn the_order_of_what_is_set_does_not_matter() {
     let mut reversed = all;
     reversed.reverse();
     assert_eq!(config(&reversed), expected);
-    assert_eq!(config(&["agent.gamma=0.5", "agent.gamma=0.6"]).agent.gamma, 0.6, "the last one counts");
+}
+
+#[test]
+fn two_values_of_one_key_are_refused_and_the_same_value_twice_is_not() {
+    refused(&["agent.gamma=0.5", "agent.gamma=0.6"], "agent.gamma: 0.5 and 0.6 are both given: remove one");
+    refused(&["env.id=CartPole-v1", "env.id=CartPole-v0"], "env.id: \"CartPole-v1\" and \"CartPole-v0\" are both");
+    assert_eq!(
+        config(&["agent.gamma=1", "agent.gamma=1.0", "env.id=CartPole-v0", "env.id=CartPole-v0"]).agent.gamma,
+        1.0
+    );
+}
+
+#[test]
+fn a_coefficient_below_1_makes_the_target_network_soft_as_naming_the_kind_does() {
+    for preset in ["textbook", "dqn", "tuned"] {
+        let target =
+            |assignments: &[&str]| TrainConfig::preset(preset).assign_all(assignments).build().unwrap().target_network;
+        let soft = target(&["target_network.tau=0.01"]);
+        assert_eq!(soft, target(&["target_network.tau=0.01", "target_network.kind=soft"]), "{preset}");
+        assert_eq!((soft.kind, soft.tau), (TargetNetworkKind::Soft, 0.01), "{preset}");
+        // An interval of a hard target network goes, one of a soft one stays.
+        assert_eq!((soft.every_episodes, soft.every_steps), (None, (preset == "tuned").then_some(1)), "{preset}");
+        let at_intervals = target(&["target_network.tau=0.01", "target_network.every_steps=7"]);
+        assert_eq!((at_intervals.kind, at_intervals.every_steps), (TargetNetworkKind::Soft, Some(7)), "{preset}");
+    }
+    refused(&["target_network.tau=1"], "target_network.tau: applies only where target_network.kind = \"soft\"");
+    let file = TrainConfig::preset("textbook").file("soft.toml", "[target_network]\ntau = 0.01\n").build().unwrap();
+    assert_eq!(file, config(&["target_network.tau=0.01"]));
+}
+
+#[test]
+fn what_belongs_to_an_environment_does_not_go_to_another_one() {
+    let of = |file: &str, assignments: &[&str]| {
+        TrainConfig::builder().file("run.toml", file).assign_all(assignments).build().unwrap()
+    };
+    let support = |config: &TrainConfig| match config.network.head {
+        Head::Categorical { v_min, v_max, .. } => (v_min, v_max),
+        head => panic!("{head:?}"),
+    };
+    let c51 = presets::text("c51", None).unwrap();
+    assert!(c51.contains("v_max = 100.0"), "{c51}");
+    for (to, expected) in
+        [("MountainCar-v0", (-100.0, 0.0)), ("gym:Acrobot-v1", (-100.0, 0.0)), ("CartPole-v1", (0.0, 100.0))]
+    {
+        assert_eq!(support(&of(&c51, &[&format!("env.id={to}")])), expected, "{to}");
+    }
+    let explicit = ["env.id=MountainCar-v0", "network.v_min=-50"];
+    assert_eq!(support(&of(&c51, &explicit)), (-50.0, 0.0));
+    let unknown = TrainConfig::builder().file("run.toml", &c51).set("env.id", "gym:LunarLander-v3").build();
+    assert!(unknown.unwrap_err().to_string().starts_with("network.v_min: needed"));
+    // A file over a preset is a layer over another one, too.
+    let over = TrainConfig::preset("c51").file("run.toml", "[env]\nid = \"MountainCar-v0\"\n").build().unwrap();
+    assert_eq!(support(&over), (-100.0, 0.0));
+    // A file that names no environment says nothing of which one its values are for.
+    let nameless = c51.replace("id = \"CartPole-v1\"\n", "").replace("v_max = 100.0", "v_max = 30.0");
+    assert_eq!(support(&of(&nameless, &["env.id=MountainCar-v0", "network.v_min=-1"])), (-1.0, 30.0));
+
+    let limited = config(&["evaluation.max_episode_steps=200"]).to_toml();
+    let limit = |assignments: &[&str]| of(&limited, assignments).evaluation.max_episode_steps.steps();
+    assert_eq!(
+        (limit(&[]), limit(&["env.id=CartPole-v0"]), limit(&["env.id=CartPole-v1"])),
+        (Some(200), Some(200), None)
+    );
+    assert_eq!(limit(&["env.id=CartPole-v1", "evaluation.max_episode_steps=50"]), Some(50));
+}
+
+#[test]
+fn the_support_of_a_task_whose_rewards_are_known_follows_from_them() {
+    let support =
+        |assignments: &[&str]| match config(&[&["network.head=categorical"], assignments].concat()).network.head {
+            Head::Categorical { v_min, v_max, .. } => (v_min, v_max),
+            head => panic!("{head:?}"),
+        };
+    assert_eq!(support(&[]), (0.0, 50.0), "the discount factor is 0.98");
+    assert_eq!(support(&["agent.gamma=1"]), (0.0, 200.0), "an episode has at most 200 steps");
+    assert_eq!(support(&["agent.gamma=0.99", "env.id=MountainCar-v0"]), (-100.0, 0.0));
+    assert_eq!(support(&["env.reward_scale=-2"]), (-100.0, 0.0));
+    assert_eq!(support(&["env.reward_scale=4", "env.clip_reward=[-1, 2]"]), (0.0, 100.0));
+    for (id, steps) in crate::env::ids().iter().map(|id| (id, crate::env::make(id).unwrap().spec().max_episode_steps)) {
+        assert_eq!(crate::env::known_rewards(id).map(|known| known.steps), steps, "{id}");
+    }
+}
+
+#[test]
+fn a_template_for_an_environment_that_nothing_is_known_of_says_what_to_fill_in() {
+    let text = presets::text("c51", Some("gym:LunarLander-v3")).unwrap();
+    assert!(text.contains("\n# v_min =\n") && text.contains("\n# v_max =\n"), "{text}");
+    assert!(text.contains("smallest reward times 100"), "{text}");
+    let error = |text: &str| TrainConfig::from_toml("c51.toml", text).unwrap_err().to_string();
+    assert!(error(&text).starts_with("network.v_min: needed"), "{}", error(&text));
+    let filled = text.replace("# v_min =", "v_min = -300").replace("# v_max =", "v_max = 300");
+    assert_eq!(TrainConfig::from_toml("c51.toml", &filled).unwrap().env.id, "gym:LunarLander-v3");
 }
 
 #[test]
@@ -328,7 +419,7 @@ fn a_categorical_head_needs_a_support_where_none_is_known() {
         let builder = TrainConfig::preset(preset).set("env.id", "gym:LunarLander-v3");
         builder.set("network.v_min", -300.0).set("network.v_max", 300.0).build().unwrap();
     }
-    let advice = message(&["network.head=categorical", "network.v_max=1"]);
+    let advice = message(&["network.head=categorical", "network.v_max=1", "env.id=gym:LunarLander-v3"]);
     assert!(advice.starts_with("network.v_min: needed") && advice.contains("times 50 "), "{advice}");
 }
 
@@ -448,7 +539,6 @@ fn no_key_is_left_out_because_its_absence_means_a_default() {
             "env.clip_reward",
             "network.dueling_hidden",
             "replay.beta",
-            "target_network.kind",
             "optimizer.max_grad_norm",
             "training.episodes",
             "training.steps"
@@ -460,6 +550,8 @@ fn no_key_is_left_out_because_its_absence_means_a_default() {
 fn what_is_missing_in_a_file_is_listed() {
     let missing = TrainConfig::from_toml("part.toml", "[agent]\ngamma = 0.9\n").unwrap_err().to_string();
     assert!(missing.starts_with("[env], [replay], agent.n_step, agent.target, "), "{missing}");
+    let head = TrainConfig::from_toml("part.toml", "[network]\nhead = \"categorical\"\n").unwrap_err().to_string();
+    assert!(head.starts_with("[env], [replay], [agent], ") && !head.contains("reward"), "{head}");
 }
 
 #[test]

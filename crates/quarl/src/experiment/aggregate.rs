@@ -4,11 +4,12 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Plan, run_path, seeds};
+use super::{Experiment, RunOutcome, outcomes};
 use crate::atomic_write::atomic_write;
-use crate::env::{self, MakeOptions};
 use crate::error::Error;
-use crate::run_dir::{self, Status, Summary};
+use crate::run::lock::Lock;
+use crate::run::table::{number, with_header};
+use crate::run::{self, Status, Summary};
 use crate::scores::Scores;
 use crate::stats::{self, Bootstrap};
 
@@ -55,140 +56,149 @@ pub struct FailedRun {
 }
 
 /// One episode of `mean.csv`: over all runs that have it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct MeanRow {
     /// Which episode, from 0.
     pub episode: u64,
     /// The mean return.
-    pub mean: f64,
-    /// The returns' sample standard deviation; NaN of one run.
-    pub std: f64,
-    /// The mean's 95% bootstrap interval; NaN of fewer than three runs.
-    pub lower: f64,
+    #[serde(serialize_with = "number")]
+    pub mean: Option<f64>,
+    /// The returns' sample standard deviation; none of one run.
+    #[serde(serialize_with = "number")]
+    pub std: Option<f64>,
+    /// The mean's 95% bootstrap interval; none of fewer than three runs.
+    #[serde(serialize_with = "number")]
+    pub lower: Option<f64>,
     /// Its upper end.
-    pub upper: f64,
+    #[serde(serialize_with = "number")]
+    pub upper: Option<f64>,
     /// Over how many runs.
     pub n: usize,
 }
 
-/// Reads all runs that have ended in a plan's directory and writes what they show together: `mean.csv`, `greedy.csv` and
-/// `summary.json`.
-///
-/// # Errors
-/// [`Error::Io`] where the system refuses, and what is wrong with a run's files.
-pub fn aggregate(plan: &Plan) -> Result<(Vec<MeanRow>, ExperimentSummary), Error> {
-    let threshold = env::make_configured(&plan.config.env, &MakeOptions::default())?.spec().reward_threshold;
-    let _lock = super::lock(&plan.out)?;
-    let mut returns = Vec::new();
-    let mut ended = Vec::new();
-    for seed in seeds(&plan.out)? {
-        let dir = run_path(&plan.out, seed);
-        match run_dir::status(&dir)? {
-            Status::Complete(summary) => {
-                returns.push(run_returns(&dir)?);
-                ended.push((seed, Ok(*summary)));
+/// One run of `greedy.csv`: the returns of its trained agent.
+#[derive(Default, Serialize)]
+struct GreedyRow {
+    seed: u64,
+    #[serde(serialize_with = "number")]
+    mean_return: Option<f64>,
+    #[serde(serialize_with = "number")]
+    std_return: Option<f64>,
+    #[serde(serialize_with = "number")]
+    min_return: Option<f64>,
+    #[serde(serialize_with = "number")]
+    max_return: Option<f64>,
+    #[serde(serialize_with = "number")]
+    best_mean: Option<f64>,
+    best_episodes: Option<u64>,
+    reached: Option<bool>,
+}
+
+impl Experiment {
+    /// Reads all runs that have ended in the directory and writes what they show together: `mean.csv`, `greedy.csv`,
+    /// `summary.json` and the figure.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the system refuses, and what is wrong with a run's files.
+    pub fn aggregate(&self) -> Result<(Vec<MeanRow>, ExperimentSummary), Error> {
+        let out = self.dir();
+        let _lock = Lock::wait(out)?;
+        let mut returns = Vec::new();
+        let mut ended = Vec::new();
+        for RunOutcome { seed, dir, status } in outcomes(out)? {
+            match status {
+                Status::Complete(summary) => {
+                    returns.push(run_returns(&dir)?);
+                    ended.push((seed, Ok(*summary)));
+                }
+                Status::Failed(summary) => ended.push((seed, Err(summary.error.unwrap_or_default()))),
+                Status::Incomplete => {}
             }
-            Status::Failed(summary) => ended.push((seed, Err(summary.error.unwrap_or_default()))),
-            Status::Incomplete => {}
+        }
+        let rows = mean_rows(&returns);
+        let greedy: Vec<GreedyRow> = ended.iter().map(|run| greedy_row(run, self.threshold)).collect();
+        atomic_write(&out.join("mean.csv"), with_header(&rows).as_bytes())?;
+        atomic_write(&out.join("greedy.csv"), with_header(&greedy).as_bytes())?;
+        let summary = self.summarise(ended);
+        let text = serde_json::to_string_pretty(&summary).expect("a summary is plain data") + "\n";
+        atomic_write(&out.join(run::SUMMARY), text.as_bytes())?;
+        #[cfg(feature = "plot")]
+        if summary.completed > 0 {
+            super::draw(out)?;
+        }
+        Ok((rows, summary))
+    }
+
+    fn summarise(&self, ended: Vec<Ended>) -> ExperimentSummary {
+        let (runs, config) = (ended.len(), self.config());
+        let first_seed = ended.first().map_or(config.training.seed, |(seed, _)| *seed);
+        let (mut means, mut failed) = (Vec::new(), Vec::new());
+        for (seed, outcome) in ended {
+            match outcome {
+                Ok(summary) => means.extend(summary.greedy_mean),
+                Err(error) => failed.push(FailedRun { seed, error }),
+            }
+        }
+        let scores = Scores::of(&means, failed.len(), self.threshold);
+        ExperimentSummary {
+            quarl_version: env!("CARGO_PKG_VERSION").to_owned(),
+            env: config.env.id.clone(),
+            first_seed,
+            runs,
+            completed: runs - failed.len(),
+            failed,
+            greedy_mean: scores.mean,
+            greedy_iqm: scores.iqm,
+            greedy_iqm_interval: scores.iqm_interval,
+            threshold: self.threshold,
+            reached: scores.reached,
+            reached_share: scores.reached_share,
+            reached_interval: scores.reached_interval,
         }
     }
-    let rows = mean_rows(&returns);
-    atomic_write(&plan.out.join("mean.csv"), mean_csv(&rows).as_bytes())?;
-    atomic_write(&plan.out.join("greedy.csv"), greedy_csv(&ended, threshold).as_bytes())?;
-    let summary = summarise(plan, ended, threshold);
-    let text = serde_json::to_string_pretty(&summary).expect("a summary is plain data") + "\n";
-    atomic_write(&plan.out.join(run_dir::SUMMARY), text.as_bytes())?;
-    Ok((rows, summary))
 }
 
 /// How the run with a seed ended: complete, or with an error.
 type Ended = (u64, Result<Summary, String>);
 
-fn summarise(plan: &Plan, ended: Vec<Ended>, threshold: Option<f64>) -> ExperimentSummary {
-    let runs = ended.len();
-    let first_seed = ended.first().map_or(plan.config.training.seed, |(seed, _)| *seed);
-    let (mut means, mut failed) = (Vec::new(), Vec::new());
-    for (seed, outcome) in ended {
-        match outcome {
-            Ok(summary) => means.extend(summary.greedy_mean),
-            Err(error) => failed.push(FailedRun { seed, error }),
-        }
-    }
-    let scores = Scores::of(&means, failed.len(), threshold);
-    ExperimentSummary {
-        quarl_version: env!("CARGO_PKG_VERSION").to_owned(),
-        env: plan.config.env.id.clone(),
-        first_seed,
-        runs,
-        completed: runs - failed.len(),
-        failed,
-        greedy_mean: scores.mean,
-        greedy_iqm: scores.iqm,
-        greedy_iqm_interval: scores.iqm_interval,
-        threshold,
-        reached: scores.reached,
-        reached_share: scores.reached_share,
-        reached_interval: scores.reached_interval,
+fn greedy_row((seed, outcome): &Ended, threshold: Option<f64>) -> GreedyRow {
+    let summary = outcome.as_ref().ok();
+    let mean_return = summary.and_then(|summary| summary.greedy_mean);
+    let returns = summary.and_then(|summary| summary.greedy_returns.as_deref()).unwrap_or_default();
+    GreedyRow {
+        seed: *seed,
+        mean_return,
+        std_return: finite(stats::sample_std(returns)),
+        min_return: returns.iter().copied().reduce(f64::min),
+        max_return: returns.iter().copied().reduce(f64::max),
+        best_mean: summary.and_then(|summary| summary.best_mean),
+        best_episodes: summary.and_then(|summary| summary.best_episodes),
+        reached: threshold.map(|threshold| mean_return.is_some_and(|mean| mean >= threshold)),
     }
 }
 
-/// JSON has no NaN: what does not exist is absent.
+/// Neither JSON nor a table has NaN: what does not exist is absent.
 fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-fn mean_csv(rows: &[MeanRow]) -> String {
-    let mut csv = String::from("episode,mean,std,lower,upper,n\n");
-    for MeanRow { episode, mean, std, lower, upper, n } in rows {
-        let [mean, std, lower, upper] = [mean, std, lower, upper].map(|x| field(finite(*x)));
-        csv += &format!("{episode},{mean},{std},{lower},{upper},{n}\n");
-    }
-    csv
-}
-
-fn greedy_csv(ended: &[Ended], threshold: Option<f64>) -> String {
-    let mut csv = String::from("seed,mean_return,std_return,min_return,max_return,best_mean,best_episodes,reached\n");
-    for (seed, outcome) in ended {
-        let summary = outcome.as_ref().ok();
-        let mean = summary.and_then(|summary| summary.greedy_mean);
-        let returns = summary.and_then(|summary| summary.greedy_returns.as_deref()).unwrap_or_default();
-        let std = field(finite(stats::sample_std(returns)));
-        let min = field(returns.iter().copied().reduce(f64::min));
-        let max = field(returns.iter().copied().reduce(f64::max));
-        let best_mean = field(summary.and_then(|summary| summary.best_mean));
-        let best_episodes = field(summary.and_then(|summary| summary.best_episodes));
-        let reached = field(threshold.map(|threshold| mean.is_some_and(|mean| mean >= threshold)));
-        let mean = field(mean);
-        csv += &format!("{seed},{mean},{std},{min},{max},{best_mean},{best_episodes},{reached}\n");
-    }
-    csv
-}
-
-/// A value as a table has it: empty where there is none.
-fn field<T: ToString>(value: Option<T>) -> String {
-    value.map_or(String::new(), |value| value.to_string())
-}
-
 /// The returns of a run's episodes.
-///
-/// # Errors
-/// What is wrong with its file.
-pub fn run_returns(dir: &Path) -> Result<Vec<f64>, Error> {
-    Ok(run_dir::read_episodes(dir)?.iter().map(|record| record.total_reward).collect())
+fn run_returns(dir: &Path) -> Result<Vec<f64>, Error> {
+    Ok(run::read_episodes(dir)?.iter().map(|record| record.total_reward).collect())
 }
 
 /// The mean over runs, episode by episode, with a 95% bootstrap interval over runs.
-pub fn mean_rows(returns: &[Vec<f64>]) -> Vec<MeanRow> {
+fn mean_rows(returns: &[Vec<f64>]) -> Vec<MeanRow> {
     let curve = stats::mean_curve_with_band(returns, &Bootstrap::default(), &mut stats::resampler(0));
     (0..curve.mean.len())
         .map(|episode| {
             let here: Vec<f64> = returns.iter().filter_map(|run| run.get(episode).copied()).collect();
             MeanRow {
                 episode: episode as u64,
-                mean: curve.mean[episode],
-                std: stats::sample_std(&here),
-                lower: curve.low[episode],
-                upper: curve.high[episode],
+                mean: finite(curve.mean[episode]),
+                std: finite(stats::sample_std(&here)),
+                lower: finite(curve.low[episode]),
+                upper: finite(curve.high[episode]),
                 n: curve.n[episode],
             }
         })

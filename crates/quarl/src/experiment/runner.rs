@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use super::{Plan, run_path};
 use crate::config::TrainConfig;
 use crate::error::Error;
-use crate::lock::{Attempt, Lock};
-use crate::run_dir::{RunWriter, Status, Summary};
+use crate::run::lock::{Attempt, Lock};
+use crate::run::{RunWriter, Status, Summary};
 use crate::stop::StopFlag;
-use crate::train::{Event, Trainer};
+use crate::train::Event;
 
 /// How often a thread looks whether another process has let go of a run.
 const POLL: Duration = Duration::from_millis(200);
@@ -60,15 +60,15 @@ pub enum ExperimentEvent {
     },
 }
 
-/// An experiment in progress: an iterator of its events, which ends when all runs have ended. Dropping it stops it.
-pub struct Experiment {
+/// An experiment's runs in progress: an iterator of their events, which ends when all runs have ended. Dropping it stops them.
+pub struct Runs {
     events: Receiver<ExperimentEvent>,
     stop: StopFlag,
     workers: Vec<JoinHandle<()>>,
 }
 
 /// What the threads share.
-struct Shared {
+pub(super) struct Shared {
     plan: Plan,
     /// Seeds to run, and whether it was said that another process runs them.
     queue: Mutex<VecDeque<(u64, bool)>>,
@@ -78,39 +78,24 @@ struct Shared {
 }
 
 /// Trains one run and writes it down; `None` where it was stopped.
-type RunFn = fn(&Shared, TrainConfig, &mut RunWriter) -> Result<Option<Summary>, Error>;
+pub(super) type RunFn = fn(&Shared, TrainConfig, &mut RunWriter) -> Result<Option<Summary>, Error>;
 
-impl Experiment {
-    /// Starts the runs with these seeds.
-    ///
-    /// # Errors
-    /// [`Error::Io`] where the system gives no threads.
-    pub fn start(plan: &Plan, seeds: Vec<u64>) -> Result<Self, Error> {
-        Self::start_with(plan, seeds, &StopFlag::default())
-    }
-
-    /// [`Experiment::start`]; a request of `stop` stops all runs, as [`Experiment::stop`] does.
-    ///
-    /// # Errors
-    /// As [`Experiment::start`].
-    pub fn start_with(plan: &Plan, seeds: Vec<u64>, stop: &StopFlag) -> Result<Self, Error> {
-        Self::start_running(plan, seeds, stop, train)
-    }
-
-    fn start_running(plan: &Plan, seeds: Vec<u64>, stop: &StopFlag, run: RunFn) -> Result<Self, Error> {
+impl Runs {
+    /// Starts the runs with these seeds, each by `run`.
+    pub(super) fn start(plan: &Plan, seeds: Vec<u64>, run: RunFn) -> Result<Self, Error> {
         let (sender, events) = channel();
-        let stop = stop.child();
+        let stop = plan.stop.child();
         let jobs = plan.jobs.clamp(1, seeds.len().max(1));
         let queue = Mutex::new(seeds.into_iter().map(|seed| (seed, false)).collect());
         let shared = Shared { plan: plan.clone(), queue, events: sender, stop: stop.clone(), run };
         let shared = Arc::new(shared);
-        let mut experiment = Self { events, stop, workers: Vec::with_capacity(jobs) };
+        let mut runs = Self { events, stop, workers: Vec::with_capacity(jobs) };
         for _ in 0..jobs {
             let shared = shared.clone();
             let worker = std::thread::Builder::new().spawn(move || work(&shared));
-            experiment.workers.push(worker.map_err(Error::io("start a thread for", &plan.out))?);
+            runs.workers.push(worker.map_err(Error::io("start a thread for", &plan.out))?);
         }
-        Ok(experiment)
+        Ok(runs)
     }
 
     /// Asks all runs to stop; the iterator ends soon after. Unfinished runs leave no summary and are run again next time.
@@ -119,7 +104,7 @@ impl Experiment {
     }
 }
 
-impl Iterator for Experiment {
+impl Iterator for Runs {
     type Item = Result<ExperimentEvent, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -136,7 +121,7 @@ impl Iterator for Experiment {
     }
 }
 
-impl Drop for Experiment {
+impl Drop for Runs {
     fn drop(&mut self) {
         self.stop();
         for worker in self.workers.drain(..) {
@@ -226,9 +211,10 @@ fn run(shared: &Shared, seed: u64, lock: Lock) -> Result<Option<Summary>, Error>
     })
 }
 
-fn train(shared: &Shared, config: TrainConfig, writer: &mut RunWriter) -> Result<Option<Summary>, Error> {
+/// Trains one run by its plan.
+pub(super) fn train(shared: &Shared, config: TrainConfig, writer: &mut RunWriter) -> Result<Option<Summary>, Error> {
     let (seed, started) = (config.training.seed, Instant::now());
-    let mut trainer = match Trainer::builder(config).stop_flag(shared.stop.clone()).build() {
+    let mut trainer = match shared.plan.trainer(config, shared.stop.clone()).build() {
         Ok(trainer) => trainer,
         Err(Error::Stopped { .. }) => return Ok(None),
         Err(error) => {
@@ -269,13 +255,10 @@ fn internal(panic: &(dyn Any + Send)) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::presets;
-    use crate::experiment::{aggregate, prepare};
 
     fn plan(out: &std::path::Path, runs: u64) -> Plan {
-        let mut config = presets::config("textbook", None).unwrap();
-        config.training.episodes = Some(2);
-        Plan { config, runs, jobs: 2, out: out.join("out"), retry_failed: false }
+        let config = TrainConfig::preset("textbook").set("training.episodes", 2).build().unwrap();
+        Plan::new(config, out.join("out")).runs(runs).jobs(2)
     }
 
     #[test]
@@ -290,10 +273,10 @@ mod tests {
         }
         let directory = tempfile::tempdir().unwrap();
         let plan = plan(directory.path(), 4);
-        let missing = prepare(&plan).unwrap();
-        let experiment = Experiment::start_running(&plan, missing, &StopFlag::default(), panics_at_seed_1).unwrap();
+        let experiment = plan.clone().open().unwrap();
+        let runs = Runs::start(&experiment.plan, experiment.missing().to_vec(), panics_at_seed_1).unwrap();
         let (mut finished, mut failed) = (Vec::new(), Vec::new());
-        for event in experiment {
+        for event in runs {
             match event.unwrap() {
                 ExperimentEvent::Finished { seed, .. } => finished.push(seed),
                 ExperimentEvent::Failed { seed, error } => failed.push((seed, error)),
@@ -304,29 +287,29 @@ mod tests {
         assert_eq!(finished, [0, 2, 3]);
         let [(1, error)] = &failed[..] else { panic!("{failed:?}") };
         assert!(error.contains("seed 1 is unlucky") && error.starts_with("internal error: "), "{error}");
-        let (_, summary) = aggregate(&plan).unwrap();
+        let (_, summary) = experiment.aggregate().unwrap();
         assert_eq!((summary.runs, summary.completed, &summary.failed[0].error), (4, 3, error));
-        assert_eq!(prepare(&plan).unwrap(), [0; 0], "it would panic again");
-        assert_eq!(prepare(&Plan { retry_failed: true, ..plan }).unwrap(), [1]);
+        assert_eq!(plan.clone().open().unwrap().missing(), [0; 0], "it would panic again");
+        assert_eq!(plan.retry_failed(true).open().unwrap().missing(), [1]);
     }
 
     #[test]
     fn a_thread_that_dies_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
-        let mut experiment = Experiment::start(&plan(directory.path(), 1), Vec::new()).unwrap();
-        experiment.workers.push(std::thread::spawn(|| panic!("the thread itself")));
-        let errors: Vec<String> = experiment.by_ref().filter_map(|event| Some(event.err()?.to_string())).collect();
+        let mut runs = Runs::start(&plan(directory.path(), 1), Vec::new(), train).unwrap();
+        runs.workers.push(std::thread::spawn(|| panic!("the thread itself")));
+        let errors: Vec<String> = runs.by_ref().filter_map(|event| Some(event.err()?.to_string())).collect();
         assert!(errors.len() == 1 && errors[0].contains("the thread itself"), "{errors:?}");
     }
 
     #[test]
     fn a_stopped_experiment_leaves_its_runs_to_be_run_again() {
         let directory = tempfile::tempdir().unwrap();
-        let plan = plan(directory.path(), 2);
-        let missing = prepare(&plan).unwrap();
         let stop = StopFlag::default();
+        let plan = plan(directory.path(), 2);
+        let experiment = plan.clone().stop_flag(stop.clone()).open().unwrap();
         stop.request();
-        assert_eq!(Experiment::start_with(&plan, missing, &stop).unwrap().count(), 0);
-        assert_eq!(prepare(&plan).unwrap(), [0, 1]);
+        assert_eq!(experiment.start().unwrap().count(), 0);
+        assert_eq!(plan.open().unwrap().missing(), [0, 1]);
     }
 }

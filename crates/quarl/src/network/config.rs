@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::config::TrainConfig;
 use crate::config::settings::Absent::{Advised, Follows, Is};
 use crate::config::settings::{Condition, Consistent, Context, check, choices, from_to, invalid, settings};
+use crate::config::values::number;
+use crate::env::{KnownRewards, known_rewards};
 use crate::error::Error;
 use crate::space::BoxSpace;
 
@@ -20,6 +22,9 @@ const NOISY: Condition = Condition::new("network.noisy = true", |config| config.
 
 const CATEGORICAL: Condition =
     Condition::new("network.head = \"categorical\"", |config| matches!(config.network.head, Head::Categorical { .. }));
+
+/// A support belongs to the environment that it was chosen for.
+const SUPPORT: Condition = CATEGORICAL.only_for("env.id");
 
 const QUANTILES: Condition =
     Condition::new("network.head = \"quantile\" or \"implicit\"", |config| config.network.head.is_quantile());
@@ -58,12 +63,12 @@ settings! {
         atoms: usize = Is(51), in from_to(2, LARGEST_HEAD), if CATEGORICAL, at |network| {
             if let Head::Categorical { atoms, .. } = &mut network.head { Some(atoms) } else { None }
         };
-        /// Lowest atom: the smallest discounted return.
-        v_min: f64 = Advised(support_is_needed), in from_to(-1e30, 1e30), if CATEGORICAL, at |network| {
+        /// Lowest atom: the smallest discounted return. Known where the environment's rewards are: CartPole, MountainCar, Acrobot.
+        v_min: f64 = Advised(|context| known_support(context).map(|[low, _]| low), support_is_needed), in from_to(-1e30, 1e30), if SUPPORT, at |network| {
             if let Head::Categorical { v_min, .. } = &mut network.head { Some(v_min) } else { None }
         };
-        /// Highest atom: the largest discounted return.
-        v_max: f64 = Advised(support_is_needed), in from_to(-1e30, 1e30), if CATEGORICAL, at |network| {
+        /// Highest atom: the largest discounted return. Known where the environment's rewards are.
+        v_max: f64 = Advised(|context| known_support(context).map(|[_, high]| high), support_is_needed), in from_to(-1e30, 1e30), if SUPPORT, at |network| {
             if let Head::Categorical { v_max, .. } = &mut network.head { Some(v_max) } else { None }
         };
         /// Number of quantiles; of an implicit head, the number of random levels in each update.
@@ -158,8 +163,31 @@ fn last_hidden(context: &Context) -> usize {
     last.and_then(|units| usize::try_from(units).ok()).unwrap_or(0)
 }
 
-/// How to choose the support of a categorical head, for the error where it is not given.
-fn support_is_needed(key: &str, config: &TrainConfig) -> Error {
+/// The support of a categorical head where the environment's rewards are known: the smallest and the largest discounted return.
+fn known_support(context: &Context) -> Option<[f64; 2]> {
+    let KnownRewards { range, steps } = known_rewards(context.get("env", "id")?.as_str()?)?;
+    let gamma = context.get("agent", "gamma").and_then(number)?;
+    let scale = context.get("env", "reward_scale").and_then(number).unwrap_or(1.0);
+    let clip: Option<[f64; 2]> = context
+        .get("env", "clip_reward")
+        .and_then(|ends| ends.as_array()?.iter().filter_map(number).collect::<Vec<_>>().try_into().ok());
+    // To nine decimals, so that a gamma of 0.99 gives 100 and not 99.99999999999991.
+    let horizon = (1e9 / (1.0 - gamma)).round() / 1e9;
+    let horizon = horizon.min(f64::from(steps));
+    let ends = range.map(|reward| reward * scale);
+    let mut support = [ends[0].min(ends[1]), ends[0].max(ends[1])];
+    if let Some([low, high]) = clip {
+        support = support.map(|reward| reward.max(low).min(high));
+    }
+    // After the end of an episode the return is 0.
+    Some([support[0].min(0.0) * horizon, support[1].max(0.0) * horizon])
+}
+
+/// How to choose the support of a categorical head, for the error where it is neither given nor known.
+fn support_is_needed(key: &str, config: &TrainConfig) -> Option<Error> {
+    if known_rewards(&config.env.id).is_some() {
+        return None;
+    }
     let gamma = config.agent.gamma;
     let horizon = 1.0 / (1.0 - gamma);
     let factor = match horizon.is_finite() {
@@ -167,14 +195,14 @@ fn support_is_needed(key: &str, config: &TrainConfig) -> Error {
         false => "the number of steps of the longest episode".to_owned(),
     };
     let id = &config.env.id;
-    invalid(
+    Some(invalid(
         key,
         format!(
             "needed, because network.head = \"categorical\" and there is no known range of returns for {id}: set \
              network.v_min to the smallest reward times {factor} and network.v_max to the largest reward times that, or \
              times the steps of an episode where that is less"
         ),
-    )
+    ))
 }
 
 /// Units of a layer times levels, when an implicit head acts: a gigabyte in all its layers.
@@ -319,7 +347,10 @@ impl Architecture {
                     return Err(format!("{atoms} atoms from v_min = {v_min} to v_max = {v_max}"));
                 }
             }
-            Head::Implicit { acting_quantiles, .. } => {
+            Head::Implicit { cosines, acting_quantiles } => {
+                if cosines > LARGEST_ACTING_LAYER / acting_quantiles && cosines > self.width() {
+                    return Err(format!("cosines = {cosines} take too much memory to act"));
+                }
                 if self.acting_units().is_none_or(|units| units > LARGEST_ACTING_LAYER) {
                     return Err(format!("acting_quantiles = {acting_quantiles} takes too much memory to act"));
                 }

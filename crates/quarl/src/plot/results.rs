@@ -3,16 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::names::{distinct, number_repeated, without_seed};
-use super::{Figure, Group, Run, XAxis, comparison_figure, experiment_figure, run_figure, write};
-use crate::ablation;
+use super::{Figure, Group, Run, XAxis, comparison_figure};
 use crate::config::{EnvConfig, TrainConfig};
-use crate::env;
 use crate::error::Error;
-use crate::results_dir::{ResultsDir, name};
-use crate::{experiment, run_dir};
-
-/// Over how many episodes the curves are averaged that training and experiments leave.
-const WINDOW: usize = 10;
+use crate::experiment::{self, RunOutcome, ablation};
+use crate::run::{self, Contents, Status, name, read_curve, threshold};
 
 /// The runs of one configuration: what becomes one curve.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,13 +51,15 @@ pub struct Options {
 pub fn collect(paths: &[PathBuf], labels: &[String]) -> Result<Collected, Error> {
     let names = distinct(paths);
     let mut collected = Collected::default();
+    // The curves that are named for a directory within their path alone, with the path's name.
+    let mut inner: Vec<(usize, &String)> = Vec::new();
     for (i, path) in paths.iter().enumerate() {
         let (mut curves, left_out) = read(path)?;
         collected.left_out.extend(left_out);
         match (labels.get(i), &mut curves[..]) {
             (Some(label), [only]) => only.group.name.clone_from(label),
             (None, [only]) if only.group.name.is_empty() => only.group.name.clone_from(&names[i]),
-            (None, [_]) => {}
+            (None, [_]) => inner.push((collected.curves.len(), &names[i])),
             (label, several) => {
                 let prefix = label.or((paths.len() > 1).then_some(&names[i]));
                 for curve in several {
@@ -75,6 +72,12 @@ pub fn collect(paths: &[PathBuf], labels: &[String]) -> Result<Collected, Error>
         collected.curves.extend(curves);
     }
     let mut names: Vec<String> = collected.curves.iter().map(|curves| curves.group.name.clone()).collect();
+    let given = names.clone();
+    for (curve, path) in inner {
+        if given.iter().filter(|name| **name == given[curve]).count() > 1 {
+            names[curve] = format!("{path}: {}", given[curve]);
+        }
+    }
     number_repeated(&mut names);
     collected.curves.iter_mut().zip(names).for_each(|(curves, name)| curves.group.name = name);
     Ok(collected)
@@ -109,55 +112,6 @@ pub fn compare(curves: &[Curves], options: &Options) -> Vec<Figure> {
     environments.iter().map(panel).collect()
 }
 
-/// Draws the figure of a run into its directory: every episode, their moving average, the greedy evaluations.
-///
-/// # Errors
-/// What is wrong with the run's files, or [`Error::Io`] where the system refuses.
-pub fn draw_run(dir: &Path) -> Result<(), Error> {
-    let config = run_dir::read_config(dir)?;
-    let x = if config.training.steps.is_some() { XAxis::Steps } else { XAxis::Episodes };
-    let at = |evaluation: &run_dir::EvaluationRow| match x {
-        XAxis::Episodes => evaluation.episodes as f64,
-        XAxis::Steps => evaluation.env_steps as f64,
-    };
-    let evaluations: Vec<(f64, f64)> =
-        run_dir::read_evaluations(dir)?.iter().map(|evaluation| (at(evaluation), evaluation.mean_return)).collect();
-    let title = format!("{}, seed {}", config.env.id, config.training.seed);
-    let figure = run_figure(&title, &read_run(dir)?, x, WINDOW, &evaluations, threshold(&config, dir)?);
-    draw(&[figure], dir)
-}
-
-/// Draws the figure of an experiment into its directory: the mean with its interval, and the runs behind it.
-///
-/// # Errors
-/// As [`draw_run`].
-pub fn draw_experiment(out: &Path) -> Result<(), Error> {
-    let Curves { group, env, budget_in_steps, threshold } = read_experiment(out)?;
-    let title = format!("{env}, {}", group.counted());
-    // Over episodes each has its value, and many runs make a smooth mean; over steps a run's latest episode stands alone.
-    let (x, window) = if budget_in_steps { (XAxis::Steps, WINDOW) } else { (XAxis::Episodes, 1) };
-    draw(&[experiment_figure(&title, &group.runs, x, window, threshold)], out)
-}
-
-/// Draws the figure of an ablation into its directory: each combination's mean curve, in the order given, as (directory,
-/// name in the legend).
-///
-/// # Errors
-/// As [`draw_run`].
-pub fn draw_ablation(out: &Path, combinations: &[(&str, &str)]) -> Result<(), Error> {
-    let read = |(directory, label): &(&str, &str)| -> Result<Curves, Error> {
-        let mut curves = read_experiment(&out.join(directory))?;
-        (*label).clone_into(&mut curves.group.name);
-        Ok(curves)
-    };
-    let curves = combinations.iter().map(read).collect::<Result<Vec<_>, Error>>()?;
-    draw(&compare(&curves, &Options { window: WINDOW, ..Options::default() }), out)
-}
-
-fn draw(panels: &[Figure], dir: &Path) -> Result<(), Error> {
-    run_dir::CURVES.iter().try_for_each(|name| write(panels, dir.join(name)))
-}
-
 /// A path's curves, and what of it is not shown. A curve without a name is to be named for its path.
 fn read(path: &Path) -> Result<(Vec<Curves>, Vec<String>), Error> {
     let named = |path: &PathBuf, label: String| -> Result<Curves, Error> {
@@ -165,14 +119,14 @@ fn read(path: &Path) -> Result<(Vec<Curves>, Vec<String>), Error> {
         curves.group.name = label;
         Ok(curves)
     };
-    let (found, left_out): (Vec<Curves>, Vec<String>) = match ResultsDir::of(path)? {
-        ResultsDir::Run => (vec![read_single(path)?.1], Vec::new()),
-        ResultsDir::Experiment => (vec![read_experiment(path)?], Vec::new()),
-        ResultsDir::Ablation(paths) => {
-            let label = |path: &PathBuf| ablation::label(&ablation::parts_without(&name(path)).unwrap_or_default());
-            split(paths.iter().map(|path| named(path, label(path))))
-        }
-        ResultsDir::Several(paths) => read_several(&paths),
+    let (found, left_out): (Vec<Curves>, Vec<String>) = match Contents::of(path)? {
+        Contents::Nothing | Contents::Other { .. } => return Err(Contents::no_results(path)),
+        Contents::Run { .. } => (vec![read_single(path)?.1], Vec::new()),
+        Contents::Experiment => (vec![read_experiment(path)?], Vec::new()),
+        Contents::Several { results, .. } => match ablation::combinations(&results) {
+            Some(combinations) => split(combinations.iter().map(|(path, parts)| named(path, ablation::label(parts)))),
+            None => read_several(&results),
+        },
     };
     match left_out.first() {
         Some(reason) if found.is_empty() => Err(Error::File { path: path.to_owned(), message: reason.clone() }),
@@ -194,7 +148,7 @@ fn read_several(paths: &[PathBuf]) -> (Vec<Curves>, Vec<String>) {
     let mut left_out = Vec::new();
     let mut gathered: Vec<Gathered> = Vec::new();
     for path in paths {
-        let is_run = ResultsDir::of(path).is_ok_and(|found| found == ResultsDir::Run);
+        let is_run = matches!(Contents::of(path), Ok(Contents::Run { .. }));
         let read = if is_run { read_single(path) } else { read_experiment(path).map(|curves| (None, curves)) };
         let (mut config, mut curves) = match read {
             Ok(read) => read,
@@ -242,8 +196,8 @@ fn split(results: impl Iterator<Item = Result<Curves, Error>>) -> (Vec<Curves>, 
 
 /// A single run with its configuration.
 fn read_single(dir: &Path) -> Result<(Option<TrainConfig>, Curves), Error> {
-    let config = run_dir::read_config(dir)?;
-    let run = read_run(dir)?;
+    let config = run::read_config(dir)?;
+    let run = read_curve(dir)?;
     if run.returns.is_empty() {
         let message = "no episode of this run has finished: there is nothing to draw".to_owned();
         return Err(Error::File { path: dir.to_owned(), message });
@@ -253,19 +207,19 @@ fn read_single(dir: &Path) -> Result<(Option<TrainConfig>, Curves), Error> {
 }
 
 /// An experiment's whole runs, in order of their seeds.
-fn read_experiment(out: &Path) -> Result<Curves, Error> {
-    let config = run_dir::read_config(out)?;
+pub(crate) fn read_experiment(out: &Path) -> Result<Curves, Error> {
+    let config = run::read_config(out)?;
     let mut whole = Vec::new();
-    let seeds = experiment::seeds(out)?;
-    for (seed, _) in experiment::complete_runs(out)? {
-        let dir = experiment::run_path(out, seed);
-        whole.push((read_run(&dir)?, dir));
+    let outcomes = experiment::outcomes(out)?;
+    let planned = outcomes.len();
+    for RunOutcome { dir, .. } in outcomes.into_iter().filter(|run| matches!(run.status, Status::Complete(_))) {
+        whole.push((read_curve(&dir)?, dir));
     }
     let Some((_, first)) = whole.first() else {
         return Err(Error::File { path: out.to_owned(), message: "none of its runs is finished".to_owned() });
     };
     let first = first.clone();
-    curves(&config, &first, whole.into_iter().map(|(run, _)| run).collect(), seeds.len())
+    curves(&config, &first, whole.into_iter().map(|(run, _)| run).collect(), planned)
 }
 
 /// `run` is the directory of one of the runs.
@@ -278,24 +232,8 @@ fn curves(config: &TrainConfig, run: &Path, runs: Vec<Run>, planned: usize) -> R
     })
 }
 
-fn read_run(dir: &Path) -> Result<Run, Error> {
-    let episodes = run_dir::read_episodes(dir)?;
-    Ok(Run {
-        env_steps: episodes.iter().map(|record| record.env_steps).collect(),
-        returns: episodes.iter().map(|record| record.total_reward).collect(),
-    })
-}
-
 /// An environment's id, with the arguments that make it another task.
 fn described(env: &EnvConfig) -> String {
     let args: Vec<String> = env.gym.kwargs.iter().map(|(key, value)| format!("{key}={value}")).collect();
     if args.is_empty() { env.id.clone() } else { format!("{} ({})", env.id, args.join(", ")) }
-}
-
-/// The return from which the environment counts as solved. The run knows it; asking Gymnasium would take longer than the
-/// drawing.
-fn threshold(config: &TrainConfig, run: &Path) -> Result<Option<f64>, Error> {
-    let recorded = run_dir::read_summary(run)?.and_then(|summary| summary.reward_threshold);
-    let built_in = || env::ids().contains(&config.env.id.as_str()).then(|| env::make(&config.env.id).ok()).flatten();
-    Ok(recorded.or_else(|| built_in()?.spec().reward_threshold))
 }

@@ -98,9 +98,7 @@ impl TrainerBuilder {
         for other in envs[1..].iter().chain([&evaluation_env]) {
             check_alike(spec, other.spec())?;
         }
-        config.network.check_support(&config.env.id, &spec.id)?;
-        config.env.id.clone_from(&spec.id);
-        config.evaluation.max_episode_steps = StepLimit::Steps(step_limit(config.evaluation.max_episode_steps, spec));
+        resolve(&mut config, spec)?;
         if is_cpu_engine {
             // Before the memory, which lets a user lower sizes in vain.
             cpu::check_observations(&config, spec)?;
@@ -142,6 +140,17 @@ impl TrainerBuilder {
             stop,
         })
     }
+}
+
+/// Puts into a configuration what the environment decides: its id, and the step limit of greedy episodes.
+///
+/// # Errors
+/// [`Error::Setting`] where a setting was chosen for another environment.
+pub(crate) fn resolve(config: &mut TrainConfig, spec: &EnvironmentSpec) -> Result<(), Error> {
+    config.network.check_support(&config.env.id, &spec.id)?;
+    config.env.id.clone_from(&spec.id);
+    config.evaluation.max_episode_steps = StepLimit::Steps(step_limit(config.evaluation.max_episode_steps, spec));
+    Ok(())
 }
 
 /// The training environments and the evaluation environment of one run.

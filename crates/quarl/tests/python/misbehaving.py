@@ -276,6 +276,13 @@ class NeedsAModule(Walk):
         __import__(module + ".part")
 
 
+class Tells(Walk):
+    """Fails with the arguments that it was made with."""
+
+    def __init__(self, **arguments):
+        raise ValueError(repr(arguments))
+
+
 class Memory(Walk):
     """Bytes in a row are no image."""
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use quarl::config::{TrainConfig, TrainingConfig, presets};
-use quarl::experiment::{ExperimentEvent, ExperimentSummary, MeanRow, Plan};
+use quarl::experiment::{Experiment, ExperimentEvent, ExperimentSummary, MeanRow};
 use quarl::stats;
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ impl Audience {
 /// The report of one experiment, alone or as a variant of an ablation.
 pub(super) struct Report<'a> {
     audience: Audience,
-    plan: &'a Plan,
+    experiment: &'a Experiment,
     /// Of an ablation: what its legend calls this combination.
     variant: Option<&'a str>,
     progress: Option<ExperimentProgress>,
@@ -52,23 +52,23 @@ pub(super) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// `missing` of the plan's runs are still to be run.
-    pub(super) fn new(audience: Audience, plan: &'a Plan, variant: Option<&'a str>, missing: usize) -> Self {
+    pub(super) fn new(audience: Audience, experiment: &'a Experiment, variant: Option<&'a str>) -> Self {
+        let (config, runs, missing) = (experiment.config(), experiment.runs(), experiment.missing().len());
         let show = audience == Audience::Person && missing > 0;
         let report = Self {
             audience,
-            plan,
+            experiment,
             variant,
-            progress: show.then(|| ExperimentProgress::new(plan.runs, missing as u64, length(&plan.config.training))),
+            progress: show.then(|| ExperimentProgress::new(runs, missing as u64, length(&config.training))),
             advanced: HashMap::new(),
             warnings: HashSet::new(),
         };
-        report.event("start", json!({ "dir": plan.out, "runs": plan.runs, "missing": missing, "config": plan.config }));
+        report.event("start", json!({ "dir": experiment.dir(), "runs": runs, "missing": missing, "config": config }));
         report
     }
 
     pub(super) fn take(&mut self, event: &ExperimentEvent) {
-        let training = &self.plan.config.training;
+        let training = &self.experiment.config().training;
         match event {
             ExperimentEvent::Episode { seed, env_steps } => self.advance(*seed, training.steps.map(|_| *env_steps)),
             // Once for all runs: they have the same configuration, and so the same reasons.
@@ -136,7 +136,7 @@ impl<'a> Report<'a> {
     }
 
     pub(super) fn interrupted(&self) {
-        let dir = &self.plan.out;
+        let dir = self.experiment.dir();
         self.event("finished", json!({ "dir": dir, "interrupted": true, "summary": null }));
         match self.audience {
             Audience::Person => {
@@ -148,10 +148,10 @@ impl<'a> Report<'a> {
     }
 
     pub(super) fn result(&self, rows: &[MeanRow], summary: &ExperimentSummary) {
-        let dir = &self.plan.out;
+        let dir = self.experiment.dir();
         self.event("finished", json!({ "dir": dir, "interrupted": false, "summary": summary }));
         match self.audience {
-            Audience::Person => say_result(self.plan, rows, summary),
+            Audience::Person => say_result(self.experiment, rows, summary),
             Audience::Quiet => output::quiet_result(summary.greedy_mean, dir),
             Audience::Json => {}
         }
@@ -163,12 +163,13 @@ fn length(training: &TrainingConfig) -> u64 {
     training.episodes.or(training.steps).unwrap_or(0)
 }
 
-fn say_result(plan: &Plan, rows: &[MeanRow], summary: &ExperimentSummary) {
+fn say_result(experiment: &Experiment, rows: &[MeanRow], summary: &ExperimentSummary) {
     let ExperimentSummary { runs, completed, greedy_mean, greedy_iqm, greedy_iqm_interval, .. } = summary;
-    if *runs as u64 > plan.runs {
-        output::line(format!("{} holds {runs} runs: the results are those of all of them", plan.out.display()));
+    let (config, dir) = (experiment.config(), experiment.dir().display());
+    if *runs as u64 > experiment.runs() {
+        output::line(format!("{dir} holds {runs} runs: the results are those of all of them"));
     }
-    let greedy_episodes = plan.config.evaluation.episodes;
+    let greedy_episodes = config.evaluation.episodes;
     let counted =
         if completed == runs { format!("{runs} runs") } else { format!("{completed} of {runs} runs complete") };
     output::line(format!("{counted}; each trained agent then played {greedy_episodes} greedy episodes:"));
@@ -183,10 +184,11 @@ fn say_result(plan: &Plan, rows: &[MeanRow], summary: &ExperimentSummary) {
             reached as f64 / *runs as f64
         ));
     }
-    if let Some(caveat) = output::caveat(*runs, "runs") {
+    let shown = greedy_iqm_interval.is_some() || summary.reached_interval.is_some();
+    if let Some(caveat) = output::caveat(*runs, "runs", shown) {
         output::line(caveat);
     }
-    if *completed > 0 && is_textbook(&plan.config) {
+    if *completed > 0 && is_textbook(config) {
         let doubled = doubled_at(rows).map_or("never".to_owned(), |episode| format!("at episode {episode}"));
         output::line(format!(
             "the mean training return (moving average over 10 episodes) first reaches twice its initial level {doubled}; \
@@ -197,12 +199,12 @@ fn say_result(plan: &Plan, rows: &[MeanRow], summary: &ExperimentSummary) {
             "a trained agent balances the pole for {mean:.0} steps on average; the study note's single agent for 116"
         ));
     }
-    output::line(format!("written to {}", plan.out.display()));
+    output::line(format!("written to {dir}"));
 }
 
 /// The first episode at which the mean curve, averaged over ten episodes, is at least twice what it was over the first ten.
 fn doubled_at(rows: &[MeanRow]) -> Option<usize> {
-    let means: Vec<f64> = rows.iter().map(|row| row.mean).collect();
+    let means: Vec<f64> = rows.iter().map(|row| row.mean.unwrap_or(f64::NAN)).collect();
     let smoothed = stats::moving_average(&means, 10);
     let first = *smoothed.get(9)?;
     (10..smoothed.len()).find(|episode| smoothed[*episode] >= 2.0 * first)

@@ -151,7 +151,8 @@ def describe(env, hello):
 
 
 def make(hello, rendering):
-    args = dict(hello["args"])
+    # TOML has no None: its name stands for it.
+    args = {key: None if value == "None" else value for key, value in hello["args"].items()}
     args.setdefault("disable_env_checker", True)
     if rendering and "render_mode" not in args:
         probe = gymnasium.make(hello["id"], **args)

@@ -15,7 +15,7 @@ pub(crate) const LOCK: &str = ".lock";
 
 /// A locked directory. Dropping it unlocks the directory and removes the lock file.
 #[derive(Debug)]
-pub struct Lock {
+pub(crate) struct Lock {
     path: PathBuf,
     file: File,
 }
@@ -32,7 +32,7 @@ impl Lock {
     ///
     /// # Errors
     /// [`Error::Locked`] naming who holds the lock, [`Error::Io`] where the system refuses.
-    pub fn acquire(directory: &Path) -> Result<Self, Error> {
+    pub(crate) fn acquire(directory: &Path) -> Result<Self, Error> {
         match Self::attempt(directory)? {
             Attempt::Locked(lock) => Ok(lock),
             Attempt::HeldBy(holder) => Err(Error::Locked { path: directory.to_owned(), holder }),
@@ -43,7 +43,7 @@ impl Lock {
     ///
     /// # Errors
     /// [`Error::Io`] where the system refuses.
-    pub fn wait(directory: &Path) -> Result<Self, Error> {
+    pub(crate) fn wait(directory: &Path) -> Result<Self, Error> {
         let path = directory.join(LOCK);
         loop {
             let file = open(&path)?;

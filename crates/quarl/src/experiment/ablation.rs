@@ -1,9 +1,11 @@
 //! Taking an algorithm apart: the same configuration with each of some parts on and off, in every combination.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::config::{ExplorationKind, Head, ReplayKind, TargetNetworkKind, TrainConfig};
 use crate::error::Error;
+use crate::run::name;
 use crate::schedule::Schedule;
 use crate::suggest;
 use crate::target::TargetKind;
@@ -168,12 +170,21 @@ pub fn label(off: &[Part]) -> String {
 }
 
 /// The parts that are off in the combination whose directory has this name; none where it is no such name.
-pub fn parts_without(name: &str) -> Option<Vec<Part>> {
+fn parts_without(name: &str) -> Option<Vec<Part>> {
     if name == "all" {
         return Some(Vec::new());
     }
     let names = name.strip_prefix("no-")?.split("-no-");
     names.map(|name| Part::ALL.into_iter().find(|part| part.name() == name)).collect()
+}
+
+/// The combinations of an ablation that lie in these directories, each with the parts that are off, the complete algorithm
+/// first; none where one of the names is not that of a combination.
+pub(crate) fn combinations(directories: &[PathBuf]) -> Option<Vec<(PathBuf, Vec<Part>)>> {
+    let combination = |path: &PathBuf| Some((path.clone(), parts_without(&name(path))?));
+    let mut found: Vec<_> = directories.iter().map(combination).collect::<Option<_>>()?;
+    found.sort_by_cached_key(|(_, parts)| (parts.len(), parts.clone()));
+    Some(found)
 }
 
 fn invalid(value: &str, remedy: String) -> Error {

@@ -4,9 +4,11 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use serde::Deserialize;
+
 use super::writer::mean_return;
 use super::{
-    BEST, CONFIG, DIAGNOSTICS, EPISODES, EPISODES_HEADER, EVALUATIONS, EVALUATIONS_HEADER, MODEL, SUMMARY, Summary,
+    BEST, CONFIG, DIAGNOSTICS, EPISODES, EVALUATIONS, EpisodeRow, EvaluationRow, MODEL, SUMMARY, Summary,
     diagnostics_header, table,
 };
 use crate::config::TrainConfig;
@@ -76,15 +78,19 @@ fn agrees(dir: &Path, summary: &Summary) -> Result<bool, Error> {
     }
     if training.diagnostics {
         let updated = episodes.iter().filter(|record| record.mean_loss.is_some()).map(|record| record.episode);
-        let rows = table::read(&dir.join(DIAGNOSTICS), &diagnostics_header(), |fields| fields[0].parse::<u64>().ok())?;
-        if !updated.eq(rows) {
+        #[derive(Deserialize)]
+        struct Row {
+            episode: u64,
+        }
+        let rows = table::read::<Row>(&dir.join(DIAGNOSTICS), &diagnostics_header())?;
+        if !updated.eq(rows.iter().map(|row| row.episode)) {
             return Ok(false);
         }
     }
     let evaluations = read_evaluations(dir)?;
     let Summary { episodes, env_steps, greedy_mean, .. } = *summary;
-    let closing = greedy_mean.map(|mean_return| EvaluationRow { episodes, env_steps, mean_return });
-    if closing.is_some() && evaluations.last().copied() != closing {
+    let last = evaluations.last().map(|row| (row.episodes, row.env_steps, row.mean_return));
+    if greedy_mean.is_some_and(|mean_return| last != Some((episodes, env_steps, mean_return))) {
         return Ok(false);
     }
     Model::load(&dir.join(MODEL))?;
@@ -124,30 +130,7 @@ pub fn read_summary(dir: &Path) -> Result<Option<Summary>, Error> {
 /// # Errors
 /// [`Error::Io`] where the file cannot be read, [`Error::File`] naming the line that is damaged.
 pub fn read_episodes(dir: &Path) -> Result<Vec<EpisodeRecord>, Error> {
-    table::read(&dir.join(EPISODES), EPISODES_HEADER, |fields| {
-        let optional = |field: &str| if field.is_empty() { Some(None) } else { field.parse().ok().map(Some) };
-        Some(EpisodeRecord {
-            episode: fields[0].parse().ok()?,
-            env_steps: fields[1].parse().ok()?,
-            total_reward: fields[2].parse().ok()?,
-            length: fields[3].parse().ok()?,
-            epsilon: fields[4].parse().ok()?,
-            mean_loss: optional(fields[5])?,
-            mean_q: optional(fields[6])?,
-            diagnostics: None,
-        })
-    })
-}
-
-/// One row of `evaluations.csv`, as far as figures need it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EvaluationRow {
-    /// Episodes trained so far.
-    pub episodes: u64,
-    /// Environment steps trained so far.
-    pub env_steps: u64,
-    /// The mean return of the greedy episodes.
-    pub mean_return: f64,
+    table::read(&dir.join(EPISODES), &table::header::<EpisodeRow>())
 }
 
 /// A run's evaluations.
@@ -155,11 +138,5 @@ pub struct EvaluationRow {
 /// # Errors
 /// As [`read_episodes`].
 pub fn read_evaluations(dir: &Path) -> Result<Vec<EvaluationRow>, Error> {
-    table::read(&dir.join(EVALUATIONS), EVALUATIONS_HEADER, |fields| {
-        Some(EvaluationRow {
-            episodes: fields[0].parse().ok()?,
-            env_steps: fields[1].parse().ok()?,
-            mean_return: fields[2].parse().ok()?,
-        })
-    })
+    table::read(&dir.join(EVALUATIONS), &table::header::<EvaluationRow>())
 }

@@ -4,23 +4,23 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::occupant::{FILES, Occupant, experiment_of, is_temporary, listed, occupant};
-use super::table::Table;
+use super::contents::{Contents, FILES, experiment_of, is_temporary, listed};
+use super::lock::Lock;
+use super::table::{self, Table};
 use super::{
-    BEST, CONFIG, DIAGNOSTICS, EPISODES, EPISODES_HEADER, EVALUATIONS, EVALUATIONS_HEADER, MODEL, SUMMARY, Summary,
+    BEST, CONFIG, DIAGNOSTICS, EPISODES, EVALUATIONS, EpisodeRow, EvaluationRow, MODEL, SUMMARY, Summary,
     diagnostics_header,
 };
 use crate::atomic_write::atomic_write;
 use crate::config::TrainConfig;
 use crate::error::Error;
-use crate::lock::Lock;
 use crate::train::{EpisodeRecord, Evaluation, Event, Trainer};
 
 /// A run's directory while it trains, locked until this is dropped.
 ///
 /// ```
 /// use quarl::config::presets;
-/// use quarl::run_dir::{self, RunWriter};
+/// use quarl::run::{self, RunWriter};
 /// use quarl::train::Trainer;
 ///
 /// # let directory = tempfile::tempdir().unwrap();
@@ -33,7 +33,7 @@ use crate::train::{EpisodeRecord, Evaluation, Event, Trainer};
 ///     writer.record(&event?, &trainer)?;
 /// }
 /// writer.finish(&trainer, 0.1, false)?;
-/// assert_eq!(run_dir::read_episodes(&dir)?.len(), 3);
+/// assert_eq!(run::read_episodes(&dir)?.len(), 3);
 /// # Ok::<(), quarl::Error>(())
 /// ```
 pub struct RunWriter {
@@ -89,8 +89,8 @@ impl RunWriter {
             dir: dir.to_owned(),
             seed: config.training.seed,
             env: config.env.id.clone(),
-            episodes: Table::create(dir.join(EPISODES), EPISODES_HEADER)?,
-            evaluations: Table::create(dir.join(EVALUATIONS), EVALUATIONS_HEADER)?,
+            episodes: Table::create(dir.join(EPISODES), &table::header::<EpisodeRow>())?,
+            evaluations: Table::create(dir.join(EVALUATIONS), &table::header::<EvaluationRow>())?,
             diagnostics: diagnostics
                 .then(|| Table::create(dir.join(DIAGNOSTICS), &diagnostics_header()))
                 .transpose()?,
@@ -121,28 +121,24 @@ impl RunWriter {
     }
 
     fn record_episode(&mut self, record: &EpisodeRecord) -> Result<(), Error> {
-        let optional = |value: Option<f64>| value.map_or(String::new(), |x| x.to_string());
-        let EpisodeRecord { episode, env_steps, total_reward, length, epsilon, mean_loss, mean_q, diagnostics } =
-            record;
-        let (mean_loss, mean_q) = (optional(*mean_loss), optional(*mean_q));
-        self.episodes.row(&format!("{episode},{env_steps},{total_reward},{length},{epsilon},{mean_loss},{mean_q}"))?;
+        self.episodes.row(&EpisodeRow::from(record))?;
+        let EpisodeRecord { episode, env_steps, total_reward, diagnostics, .. } = record;
         self.written = (episode + 1, *env_steps);
         self.return_sum += total_reward;
         if let (Some(table), Some(diagnostics)) = (&mut self.diagnostics, diagnostics) {
-            let values =
-                diagnostics.values().map(|value| value.map_or(String::new(), |value| value.to_string())).join(",");
-            table.row(&format!("{episode},{values}"))?;
+            let values = diagnostics.values().map(|value| value.map_or(String::new(), |value| value.to_string()));
+            table.row(&(episode, values))?;
         }
         Ok(())
     }
 
     fn record_evaluation(&mut self, evaluation: &Evaluation, trainer: &Trainer) -> Result<(), Error> {
-        let Evaluation { episodes, env_steps, returns, mean_return, best, .. } = evaluation;
-        let min = returns.iter().copied().fold(f64::INFINITY, f64::min);
-        let max = returns.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        self.evaluations.row(&format!("{episodes},{env_steps},{mean_return},{min},{max},{best}"))?;
-        if *best {
-            self.best = Some((*mean_return, *episodes));
+        let Evaluation { episodes, env_steps, ref returns, mean_return, best, .. } = *evaluation;
+        let min_return = returns.iter().copied().fold(f64::INFINITY, f64::min);
+        let max_return = returns.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        self.evaluations.row(&EvaluationRow { episodes, env_steps, mean_return, min_return, max_return, best })?;
+        if best {
+            self.best = Some((mean_return, episodes));
             trainer.model().save(&self.dir.join(BEST))?;
         }
         self.last = evaluation.last.then(|| evaluation.clone());
@@ -235,17 +231,17 @@ pub(super) fn mean_return(sum: f64, episodes: u64) -> Option<f64> {
 
 /// Whether `dir` holds a run; an error where it holds what must not be replaced.
 fn replaceable(dir: &Path) -> Result<bool, Error> {
-    let message = match occupant(dir)? {
-        Occupant::Nothing => return Ok(false),
-        Occupant::Run { others } if others.is_empty() => return Ok(true),
-        Occupant::Run { others } => {
+    let message = match Contents::of(dir)? {
+        Contents::Nothing => return Ok(false),
+        Contents::Run { others } if others.is_empty() => return Ok(true),
+        Contents::Run { others } => {
             format!(
                 "exists already, and holds files that are not a run's ({}): move them, or choose another directory",
                 listed(&others)
             )
         }
-        Occupant::Experiment => "exists already and holds an experiment: choose another directory".to_owned(),
-        Occupant::Other(names) => {
+        Contents::Experiment => "exists already and holds an experiment: choose another directory".to_owned(),
+        Contents::Several { names, .. } | Contents::Other { names } => {
             format!("exists already and holds no run ({}): choose another directory", listed(&names))
         }
     };

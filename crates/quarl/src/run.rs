@@ -12,20 +12,29 @@
 //! Nothing but `summary.json` holds a time of day or a duration: all other files are the same whenever and wherever the run
 //! is repeated.
 //!
-//! One process at a time writes a run: it holds the directory's [lock](crate::lock) until it has written everything. A run is
+//! One process at a time writes a run: it holds the directory's lock until it has written everything. A run is
 //! [complete](Status::Complete) where its summary says so and agrees with its tables and models.
 
-mod occupant;
+mod contents;
+#[cfg(feature = "plot")]
+mod figures;
+pub(crate) mod lock;
 mod reader;
-mod table;
+pub(crate) mod table;
 mod writer;
 
 use serde::{Deserialize, Serialize};
 
 use crate::agent::diagnostics::Diagnostics;
+use crate::train::EpisodeRecord;
 
-pub(crate) use occupant::{Occupant, RUNS, listed, occupant};
-pub use reader::{EvaluationRow, Status, read_config, read_episodes, read_evaluations, read_summary, status};
+pub use contents::Contents;
+pub(crate) use contents::{RUNS, listed, name};
+#[cfg(feature = "plot")]
+pub use figures::draw;
+#[cfg(feature = "plot")]
+pub(crate) use figures::{WINDOW, read_curve, threshold, write_figures};
+pub use reader::{Status, read_config, read_episodes, read_evaluations, read_summary, status};
 pub use writer::RunWriter;
 
 /// The configuration's file name.
@@ -45,9 +54,57 @@ pub const SUMMARY: &str = "summary.json";
 /// The figures' file names.
 pub const CURVES: [&str; 2] = ["curve.svg", "curve.png"];
 
-const EPISODES_HEADER: &str = "episode,env_steps,return,length,epsilon,mean_loss,mean_q";
-const EVALUATIONS_HEADER: &str = "episodes,env_steps,mean_return,min_return,max_return,best";
+/// One row of `episodes.csv`, as it is written; [`EpisodeRecord`] is what is read.
+#[derive(Default, Serialize)]
+struct EpisodeRow {
+    episode: u64,
+    env_steps: u64,
+    #[serde(rename = "return", serialize_with = "table::plain")]
+    total_reward: f64,
+    length: u64,
+    #[serde(serialize_with = "table::plain")]
+    epsilon: f64,
+    #[serde(serialize_with = "table::number")]
+    mean_loss: Option<f64>,
+    #[serde(serialize_with = "table::number")]
+    mean_q: Option<f64>,
+}
 
+impl From<&EpisodeRecord> for EpisodeRow {
+    fn from(record: &EpisodeRecord) -> Self {
+        Self {
+            episode: record.episode,
+            env_steps: record.env_steps,
+            total_reward: record.total_reward,
+            length: record.length,
+            epsilon: record.epsilon,
+            mean_loss: record.mean_loss,
+            mean_q: record.mean_q,
+        }
+    }
+}
+
+/// One row of `evaluations.csv`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EvaluationRow {
+    /// Episodes trained so far.
+    pub episodes: u64,
+    /// Environment steps trained so far.
+    pub env_steps: u64,
+    /// The mean return of the greedy episodes.
+    #[serde(serialize_with = "table::plain")]
+    pub mean_return: f64,
+    /// The lowest return.
+    #[serde(serialize_with = "table::plain")]
+    pub min_return: f64,
+    /// The highest return.
+    #[serde(serialize_with = "table::plain")]
+    pub max_return: f64,
+    /// Whether no earlier evaluation was better.
+    pub best: bool,
+}
+
+/// The first line of `diagnostics.csv`.
 fn diagnostics_header() -> String {
     format!("episode,{}", Diagnostics::COLUMNS.join(","))
 }

@@ -1,0 +1,241 @@
+//! What an experiment runs, and whether its directory is free for that.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::ablation::Variant;
+use super::{Experiment, run_path};
+use crate::atomic_write::atomic_write;
+use crate::config::TrainConfig;
+use crate::engine::cpu;
+use crate::env::{self, Environment, EnvironmentSpec, MakeOptions, wrappers};
+use crate::error::Error;
+use crate::memory;
+use crate::run::lock::Lock;
+use crate::run::{self, Contents, RUNS, Status, listed};
+use crate::stop::StopFlag;
+use crate::train::{self, EnvironmentRole, Trainer, TrainerBuilder};
+
+type Factory = Arc<dyn Fn(EnvironmentRole) -> Result<Box<dyn Environment>, Error> + Send + Sync>;
+
+/// What to run: a configuration, how many seeds, where.
+#[derive(Clone)]
+pub struct Plan {
+    pub(super) config: TrainConfig,
+    pub(super) runs: u64,
+    pub(super) jobs: usize,
+    pub(super) out: PathBuf,
+    retry_failed: bool,
+    pub(super) stop: StopFlag,
+    /// Makes the environments where they are a library user's own.
+    factory: Option<Factory>,
+}
+
+impl Plan {
+    /// One run of this configuration, whose seed is the first run's, in the directory `out`.
+    pub fn new(config: TrainConfig, out: impl Into<PathBuf>) -> Self {
+        let stop = StopFlag::default();
+        Self { config, runs: 1, jobs: 1, out: out.into(), retry_failed: false, stop, factory: None }
+    }
+
+    /// How many runs, with successive seeds.
+    pub fn runs(self, runs: u64) -> Self {
+        Self { runs, ..self }
+    }
+
+    /// How many runs at a time.
+    pub fn jobs(self, jobs: usize) -> Self {
+        Self { jobs, ..self }
+    }
+
+    /// Whether to run again what has failed, although the same error is to be expected.
+    pub fn retry_failed(self, retry_failed: bool) -> Self {
+        Self { retry_failed, ..self }
+    }
+
+    /// Stops all runs when `stop` is requested.
+    pub fn stop_flag(self, stop: StopFlag) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// Trains on environments that `factory` makes, not on the one that `env.id` names, as
+    /// [`TrainerBuilder::environment`] does. Each run's thread calls it, and [`Plan::open`] calls it once.
+    pub fn environment<E: Environment + 'static>(
+        self,
+        factory: impl Fn(EnvironmentRole) -> Result<E, Error> + Send + Sync + 'static,
+    ) -> Self {
+        let factory: Factory = Arc::new(move |role| Ok(Box::new(factory(role)?)));
+        Self { factory: Some(factory), ..self }
+    }
+
+    /// Makes the directory, or checks that it is of this plan, and finds out which runs are missing.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration or an environment; [`Error::Occupied`] where the directory holds an experiment
+    /// with another configuration, or anything else; [`Error::Io`] where the system refuses.
+    pub fn open(mut self) -> Result<Experiment, Error> {
+        self.config.validate()?;
+        self.check_seeds()?;
+        let spec = self.specification()?;
+        train::resolve(&mut self.config, &spec)?;
+        cpu::check_observations(&self.config, &spec)?;
+        memory::check(&self.config, &spec, self.jobs_at_once())?;
+        // Before the lock, so that not even a lock file is written into a directory of somebody else's.
+        self.can_continue(&spec)?;
+        fs::create_dir_all(&self.out).map_err(Error::io("create", &self.out))?;
+        let lock = Lock::wait(&self.out)?;
+        if !self.can_continue(&spec)? {
+            let runs = self.out.join(RUNS);
+            fs::create_dir_all(&runs).map_err(Error::io("create", &runs))?;
+            atomic_write(&self.out.join(run::CONFIG), self.config.to_toml().as_bytes())?;
+        }
+        drop(lock);
+        let mut missing = Vec::new();
+        for seed in self.seeds() {
+            if self.outcome(seed)?.is_none() {
+                missing.push(seed);
+            }
+        }
+        Ok(Experiment { plan: self, missing, threshold: spec.reward_threshold })
+    }
+
+    /// The plan of one combination of an ablation, in a directory of its own below this plan's.
+    pub fn variant(&self, variant: &Variant) -> Self {
+        Self { config: variant.config.clone(), out: self.out.join(&variant.name), ..self.clone() }
+    }
+
+    /// Checks, before the first run, that an ablation can be written into the plan's directory.
+    ///
+    /// # Errors
+    /// [`Error::Occupied`] where it holds anything but variants of an ablation, or a variant with another configuration;
+    /// what is wrong with an environment.
+    pub fn check_ablation(&self, variants: &[Variant]) -> Result<(), Error> {
+        let occupied = |message: String| Err(Error::Occupied { path: self.out.clone(), message });
+        let mut names = match Contents::of(&self.out)? {
+            Contents::Nothing => return Ok(()),
+            Contents::Run { .. } => {
+                return occupied("exists already and holds a run: choose another directory".to_owned());
+            }
+            Contents::Experiment => {
+                let message = "exists already and holds an experiment without ablation: choose another directory";
+                return occupied(message.to_owned());
+            }
+            Contents::Several { names, .. } | Contents::Other { names } => names,
+        };
+        names.retain(|name| {
+            let is_variant = matches!(Contents::of(&self.out.join(name)), Ok(Contents::Experiment | Contents::Nothing));
+            !is_variant && !run::CURVES.contains(&name.as_str())
+        });
+        if !names.is_empty() {
+            let names = listed(&names);
+            return occupied(format!("exists already and holds other files ({names}): choose another directory"));
+        }
+        let spec = self.specification()?;
+        for variant in variants {
+            let mut plan = self.variant(variant);
+            train::resolve(&mut plan.config, &spec)?;
+            plan.can_continue(&spec)?;
+        }
+        Ok(())
+    }
+
+    /// How many runs there are at a time: never more than there are runs.
+    fn jobs_at_once(&self) -> usize {
+        self.jobs.min(usize::try_from(self.runs).unwrap_or(usize::MAX)).max(1)
+    }
+
+    /// All runs' seeds.
+    fn seeds(&self) -> std::ops::Range<u64> {
+        let first = self.config.training.seed;
+        first..first.saturating_add(self.runs)
+    }
+
+    /// Refuses more runs than there are seeds from the first one on.
+    fn check_seeds(&self) -> Result<(), Error> {
+        let (first, largest) = (self.config.training.seed, i64::MAX as u64);
+        if first.checked_add(self.runs.saturating_sub(1)).is_some_and(|last| last <= largest) {
+            return Ok(());
+        }
+        let message =
+            format!("{} runs from seed {first} on need seeds above the largest one, {largest}: lower it", self.runs);
+        Err(Error::Setting { key: "training.seed".to_owned(), message })
+    }
+
+    /// The configuration of the run with this seed.
+    pub(super) fn run_config(&self, seed: u64) -> TrainConfig {
+        let mut config = self.config.clone();
+        config.training.seed = seed;
+        config
+    }
+
+    /// The run with this configuration, before it is built.
+    pub(super) fn trainer(&self, config: TrainConfig, stop: StopFlag) -> TrainerBuilder {
+        let builder = Trainer::builder(config).stop_flag(stop);
+        match self.factory.clone() {
+            Some(factory) => builder.environment(move |role| factory(role)),
+            None => builder,
+        }
+    }
+
+    /// What the environment with its wrappers is.
+    fn specification(&self) -> Result<EnvironmentSpec, Error> {
+        let env = match &self.factory {
+            Some(factory) => wrappers::wrap(factory(EnvironmentRole::Evaluation)?, &self.config.env)?,
+            None => {
+                let options = MakeOptions { stop: self.stop.clone(), ..MakeOptions::default() };
+                env::make_configured(&self.config.env, &options)?
+            }
+        };
+        Ok(env.spec().clone())
+    }
+
+    /// What the run with this seed came to, if that is final.
+    pub(super) fn outcome(&self, seed: u64) -> Result<Option<Status>, Error> {
+        let dir = run_path(&self.out, seed);
+        match run::status(&dir)? {
+            Status::Incomplete => Ok(None),
+            Status::Failed(_) if self.retry_failed => Ok(None),
+            status => {
+                let Ok(existing) = run::read_config(&dir) else { return Ok(None) };
+                self.check_same(&dir, &existing, seed).map(|()| Some(status))
+            }
+        }
+    }
+
+    /// Whether the directory holds an experiment of this plan, not nothing; an error where it holds anything else.
+    fn can_continue(&self, spec: &EnvironmentSpec) -> Result<bool, Error> {
+        let message = match Contents::of(&self.out)? {
+            Contents::Nothing => return Ok(false),
+            Contents::Experiment => {
+                let mut existing = run::read_config(&self.out)?;
+                // Earlier versions left to the environment what it decides.
+                if existing.env.id == spec.id {
+                    train::resolve(&mut existing, spec)?;
+                }
+                let seed = existing.training.seed;
+                return self.check_same(&self.out, &existing, seed).map(|()| true);
+            }
+            Contents::Run { .. } => {
+                "exists already and holds a run, not an experiment: choose another directory".to_owned()
+            }
+            Contents::Several { names, .. } | Contents::Other { names } => {
+                format!("exists already and holds no experiment ({}): choose another directory", listed(&names))
+            }
+        };
+        Err(Error::Occupied { path: self.out.clone(), message })
+    }
+
+    /// Refuses a directory of another configuration.
+    fn check_same(&self, dir: &std::path::Path, existing: &TrainConfig, seed: u64) -> Result<(), Error> {
+        let differences = existing.differences(&self.run_config(seed));
+        if differences.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "holds another configuration: {}; choose another directory, or the same settings to continue",
+            listed(&differences)
+        );
+        Err(Error::Occupied { path: dir.to_owned(), message })
+    }
+}

@@ -1,0 +1,201 @@
+//! What a directory holds: a run, an experiment, several of these, or something else. Asked before anything is written into
+//! it, and when results are read from it.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::lock::LOCK;
+use super::{BEST, CONFIG, CURVES, DIAGNOSTICS, EPISODES, EVALUATIONS, MODEL, SUMMARY};
+use crate::atomic_write;
+use crate::error::Error;
+
+/// The names of a run's files. The summary comes first: a run that is replaced is incomplete from then on.
+pub(super) const FILES: [&str; 9] =
+    [SUMMARY, CONFIG, EPISODES, EVALUATIONS, DIAGNOSTICS, BEST, MODEL, CURVES[0], CURVES[1]];
+
+/// The directory of an experiment's runs.
+pub(crate) const RUNS: &str = "runs";
+
+/// What a directory holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Contents {
+    /// Nothing of value. The directory need not exist.
+    Nothing,
+    /// One run, complete or not.
+    Run {
+        /// Files with other names than a run's.
+        others: Vec<String>,
+    },
+    /// The runs of one configuration, below `runs/`.
+    Experiment,
+    /// Runs and experiments, each in a directory of its own.
+    Several {
+        /// These directories, in the order of their names; numbers in names are ordered by value.
+        results: Vec<PathBuf>,
+        /// All names in the directory.
+        names: Vec<String>,
+    },
+    /// Only files and directories that are none of these.
+    Other {
+        /// Their names.
+        names: Vec<String>,
+    },
+}
+
+impl Contents {
+    /// What `dir` holds.
+    ///
+    /// # Errors
+    /// [`Error::File`] where it is a file, [`Error::Io`] where it cannot be read.
+    pub fn of(dir: &Path) -> Result<Self, Error> {
+        let entries = match fs::read_dir(dir) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::Nothing),
+            Err(error) if error.kind() == ErrorKind::NotADirectory => {
+                let message = "this is a file; name a directory".to_owned();
+                return Err(Error::File { path: dir.to_owned(), message });
+            }
+            entries => entries.map_err(Error::io("read", dir))?,
+        };
+        let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+        let mut names = names.collect::<Result<Vec<String>, _>>().map_err(Error::io("read", dir))?;
+        names.retain(|name| name != LOCK && !is_temporary(name));
+        names.sort_by_cached_key(|name| natural(name));
+        let has_no_runs = || fs::read_dir(dir.join(RUNS)).is_ok_and(|mut runs| runs.next().is_none());
+        if names.is_empty() || (names == [RUNS] && has_no_runs()) {
+            return Ok(Self::Nothing);
+        }
+        if has_results(dir) {
+            if dir.join(RUNS).is_dir() {
+                return Ok(Self::Experiment);
+            }
+            names.retain(|name| !FILES.contains(&name.as_str()));
+            return Ok(Self::Run { others: names });
+        }
+        let mut results: Vec<PathBuf> = names.iter().map(|name| dir.join(name)).collect();
+        results.retain(|path| has_results(path));
+        Ok(if results.is_empty() { Self::Other { names } } else { Self::Several { results, names } })
+    }
+
+    /// The error of a directory that holds no results.
+    pub(crate) fn no_results(dir: &Path) -> Error {
+        let message = if dir.exists() {
+            "this directory holds no run and no experiment (neither it nor its directories have a quarl config.toml)"
+        } else {
+            "there is no such file or directory"
+        };
+        Error::File { path: dir.to_owned(), message: message.to_owned() }
+    }
+}
+
+/// The experiment that has `dir`, which need not exist, among its runs.
+pub(super) fn experiment_of(dir: &Path) -> Option<PathBuf> {
+    let dir = std::path::absolute(dir).ok()?;
+    // Where a link leads to; of a directory that is not there yet, its parent's.
+    let parent = |dir: PathBuf| dir.parent().map(Path::to_owned);
+    let runs = dir.canonicalize().ok().and_then(parent).or_else(|| dir.parent()?.canonicalize().ok())?;
+    let experiment = runs.parent().filter(|_| runs.file_name().is_some_and(|name| name == RUNS))?;
+    matches!(Contents::of(experiment), Ok(Contents::Experiment)).then(|| experiment.to_owned())
+}
+
+/// Whether a directory is that of a run or an experiment, of this version or another, possibly damaged.
+fn has_results(dir: &Path) -> bool {
+    let has_files = || dir.join(CONFIG).is_file() && (dir.join(EPISODES).is_file() || dir.join(RUNS).is_dir());
+    is_configuration(&dir.join(CONFIG)) || is_summary(&dir.join(SUMMARY)) || has_files()
+}
+
+/// Whether a file is a quarl configuration, of this version or another.
+fn is_configuration(path: &Path) -> bool {
+    let table = fs::read_to_string(path).ok().and_then(|text| text.parse::<toml::Table>().ok());
+    table.is_some_and(|table| {
+        let has_id = table.get("env").and_then(|env| env.get("id")).is_some();
+        has_id && ["agent", "training"].iter().all(|section| table.get(*section).is_some_and(toml::Value::is_table))
+    })
+}
+
+/// Whether a file is the summary of a quarl run or experiment, of this version or another.
+fn is_summary(path: &Path) -> bool {
+    let value = fs::read_to_string(path).ok().and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+    value.is_some_and(|value| value.get("quarl_version").is_some())
+}
+
+/// Whether the name is that of a temporary file which a process left when it was killed.
+pub(super) fn is_temporary(name: &str) -> bool {
+    let final_name = name.strip_prefix('.').and_then(|rest| rest.strip_suffix(atomic_write::SUFFIX));
+    final_name.is_some_and(|rest| FILES.iter().any(|file| rest.starts_with(&format!("{file}."))))
+}
+
+/// The first few of several things, for a message.
+pub(crate) fn listed(things: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let more = if things.len() > SHOWN { format!(", and {} more", things.len() - SHOWN) } else { String::new() };
+    format!("{}{more}", things[..things.len().min(SHOWN)].join(", "))
+}
+
+/// A path's last component.
+pub(crate) fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// A key that sorts names as a reader expects: `seed-9` before `seed-10`.
+fn natural(name: &str) -> Vec<(String, u64)> {
+    let mut parts = Vec::new();
+    let mut rest = name;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let (text, tail) = rest.split_at(digits);
+        let end = tail.find(|c: char| !c.is_ascii_digit()).unwrap_or(tail.len());
+        parts.push((text.to_owned(), tail[..end].parse().unwrap_or(u64::MAX)));
+        rest = &tail[end..];
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_sorted_by_their_numbers() {
+        let mut names = ["b-seed10", "b-seed9", "a", "b-seed9-2"];
+        names.sort_by_cached_key(|name| natural(name));
+        assert_eq!(names, ["a", "b-seed9", "b-seed9-2", "b-seed10"]);
+    }
+
+    #[test]
+    fn a_directory_says_what_it_holds() {
+        let here = tempfile::tempdir().unwrap();
+        let root = here.path();
+        let add = |path: &str| {
+            fs::create_dir_all(root.join(path)).unwrap();
+            fs::write(root.join(path).join(CONFIG), "env = { id = \"X\" }\nagent = {}\ntraining = {}\n").unwrap();
+        };
+        assert_eq!(Contents::of(root).unwrap(), Contents::Nothing);
+        assert_eq!(Contents::of(&root.join("absent")).unwrap(), Contents::Nothing);
+        assert!(Contents::no_results(&root.join("absent")).to_string().contains("no such file"));
+        add("runs/x-seed0");
+        add("runs/x-seed10");
+        add("runs/x-seed9");
+        fs::write(root.join("runs/x-seed0/notes.txt"), "").unwrap();
+        fs::write(root.join("runs/x-seed0/.config.toml.1234.part"), "").unwrap();
+        add("exp");
+        add("exp/runs/seed-0");
+        assert_eq!(Contents::of(&root.join("exp")).unwrap(), Contents::Experiment);
+        let run = Contents::Run { others: vec!["notes.txt".to_owned()] };
+        assert_eq!(Contents::of(&root.join("runs/x-seed0")).unwrap(), run);
+        let Contents::Several { results, names } = Contents::of(&root.join("runs")).unwrap() else { panic!() };
+        assert_eq!(names, ["x-seed0", "x-seed9", "x-seed10"]);
+        assert_eq!(results, names.iter().map(|name| root.join("runs").join(name)).collect::<Vec<_>>());
+        assert!(Contents::of(&root.join("exp/config.toml")).unwrap_err().to_string().contains("this is a file"));
+    }
+
+    #[test]
+    fn a_run_is_one_with_a_damaged_configuration_and_a_foreign_directory_is_none() {
+        let here = tempfile::tempdir().unwrap();
+        let dir = here.path();
+        fs::write(dir.join(CONFIG), "[server]\nport = 80\n").unwrap();
+        assert_eq!(Contents::of(dir).unwrap(), Contents::Other { names: vec![CONFIG.to_owned()] });
+        fs::write(dir.join(EPISODES), "").unwrap();
+        assert_eq!(Contents::of(dir).unwrap(), Contents::Run { others: vec![] });
+    }
+}

@@ -1,0 +1,147 @@
+//! Tables of comma-separated values, written row by row.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use csv::{QuoteStyle, ReaderBuilder, WriterBuilder};
+use serde::de::DeserializeOwned;
+use serde::{Serialize, Serializer};
+
+use crate::error::Error;
+
+/// A table being written. Each row goes to the system at once, so that a run in progress can be watched.
+pub(super) struct Table {
+    path: PathBuf,
+    file: File,
+    len: u64,
+}
+
+impl Table {
+    /// Creates the file with its header.
+    pub(super) fn create(path: PathBuf, header: &str) -> Result<Self, Error> {
+        let file = File::create(&path).map_err(Error::io("create", &path))?;
+        let mut table = Self { path, file, len: 0 };
+        table.write(&format!("{header}\n"))?;
+        Ok(table)
+    }
+
+    /// Adds a row: all of it, or nothing.
+    pub(super) fn row(&mut self, row: &impl Serialize) -> Result<(), Error> {
+        self.write(&text(&[row], false))
+    }
+
+    fn write(&mut self, line: &str) -> Result<(), Error> {
+        if let Err(error) = self.file.write_all(line.as_bytes()) {
+            // A full disk takes the beginning of a row. The table stays readable without it.
+            let _ = self.file.set_len(self.len);
+            return Err(Error::io("write", &self.path)(error));
+        }
+        self.len += line.len() as u64;
+        Ok(())
+    }
+
+    /// Waits until all rows are on the disk.
+    pub(super) fn sync(&self) -> Result<(), Error> {
+        self.file.sync_all().map_err(Error::io("write", &self.path))
+    }
+}
+
+/// The names of a row's fields, as the first line of its table.
+pub(crate) fn header<R: Serialize + Default>() -> String {
+    text(&[R::default()], true).lines().next().unwrap_or_default().to_owned()
+}
+
+/// Rows as text, below their header.
+pub(crate) fn with_header<R: Serialize + Default>(rows: &[R]) -> String {
+    header::<R>() + "\n" + &text(rows, false)
+}
+
+fn text<R: Serialize>(rows: &[R], has_headers: bool) -> String {
+    let mut writer =
+        WriterBuilder::new().has_headers(has_headers).quote_style(QuoteStyle::Never).from_writer(Vec::new());
+    rows.iter().for_each(|row| writer.serialize(row).expect("rows are plain data"));
+    String::from_utf8(writer.into_inner().expect("memory can be written to")).expect("rows are text")
+}
+
+/// Writes a number with as many digits as tell it from others, without an exponent; nothing where there is none.
+pub(crate) fn number<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => serializer.collect_str(value),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// [`number`], of a number that there always is.
+pub(crate) fn plain<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+/// The rows of a table.
+///
+/// # Errors
+/// [`Error::Io`] where the file cannot be read, [`Error::File`] naming the line that is damaged.
+pub(super) fn read<R: DeserializeOwned>(path: &Path, header: &str) -> Result<Vec<R>, Error> {
+    let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
+    let damaged = |line: u64, what: &str| Error::File {
+        path: path.to_owned(),
+        message: format!("line {line} {what}: the file is damaged or no quarl table"),
+    };
+    if text.lines().next() != Some(header) {
+        return Err(damaged(1, &format!("is not '{header}'")));
+    }
+    let mut reader = ReaderBuilder::new().quoting(false).from_reader(text.as_bytes());
+    let rows = reader.deserialize().collect::<Result<Vec<R>, _>>();
+    let rows = rows.map_err(|error| damaged(error.position().map_or(1, csv::Position::line), "cannot be read"))?;
+    // A row that is cut in its last number still looks like a row.
+    if text.ends_with('\n') { Ok(rows) } else { Err(damaged(rows.len() as u64 + 1, "is cut short")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+    struct Row {
+        a: u64,
+        #[serde(rename = "return", serialize_with = "number")]
+        b: Option<f64>,
+        c: bool,
+    }
+
+    #[test]
+    fn numbers_are_written_without_an_exponent_and_nothing_where_there_is_none() {
+        let row = |b: Option<f64>| Row { a: 3, b, c: true };
+        let rows = [row(None), row(Some(200.0)), row(Some(1e-7)), row(Some(0.1 + 0.2)), row(Some(-1e21))];
+        let text = with_header(&rows);
+        let expected = "a,return,c\n3,,true\n3,200,true\n3,0.0000001,true\n3,0.30000000000000004,true\n\
+                        3,-1000000000000000000000,true\n";
+        assert_eq!(text, expected);
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("table.csv");
+        fs::write(&path, text).unwrap();
+        assert_eq!(read::<Row>(&path, "a,return,c").unwrap(), rows);
+    }
+
+    #[test]
+    fn rows_read_back_and_a_row_that_is_cut_short_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("table.csv");
+        let mut table = Table::create(path.clone(), &header::<Row>()).unwrap();
+        let rows = [Row { a: 1, b: None, c: false }, Row { a: 3, b: Some(45.0), c: true }];
+        rows.iter().for_each(|row| table.row(row).unwrap());
+        table.sync().unwrap();
+        let read = || read::<Row>(&path, "a,return,c");
+        assert_eq!(read().unwrap(), rows);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.trim_end()).unwrap();
+        assert!(read().unwrap_err().to_string().contains("line 3 is cut short"));
+        for damaged in ["3,45\n", "3,45,true,7\n", "3,x,true\n", ",45,true\n"] {
+            fs::write(&path, format!("a,return,c\n1,,false\n{damaged}")).unwrap();
+            assert!(read().unwrap_err().to_string().contains("line 3 cannot be read"), "{damaged}");
+        }
+        fs::write(&path, "a,b\n").unwrap();
+        assert!(read().unwrap_err().to_string().contains("line 1 is not 'a,return,c'"));
+    }
+}
