@@ -172,6 +172,8 @@ mod tests {
 
     fn config(assignments: &[&str]) -> TrainConfig {
         let small = ["network.hidden=[19, 9]", "replay.capacity=150", "agent.batch_size=19"];
+        let key = |assignment: &str| assignment.split('=').next().map(str::to_owned);
+        let small = small.into_iter().filter(|each| assignments.iter().all(|switch| key(switch) != key(each)));
         TrainConfig::preset("textbook").assign_all(small).assign_all(assignments).build().unwrap()
     }
 
