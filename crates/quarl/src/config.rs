@@ -1,12 +1,12 @@
 //! The configuration of a run, and where it comes from: a preset, a file, single keys.
 //!
 //! Each part of the library lists its settings beside its code (`settings.rs`). This module assembles the sections:
-//! [`ConfigBuilder`] records what a user says, [`layers`] merges it over a preset, [`TrainConfig`] is the result, complete and
+//! [`ConfigBuilder`] records what a user says, `layers.rs` merges it over a preset, [`TrainConfig`] is the result, complete and
 //! checked, and `document.rs` writes it.
 
 mod builder;
 mod document;
-pub mod layers;
+mod layers;
 pub mod presets;
 pub(crate) mod settings;
 #[cfg(test)]
