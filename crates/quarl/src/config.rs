@@ -23,9 +23,8 @@ pub use crate::network::{Activation, Head};
 pub use crate::replay::config::{ReplayConfig, ReplayKind};
 pub use crate::train::config::TrainingConfig;
 pub use builder::ConfigBuilder;
-pub use document::FORMAT;
 pub use layers::value;
-pub use settings::{Condition, Key};
+pub(crate) use settings::Key;
 
 use toml::Value;
 
@@ -44,7 +43,7 @@ macro_rules! sections {
 
         impl TrainConfig {
             /// Every key there is, section by section.
-            pub fn keys() -> Vec<Key> {
+            pub(crate) fn keys() -> Vec<Key> {
                 [$( <$type>::keys() ),*].concat()
             }
 
