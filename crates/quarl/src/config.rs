@@ -1,12 +1,12 @@
 //! The configuration of a run, and where it comes from: a preset, a file, single keys.
 //!
 //! Each part of the library lists its settings beside its code (`settings.rs`). This module assembles the sections:
-//! [`ConfigBuilder`] records what a user says, [`layers`] merges it over a preset, [`TrainConfig`] is the result, complete and
+//! [`ConfigBuilder`] records what a user says, `layers.rs` merges it over a preset, [`TrainConfig`] is the result, complete and
 //! checked, and `document.rs` writes it.
 
 mod builder;
 mod document;
-pub mod layers;
+mod layers;
 pub mod presets;
 pub(crate) mod settings;
 #[cfg(test)]
@@ -23,9 +23,8 @@ pub use crate::network::{Activation, Head};
 pub use crate::replay::config::{ReplayConfig, ReplayKind};
 pub use crate::train::config::TrainingConfig;
 pub use builder::ConfigBuilder;
-pub use document::FORMAT;
 pub use layers::value;
-pub use settings::{Condition, Key};
+pub(crate) use settings::Key;
 
 use toml::Value;
 
@@ -44,7 +43,7 @@ macro_rules! sections {
 
         impl TrainConfig {
             /// Every key there is, section by section.
-            pub fn keys() -> Vec<Key> {
+            pub(crate) fn keys() -> Vec<Key> {
                 [$( <$type>::keys() ),*].concat()
             }
 

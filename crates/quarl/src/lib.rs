@@ -51,6 +51,8 @@ pub mod network;
 pub mod observations;
 #[cfg(feature = "plot")]
 pub mod plot;
+#[cfg(any(feature = "render", feature = "plot"))]
+mod png;
 pub mod policy;
 pub mod render;
 pub mod replay;

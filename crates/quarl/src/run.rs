@@ -34,25 +34,26 @@ pub(crate) use contents::{RUNS, listed, name};
 pub use figures::draw;
 #[cfg(feature = "plot")]
 pub(crate) use figures::{WINDOW, read_curve, threshold, write_figures};
-pub use reader::{Status, read_config, read_episodes, read_evaluations, read_summary, status};
+pub use reader::{Status, read_config, read_episodes, status};
+pub(crate) use reader::{read_evaluations, read_summary};
 pub use writer::RunWriter;
 
 /// The configuration's file name.
-pub const CONFIG: &str = "config.toml";
+pub(crate) const CONFIG: &str = "config.toml";
 /// The episodes' file name.
 pub const EPISODES: &str = "episodes.csv";
 /// The evaluations' file name.
 pub const EVALUATIONS: &str = "evaluations.csv";
 /// What an episode's updates looked like from inside, where `training.diagnostics` asks for it.
-pub const DIAGNOSTICS: &str = "diagnostics.csv";
+pub(crate) const DIAGNOSTICS: &str = "diagnostics.csv";
 /// The best model's file name.
 pub const BEST: &str = "best.safetensors";
 /// The last model's file name.
 pub const MODEL: &str = "model.safetensors";
 /// The summary's file name.
-pub const SUMMARY: &str = "summary.json";
+pub(crate) const SUMMARY: &str = "summary.json";
 /// The figures' file names.
-pub const CURVES: [&str; 2] = ["curve.svg", "curve.png"];
+pub(crate) const CURVES: [&str; 2] = ["curve.svg", "curve.png"];
 
 /// One row of `episodes.csv`, as it is written; [`EpisodeRecord`] is what is read.
 #[derive(Default, Serialize)]
@@ -86,7 +87,7 @@ impl From<&EpisodeRecord> for EpisodeRow {
 
 /// One row of `evaluations.csv`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct EvaluationRow {
+pub(crate) struct EvaluationRow {
     /// Episodes trained so far.
     pub episodes: u64,
     /// Environment steps trained so far.

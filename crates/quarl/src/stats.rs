@@ -16,8 +16,10 @@
 
 mod bootstrap;
 
+#[cfg(feature = "plot")]
+pub(crate) use bootstrap::quantile_curve;
 pub use bootstrap::{
-    Bootstrap, Curve, bootstrap_interval, bootstrap_mean, mean_curve, mean_curve_with_band, quantile_curve, resampler,
+    Bootstrap, Curve, bootstrap_interval, bootstrap_mean, mean_curve, mean_curve_with_band, resampler,
 };
 
 /// The fewest values that an interval is computed from: of two, a bootstrap's resamples are the two themselves and their
@@ -38,7 +40,7 @@ pub struct Interval {
 
 impl Interval {
     /// The interval of a quantity that the data say nothing about.
-    pub const UNDEFINED: Self = Self { low: f64::NAN, high: f64::NAN };
+    pub(crate) const UNDEFINED: Self = Self { low: f64::NAN, high: f64::NAN };
 }
 
 /// The arithmetic mean; NaN of nothing.

@@ -173,7 +173,9 @@ fn panels_lie_below_each_other_each_with_its_own_axes() {
 
 /// A PNG's size and pixels.
 fn image(png: &[u8]) -> ((u32, u32), Vec<u8>) {
-    let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+    let mut decoder = png::Decoder::new(std::io::Cursor::new(png));
+    decoder.set_transformations(png::Transformations::EXPAND);
+    let mut reader = decoder.read_info().unwrap();
     let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
     let info = reader.next_frame(&mut pixels).unwrap();
     ((info.width, info.height), pixels)

@@ -154,7 +154,7 @@ pub(crate) fn imply_soft(layer: &mut Table) {
 
 impl TargetNetworkConfig {
     /// Whether it moves after every update, because no interval is given.
-    pub fn follows_updates(&self) -> bool {
+    pub(crate) fn follows_updates(&self) -> bool {
         self.kind == TargetNetworkKind::Soft && self.every_episodes.is_none() && self.every_steps.is_none()
     }
 

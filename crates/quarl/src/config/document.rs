@@ -9,7 +9,7 @@ use crate::error::Error;
 
 /// The version of the format that is written. The defaults of absent keys belong to it: whoever changes one, or what a key
 /// means, raises it and keeps on reading the older formats.
-pub const FORMAT: i64 = 2;
+const FORMAT: i64 = 2;
 
 /// The top-level key that holds it.
 pub(super) const FORMAT_KEY: &str = "format";

@@ -53,10 +53,6 @@ impl Layer {
         Self::new(table, origin)
     }
 
-    pub(super) fn into_table(self) -> Table {
-        self.table
-    }
-
     pub(super) fn get(&self, section: &str, key: &str) -> Option<&Value> {
         self.table.get(section)?.get(key)
     }
@@ -265,7 +261,7 @@ fn locate_in(layers: &[Layer], error: Error) -> Error {
 ///
 /// # Errors
 /// [`Error::Config`] where the text is not TOML.
-pub fn parse(origin: &str, text: &str) -> Result<Table, Error> {
+pub(super) fn parse(origin: &str, text: &str) -> Result<Table, Error> {
     text.parse::<Table>().map_err(|error| {
         let place = error.span().map_or(String::new(), |span| {
             format!(" in line {}", text[..span.start.min(text.len())].matches('\n').count() + 1)
@@ -286,32 +282,4 @@ pub fn value(text: &str) -> Value {
         .filter(|table| table.len() == 1)
         .and_then(|mut table| table.remove("value"))
         .unwrap_or_else(|| Value::String(text.to_owned()))
-}
-
-/// A table with the one key that `assignment` (`section.key=value`) sets. [`super::ConfigBuilder::assign`] does all of this.
-///
-/// # Errors
-/// [`Error::Config`] where there is no `section.key=`.
-pub fn assignment(assignment: &str) -> Result<Table, Error> {
-    let (path, text) = assignment.split_once('=').unwrap_or((assignment, ""));
-    let Some((section, key)) = path.trim().split_once('.') else {
-        let message = "expected section.key=value, such as agent.gamma=0.99".to_owned();
-        return Err(Error::Config { origin: assignment.to_owned(), message });
-    };
-    let keys = Table::from_iter([(key.to_owned(), value(text.trim()))]);
-    Ok(Table::from_iter([(section.to_owned(), Value::Table(keys))]))
-}
-
-/// Puts `upper` over `lower`, key by key.
-pub fn overlay(lower: &mut Table, upper: &Table) {
-    lay_over(lower, upper, &TrainConfig::keys());
-}
-
-/// The configuration that a complete table says; keys that do not apply are passed over.
-///
-/// # Errors
-/// As [`super::ConfigBuilder::build`].
-pub fn resolve(origin: &str, table: Table) -> Result<TrainConfig, Error> {
-    let layer = Layer { is_lenient: true, ..Layer::new(table, Some(origin.to_owned()))? };
-    merge(&[layer])
 }

@@ -128,14 +128,6 @@ pub(super) fn layer(name: &str, env: Option<&str>) -> Result<Layer, Error> {
     Layer::new(table, None)
 }
 
-/// The preset as a table, for `env` or else for its own environment.
-///
-/// # Errors
-/// As [`config`].
-pub fn table(name: &str, env: Option<&str>) -> Result<Table, Error> {
-    layer(name, env).map(Layer::into_table)
-}
-
 /// The preset as a configuration, for `env` or else for its own environment.
 ///
 /// # Errors

@@ -8,21 +8,21 @@ use crate::error::Error;
 
 /// One key of the configuration.
 #[derive(Clone, Debug)]
-pub struct Key {
+pub(crate) struct Key {
     /// Its section; `env.gym` is a section within `env`.
-    pub section: &'static str,
+    pub(crate) section: &'static str,
     /// Its name in the section.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What it means.
-    pub meaning: String,
+    pub(crate) meaning: String,
     /// What a value must be, such as `a number from 0 to 1`.
-    pub expected: String,
+    pub(crate) expected: String,
     /// The value where the key is absent, as TOML; none where it must be given, follows from other keys, or means "off".
-    pub default: Option<String>,
+    pub(crate) default: Option<String>,
     /// When it applies; always if absent.
-    pub condition: Option<Condition>,
+    pub(crate) condition: Option<Condition>,
     /// The key of the same section that can stand in its place, but not beside it.
-    pub alternative: Option<&'static str>,
+    pub(crate) alternative: Option<&'static str>,
     /// The error where it applies, has no default, and is not given; none if it has a default.
     pub(crate) missing: Option<Missing>,
 }
@@ -33,14 +33,14 @@ pub(crate) type Missing = fn(&str, &TrainConfig) -> Option<Error>;
 
 /// When a key applies.
 #[derive(Clone, Copy, Debug)]
-pub struct Condition {
+pub(crate) struct Condition {
     /// The condition as a user would write it: `replay.kind = "prioritized"`.
-    pub text: &'static str,
+    pub(crate) text: &'static str,
     /// Whether a configuration satisfies it.
-    pub holds: fn(&TrainConfig) -> bool,
+    pub(crate) holds: fn(&TrainConfig) -> bool,
     /// The key that chooses the kind, where a value is meant for one kind only: an upper layer that chooses another kind
     /// does not inherit it, even though that kind has the key, too.
-    pub only_for: Option<&'static str>,
+    pub(crate) only_for: Option<&'static str>,
 }
 
 impl Condition {
@@ -56,12 +56,12 @@ impl Condition {
 
 impl Key {
     /// `section.name`
-    pub fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         format!("{}.{}", self.section, self.name)
     }
 
     /// Whether it has an effect in this configuration.
-    pub fn applies(&self, config: &TrainConfig) -> bool {
+    pub(crate) fn applies(&self, config: &TrainConfig) -> bool {
         self.condition.is_none_or(|condition| (condition.holds)(config))
     }
 }

@@ -433,18 +433,14 @@ fn every_document_is_complete_and_reads_back_as_it_was() {
                 assert_eq!(TrainConfig::from_toml("test", &text).unwrap(), config, "{text}");
                 assert!(!text.contains("fraction"), "schedules are in steps");
             }
-            for key in TrainConfig::keys() {
+            for (key, value) in TrainConfig::keys().into_iter().zip(config.values()) {
                 let line = format!("\n{} = ", key.name);
                 let section = config.to_toml();
                 let section = section.split(&format!("[{}]\n", key.section)).nth(1).unwrap_or_default();
                 let section = section.split("\n\n").next().unwrap();
                 let written = format!("\n{section}").contains(&line);
-                // A key without a default is an option that may be off.
-                assert!(
-                    written == key.applies(&config) || (key.default.is_none() && !written),
-                    "{preset}: {}",
-                    key.path()
-                );
+                // What has no value is off.
+                assert_eq!(written, key.applies(&config) && value.is_some(), "{preset}: {}", key.path());
             }
         }
     }
@@ -529,21 +525,15 @@ fn no_key_is_left_out_because_its_absence_means_a_default() {
     let json = serde_json::to_value(&gym).unwrap();
     assert_eq!((&json["env"]["gym"]["python"], &json["format"]), (&"auto".into(), &2.into()));
     // What may be absent is off: an interval, a bound, the other of two ways to say a length.
-    let optional = |key: &crate::config::Key| key.default.is_none() && key.missing.is_none();
-    let optional: Vec<String> = TrainConfig::keys().iter().filter(|key| optional(key)).map(super::Key::path).collect();
-    let off = |path: &&String| path.ends_with("every_episodes") || path.ends_with("every_steps");
-    let others: Vec<&String> = optional.iter().filter(|path| !off(path)).collect();
-    assert_eq!(
-        others,
-        [
-            "env.clip_reward",
-            "network.dueling_hidden",
-            "replay.beta",
-            "optimizer.max_grad_norm",
-            "training.episodes",
-            "training.steps"
-        ]
-    );
+    let off = ["env.clip_reward", "optimizer.max_grad_norm", "training.episodes", "training.steps"];
+    for (preset, _) in presets::list() {
+        let config = presets::config(preset, None).unwrap();
+        let keys = TrainConfig::keys().into_iter().zip(config.values());
+        for (key, _) in keys.filter(|(key, value)| key.applies(&config) && value.is_none()) {
+            let is_interval = ["every_episodes", "every_steps"].contains(&key.name);
+            assert!(is_interval || off.contains(&key.path().as_str()), "{preset}: {}", key.path());
+        }
+    }
 }
 
 #[test]

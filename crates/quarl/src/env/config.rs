@@ -72,7 +72,7 @@ impl StepLimit {
     const ENVIRONMENT: &str = "environment";
 
     /// The number of steps; none where the environment decides.
-    pub fn steps(self) -> Option<u32> {
+    pub(crate) fn steps(self) -> Option<u32> {
         match self {
             Self::Environment => None,
             Self::Steps(steps) => Some(steps),

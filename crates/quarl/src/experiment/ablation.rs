@@ -33,7 +33,7 @@ pub enum Part {
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    const ALL: [Self; 8] = [
         Self::Replay,
         Self::TargetNetwork,
         Self::Double,
@@ -73,7 +73,7 @@ impl Part {
     }
 
     /// Whether a configuration has it.
-    pub fn is_on(self, config: &TrainConfig) -> bool {
+    fn is_on(self, config: &TrainConfig) -> bool {
         match self {
             Self::Replay => config.replay.kind != ReplayKind::None,
             Self::TargetNetwork => config.target_network.kind != TargetNetworkKind::None,
@@ -87,7 +87,7 @@ impl Part {
     }
 
     /// Takes it away, together with the keys that then have no meaning.
-    pub fn take_from(self, config: &mut TrainConfig) {
+    fn take_from(self, config: &mut TrainConfig) {
         match self {
             Self::Replay => config.replay.kind = ReplayKind::None,
             Self::Prioritized => config.replay.kind = ReplayKind::Uniform,

@@ -21,16 +21,10 @@ pub(super) fn encode(page: &Page) -> Result<Vec<u8>, Error> {
     // On an opaque ground the pixels are opaque, too: three bytes each are enough.
     let rgb: Vec<u8> = pixmap.pixels().iter().flat_map(|p| [p.red(), p.green(), p.blue()]).collect();
     let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, pixmap.width(), pixmap.height());
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::Balanced);
     // 96 CSS pixels make an inch; PNG counts per metre.
     let per_metre = (f64::from(96 * PNG_SCALE) / 0.0254).round() as u32;
-    encoder.set_pixel_dims(Some(png::PixelDimensions { xppu: per_metre, yppu: per_metre, unit: png::Unit::Meter }));
-    let mut writer = encoder.write_header().map_err(|error| failed(error.to_string()))?;
-    writer.write_image_data(&rgb).map_err(|error| failed(error.to_string()))?;
-    writer.finish().map_err(|error| failed(error.to_string()))?;
+    crate::png::encode(&mut bytes, (pixmap.width(), pixmap.height()), &rgb, Some(per_metre))
+        .map_err(|error| failed(error.to_string()))?;
     Ok(bytes)
 }
 

@@ -7,9 +7,9 @@ use super::scene::{Color, Scene, Shape};
 use crate::error::Error;
 
 /// The longest side of a frame, in pixels.
-pub const MAX_SIDE: u32 = 16_384;
+const MAX_SIDE: u32 = 16_384;
 /// The most pixels a frame has; 8192 x 8192.
-pub const MAX_PIXELS: u64 = 1 << 26;
+const MAX_PIXELS: u64 = 1 << 26;
 /// Lines and slender polygons are drawn at least this thick (pixels), so that a small picture still shows them.
 const MIN_THICKNESS: f32 = 1.0;
 

@@ -1,14 +1,14 @@
 //! Pictures in PNG files.
 
-use std::collections::HashMap;
-use std::io::{BufWriter, Write};
+use std::io::BufWriter;
 use std::path::Path;
 
-use ::png::{BitDepth, ColorType, Compression, Encoder, EncodingError, Filter};
+use ::png::EncodingError;
 
 use super::pixels::{Frame, draw_error};
 use crate::atomic_write::AtomicFile;
 use crate::error::Error;
+use crate::png::encode;
 
 /// Writes `frame` to `path`. A file that is there already is replaced, and only by a whole one.
 ///
@@ -21,49 +21,11 @@ pub fn write_png(path: impl AsRef<Path>, frame: &Frame) -> Result<(), Error> {
     let path = path.as_ref();
     frame.check()?;
     let mut target = AtomicFile::create(path)?;
-    match encode(BufWriter::new(&mut target), frame) {
+    match encode(BufWriter::new(&mut target), (frame.width, frame.height), &frame.rgb, None) {
         Ok(()) => target.commit(),
         Err(EncodingError::IoError(error)) => Err(Error::io("write", path)(error)),
         Err(other) => Err(draw_error("a PNG", other.to_string())),
     }
-}
-
-fn encode(mut out: impl Write, frame: &Frame) -> Result<(), EncodingError> {
-    let mut encoder = Encoder::new(&mut out, frame.width, frame.height);
-    encoder.set_depth(BitDepth::Eight);
-    encoder.set_compression(Compression::High);
-    if let Some((palette, indices)) = indexed(&frame.rgb) {
-        encoder.set_color(ColorType::Indexed);
-        encoder.set_palette(palette);
-        // Neighbouring indices are not neighbouring colours, so differences between them compress worse.
-        encoder.set_filter(Filter::NoFilter);
-        let mut writer = encoder.write_header()?;
-        writer.write_image_data(&indices)?;
-        writer.finish()?;
-    } else {
-        encoder.set_color(ColorType::Rgb);
-        encoder.set_filter(Filter::Adaptive);
-        let mut writer = encoder.write_header()?;
-        writer.write_image_data(&frame.rgb)?;
-        writer.finish()?;
-    }
-    out.flush().map_err(EncodingError::IoError)
-}
-
-/// The palette and each pixel's place in it, or `None` when 256 colours are not enough.
-fn indexed(rgb: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let mut palette = Vec::new();
-    let mut known = HashMap::new();
-    let mut indices = Vec::with_capacity(rgb.len() / 3);
-    for pixel in rgb.chunks_exact(3) {
-        let next = known.len();
-        let index = *known.entry(pixel).or_insert_with(|| {
-            palette.extend_from_slice(pixel);
-            next
-        });
-        indices.push(u8::try_from(index).ok()?);
-    }
-    Some((palette, indices))
 }
 
 #[cfg(test)]
@@ -71,6 +33,7 @@ mod tests {
     use super::super::test_scenes::cart_pole;
     use super::super::{Scene, rasterize};
     use super::*;
+    use ::png::ColorType;
 
     fn read(path: &Path) -> (Frame, ColorType) {
         let mut decoder = ::png::Decoder::new(std::io::BufReader::new(std::fs::File::open(path).unwrap()));

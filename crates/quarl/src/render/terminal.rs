@@ -14,7 +14,7 @@ use super::scene::Scene;
 use crate::error::Error;
 
 /// The most columns and rows of a text.
-pub const MAX_CELLS: u32 = 1_000;
+const MAX_CELLS: u32 = 1_000;
 /// How many times finer than the pixels of its cells a scene is drawn for colour, a side.
 const FINER: u32 = 4;
 

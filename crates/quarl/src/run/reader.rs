@@ -115,7 +115,7 @@ pub fn read_config(dir: &Path) -> Result<TrainConfig, Error> {
 ///
 /// # Errors
 /// [`Error::Io`] where the file cannot be read, [`Error::File`] where it is damaged.
-pub fn read_summary(dir: &Path) -> Result<Option<Summary>, Error> {
+pub(crate) fn read_summary(dir: &Path) -> Result<Option<Summary>, Error> {
     let path = dir.join(SUMMARY);
     let text = match fs::read_to_string(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -137,6 +137,6 @@ pub fn read_episodes(dir: &Path) -> Result<Vec<EpisodeRecord>, Error> {
 ///
 /// # Errors
 /// As [`read_episodes`].
-pub fn read_evaluations(dir: &Path) -> Result<Vec<EvaluationRow>, Error> {
+pub(crate) fn read_evaluations(dir: &Path) -> Result<Vec<EvaluationRow>, Error> {
     table::read(&dir.join(EVALUATIONS), &table::header::<EvaluationRow>())
 }

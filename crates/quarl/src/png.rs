@@ -1,0 +1,52 @@
+//! The encoder of PNG files, for figures and for pictures of environments.
+
+use std::collections::HashMap;
+use std::io::Write;
+
+use png::{BitDepth, ColorType, Compression, Encoder, EncodingError, Filter, PixelDimensions, Unit};
+
+/// Writes pixels of three bytes each as PNG, with a palette where it is large enough.
+pub(crate) fn encode(
+    mut out: impl Write,
+    (width, height): (u32, u32),
+    rgb: &[u8],
+    pixels_per_metre: Option<u32>,
+) -> Result<(), EncodingError> {
+    let mut encoder = Encoder::new(&mut out, width, height);
+    encoder.set_depth(BitDepth::Eight);
+    encoder.set_pixel_dims(pixels_per_metre.map(|n| PixelDimensions { xppu: n, yppu: n, unit: Unit::Meter }));
+    if let Some((palette, indices)) = indexed(rgb) {
+        encoder.set_color(ColorType::Indexed);
+        encoder.set_compression(Compression::High);
+        encoder.set_palette(palette);
+        // Neighbouring indices are not neighbouring colours, so differences between them compress worse.
+        encoder.set_filter(Filter::NoFilter);
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(&indices)?;
+        writer.finish()?;
+    } else {
+        encoder.set_color(ColorType::Rgb);
+        encoder.set_compression(Compression::Balanced);
+        encoder.set_filter(Filter::Adaptive);
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(rgb)?;
+        writer.finish()?;
+    }
+    out.flush().map_err(EncodingError::IoError)
+}
+
+/// The palette and each pixel's place in it, or `None` when 256 colours are not enough.
+fn indexed(rgb: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let mut palette = Vec::new();
+    let mut known = HashMap::new();
+    let mut indices = Vec::with_capacity(rgb.len() / 3);
+    for pixel in rgb.chunks_exact(3) {
+        let next = known.len();
+        let index = *known.entry(pixel).or_insert_with(|| {
+            palette.extend_from_slice(pixel);
+            next
+        });
+        indices.push(u8::try_from(index).ok()?);
+    }
+    Some((palette, indices))
+}
