@@ -9,7 +9,7 @@ use crate::config::{Head, OptimizerKind, ReplayKind, TargetNetworkKind, TrainCon
 use crate::env::EnvironmentSpec;
 use crate::error::Error;
 use crate::space::Dtype;
-use crate::target::TargetKind;
+use crate::target::TargetRule;
 pub use available::available;
 
 /// Floats are padded to whole vectors of so many.
@@ -310,11 +310,11 @@ impl<'a> Sizes<'a> {
     fn batch(&self) -> f64 {
         let config = self.config;
         let (levels, acting_levels) = self.levels;
-        let needs_selection = config.agent.target == TargetKind::Double
-            || (self.cosines().is_some() && config.agent.target == TargetKind::Max);
-        let needs_now = config.agent.target == TargetKind::Munchausen;
-        let others = f64::from(i32::from(needs_selection) + i32::from(needs_now));
-        let passes = 2.0 * self.pass(self.batch, levels) + others * self.pass(self.batch, acting_levels);
+        let rule = TargetRule::new(config.agent.target);
+        let needs_extra = rule.extra_pass().is_some() || self.cosines().is_some();
+        let extra_levels = rule.extra_levels(levels as usize, acting_levels as usize) as f64;
+        let extra = if needs_extra { self.pass(self.batch, extra_levels) } else { 0.0 };
+        let passes = 2.0 * self.pass(self.batch, levels) + extra;
         let stride = padded(self.batch);
         let distribution = match config.network.head {
             Head::Scalar => 0.0,

@@ -145,6 +145,12 @@ impl TargetRule {
         }
     }
 
+    /// At how many quantile levels an implicit head's extra pass is: at those that choose an action (`acting`), for it only
+    /// chooses one.
+    pub fn extra_levels(&self, _update: usize, acting: usize) -> usize {
+        acting
+    }
+
     /// Calls `add` with each term of an item's bootstrap.
     #[inline]
     pub fn bootstrap(&self, values: &Values, item: usize, mut add: impl FnMut(Term)) {

@@ -146,10 +146,11 @@ impl UpdateScratch {
         let is_implicit = matches!(head, Head::Implicit { .. });
         let online = Pass::new(network, batch_size, levels);
         let needs_extra = rule.extra_pass().is_some() || is_implicit;
+        let extra_levels = rule.extra_levels(levels, acting_levels);
         Self {
             target_next: Pass::new(network, batch_size, levels),
             cache: TargetCache::new(network, config),
-            extra: needs_extra.then(|| Pass::new(network, batch_size, acting_levels)),
+            extra: needs_extra.then(|| Pass::new(network, batch_size, extra_levels)),
             backward: network.backward_scratch(&online.activations),
             gradients: Buffer::zeros(network.parameter_count()),
             targets: vec![0.0; batch_size],
