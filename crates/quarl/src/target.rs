@@ -27,19 +27,24 @@ use crate::network::QValues;
 
 /// How the value of the next observation is taken from its Q-values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum TargetKind {
     /// DQN: the target network's largest Q-value (Mnih et al. 2015).
     #[default]
     Max,
     /// Double DQN: the target network's Q-value of the action that the online network prefers (van Hasselt et al. 2016).
     Double,
+    /// Clipped Double DQN: of the action that the online network prefers, the lower one of the two networks' Q-values
+    /// (Fujimoto et al. 2018, with the target network as the second estimate).
+    ClippedDouble,
     /// Munchausen DQN: the mean over the target network's softmax policy, its entropy added; and the log of that policy,
     /// clipped, added to the reward (Vieillard et al. 2020).
     Munchausen,
 }
 
-choices!(TargetKind { "max" => Max, "double" => Double, "munchausen" => Munchausen });
+choices!(TargetKind {
+    "max" => Max, "double" => Double, "clipped_double" => ClippedDouble, "munchausen" => Munchausen,
+});
 
 /// A network of the update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,15 +145,18 @@ impl TargetRule {
     pub fn extra_pass(&self) -> Option<ExtraPass> {
         match self.kind {
             TargetKind::Max => None,
-            TargetKind::Double => Some(ExtraPass::OnlineAtNext),
+            TargetKind::Double | TargetKind::ClippedDouble => Some(ExtraPass::OnlineAtNext),
             TargetKind::Munchausen => Some(ExtraPass::TargetAtPresent),
         }
     }
 
-    /// At how many quantile levels an implicit head's extra pass is: at those that choose an action (`acting`), for it only
-    /// chooses one.
-    pub fn extra_levels(&self, _update: usize, acting: usize) -> usize {
-        acting
+    /// At how many quantile levels an implicit head's extra pass is: at those that choose an action (`acting`), unless it is
+    /// bootstrapped from, too, with as many samples as the prediction (`update`).
+    pub fn extra_levels(&self, update: usize, acting: usize) -> usize {
+        match self.kind {
+            TargetKind::ClippedDouble => update,
+            TargetKind::Max | TargetKind::Double | TargetKind::Munchausen => acting,
+        }
     }
 
     /// Calls `add` with each term of an item's bootstrap.
@@ -157,6 +165,11 @@ impl TargetRule {
         let whole = |network, action| Term { network, action, weight: 1.0, shift: 0.0 };
         match self.kind {
             TargetKind::Max | TargetKind::Double => add(whole(Network::Target, values.selection.argmax(item))),
+            TargetKind::ClippedDouble => {
+                let action = values.selection.argmax(item);
+                let is_lower = values.selection.get(item, action) < values.target_next.get(item, action);
+                add(whole(if is_lower { Network::Online } else { Network::Target }, action));
+            }
             TargetKind::Munchausen => {
                 let q = values.target_next;
                 for action in (0..q.actions()).filter(|action| q.is_allowed(item, *action)) {
@@ -261,6 +274,29 @@ mod tests {
         };
         td_targets(&TargetRule::new(TargetKind::Double), &values, &REWARDS, &DISCOUNTS, &[0; 3], &mut targets);
         assert_eq!(targets, [1.0 + 0.5 * 1.0, -1.0 + 0.25 * 4.0, 3.0]);
+    }
+
+    #[test]
+    fn clipped_double_takes_the_lower_value_of_the_action_that_the_online_network_chooses() {
+        // The online network chooses action 0 of the first item (9 against 1) and action 1 of the second (7 against 5).
+        let q_online = [9.0, 0.0, 0.0, 8.0, 7.0, 0.0];
+        let q_target = [1.0, 5.0, f32::NAN, 2.0, 10.0, f32::NEG_INFINITY];
+        let values = Values {
+            selection: QValues::new(&q_online, 2, 3),
+            ..Values::of_target_network(QValues::new(&q_target, 2, 3))
+        };
+        let rule = TargetRule::new(TargetKind::ClippedDouble);
+        let mut targets = [0.0; 3];
+        td_targets(&rule, &values, &REWARDS, &DISCOUNTS, &[0; 3], &mut targets);
+        assert_eq!(targets, [1.0 + 0.5 * 1.0, -1.0 + 0.25 * 7.0, 3.0]);
+        // Of a distributional head, the whole distribution of the lower mean.
+        let distributions = |network| match network {
+            Network::Online => &[10.0, 11.0, 12.0, 13.0, 14.0, 15.0][..],
+            Network::Target => &[20.0, 21.0, 22.0, 23.0, 24.0, 25.0],
+        };
+        let mut bootstraps = [0.0; 3];
+        bootstrap_distributions(&rule, &values, distributions, (2, 3), &mut bootstraps);
+        assert_eq!(bootstraps, [20.0, 14.0, 0.0]);
     }
 
     fn munchausen(

@@ -26,7 +26,7 @@ settings! {
         gamma: f64 = Required, in from_to(0, 1);
         /// Number of rewards that are added before bootstrapping, in environment steps.
         n_step: usize = Required, in from_to(1, LONGEST_RETURN);
-        /// TD target: DQN (max), Double DQN (double) or Munchausen DQN (munchausen).
+        /// TD target: DQN (max), Double DQN (double), Clipped Double DQN (clipped_double) or Munchausen DQN (munchausen).
         target: TargetKind = Required;
         /// Weight of the policy's logarithm in the reward.
         munchausen_alpha: f64 = Is(0.9), in from_to(0, 1), if MUNCHAUSEN;

@@ -100,6 +100,7 @@ impl F64Engine {
             }
             TargetKind::Max => {}
             TargetKind::Double => selection = Some(self.pass(online, &next_obs, padded, selection_levels, noise)),
+            TargetKind::ClippedDouble => selection = Some(self.pass(online, &next_obs, padded, levels, noise)),
             TargetKind::Munchausen => target_present = Some(self.pass(target, &obs, padded, selection_levels, noise)),
         }
         let present = self.pass(online, &obs, padded, levels, noise);

@@ -63,7 +63,7 @@ impl Target {
         let Transition { reward, discount, action, next_mask, target_next, selection, target_present } = *transition;
         let (mut reward, mut bootstrap, mut is_at_tie) = (reward, None, false);
         match agent.target {
-            TargetKind::Max | TargetKind::Double => {
+            TargetKind::Max | TargetKind::Double | TargetKind::ClippedDouble => {
                 if discount != 0.0 {
                     let best = greedy(&selection.q, next_mask);
                     is_at_tie = (0..selection.q.len()).any(|other| {
@@ -71,7 +71,12 @@ impl Target {
                             && is_allowed(next_mask, other)
                             && selection.q[best] - selection.q[other] < 3e-6 * largest(&selection.q)
                     });
-                    bootstrap = Some(target_next.distribution[best].clone());
+                    // Clipped Double: whichever network expects less of the chosen action.
+                    let is_clipped = agent.target == TargetKind::ClippedDouble;
+                    let (online, target) = (selection.q[best], target_next.q[best]);
+                    is_at_tie |= is_clipped && (online - target).abs() < 3e-6 * largest(&selection.q);
+                    let lower = if is_clipped && online < target { selection } else { target_next };
+                    bootstrap = Some(lower.distribution[best].clone());
                 }
             }
             TargetKind::Munchausen => {
