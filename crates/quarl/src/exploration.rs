@@ -13,6 +13,14 @@ use crate::rng::{Rng, Stream};
 pub enum Exploration {
     /// With this probability any action, else the greedy one.
     EpsilonGreedy(f64),
+    /// With this probability any action begins, and is repeated for n steps with probability proportional to `n^-mu`; else
+    /// the greedy one (temporally extended epsilon-greedy exploration, Dabney et al. 2021).
+    EzGreedy {
+        /// The probability that a repeated action begins.
+        epsilon: f64,
+        /// The exponent of the zeta distribution, above 1.
+        mu: f64,
+    },
     /// In proportion to `exp(Q / temperature)`, with this temperature.
     Softmax(f64),
 }
@@ -22,16 +30,17 @@ impl Exploration {
     /// none.
     pub fn epsilon(self) -> f64 {
         match self {
-            Self::EpsilonGreedy(epsilon) => epsilon,
+            Self::EpsilonGreedy(epsilon) | Self::EzGreedy { epsilon, .. } => epsilon,
             Self::Softmax(_) => 0.0,
         }
     }
 
-    /// The probability of each action, with `q_values` of one item, into `probabilities`.
+    /// The probability of each action, with `q_values` of one item, into `probabilities`; for ez-greedy while no action is
+    /// being repeated.
     pub fn probabilities(self, q_values: QValues, probabilities: &mut [f64]) {
         let greedy = q_values.argmax(0);
         match self {
-            Self::EpsilonGreedy(epsilon) => {
+            Self::EpsilonGreedy(epsilon) | Self::EzGreedy { epsilon, .. } => {
                 let allowed = (0..q_values.actions()).filter(|action| q_values.is_allowed(0, *action)).count();
                 for (action, probability) in probabilities.iter_mut().enumerate() {
                     // Where no action is allowed, all are: see `random`.
@@ -52,17 +61,21 @@ impl Exploration {
     }
 }
 
-/// The exploration of one training environment: its random stream. It is saved with the run.
+/// The exploration of one training environment: its random stream, and the action that is being repeated. It is saved with
+/// the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Explorer {
     rng: Rng,
+    /// An action, and for how many more steps it is taken.
+    repeated: Option<(usize, u64)>,
 }
 
 impl Explorer {
     /// The explorer of training environment `environment` of a run with this seed.
     pub fn new(seed: u64, environment: u64) -> Self {
         let stream = Stream::Exploration;
-        Self { rng: if environment == 0 { stream.rng(seed) } else { stream.part_rng(seed, environment) } }
+        let rng = if environment == 0 { stream.rng(seed) } else { stream.part_rng(seed, environment) };
+        Self { rng, repeated: None }
     }
 
     /// Chooses an action. The Q-values are only computed where they are needed.
@@ -80,16 +93,40 @@ impl Explorer {
         let rng = &mut self.rng;
         match exploration {
             Exploration::EpsilonGreedy(epsilon) => epsilon_greedy(epsilon, actions, mask, rng, q_values),
+            Exploration::EzGreedy { epsilon, mu } => {
+                if let Some(action) = self.repeat(mask) {
+                    return Ok(action);
+                }
+                if epsilon > 0.0 && self.rng.uniform() < epsilon {
+                    let action = random(actions, mask, &mut self.rng);
+                    self.repeated = Some((action, zeta(mu, &mut self.rng) - 1));
+                    return Ok(action);
+                }
+                Ok(q_values()?.masked(mask)?.argmax(0))
+            }
             Exploration::Softmax(temperature) => Ok(softmax(temperature, actions, rng, q_values()?.masked(mask)?)),
         }
     }
 
-    /// Forgets what belongs to the episode before, at the beginning of another.
-    pub fn begin_episode(&mut self) {}
+    /// The action that is being repeated, for one step more. A repeat ends where its action is forbidden.
+    fn repeat(&mut self, mask: Option<&[bool]>) -> Option<usize> {
+        let (action, steps) = self.repeated.take()?;
+        let is_allowed = mask.is_none_or(|mask| mask.get(action) == Some(&true));
+        if steps == 0 || !is_allowed {
+            return None;
+        }
+        self.repeated = Some((action, steps - 1));
+        Some(action)
+    }
+
+    /// Ends a repeat at the beginning of an episode.
+    pub fn begin_episode(&mut self) {
+        self.repeated = None;
+    }
 
     /// Whether this, read back from somewhere, can be used for so many actions.
-    pub(crate) fn fits(&self, _actions: usize) -> bool {
-        true
+    pub(crate) fn fits(&self, actions: usize) -> bool {
+        self.repeated.is_none_or(|(action, _)| action < actions)
     }
 }
 
@@ -145,6 +182,22 @@ fn epsilon_greedy<'a>(
     }
 }
 
+/// A draw from the zeta distribution: n with probability proportional to `n^-mu`, for `mu` above 1 (Devroye 1986, X.6.1: rejection
+/// from the floor of a Pareto variate). At most 2^32.
+fn zeta(mu: f64, rng: &mut Rng) -> u64 {
+    const LARGEST: f64 = 4_294_967_296.0;
+    let power = mu - 1.0;
+    let b = libm::exp2(power);
+    loop {
+        // 1 less a uniform in [0, 1) is never 0.
+        let x = libm::floor(libm::pow(1.0 - rng.uniform(), -1.0 / power)).min(LARGEST);
+        let t = libm::pow(1.0 + 1.0 / x, power);
+        if rng.uniform() * x * (t - 1.0) / (b - 1.0) <= t / b {
+            return x as u64;
+        }
+    }
+}
+
 /// Any allowed action, each as likely; any action at all where none is allowed.
 pub(crate) fn random(actions: usize, mask: Option<&[bool]>, rng: &mut Rng) -> usize {
     let allowed = mask.map_or(actions, |mask| mask.iter().filter(|allowed| **allowed).count());
@@ -196,6 +249,61 @@ mod tests {
         let ones: usize = (0..10_000).map(|_| softmax(1e9, 2, &mut rng, QValues::new(&q, 2, 1))).sum();
         // 5 standard deviations are 250.
         assert!(ones.abs_diff(5000) < 250, "{ones}");
+    }
+
+    #[test]
+    fn zeta_draws_are_proportional_to_their_power() {
+        for (mu, zeta_of_mu) in [(2.0, 1.644_934_066_848), (3.0, 1.202_056_903_160)] {
+            let mut rng = Rng::from_seed(0);
+            let mut counts = [0.0_f64; 5];
+            for _ in 0..50_000 {
+                counts[(zeta(mu, &mut rng) as usize).min(5) - 1] += 1.0;
+            }
+            let mut shares = [1.0, 2.0, 3.0, 4.0, 5.0].map(|n: f64| n.powf(-mu) / zeta_of_mu);
+            shares[4] = 1.0 - shares[..4].iter().sum::<f64>();
+            let chi_squared: f64 =
+                shares.iter().zip(counts).map(|(p, n)| (n - 50_000.0 * p).powi(2) / (50_000.0 * p)).sum();
+            // Four degrees of freedom: above 23.5 once in 10,000 times.
+            assert!(chi_squared < 23.5, "{chi_squared}: {counts:?}");
+        }
+    }
+
+    #[test]
+    fn a_repeated_action_ends_with_the_episode_or_where_it_is_forbidden() {
+        let exploration = Exploration::EzGreedy { epsilon: 1.0, mu: 1.0 + 1e-3 };
+        let greedy = Exploration::EzGreedy { epsilon: 0.0, mu: 2.0 };
+        let q = [0.0, 9.0, 1.0];
+        let q_values = || Ok(QValues::new(&q, 3, 1));
+        let mut explorer = Explorer::new(3, 0);
+        // With so small an exponent, repeats are long; one of the first actions is not the greedy one.
+        let started = |explorer: &mut Explorer| loop {
+            explorer.begin_episode();
+            let action = explorer.choose(exploration, 3, None, q_values).unwrap();
+            if action != 1 && explorer.repeated.is_some_and(|(_, steps)| steps > 10) {
+                return action;
+            }
+        };
+        let action = started(&mut explorer);
+        assert!((0..5).all(|_| explorer.choose(greedy, 3, None, q_values).unwrap() == action), "it is repeated");
+        let saved: Explorer = postcard::from_bytes(&postcard::to_stdvec(&explorer).unwrap()).unwrap();
+        assert_eq!(saved, explorer);
+        explorer.begin_episode();
+        assert_eq!(explorer.choose(greedy, 3, None, q_values).unwrap(), 1, "the episode has ended");
+
+        let action = started(&mut explorer);
+        let mask: Vec<bool> = (0..3).map(|other| other != action).collect();
+        assert_eq!(explorer.choose(greedy, 3, Some(&mask), q_values).unwrap(), 1, "it is forbidden");
+        assert_eq!(explorer.choose(greedy, 3, None, q_values).unwrap(), 1, "and does not come back");
+    }
+
+    #[test]
+    fn a_repeat_is_as_long_as_drawn() {
+        let mut explorer = Explorer { rng: Rng::from_seed(0), repeated: Some((2, 3)) };
+        let greedy = Exploration::EzGreedy { epsilon: 0.0, mu: 2.0 };
+        let q = [9.0, 0.0, 0.0];
+        let actions: Vec<usize> =
+            (0..5).map(|_| explorer.choose(greedy, 3, None, || Ok(QValues::new(&q, 3, 1))).unwrap()).collect();
+        assert_eq!(actions, [2, 2, 2, 0, 0]);
     }
 
     #[test]

@@ -67,12 +67,8 @@ const HEADS: &[&[&str]] = &[
     &["network.head=quantile", "network.quantiles=5"],
     &["network.head=implicit", "network.quantiles=4", "network.acting_quantiles=3", "network.cosines=6"],
 ];
-const TARGETS: &[&[&str]] = &[
-    &["agent.target=max"],
-    &["agent.target=double"],
-    &["agent.target=clipped_double"],
-    &["agent.target=munchausen"],
-];
+const TARGETS: &[&[&str]] =
+    &[&["agent.target=max"], &["agent.target=double"], &["agent.target=clipped_double"], &["agent.target=munchausen"]];
 const SAMPLERS: &[&[&str]] = &[&["replay.kind=uniform"], &["replay.kind=prioritized"], &["replay.kind=none"]];
 const NOISE: &[&[&str]] = &[&["network.noisy=false"], &["network.noisy=true"]];
 

@@ -213,7 +213,10 @@ fn mistakes_are_named_with_the_nearest_right_name() {
         ("env.python=python3", "env.python: unknown key: did you mean env.gym.python?"),
         ("env.gym.pyton=python3", "env.gym.pyton: unknown key: did you mean python?"),
         ("env.gym=3", "env.gym: this is a section: write [env.gym], then its keys"),
-        ("agent.target=dubble", "agent.target: \"dubble\" is not one of max, double, clipped_double, munchausen: did you mean double?"),
+        (
+            "agent.target=dubble",
+            "agent.target: \"dubble\" is not one of max, double, clipped_double, munchausen: did you mean double?",
+        ),
         ("optimizer.kind=Adam", "optimizer.kind: \"Adam\" is not one of adam, rmsprop, sgd: did you mean adam?"),
         ("agent.target=3", "agent.target: 3 is not one of max, double, clipped_double, munchausen"),
     ] {
