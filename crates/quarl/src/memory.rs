@@ -8,6 +8,7 @@ mod available;
 use crate::config::{Head, OptimizerKind, ReplayKind, TargetNetworkKind, TrainConfig};
 use crate::env::EnvironmentSpec;
 use crate::error::Error;
+use crate::network::Architecture;
 use crate::space::Dtype;
 use crate::target::TargetRule;
 pub use available::available;
@@ -103,6 +104,7 @@ fn padded(count: f64) -> f64 {
 /// The numbers that sizes follow from.
 struct Sizes<'a> {
     config: &'a TrainConfig,
+    architecture: Architecture,
     dtype: Dtype,
     /// Numbers an observation.
     features: f64,
@@ -122,6 +124,7 @@ impl<'a> Sizes<'a> {
         let actions = spec.action_space.n as f64;
         Self {
             config,
+            architecture: network.architecture(&spec.observation_space, spec.action_space.n),
             dtype: spec.observation_space.dtype,
             features: spec.observation_space.shape.iter().map(|n| *n as f64).product(),
             actions,
@@ -231,7 +234,9 @@ impl<'a> Sizes<'a> {
         let linear: f64 = self.layers().iter().map(|(inputs, outputs)| (inputs + 1.0) * outputs).sum();
         let normalised = self.hidden.iter().sum::<f64>() + self.units_of_streams();
         let norms = if self.config.network.layer_norm { 2.0 * normalised } else { 0.0 };
-        (linear + norms, linear + norms + if self.config.network.noisy { linear } else { 0.0 })
+        let of_reparametrisations =
+            self.architecture.reparametrisation_count().map_or(f64::INFINITY, |count| count as f64);
+        (linear + norms, linear + norms + of_reparametrisations)
     }
 
     /// Online and target network, their gradients, the best evaluation's copy, and a copy while the agent is evaluated or
@@ -250,12 +255,14 @@ impl<'a> Sizes<'a> {
         f64::from(moments) * padded(self.parameter_counts().1) * F32
     }
 
-    /// A pass's noise and the parameters under it.
-    fn perturbed(&self) -> f64 {
-        if !self.config.network.noisy {
+    /// The parameters that a pass makes for itself, and its noise.
+    fn effective_parameters(&self) -> f64 {
+        if !self.architecture.is_reparametrised() {
             return 0.0;
         }
-        let noise: f64 = self.layers().iter().map(|(inputs, outputs)| inputs + outputs).sum();
+        let linears = self.layers().into_iter();
+        let noise: f64 =
+            if self.config.network.noisy { linears.map(|(inputs, outputs)| inputs + outputs).sum() } else { 0.0 };
         (noise + padded(self.parameter_counts().0)) * F32
     }
 
@@ -287,7 +294,7 @@ impl<'a> Sizes<'a> {
         let q_values = if network.head == Head::Scalar { 0.0 } else { self.actions * stride };
         let streams = self.streams().unwrap_or(0.0) * columns;
         (self.features * stride + hidden + implicit + outputs + streams + probabilities + q_values) * F32
-            + self.perturbed()
+            + self.effective_parameters()
     }
 
     /// What a backward pass needs besides the gradients.
@@ -337,7 +344,7 @@ impl<'a> Sizes<'a> {
         };
         let outputs = (self.actions * self.atoms + self.streams().unwrap_or(0.0)) * columns + self.atoms;
         let streams = self.units_of_streams() * columns;
-        2.0 * (units + implicit + streams + outputs + self.actions + self.features) * F32 + self.perturbed()
+        2.0 * (units + implicit + streams + outputs + self.actions + self.features) * F32 + self.effective_parameters()
     }
 
     fn environments_count(&self) -> f64 {

@@ -7,5 +7,6 @@ pub(crate) mod config;
 pub mod head;
 mod q_values;
 
-pub use config::{Activation, Architecture, Head};
+pub use config::{Activation, Architecture};
+pub use head::Head;
 pub use q_values::QValues;

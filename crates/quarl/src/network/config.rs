@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::head::Head;
 use crate::config::TrainConfig;
 use crate::config::settings::Absent::{Advised, Follows, Is};
 use crate::config::settings::{Condition, Consistent, Context, check, choices, from_to, invalid, settings};
@@ -254,50 +255,9 @@ pub enum Activation {
     Elu,
 }
 
-/// How the output represents what an action is worth.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Head {
-    /// One number: the Q-value itself (Mnih et al. 2015).
-    #[default]
-    Scalar,
-    /// A distribution over returns on fixed atoms, as logits (C51, Bellemare et al. 2017).
-    Categorical {
-        /// How many atoms.
-        atoms: usize,
-        /// The lowest atom's return.
-        v_min: f64,
-        /// The highest atom's return.
-        v_max: f64,
-    },
-    /// The return's quantiles at the middle of `quantiles` equal parts of (0, 1) (QR-DQN, Dabney et al. 2018a).
-    Quantile {
-        /// How many quantiles.
-        quantiles: usize,
-    },
-    /// The return's quantile at any level that is asked for (IQN, Dabney et al. 2018b).
-    Implicit {
-        /// How many cosines embed a level.
-        cosines: usize,
-        /// How many levels a Q-value is averaged over when acting.
-        acting_quantiles: usize,
-    },
-}
-
-impl Head {
-    /// Numbers an action has in the network's output (at each level, for an implicit head).
-    pub fn atoms(&self) -> usize {
-        match *self {
-            Head::Scalar | Head::Implicit { .. } => 1,
-            Head::Categorical { atoms, .. } => atoms,
-            Head::Quantile { quantiles } => quantiles,
-        }
-    }
-
-    /// Whether its outputs are quantiles.
-    pub fn is_quantile(&self) -> bool {
-        matches!(self, Head::Quantile { .. } | Head::Implicit { .. })
-    }
+/// The sum; none where it, or a summand, is more than can be counted.
+fn sum(summands: impl IntoIterator<Item = Option<usize>>) -> Option<usize> {
+    summands.into_iter().try_fold(0_usize, |sum, each| sum.checked_add(each?))
 }
 
 /// Whether an observation's shape is that of a vector, which its number of numbers says already.
@@ -370,37 +330,49 @@ impl Architecture {
         }
     }
 
-    /// How many parameters a network has that is made of this; none where that is more than can be counted.
-    pub fn parameter_count(&self) -> Option<usize> {
-        let Self { inputs, hidden, actions, layer_norm, dueling, dueling_hidden, noisy, head, .. } = self;
-        let (mut linear, mut norms) = (0_usize, 0_usize);
-        let mut add = |inputs: usize, outputs: usize| {
-            linear = linear.checked_add(inputs.checked_mul(outputs)?)?.checked_add(outputs)?;
-            Some(())
-        };
-        let mut width = *inputs;
-        for units in hidden {
-            add(width, *units)?;
-            norms = norms.checked_add(*units)?;
+    /// Inputs and outputs of each fully connected part, in the order in which an observation meets them.
+    fn linears(&self) -> Vec<(usize, usize)> {
+        let mut linears = Vec::new();
+        let mut width = self.inputs;
+        for units in &self.hidden {
+            linears.push((width, *units));
             width = *units;
         }
-        if let Head::Implicit { cosines, .. } = *head {
-            add(cosines, width)?;
+        if let Head::Implicit { cosines, .. } = self.head {
+            linears.push((cosines, width));
         }
-        let outputs = actions.checked_mul(head.atoms())?;
-        if *dueling {
-            for outputs in [head.atoms(), outputs] {
-                if let Some(units) = *dueling_hidden {
-                    add(width, units)?;
-                    norms = norms.checked_add(units)?;
-                }
-                add(dueling_hidden.unwrap_or(width), outputs)?;
-            }
-        } else {
-            add(width, outputs)?;
+        let outputs = self.actions.saturating_mul(self.head.atoms());
+        if !self.dueling {
+            linears.push((width, outputs));
+            return linears;
         }
-        let linear = linear.checked_mul(if *noisy { 2 } else { 1 })?;
-        linear.checked_add(if *layer_norm { norms.checked_mul(2)? } else { 0 })
+        for outputs in [self.head.atoms(), outputs] {
+            linears.extend(self.dueling_hidden.map(|units| (width, units)));
+            linears.push((self.dueling_hidden.unwrap_or(width), outputs));
+        }
+        linears
+    }
+
+    /// How many parameters a network has that is made of this; none where that is more than can be counted.
+    pub fn parameter_count(&self) -> Option<usize> {
+        let linear =
+            sum(self.linears().into_iter().map(|(inputs, outputs)| inputs.checked_add(1)?.checked_mul(outputs)))?;
+        let streams = if self.dueling { 2 } else { 0 };
+        let of_streams = self.dueling_hidden.unwrap_or(0).checked_mul(streams)?;
+        let units = sum(self.hidden.iter().copied().chain([of_streams]).map(Some))?;
+        let norms = if self.layer_norm { units.checked_mul(2)? } else { 0 };
+        linear.checked_add(norms)?.checked_add(self.reparametrisation_count()?)
+    }
+
+    /// Whether passes compute with parameters that first have to be made of the network's own.
+    pub(crate) fn is_reparametrised(&self) -> bool {
+        self.noisy
+    }
+
+    /// How many of the parameters belong to reparametrisations; none where that is more than can be counted.
+    pub(crate) fn reparametrisation_count(&self) -> Option<usize> {
+        let sigmas = |(inputs, outputs): (usize, usize)| inputs.checked_add(1)?.checked_mul(outputs);
+        if self.noisy { sum(self.linears().into_iter().map(sigmas)) } else { Some(0) }
     }
 
     /// The last hidden layer's units, or the inputs where there is no hidden layer.

@@ -4,33 +4,23 @@
 //! activations and gradients belong to the caller, so the online and the target network share one plan, copying one to the
 //! other is a slice copy, and the optimizer is one pass.
 //!
-//! One file for each layer: `dense` (of `linear` and `layer_norm`), `quantile_embedding`, `dueling`. `noisy` is a
+//! `layers` has one file for each layer: `dense` (of `linear` and `layer_norm`), `quantile_embedding`, `dueling`; `noisy` is a
 //! reparametrisation of all of them. `head` makes Q-values of the outputs. Noise and quantile levels are inputs, never hidden
 //! state.
 
 mod activations;
 mod backward;
-mod dense;
-mod dueling;
 mod head;
-mod layer;
-mod layer_norm;
-mod linear;
-mod noisy;
-mod plan;
-mod quantile_embedding;
-mod reparametrisation;
+mod layers;
 
 use std::sync::Arc;
 
 pub use activations::{Activations, SingleScratch};
 pub use backward::BackwardScratch;
-pub use layer::Tensor;
-pub use linear::Linear;
-pub use plan::Plan;
+pub use layers::{Linear, Plan, Tensor};
 
 use super::kernels::CpuPath;
-use crate::network::{Activation, Architecture, Head, QValues};
+use crate::network::{Architecture, Head, QValues};
 use crate::rng::Rng;
 
 /// A network from observations to what each action is worth.
@@ -123,7 +113,7 @@ impl QNetwork {
     /// has none), counting products only.
     pub fn forward_flops(&self, batch: usize, levels: usize) -> usize {
         let mut columns = batch;
-        let of_layer = |layer: &Box<dyn layer::Layer>| {
+        let of_layer = |layer: &Box<dyn layers::layer::Layer>| {
             columns = layer.output_columns(columns, levels);
             2 * columns * layer.forward_products()
         };
@@ -134,7 +124,7 @@ impl QNetwork {
     /// somebody needs it.
     pub fn backward_flops(&self, batch: usize, levels: usize) -> usize {
         let mut columns = batch;
-        let of_layer = |(i, layer): (usize, &Box<dyn layer::Layer>)| {
+        let of_layer = |(i, layer): (usize, &Box<dyn layers::layer::Layer>)| {
             columns = layer.output_columns(columns, levels);
             2 * columns * layer.backward_products(i > 0)
         };

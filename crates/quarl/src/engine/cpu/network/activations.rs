@@ -1,7 +1,7 @@
 //! A batch, or one observation, on its way through the network.
 
 use super::head::HeadPass;
-use super::layer::{Columns, Features, Forward, LayerPass};
+use super::layers::layer::{Columns, Features, Forward, LayerPass};
 use super::{Head, QNetwork, QValues};
 use crate::engine::cpu::buffer::Buffer;
 use crate::error::Error;

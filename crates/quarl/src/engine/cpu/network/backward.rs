@@ -1,6 +1,6 @@
 //! Gradients of a batch that went through the network.
 
-use super::layer::{Backward, Features};
+use super::layers::layer::{Backward, Features};
 use super::{Activations, QNetwork};
 use crate::engine::cpu::buffer::Buffer;
 

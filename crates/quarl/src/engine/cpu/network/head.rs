@@ -3,7 +3,7 @@
 //! Outputs are `[action][atom][stride]`, Q-values `[action][stride]`; an implicit head's levels count as atoms. Acting and
 //! Double's selection see Q-values only and never ask how a head represents them.
 
-use super::layer::Columns;
+use super::layers::layer::Columns;
 use super::{Architecture, Head, QValues};
 use crate::engine::cpu::buffer::Buffer;
 use crate::engine::cpu::kernels::{self, CpuPath};

@@ -7,49 +7,49 @@
 use std::fmt::Debug;
 use std::ops::Range;
 
-use super::Activation;
 use super::linear::Linear;
 use crate::engine::cpu::buffer::Buffer;
 use crate::engine::cpu::kernels::CpuPath;
 use crate::engine::cpu::kernels::{self, Epilogue, LANES};
+use crate::network::Activation;
 use crate::rng::Rng;
 
 /// Columns of features: of `stride` columns the first `items` are anything but padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Columns {
-    pub(super) items: usize,
-    pub(super) stride: usize,
+pub(crate) struct Columns {
+    pub(crate) items: usize,
+    pub(crate) stride: usize,
 }
 
 impl Columns {
     /// One observation's.
-    pub(super) const ONE: Self = Self { items: 1, stride: 1 };
+    pub(crate) const ONE: Self = Self { items: 1, stride: 1 };
 
     /// A batch's, padded to whole vectors.
-    pub(super) fn of_batch(items: usize) -> Self {
+    pub(crate) fn of_batch(items: usize) -> Self {
         Self { items, stride: items.next_multiple_of(LANES) }
     }
 
     /// Whether these are one observation's.
-    pub(super) fn is_one(self) -> bool {
+    pub(crate) fn is_one(self) -> bool {
         self == Self::ONE
     }
 }
 
 /// What a layer sees: features, and the activation that they come from.
 #[derive(Clone, Copy)]
-pub(super) struct Features<'a> {
+pub(crate) struct Features<'a> {
     /// `[feature][stride]`
-    pub(super) values: &'a [f32],
-    pub(super) columns: Columns,
+    pub(crate) values: &'a [f32],
+    pub(crate) columns: Columns,
     /// The function that gave these values, if a gradient has to be taken back through one.
-    pub(super) activation: Option<Activation>,
+    pub(crate) activation: Option<Activation>,
 }
 
 impl<'a> Features<'a> {
     /// What takes a gradient back through the activation as far as a matrix product can do it while storing its result;
     /// [`Features::finish_gradient`] does the rest.
-    pub(super) fn gradient_epilogue(&self) -> Epilogue<'a> {
+    pub(crate) fn gradient_epilogue(&self) -> Epilogue<'a> {
         match self.activation {
             Some(Activation::Relu) => Epilogue::WherePositive(self.values),
             Some(Activation::Tanh | Activation::Elu) | None => Epilogue::Plain,
@@ -57,7 +57,7 @@ impl<'a> Features<'a> {
     }
 
     /// See [`Features::gradient_epilogue`].
-    pub(super) fn finish_gradient(&self, path: CpuPath, deltas: &mut [f32]) {
+    pub(crate) fn finish_gradient(&self, path: CpuPath, deltas: &mut [f32]) {
         match self.activation {
             Some(Activation::Relu) | None => {}
             Some(activation) => kernels::activation_gradient(path, activation, self.values, deltas),
@@ -67,19 +67,19 @@ impl<'a> Features<'a> {
 
 /// What every layer of a forward pass reads.
 #[derive(Clone, Copy)]
-pub(super) struct Forward<'a> {
-    pub(super) path: CpuPath,
-    pub(super) parameters: &'a [f32],
+pub(crate) struct Forward<'a> {
+    pub(crate) path: CpuPath,
+    pub(crate) parameters: &'a [f32],
 }
 
 /// What every layer of a backward pass reads and writes.
-pub(super) struct Backward<'a> {
-    pub(super) path: CpuPath,
-    pub(super) parameters: &'a [f32],
+pub(crate) struct Backward<'a> {
+    pub(crate) path: CpuPath,
+    pub(crate) parameters: &'a [f32],
     /// The gradient with respect to each parameter.
-    pub(super) gradients: &'a mut [f32],
+    pub(crate) gradients: &'a mut [f32],
     /// Room for a layer's inputs, item-major: `[column][feature]`.
-    pub(super) transposed: &'a mut [f32],
+    pub(crate) transposed: &'a mut [f32],
 }
 
 /// A named part of the flat vector, as a model file keeps it.
@@ -95,19 +95,19 @@ pub struct Tensor {
 
 /// Hands out the flat vector from its beginning.
 #[derive(Default)]
-pub(super) struct Layout {
-    pub(super) len: usize,
+pub(crate) struct Layout {
+    pub(crate) len: usize,
 }
 
 impl Layout {
-    pub(super) fn take(&mut self, len: usize) -> Range<usize> {
+    pub(crate) fn take(&mut self, len: usize) -> Range<usize> {
         self.len += len;
         self.len - len..self.len
     }
 }
 
 /// A layer of a network.
-pub(super) trait Layer: Debug + Send + Sync {
+pub(crate) trait Layer: Debug + Send + Sync {
     /// Its parameters by name.
     fn tensors(&self) -> Vec<Tensor>;
 
@@ -135,7 +135,7 @@ pub(super) trait Layer: Debug + Send + Sync {
 }
 
 /// A layer with room for the outputs of a batch.
-pub(super) trait LayerPass: Debug + Send + Sync {
+pub(crate) trait LayerPass: Debug + Send + Sync {
     /// Computes the outputs.
     fn forward(&mut self, cx: Forward, inputs: Features);
 

@@ -1,24 +1,24 @@
 //! A dense layer: fully connected, normalised where there is layer normalisation, then activated where it is hidden.
 
-use super::Activation;
 use super::layer::{Backward, Columns, Features, Forward, Layer, LayerPass, Layout, Tensor};
 use super::layer_norm::LayerNorm;
 use super::linear::Linear;
 use crate::engine::cpu::buffer::Buffer;
 use crate::engine::cpu::kernels::{self, LayerNormPass};
+use crate::network::Activation;
 use crate::rng::Rng;
 
 /// A dense layer. The last layer of a network has neither normalisation nor activation.
 #[derive(Clone, Debug)]
-pub(super) struct Dense {
-    pub(super) linear: Linear,
+pub(crate) struct Dense {
+    pub(crate) linear: Linear,
     norm: Option<LayerNorm>,
     activation: Option<Activation>,
 }
 
 impl Dense {
     /// A hidden layer; `norm` is the normalisation's name, where there is one.
-    pub(super) fn hidden(
+    pub(crate) fn hidden(
         layout: &mut Layout,
         name: String,
         norm: Option<String>,
@@ -31,11 +31,11 @@ impl Dense {
     }
 
     /// The last layer.
-    pub(super) fn output(layout: &mut Layout, name: String, inputs: usize, outputs: usize) -> Self {
+    pub(crate) fn output(layout: &mut Layout, name: String, inputs: usize, outputs: usize) -> Self {
         Self { linear: Linear::new(layout, name, inputs, outputs), norm: None, activation: None }
     }
 
-    pub(super) fn dense_pass(&self, columns: Columns) -> DensePass {
+    pub(crate) fn dense_pass(&self, columns: Columns) -> DensePass {
         DensePass {
             units: Buffer::zeros(self.linear.outputs * columns.stride),
             norm: self.norm.as_ref().map(|norm| norm.pass(columns)),
@@ -77,7 +77,7 @@ impl Layer for Dense {
 
 /// A dense layer with room for its outputs.
 #[derive(Debug)]
-pub(super) struct DensePass {
+pub(crate) struct DensePass {
     layer: Dense,
     columns: Columns,
     /// After the activation, `[unit][stride]`.
@@ -87,14 +87,14 @@ pub(super) struct DensePass {
 
 impl DensePass {
     /// The gradients of its parameters; `deltas` becomes the gradient of the product.
-    pub(super) fn parameter_gradients(&self, cx: &mut Backward, inputs: Features, deltas: &mut [f32]) {
+    pub(crate) fn parameter_gradients(&self, cx: &mut Backward, inputs: Features, deltas: &mut [f32]) {
         if let (Some(norm), Some(pass)) = (&self.layer.norm, &self.norm) {
             norm.backward(cx, pass, deltas);
         }
         self.layer.linear.gradients(cx, inputs.values, self.columns, deltas);
     }
 
-    pub(super) fn linear(&self) -> &Linear {
+    pub(crate) fn linear(&self) -> &Linear {
         &self.layer.linear
     }
 }

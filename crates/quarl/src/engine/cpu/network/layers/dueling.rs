@@ -3,16 +3,16 @@
 //! The streams' outputs stand in one array, `[1 + actions][block]`, the value first; the layer's are `[actions][block]`. A
 //! block is whatever one action has: its atoms times the columns.
 
-use super::Architecture;
 use super::dense::{Dense, DensePass};
 use super::layer::{Backward, Columns, Features, Forward, Layer, LayerPass, Layout, Tensor};
 use super::linear::Linear;
 use crate::engine::cpu::buffer::Buffer;
+use crate::network::Architecture;
 use crate::rng::Rng;
 
 /// The streams and what combines them.
 #[derive(Clone, Debug)]
-pub(super) struct Dueling {
+pub(crate) struct Dueling {
     /// The value's and the advantages'.
     streams: [Stream; 2],
     actions: usize,
@@ -26,7 +26,7 @@ struct Stream {
 }
 
 impl Dueling {
-    pub(super) fn new(layout: &mut Layout, architecture: &Architecture, features: usize) -> Self {
+    pub(crate) fn new(layout: &mut Layout, architecture: &Architecture, features: usize) -> Self {
         let Architecture { actions, layer_norm, dueling_hidden, activation, head, .. } = *architecture;
         let mut stream = |name: &str, outputs: usize| {
             let hidden = dueling_hidden.map(|units| {

@@ -1,18 +1,27 @@
-//! From an architecture to layers, and which part of the flat parameter vector is whose.
+//! The layers, one file each; from an architecture to its layers, and which part of the flat parameter vector is whose.
 //!
 //! First come all layers' parameters in the order in which an observation meets them: what a forward pass reads. Parameters
 //! of a reparametrisation (a noisy network's sigmas) follow behind, so that the front part is a network like any other.
 
-use super::Architecture;
-use super::dense::Dense;
-use super::dueling::Dueling;
-use super::layer::{Layer, Layout, Tensor};
-use super::linear::Linear;
-use super::noisy::Noisy;
-use super::quantile_embedding::QuantileEmbedding;
-use super::reparametrisation::Reparametrisation;
-use crate::network::Head;
+mod dense;
+mod dueling;
+pub(super) mod layer;
+mod layer_norm;
+mod linear;
+mod noisy;
+mod quantile_embedding;
+mod reparametrisation;
+
+use crate::network::{Architecture, Head};
 use crate::rng::Rng;
+use dense::Dense;
+use dueling::Dueling;
+pub use layer::Tensor;
+use layer::{Layer, Layout};
+pub use linear::Linear;
+use noisy::Noisy;
+use quantile_embedding::QuantileEmbedding;
+use reparametrisation::Reparametrisation;
 
 /// The layers of a network.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use crate::engine::cpu::kernels::{self, LayerNormPass};
 
 /// A layer normalisation's place in the flat parameter vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct LayerNorm {
+pub(crate) struct LayerNorm {
     /// Its name in a model file: `norm1`, ..
     pub name: String,
     /// What each normalised unit is multiplied by, `[units]`.
@@ -18,11 +18,11 @@ pub(super) struct LayerNorm {
 }
 
 impl LayerNorm {
-    pub(super) fn new(layout: &mut Layout, name: String, units: usize) -> Self {
+    pub(crate) fn new(layout: &mut Layout, name: String, units: usize) -> Self {
         Self { name, weight: layout.take(units), bias: layout.take(units) }
     }
 
-    pub(super) fn tensors(&self) -> [Tensor; 2] {
+    pub(crate) fn tensors(&self) -> [Tensor; 2] {
         [("weight", &self.weight), ("bias", &self.bias)].map(|(part, range)| Tensor {
             name: format!("{}.{part}", self.name),
             shape: vec![range.len()],
@@ -31,19 +31,19 @@ impl LayerNorm {
     }
 
     /// The identity, but for the normalisation.
-    pub(super) fn initialise(&self, parameters: &mut [f32]) {
+    pub(crate) fn initialise(&self, parameters: &mut [f32]) {
         parameters[self.weight.clone()].fill(1.0);
         parameters[self.bias.clone()].fill(0.0);
     }
 
     /// What a pass keeps for the gradient.
-    pub(super) fn pass(&self, columns: Columns) -> LayerNormPass {
+    pub(crate) fn pass(&self, columns: Columns) -> LayerNormPass {
         let kept = |len: usize| Buffer::zeros(if columns.is_one() { 0 } else { len });
         LayerNormPass { normalised: kept(self.weight.len() * columns.stride), inverse_deviations: kept(columns.stride) }
     }
 
     /// Normalises the units in place.
-    pub(super) fn forward(&self, cx: Forward, columns: Columns, pass: &mut LayerNormPass, units: &mut [f32]) {
+    pub(crate) fn forward(&self, cx: Forward, columns: Columns, pass: &mut LayerNormPass, units: &mut [f32]) {
         let (weight, bias) = (&cx.parameters[self.weight.clone()], &cx.parameters[self.bias.clone()]);
         if columns.is_one() {
             normalise_one(weight, bias, units);
@@ -53,7 +53,7 @@ impl LayerNorm {
     }
 
     /// The gradients of weight and bias; and in `deltas`, in place, that of the units before the normalisation.
-    pub(super) fn backward(&self, cx: &mut Backward, pass: &LayerNormPass, deltas: &mut [f32]) {
+    pub(crate) fn backward(&self, cx: &mut Backward, pass: &LayerNormPass, deltas: &mut [f32]) {
         let weight = &cx.parameters[self.weight.clone()];
         let (weight_gradient, bias_gradient) =
             cx.gradients[self.weight.start..self.bias.end].split_at_mut(self.weight.len());

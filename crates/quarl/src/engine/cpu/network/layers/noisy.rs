@@ -12,12 +12,12 @@ use crate::rng::Rng;
 
 /// The scales of the noise: for each fully connected part, laid out as its weight and bias.
 #[derive(Debug)]
-pub(super) struct Noisy {
+pub(crate) struct Noisy {
     layers: Vec<(Linear, Range<usize>)>,
 }
 
 impl Noisy {
-    pub(super) fn new(layout: &mut Layout, linears: Vec<Linear>) -> Self {
+    pub(crate) fn new(layout: &mut Layout, linears: Vec<Linear>) -> Self {
         let mut sigma = |linear: &Linear| layout.take(linear.weight.len() + linear.bias.len());
         Self {
             layers: linears

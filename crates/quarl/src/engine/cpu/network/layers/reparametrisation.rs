@@ -9,7 +9,7 @@ use super::layer::Tensor;
 use crate::rng::Rng;
 
 /// A reparametrisation. It may have parameters of its own behind those of the layers, and random numbers drawn for each pass.
-pub(super) trait Reparametrisation: Debug + Send + Sync {
+pub(crate) trait Reparametrisation: Debug + Send + Sync {
     /// Its own parameters by name.
     fn tensors(&self) -> Vec<Tensor>;
 

@@ -12,13 +12,13 @@ use crate::rng::Rng;
 
 /// The embedding's layer.
 #[derive(Clone, Debug)]
-pub(super) struct QuantileEmbedding {
+pub(crate) struct QuantileEmbedding {
     /// From a level's cosines to as many units as there are features.
     linear: Linear,
 }
 
 impl QuantileEmbedding {
-    pub(super) fn new(layout: &mut Layout, cosines: usize, features: usize) -> Self {
+    pub(crate) fn new(layout: &mut Layout, cosines: usize, features: usize) -> Self {
         Self { linear: Linear::new(layout, "embedding".to_owned(), cosines, features) }
     }
 }

@@ -22,12 +22,12 @@ pub struct Linear {
 }
 
 impl Linear {
-    pub(super) fn new(layout: &mut Layout, name: String, inputs: usize, outputs: usize) -> Self {
+    pub(crate) fn new(layout: &mut Layout, name: String, inputs: usize, outputs: usize) -> Self {
         let (weight, bias) = (layout.take(outputs * inputs), layout.take(outputs));
         Self { name, inputs, outputs, weight, bias }
     }
 
-    pub(super) fn tensors(&self) -> [Tensor; 2] {
+    pub(crate) fn tensors(&self) -> [Tensor; 2] {
         [
             Tensor {
                 name: format!("{}.weight", self.name),
@@ -40,7 +40,7 @@ impl Linear {
 
     /// PyTorch's default for `Linear`: weights and biases uniform in +-1/sqrt(inputs) (He et al. 2015 with a = sqrt(5), which
     /// comes to just that).
-    pub(super) fn initialise(&self, parameters: &mut [f32], rng: &mut Rng) {
+    pub(crate) fn initialise(&self, parameters: &mut [f32], rng: &mut Rng) {
         let bound = 1.0 / (self.inputs as f64).sqrt();
         for parameter in &mut parameters[self.weight.start..self.bias.end] {
             *parameter = rng.uniform_in(-bound, bound) as f32;
@@ -48,7 +48,7 @@ impl Linear {
     }
 
     /// The outputs, through a ReLU where `relu` says so.
-    pub(super) fn forward(&self, cx: Forward, inputs: &[f32], columns: Columns, relu: bool, outputs: &mut [f32]) {
+    pub(crate) fn forward(&self, cx: Forward, inputs: &[f32], columns: Columns, relu: bool, outputs: &mut [f32]) {
         let (weight, bias) = (&cx.parameters[self.weight.clone()], &cx.parameters[self.bias.clone()]);
         if columns.is_one() {
             return kernels::affine(cx.path, weight, bias, inputs, relu, outputs);
@@ -73,7 +73,7 @@ impl Linear {
     }
 
     /// The gradients of weight and bias, from the inputs and the gradient of the outputs.
-    pub(super) fn gradients(&self, cx: &mut Backward, inputs: &[f32], columns: Columns, deltas: &[f32]) {
+    pub(crate) fn gradients(&self, cx: &mut Backward, inputs: &[f32], columns: Columns, deltas: &[f32]) {
         let Backward { path, gradients, transposed, .. } = cx;
         let Columns { items, stride } = columns;
         let transposed_stride = self.inputs.next_multiple_of(LANES);
@@ -99,7 +99,7 @@ impl Linear {
     }
 
     /// The gradient of the inputs, before their activation as far as [`Features::gradient_epilogue`] goes.
-    pub(super) fn input_gradients(&self, cx: &Backward, inputs: Features, deltas: &[f32], input_deltas: &mut [f32]) {
+    pub(crate) fn input_gradients(&self, cx: &Backward, inputs: Features, deltas: &[f32], input_deltas: &mut [f32]) {
         let stride = inputs.columns.stride;
         kernels::product(
             cx.path,
@@ -121,7 +121,7 @@ impl Linear {
     }
 
     /// Room for its inputs, item-major.
-    pub(super) fn transposed_len(&self, columns: Columns) -> usize {
+    pub(crate) fn transposed_len(&self, columns: Columns) -> usize {
         columns.stride * self.inputs.next_multiple_of(LANES)
     }
 }
