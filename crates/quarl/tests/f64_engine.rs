@@ -98,6 +98,8 @@ const SWITCHES: &[&[&str]] = &[
     &["network.activation=tanh"],
     &["network.activation=elu"],
     &["network.layer_norm=true"],
+    &["network.weight_norm=true"],
+    &["network.weight_norm=true", "network.noisy=true", "network.dueling=true", "optimizer.max_grad_norm=0.5"],
     &["network.dueling=true", "network.dueling_hidden=6"],
     &["network.dueling=true", "network.dueling_hidden=6", "network.hidden=[]", "network.noisy=true"],
     &[

@@ -41,6 +41,8 @@ fn architectures() -> Vec<Architecture> {
         Architecture { dueling_hidden: Some(17), ..dueling(plain(3, &[], 2)) },
         Architecture { activation: Activation::Elu, ..dueling(plain(3, &[16, 20], 2)) },
         Architecture { noisy: true, ..base.clone() },
+        Architecture { weight_norm: true, ..base.clone() },
+        Architecture { weight_norm: true, noisy: true, head: quantile, ..dueling(base.clone()) },
         Architecture { head: categorical, ..base.clone() },
         Architecture { head: quantile, ..base.clone() },
         Architecture { head: implicit, ..base.clone() },
@@ -106,6 +108,16 @@ impl Parameters<'_> {
 fn linear(parameters: &Parameters, name: &str, noise: &mut &[f32], x: &[f64]) -> Vec<f64> {
     let part = |part: &str| parameters.get(&format!("{name}.{part}"));
     let (weight, bias) = (part("weight").unwrap(), part("bias").unwrap());
+    // Weight normalisation: each row of the weight at its learnt length.
+    let normalised: Option<Vec<f64>> = part("weight_g").map(|lengths| {
+        let rows = weight.chunks(of_row(weight, bias)).zip(lengths);
+        rows.flat_map(|(row, g)| {
+            let length = row.iter().map(|x| x * x).sum::<f64>().sqrt();
+            row.iter().map(move |x| g * x / length)
+        })
+        .collect()
+    });
+    let weight = normalised.as_deref().unwrap_or(weight);
     let sigmas = part("weight_sigma").zip(part("bias_sigma"));
     let (of_inputs, of_outputs) = match sigmas {
         Some(_) => {

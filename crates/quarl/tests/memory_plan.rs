@@ -59,6 +59,7 @@ fn a_run_allocates_what_was_planned() {
         ("munchausen", &["agent.batch_size=1500"]),
         ("rainbow", &["network.hidden=[400, 400]", "agent.batch_size=128"]),
         ("dueling", &["network.hidden=[500, 500]"]),
+        ("dqn", &["network.hidden=[500, 500]", "network.weight_norm=true"]),
         ("textbook", &["training.num_envs=50", "agent.n_step=5000", "env.frame_stack=4"]),
         ("textbook", &["replay.kind=none", "network.hidden=[900, 900]"]),
     ] {

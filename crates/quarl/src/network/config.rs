@@ -47,6 +47,8 @@ settings! {
         dueling: bool = Is(false);
         /// Units of each stream's hidden layer; by default those of the last layer of network.hidden.
         dueling_hidden: usize = Follows(last_hidden), in from_to(1, LARGEST_LAYER), if DUELING;
+        /// Whether the length of each row of a weight is learnt apart from its direction (Salimans & Kingma 2016).
+        weight_norm: bool = Is(false);
         /// Whether weights carry learnt noise (Fortunato et al. 2018); exploration.kind = "noisy" explores by it.
         noisy: bool = Is(false);
         /// Initial scale of the noise, times 1/sqrt(inputs) of each layer.
@@ -125,6 +127,7 @@ impl NetworkConfig {
             layer_norm: self.layer_norm,
             dueling: self.dueling,
             dueling_hidden: self.dueling.then_some(self.dueling_hidden),
+            weight_norm: self.weight_norm,
             noisy: self.noisy,
             head: self.head,
         }
@@ -234,6 +237,9 @@ pub struct Architecture {
     /// written before streams had hidden layers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dueling_hidden: Option<usize>,
+    /// Whether the length of each row of a weight is learnt apart from its direction (Salimans & Kingma 2016).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub weight_norm: bool,
     /// Whether weights and biases carry factorised Gaussian noise (Fortunato et al. 2018).
     #[serde(default)]
     pub noisy: bool,
@@ -277,6 +283,7 @@ impl Architecture {
             layer_norm: false,
             dueling: false,
             dueling_hidden: None,
+            weight_norm: false,
             noisy: false,
             head: Head::Scalar,
         }
@@ -366,13 +373,16 @@ impl Architecture {
 
     /// Whether passes compute with parameters that first have to be made of the network's own.
     pub(crate) fn is_reparametrised(&self) -> bool {
-        self.noisy
+        self.noisy || self.weight_norm
     }
 
     /// How many of the parameters belong to reparametrisations; none where that is more than can be counted.
     pub(crate) fn reparametrisation_count(&self) -> Option<usize> {
         let sigmas = |(inputs, outputs): (usize, usize)| inputs.checked_add(1)?.checked_mul(outputs);
-        if self.noisy { sum(self.linears().into_iter().map(sigmas)) } else { Some(0) }
+        let of_noise = if self.noisy { sum(self.linears().into_iter().map(sigmas))? } else { 0 };
+        let lengths = |(_, outputs): (usize, usize)| Some(outputs);
+        let of_lengths = if self.weight_norm { sum(self.linears().into_iter().map(lengths))? } else { 0 };
+        of_noise.checked_add(of_lengths)
     }
 
     /// The last hidden layer's units, or the inputs where there is no hidden layer.

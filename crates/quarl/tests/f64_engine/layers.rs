@@ -15,6 +15,8 @@ pub(crate) struct Linear {
     pub(crate) outputs: usize,
     pub(crate) weight: Range<usize>,
     pub(crate) bias: Range<usize>,
+    /// Of the lengths of the weight's rows, with weight normalisation.
+    pub(crate) lengths: Option<Range<usize>>,
     /// Of the scales of the weight's and the bias's noise, in a noisy network.
     pub(crate) sigma: Option<(Range<usize>, Range<usize>)>,
 }
@@ -97,7 +99,20 @@ pub(crate) fn linear_backward(
         }
         for (column, x) in x.iter().enumerate() {
             let at = row * layer.inputs + column;
-            gradients[layer.weight.start + at] += delta * x;
+            match &layer.lengths {
+                None => gradients[layer.weight.start + at] += delta * x,
+                // w_i = g v_i / |v|: dw_i/dg = v_i / |v|, dw_i/dv_j = g / |v| (1 where i = j, less v_i v_j / |v|^2).
+                Some(lengths) => {
+                    let (v, length) = (row_of(parameters, layer, row), row_length(parameters, layer, row));
+                    let (g, of_weight) = (parameters.values[lengths.start + row], delta * x);
+                    gradients[lengths.start + row] += of_weight * v[column] / length;
+                    for (other, v_other) in v.iter().enumerate() {
+                        let same = if other == column { 1.0 } else { 0.0 };
+                        gradients[layer.weight.start + row * layer.inputs + other] +=
+                            of_weight * g / length * (same - v[column] * v_other / (length * length));
+                    }
+                }
+            }
             if let Some((sigma, _)) = &layer.sigma {
                 gradients[sigma.start + at] += delta * x * parameters.noise.of_weight(layer, row, column);
             }
@@ -107,9 +122,23 @@ pub(crate) fn linear_backward(
     of_inputs
 }
 
-fn linear_weight(Parameters { values, noise }: Parameters, layer: &Linear, row: usize, column: usize) -> f64 {
+fn row_of<'a>(parameters: Parameters<'a>, layer: &Linear, row: usize) -> &'a [f64] {
+    let start = layer.weight.start + row * layer.inputs;
+    &parameters.values[start..start + layer.inputs]
+}
+
+fn row_length(parameters: Parameters, layer: &Linear, row: usize) -> f64 {
+    row_of(parameters, layer, row).iter().map(|v| v * v).sum::<f64>().sqrt()
+}
+
+fn linear_weight(parameters: Parameters, layer: &Linear, row: usize, column: usize) -> f64 {
+    let Parameters { values, noise } = parameters;
     let at = row * layer.inputs + column;
-    let mu = values[layer.weight.start + at];
+    let v = values[layer.weight.start + at];
+    let mu = match &layer.lengths {
+        Some(lengths) => values[lengths.start + row] * v / row_length(parameters, layer, row),
+        None => v,
+    };
     layer.sigma.as_ref().map_or(mu, |(sigma, _)| mu + values[sigma.start + at] * noise.of_weight(layer, row, column))
 }
 

@@ -43,6 +43,7 @@ impl Network {
             dueling,
             dueling_hidden,
             noisy,
+            weight_norm,
             head,
         } = &architecture;
         let tensors = Plan::new(&architecture).tensors();
@@ -57,6 +58,7 @@ impl Network {
             outputs: tensor(name, "weight").shape[0],
             weight: range(name, "weight"),
             bias: range(name, "bias"),
+            lengths: weight_norm.then(|| range(name, "weight_g")),
             sigma: noisy.then(|| (range(name, "weight_sigma"), range(name, "bias_sigma"))),
         };
         let layer = |name: &str, norm: &str| HiddenLayer {

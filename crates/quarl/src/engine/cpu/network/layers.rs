@@ -11,6 +11,7 @@ mod linear;
 mod noisy;
 mod quantile_embedding;
 mod reparametrisation;
+mod weight_norm;
 
 use crate::network::{Architecture, Head};
 use crate::rng::Rng;
@@ -22,6 +23,7 @@ pub use linear::Linear;
 use noisy::Noisy;
 use quantile_embedding::QuantileEmbedding;
 use reparametrisation::Reparametrisation;
+use weight_norm::WeightNorm;
 
 /// The layers of a network.
 #[derive(Debug)]
@@ -43,7 +45,17 @@ impl Plan {
     /// When a layer would have no units.
     pub fn new(architecture: &Architecture) -> Self {
         let Architecture {
-            inputs, hidden, actions, layer_norm, dueling, noisy, head, dueling_hidden, activation, ..
+            inputs,
+            hidden,
+            actions,
+            layer_norm,
+            dueling,
+            noisy,
+            weight_norm,
+            head,
+            dueling_hidden,
+            activation,
+            ..
         } = architecture;
         let outputs = architecture.outputs();
         let has_units = *inputs > 0 && outputs > 0 && !hidden.iter().chain(dueling_hidden).any(|units| *units == 0);
@@ -70,6 +82,9 @@ impl Plan {
         let forward_len = layout.len;
         let linears = || layers.iter().flat_map(|layer| layer.linears()).cloned().collect();
         let mut reparametrisations: Vec<Box<dyn Reparametrisation>> = Vec::new();
+        if *weight_norm {
+            reparametrisations.push(Box::new(WeightNorm::new(layout, linears())));
+        }
         if *noisy {
             reparametrisations.push(Box::new(Noisy::new(layout, linears())));
         }
