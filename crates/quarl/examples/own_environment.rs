@@ -3,14 +3,15 @@
 //!
 //!     cargo run -p quarl --example own_environment
 
-use quarl::Error;
-use quarl::config::presets;
 use quarl::env::check::check;
-use quarl::env::{End, Environment, EnvironmentSpec, Step, TimeLimit, state};
-use quarl::render::Scene;
+use quarl::env::{End, EnvironmentSpec, Step, TimeLimit, state};
+use quarl::evaluate::GreedyEpisodes;
+use quarl::render::terminal::{TextStyle, scene_text};
+use quarl::render::{Color, Scene, Shape};
 use quarl::rng::Rng;
 use quarl::space::{BoxSpace, Discrete};
-use quarl::train::{Evaluation, Event, Trainer};
+use quarl::train::Evaluation;
+use quarl::{Environment, Error, Event, Policy, TrainConfig, Trainer};
 use serde::{Deserialize, Serialize};
 
 /// How many rooms the corridor has.
@@ -78,7 +79,10 @@ impl Environment for Corridor {
     }
 
     fn scene(&mut self) -> Result<Option<Scene>, Error> {
-        Ok(None)
+        let room = |room: usize| room as f32 + 0.5;
+        let circle = |at: usize, color| Shape::Circle { center: (room(at), 0.5), radius: 0.4, color };
+        let shapes = vec![circle(ROOMS - 1, Color(210, 160, 0)), circle(self.walk.room, Color(0, 110, 180))];
+        Ok(Some(Scene::Shapes { width: ROOMS as f32, height: 1.0, background: Color(255, 255, 255), shapes }))
     }
 
     fn save_state(&self) -> Result<Vec<u8>, Error> {
@@ -96,12 +100,28 @@ impl Environment for Corridor {
     }
 }
 
+/// One greedy episode in the terminal.
+fn play(policy: &mut Policy, env: &mut Corridor) -> Result<(), Error> {
+    let style = TextStyle::detect(|name| std::env::var(name).ok());
+    let mut episode = GreedyEpisodes::new(env.spec(), 0, 1, 40);
+    let show = |env: &mut Corridor| -> Result<(), Error> {
+        if let Some(scene) = env.scene()? {
+            println!("{}", scene_text(&scene, 64, 4, style)?);
+        }
+        Ok(())
+    };
+    while episode.begin(env)? {
+        show(env)?;
+        episode.step(policy, env)?;
+    }
+    show(env)
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     check(&mut TimeLimit::new(Corridor::new(), 40)?)?;
     println!("the corridor keeps an environment's promises");
 
-    let mut config = presets::config("dqn", None)?;
-    config.training.steps = Some(5000);
+    let config = TrainConfig::preset("dqn").set("training.steps", 5000).build()?;
     let corridor = |_role| TimeLimit::new(Corridor::new(), 40);
     let mut trainer = Trainer::builder(config).environment(corridor).build()?;
     let mut last = 0.0;
@@ -114,6 +134,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if last < 0.9 {
         return Err("the agent has not learnt to find the treasure".into());
     }
+    play(&mut trainer.agent().policy()?, &mut Corridor::new())?;
     Ok(())
 }
 

@@ -1,19 +1,15 @@
 //! Deep Q-learning: see it learn, trust the result, use the agent.
 //!
-//! An agent acts in an [`env::Environment`]; the [`accumulator`] makes [`transition`]s of its steps, and the [`replay`] buffer
-//! keeps them. An update draws a batch, computes each item's [`target`] with the target network, the [`loss`] against it, the
-//! gradient by the [`network`]'s backward pass, and lets the [`optimizer`] take a step. From time to time the target network
-//! follows the online one. The [`policy`] turns Q-values into the next action. [`agent::Agent`] holds these parts together;
-//! [`train::Trainer`] is the loop, an iterator of [`train::Event`]s; [`config::TrainConfig`] says everything that decides its
-//! result.
+//! An agent acts in an [`Environment`]; the [`accumulator`] makes [`transition`]s of its steps, and the [`replay`] buffer
+//! keeps them. An update draws a batch, and the [`engine`] computes it: each item's [`target`] with the target network, the
+//! [`loss`] against it, the gradient by the network's backward pass, and a step of the optimizer. From time to time the target
+//! network follows the online one. [`exploration`] turns Q-values into the next action. [`Agent`] holds these parts together;
+//! [`Trainer`] is the loop, an iterator of [`Event`]s; [`TrainConfig`] is the complete configuration of a run.
 //!
 //! ```
-//! use quarl::config::presets;
-//! use quarl::train::{Event, Trainer};
+//! use quarl::{Event, TrainConfig, Trainer};
 //!
-//! let mut config = presets::config("textbook", Some("CartPole-v0"))?;
-//! config.training.episodes = Some(20);
-//! config.training.seed = 7;
+//! let config = TrainConfig::preset("textbook").set("training.episodes", 20).set("training.seed", 7).build()?;
 //!
 //! let mut trainer = Trainer::new(config)?;
 //! let mut best = f64::NEG_INFINITY;
@@ -27,7 +23,8 @@
 //! # Ok::<(), quarl::Error>(())
 //! ```
 //!
-//! Around the loop: [`evaluate`] plays greedily, [`model`] keeps a network for PyTorch or for later, `run` and
+//! Around the loop: [`evaluate`] plays greedily, [`Policy`] acts in a program of your own, [`model`] keeps a network for PyTorch
+//! or for later, `run` and
 //! `experiment` keep whole runs on disk (feature `files`), [`stats`] says how sure a result is, `plot` draws it (feature
 //! `plot`), and [`render`] shows the agent (feature `render`). Without default features the crate does no I/O and compiles to
 //! WebAssembly.
@@ -71,5 +68,12 @@ pub mod train;
 pub mod trained;
 pub mod transition;
 
+pub use agent::Agent;
+pub use config::TrainConfig;
+pub use engine::Engine;
+pub use env::Environment;
 pub use error::Error;
+pub use model::Model;
+pub use policy::Policy;
 pub use stop::StopFlag;
+pub use train::{Event, Trainer};
