@@ -34,7 +34,7 @@ pub(crate) fn sanitize() -> Result<()> {
         return Ok(());
     }
     let cargo = ["test", "--package", "quarl", "--no-default-features", "--target", SANITIZED];
-    let libraries = ["--lib", "--", "network::", "replay::"];
+    let libraries = ["--lib", "--", "engine::", "replay::"];
     run("cargo", &[&cargo[..], &libraries].concat(), &environment)?;
     let whole_runs = ["--test", "odd_sizes", "--test", "determinism", "--test", "replay_memory"];
     run("cargo", &[&cargo[..], &whole_runs].concat(), &environment)
