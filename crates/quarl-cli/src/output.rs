@@ -132,3 +132,26 @@ impl std::fmt::Display for Usage {
 }
 
 impl std::error::Error for Usage {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_values_are_cautioned_of_only_where_an_interval_is_shown() {
+        assert!(
+            caveat(5, "runs", true).is_some_and(|text| text.starts_with("caution: intervals of fewer than 10 runs"))
+        );
+        assert_eq!(caveat(5, "runs", false), None);
+        assert!(caveat(2, "runs", false).is_some_and(|text| text.starts_with("no intervals")));
+        assert_eq!(caveat(10, "runs", true), None);
+    }
+
+    #[test]
+    fn means_are_printed_without_the_rounding_of_their_sum() {
+        assert_eq!(
+            [9.350000000000001, 187.3, -1.0 / 3.0, 1e-12].map(tidy),
+            ["9.35", "187.3", "-0.3333333333", "0.000000000001"]
+        );
+    }
+}

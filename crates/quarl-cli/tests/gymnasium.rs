@@ -389,6 +389,27 @@ fn arguments_are_read_as_python_or_toml_writes_them() {
     assert!(message.contains("'a': False, 'b': True, 'c': None, 'd': 1, 'e': [1, 2], 'f': 'text'"), "{message}");
 }
 
+#[test]
+#[ignore = "needs Gymnasium: run cargo xtask test"]
+fn a_signal_while_a_trained_agents_environment_starts_ends_play_and_eval_soon() {
+    let here = directory();
+    assert!(train(&here, "Walk", &[]).status.success());
+    let never = here.path().join("never-answers");
+    fs::write(&never, "#!/bin/sh\nexec sleep 1000\n").unwrap();
+    fs::set_permissions(&never, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    for command in ["play", "eval"] {
+        let mut quarl = quarl(&here);
+        quarl.args([command, "run", "--python"]).arg(&never).stdout(Stdio::null()).stderr(Stdio::piped());
+        let child = quarl.spawn().unwrap();
+        std::thread::sleep(Duration::from_secs(2));
+        let started = Instant::now();
+        Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(143), "{command}: {}", error(&output));
+        assert!(started.elapsed() < Duration::from_secs(10) && !error(&output).contains("error"), "{command}");
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 #[ignore = "needs Gymnasium: run cargo xtask test"]

@@ -35,7 +35,6 @@ pub use figures::draw;
 #[cfg(feature = "plot")]
 pub(crate) use figures::{WINDOW, read_curve, threshold, write_figures};
 pub use reader::{Status, read_config, read_episodes, status};
-pub(crate) use reader::{read_evaluations, read_summary};
 pub use writer::RunWriter;
 
 /// The configuration's file name.

@@ -290,7 +290,7 @@ fn a_state_of_another_configuration_is_refused() {
 #[test]
 fn an_agent_refuses_the_state_of_another_agent() {
     let agent = |assignments: &[&str]| {
-        let config = textbook(&[&["network.hidden=[3]", "replay.capacity=40"], assignments].concat());
+        let config = layered("textbook", &["network.hidden=[3]", "replay.capacity=40"], assignments);
         Agent::with_engine(&config, env::make(&config.env.id).unwrap().spec(), 0, cpu::on(CpuPath::Scalar)).unwrap()
     };
     agent(&[]).set_state(agent(&["training.seed=1"]).state().into_owned()).unwrap();

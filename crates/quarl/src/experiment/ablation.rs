@@ -1,10 +1,12 @@
 //! Taking an algorithm apart: the same configuration with each of some parts on and off, in every combination.
 
+#[cfg(feature = "plot")]
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::config::{ExplorationKind, Head, ReplayKind, TargetNetworkKind, TrainConfig};
 use crate::error::Error;
+#[cfg(feature = "plot")]
 use crate::run::name;
 use crate::schedule::Schedule;
 use crate::suggest;
@@ -170,6 +172,7 @@ pub fn label(off: &[Part]) -> String {
 }
 
 /// The parts that are off in the combination whose directory has this name; none where it is no such name.
+#[cfg(any(test, feature = "plot"))]
 fn parts_without(name: &str) -> Option<Vec<Part>> {
     if name == "all" {
         return Some(Vec::new());
@@ -180,6 +183,7 @@ fn parts_without(name: &str) -> Option<Vec<Part>> {
 
 /// The combinations of an ablation that lie in these directories, each with the parts that are off, the complete algorithm
 /// first; none where one of the names is not that of a combination.
+#[cfg(feature = "plot")]
 pub(crate) fn combinations(directories: &[PathBuf]) -> Option<Vec<(PathBuf, Vec<Part>)>> {
     let combination = |path: &PathBuf| Some((path.clone(), parts_without(&name(path))?));
     let mut found: Vec<_> = directories.iter().map(combination).collect::<Option<_>>()?;

@@ -1,7 +1,7 @@
 //! What an experiment runs, and whether its directory is free for that.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::ablation::Variant;
@@ -30,13 +30,15 @@ pub struct Plan {
     pub(super) stop: StopFlag,
     /// Makes the environments where they are a library user's own.
     factory: Option<Factory>,
+    /// What the environment is, once it has been made.
+    spec: Option<EnvironmentSpec>,
 }
 
 impl Plan {
     /// One run of this configuration, whose seed is the first run's, in the directory `out`.
     pub fn new(config: TrainConfig, out: impl Into<PathBuf>) -> Self {
         let stop = StopFlag::default();
-        Self { config, runs: 1, jobs: 1, out: out.into(), retry_failed: false, stop, factory: None }
+        Self { config, runs: 1, jobs: 1, out: out.into(), retry_failed: false, stop, factory: None, spec: None }
     }
 
     /// How many runs, with successive seeds.
@@ -81,11 +83,12 @@ impl Plan {
         train::resolve(&mut self.config, &spec)?;
         cpu::check_observations(&self.config, &spec)?;
         memory::check(&self.config, &spec, self.jobs_at_once())?;
+        self.spec = Some(spec.clone());
         // Before the lock, so that not even a lock file is written into a directory of somebody else's.
-        self.can_continue(&spec)?;
+        self.can_continue()?;
         fs::create_dir_all(&self.out).map_err(Error::io("create", &self.out))?;
         let lock = Lock::wait(&self.out)?;
-        if !self.can_continue(&spec)? {
+        if !self.can_continue()? {
             let runs = self.out.join(RUNS);
             fs::create_dir_all(&runs).map_err(Error::io("create", &runs))?;
             atomic_write(&self.out.join(run::CONFIG), self.config.to_toml().as_bytes())?;
@@ -135,7 +138,8 @@ impl Plan {
         for variant in variants {
             let mut plan = self.variant(variant);
             train::resolve(&mut plan.config, &spec)?;
-            plan.can_continue(&spec)?;
+            plan.spec = Some(spec.clone());
+            plan.can_continue()?;
         }
         Ok(())
     }
@@ -197,22 +201,18 @@ impl Plan {
             Status::Incomplete => Ok(None),
             Status::Failed(_) if self.retry_failed => Ok(None),
             status => {
-                let Ok(existing) = run::read_config(&dir) else { return Ok(None) };
+                let Ok(existing) = self.read_existing(&dir) else { return Ok(None) };
                 self.check_same(&dir, &existing, seed).map(|()| Some(status))
             }
         }
     }
 
     /// Whether the directory holds an experiment of this plan, not nothing; an error where it holds anything else.
-    fn can_continue(&self, spec: &EnvironmentSpec) -> Result<bool, Error> {
+    fn can_continue(&self) -> Result<bool, Error> {
         let message = match Contents::of(&self.out)? {
             Contents::Nothing => return Ok(false),
             Contents::Experiment => {
-                let mut existing = run::read_config(&self.out)?;
-                // Earlier versions left to the environment what it decides.
-                if existing.env.id == spec.id {
-                    train::resolve(&mut existing, spec)?;
-                }
+                let existing = self.read_existing(&self.out)?;
                 let seed = existing.training.seed;
                 return self.check_same(&self.out, &existing, seed).map(|()| true);
             }
@@ -226,8 +226,17 @@ impl Plan {
         Err(Error::Occupied { path: self.out.clone(), message })
     }
 
+    /// The configuration in a directory. Earlier versions left to the environment what it decides.
+    fn read_existing(&self, dir: &Path) -> Result<TrainConfig, Error> {
+        let mut existing = run::read_config(dir)?;
+        if let Some(spec) = self.spec.as_ref().filter(|spec| spec.id == existing.env.id) {
+            train::resolve(&mut existing, spec)?;
+        }
+        Ok(existing)
+    }
+
     /// Refuses a directory of another configuration.
-    fn check_same(&self, dir: &std::path::Path, existing: &TrainConfig, seed: u64) -> Result<(), Error> {
+    fn check_same(&self, dir: &Path, existing: &TrainConfig, seed: u64) -> Result<(), Error> {
         let differences = existing.differences(&self.run_config(seed));
         if differences.is_empty() {
             return Ok(());

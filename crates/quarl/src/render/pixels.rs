@@ -28,7 +28,7 @@ impl Frame {
     /// A black frame.
     ///
     /// # Errors
-    /// [`Error::Draw`] when a side is zero or longer than [`MAX_SIDE`], or there are more than [`MAX_PIXELS`] pixels.
+    /// [`Error::Draw`] when a side is zero or longer than 16,384 pixels, or there are more than 2^26 pixels.
     pub fn new(width: u32, height: u32) -> Result<Self, Error> {
         check_size(width, height)?;
         Ok(Self { width, height, rgb: vec![0; width as usize * height as usize * 3] })

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{CURVES, EvaluationRow, read_config, read_episodes, read_evaluations, read_summary};
+use super::reader::{read_evaluations, read_summary};
+use super::{CURVES, EvaluationRow, read_config, read_episodes};
 use crate::config::TrainConfig;
 use crate::env;
 use crate::error::Error;
