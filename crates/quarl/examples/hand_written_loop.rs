@@ -25,7 +25,8 @@ fn main() -> Result<(), quarl::Error> {
         let action = agent.act(&observation, env.action_mask(), exploration, &mut explorer)?;
         let taken = env.step(action, &mut next_observation)?;
         let next = Next { obs: &next_observation, mask: env.action_mask() };
-        accumulator.push(&observation, action, taken.reward, next, taken.end, |transition| agent.observe(transition))?;
+        accumulator
+            .push(&observation, action, taken.reward, next, taken.end, |transition| agent.observe(transition))?;
         observation = next_observation;
         if taken.end.is_some() {
             env.reset(None, &mut observation)?;

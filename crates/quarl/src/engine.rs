@@ -28,7 +28,7 @@ pub trait Engine: Send {
     /// The network that it computes.
     fn architecture(&self) -> &Architecture;
 
-    /// The online network's parameters, laid out as [`cpu::network::QNetwork::tensors`] says.
+    /// The online network's parameters, laid out as [`cpu::network::Plan::tensors`] says.
     fn parameters(&self) -> &[f32];
 
     /// The online network's Q-values of a batch of observations `[item][..shape]`, into `q_values`, `[item][action]`: with

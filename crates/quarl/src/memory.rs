@@ -181,7 +181,7 @@ impl<'a> Sizes<'a> {
         let config = self.config;
         let is_cached = config.target_network.kind != TargetNetworkKind::None
             && !config.target_network.follows_updates()
-            && !config.network.noisy
+            && !self.architecture.is_reparametrised()
             && !config.env.normalize_observation
             && config.network.head == Head::Scalar
             && config.replay.kind != ReplayKind::None

@@ -112,22 +112,22 @@ impl QNetwork {
     /// Floating-point operations of one forward pass over `batch` items at `levels` quantile levels each (1 where the head
     /// has none), counting products only.
     pub fn forward_flops(&self, batch: usize, levels: usize) -> usize {
-        let mut columns = batch;
-        let of_layer = |layer: &Box<dyn layers::layer::Layer>| {
+        let (mut columns, mut flops) = (batch, 0);
+        for layer in &self.plan.layers {
             columns = layer.output_columns(columns, levels);
-            2 * columns * layer.forward_products()
-        };
-        self.plan.layers.iter().map(of_layer).sum()
+            flops += 2 * columns * layer.forward_products();
+        }
+        flops
     }
 
     /// Floating-point operations of one backward pass: each layer's weight gradient, and the gradient of its inputs where
     /// somebody needs it.
     pub fn backward_flops(&self, batch: usize, levels: usize) -> usize {
-        let mut columns = batch;
-        let of_layer = |(i, layer): (usize, &Box<dyn layers::layer::Layer>)| {
+        let (mut columns, mut flops) = (batch, 0);
+        for (i, layer) in self.plan.layers.iter().enumerate() {
             columns = layer.output_columns(columns, levels);
-            2 * columns * layer.backward_products(i > 0)
-        };
-        self.plan.layers.iter().enumerate().map(of_layer).sum()
+            flops += 2 * columns * layer.backward_products(i > 0);
+        }
+        flops
     }
 }

@@ -62,7 +62,7 @@ impl TargetCache {
         let architecture = network.architecture();
         let stands_still = config.target_network.kind != TargetNetworkKind::None
             && !config.target_network.follows_updates()
-            && !architecture.noisy
+            && !network.is_reparametrised()
             && !config.env.normalize_observation;
         let is_drawn_often = config.replay.kind != ReplayKind::None && config.replay.capacity <= LARGEST_CAPACITY;
         (stands_still && is_drawn_often && architecture.head == Head::Scalar).then(|| Self {
@@ -265,6 +265,7 @@ mod tests {
             &["target_network.kind=soft", "target_network.tau=0.1"][..],
             &["target_network.kind=none"],
             &["network.noisy=true", "exploration.epsilon=0"],
+            &["network.weight_norm=true"],
             &["network.head=implicit"],
             &["env.normalize_observation=true"],
             &["replay.kind=none"],
