@@ -26,7 +26,7 @@ fn show(policy: &mut Policy) -> Result<(), Error> {
 fn a_policy_needs_its_file_alone() {
     let config = quarl::TrainConfig::preset("textbook").set("training.episodes", 1).build().unwrap();
     let mut trainer = quarl::Trainer::new(config).unwrap();
-    (&mut trainer).try_for_each(|event| event.map(|_| ())).unwrap();
+    trainer.try_for_each(|event| event.map(|_| ())).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("model.safetensors");
     trainer.model().save(&path).unwrap();
