@@ -5,7 +5,6 @@ use std::fs;
 use std::path::Path;
 #[cfg(target_os = "linux")]
 use std::path::PathBuf;
-#[cfg(target_os = "linux")]
 use std::process::Stdio;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};

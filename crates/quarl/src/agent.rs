@@ -5,14 +5,13 @@
 mod clipping;
 pub(crate) mod config;
 pub mod diagnostics;
-
-use std::borrow::Cow;
+mod state;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::{AgentConfig, InitialTarget, TargetNetworkConfig, TargetNetworkKind, TrainConfig, TrainingConfig};
 use crate::engine::cpu::{self, network::Plan};
-use crate::engine::{DrawnBatch, Engine, EngineState, TargetUpdate, Update, UpdateReport};
+use crate::engine::{DrawnBatch, Engine, TargetUpdate, Update, UpdateReport};
 use crate::env::EnvironmentSpec;
 use crate::env::wrappers::ObservationStatistics;
 use crate::error::Error;
@@ -21,13 +20,15 @@ use crate::network::{Architecture, Head, QValues};
 use crate::observations::{Observations, ObservationsView};
 use crate::policy::Policy;
 use crate::replay::Replay;
-use crate::rng::{Rng, Stream};
+use crate::rng::Stream;
 use crate::schedule::Schedule;
 use crate::space::Dtype;
 use crate::target::TargetKind;
 use crate::transition::{Batch, Transition};
 use clipping::ClippingMonitor;
 use diagnostics::Diagnostics;
+pub use state::AgentState;
+use state::Memory;
 
 /// What one update saw.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,12 +51,12 @@ pub struct LearnReport {
 ///
 /// ```
 /// use quarl::agent::Agent;
-/// use quarl::config::presets;
+/// use quarl::config::TrainConfig;
 /// use quarl::env;
 /// use quarl::exploration::{Exploration, Explorer};
 /// use quarl::transition::Transition;
 ///
-/// let config = presets::config("textbook", None)?;
+/// let config = TrainConfig::preset("textbook").build()?;
 /// let mut env = env::make("CartPole-v0")?;
 /// let mut agent = Agent::new(&config, env.spec(), 0)?;
 /// let mut explorer = Explorer::new(0, 0);
@@ -97,47 +98,6 @@ pub struct Agent {
     /// Everything of its own that changes while it learns.
     memory: Memory,
     scratch: Scratch,
-}
-
-/// Everything of an agent that changes while it learns, as plain data.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AgentState<'a> {
-    engine: EngineState,
-    memory: Cow<'a, Memory>,
-}
-
-/// What an agent changes apart from its engine.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Memory {
-    replay: Replay,
-    sampling: Rng,
-    noise: Rng,
-    /// What observations are normalised by before the network sees them, if they are.
-    observation_statistics: Option<ObservationStatistics>,
-    clipping: ClippingMonitor,
-}
-
-impl AgentState<'_> {
-    /// The same without a borrow of the agent: a copy of its replay buffer.
-    pub fn into_owned(self) -> AgentState<'static> {
-        AgentState { engine: self.engine, memory: Cow::Owned(self.memory.into_owned()) }
-    }
-
-    /// The engine's part: the parameters of both networks, and the optimizer's arrays.
-    pub fn engine(&self) -> &EngineState {
-        &self.engine
-    }
-
-    /// [`AgentState::engine`], to change it.
-    pub fn engine_mut(&mut self) -> &mut EngineState {
-        &mut self.engine
-    }
-
-    /// Whether so many updates with batches of this size can follow without another transition.
-    pub(crate) fn allows_updates(&self, updates: u64, batch_size: usize) -> bool {
-        let replay = &self.memory.replay;
-        updates == 0 || (replay.len() >= batch_size && replay.waiting().is_none_or(|waiting| waiting >= updates))
-    }
 }
 
 /// Room for acting and for one update, allocated once.
@@ -255,40 +215,6 @@ impl Agent {
     /// cross-entropy less the target's entropy; for quantile heads the mean absolute TD error over all pairs.
     pub fn td_errors(&self) -> &[f32] {
         &self.scratch.td_errors
-    }
-
-    /// Everything that changes while it learns.
-    pub fn state(&self) -> AgentState<'_> {
-        AgentState { engine: self.engine.state(), memory: Cow::Borrowed(&self.memory) }
-    }
-
-    /// Puts back what [`Agent::state`] gave.
-    ///
-    /// # Errors
-    /// [`Error::State`] where the state is of another agent, or contradicts itself; nothing is changed then.
-    pub fn set_state(&mut self, state: AgentState) -> Result<(), Error> {
-        self.check_state(&state)?;
-        self.engine.set_state(&state.engine)?;
-        self.memory = state.memory.into_owned();
-        self.memory.replay.reserve();
-        Ok(())
-    }
-
-    /// Whether [`Agent::set_state`] would take `state`.
-    pub(crate) fn check_state(&self, state: &AgentState) -> Result<(), Error> {
-        let refused = |message: String| Err(Error::State { what: "the agent".to_owned(), message });
-        state.engine.check(&self.engine.state())?;
-        let (features, actions) = (self.scratch.observation.len(), self.scratch.q_values.len());
-        let (read, present) = (&*state.memory, &self.memory);
-        if read.observation_statistics.is_some() != present.observation_statistics.is_some()
-            || read.observation_statistics.as_ref().is_some_and(|statistics| !statistics.fits(features))
-        {
-            return refused("the statistics of its observations are others".to_owned());
-        }
-        if !read.replay.fits(&present.replay, actions) {
-            return refused("the replay buffer's size or its actions are others".to_owned());
-        }
-        Ok(())
     }
 
     /// The action for an observation; in a noisy network under fresh noise, and for an implicit head at fresh quantile

@@ -3,7 +3,7 @@
 //! ```
 //! use quarl::{env, evaluate};
 //! use quarl::policy::Policy;
-//! # let mut config = quarl::config::presets::config("textbook", None)?;
+//! # let mut config = quarl::config::TrainConfig::preset("textbook").build()?;
 //! # config.training.episodes = Some(2);
 //! # let mut trainer = quarl::train::Trainer::new(config)?;
 //! # (&mut trainer).try_for_each(|event| event.map(|_| ()))?;

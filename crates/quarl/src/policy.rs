@@ -1,7 +1,7 @@
 //! A trained network that acts: for evaluation, for play, and in programs of one's own.
 //!
 //! ```
-//! # let mut config = quarl::config::presets::config("textbook", None)?;
+//! # let mut config = quarl::config::TrainConfig::preset("textbook").build()?;
 //! # config.training.episodes = Some(2);
 //! # let mut trainer = quarl::train::Trainer::new(config)?;
 //! # (&mut trainer).try_for_each(|event| event.map(|_| ()))?;

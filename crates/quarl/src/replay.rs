@@ -25,13 +25,13 @@ use crate::transition::{Batch, Transition};
 /// Each field has its own array (44 bytes a CartPole transition; prioritised sampling adds 9 and a little).
 ///
 /// ```
-/// use quarl::config::presets;
+/// use quarl::config::TrainConfig;
 /// use quarl::env;
 /// use quarl::replay::Replay;
 /// use quarl::rng::Stream;
 /// use quarl::transition::{Batch, Transition};
 ///
-/// let config = presets::config("textbook", None)?;
+/// let config = TrainConfig::preset("textbook").build()?;
 /// let mut replay = Replay::new(&config.replay, 1, &env::make("CartPole-v0")?.spec().observation_space, 0)?;
 /// for i in 0..40 {
 ///     let (obs, next_obs) = ([i as f32; 4], [i as f32 + 1.0; 4]);

@@ -29,10 +29,10 @@ pub use event::{EpisodeRecord, Evaluation, Event};
 /// A run in progress. Iterate over it to train.
 ///
 /// ```
-/// use quarl::config::presets;
+/// use quarl::config::TrainConfig;
 /// use quarl::train::{Event, Trainer};
 ///
-/// let mut config = presets::config("textbook", None)?;
+/// let mut config = TrainConfig::preset("textbook").build()?;
 /// config.training.episodes = Some(3);
 /// let mut returns = Vec::new();
 /// for event in &mut Trainer::new(config)? {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use quarl::agent::Agent;
-use quarl::config::{InitialTarget, presets};
+use quarl::config::{InitialTarget, TrainConfig};
 use quarl::engine::cpu::network::QNetwork;
 use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::env;
@@ -430,7 +430,7 @@ fn online_and_target(agent: &Agent) -> (Vec<f32>, Vec<f32>) {
 
 #[test]
 fn a_random_target_network_starts_apart_and_an_online_one_equal() {
-    let mut config = presets::config("textbook", None).unwrap();
+    let mut config = TrainConfig::preset("textbook").build().unwrap();
     let env = env::make(&config.env.id).unwrap();
     for (initial, equal) in [(InitialTarget::Random, false), (InitialTarget::Online, true)] {
         config.target_network.initial = initial;

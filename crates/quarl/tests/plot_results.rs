@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use quarl::config::{StepLimit, presets};
+use quarl::config::{StepLimit, TrainConfig};
 use quarl::experiment::ablation::{Part, variants};
 use quarl::experiment::{self, Plan};
 use quarl::plot::results::{Collected, Options, collect, compare};
@@ -19,7 +19,7 @@ enum Budget {
 }
 
 fn config(env: &str, budget: Budget, gamma: f64, seed: u64) -> quarl::config::TrainConfig {
-    let mut config = presets::config("textbook", None).unwrap();
+    let mut config = TrainConfig::preset("textbook").build().unwrap();
     config.env.id = env.to_owned();
     if env != "CartPole-v0" {
         config.env.max_episode_steps = StepLimit::Steps(20);

@@ -5,7 +5,7 @@ mod common;
 use common::layered;
 use quarl::accumulator::{Accumulator, Next};
 use quarl::agent::Agent;
-use quarl::config::presets;
+use quarl::config::{TrainConfig, presets};
 use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::env::{End, EnvironmentSpec};
 use quarl::exploration::Explorer;
@@ -97,7 +97,7 @@ fn every_preset_solves_the_chain_on_nine_of_ten_seeds() {
 /// The chain is no gift: an agent that has not learnt does not solve it.
 #[test]
 fn an_untrained_agent_does_not_solve_the_chain() {
-    let config = presets::config("dqn", None).unwrap();
+    let config = TrainConfig::preset("dqn").build().unwrap();
     let mut rng = Rng::from_seed(0);
     let solved = (0..200).filter(|_| {
         let agent =

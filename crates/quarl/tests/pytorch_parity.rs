@@ -7,7 +7,7 @@ mod common;
 
 use common::uniform;
 use quarl::agent::Agent;
-use quarl::config::{TrainConfig, presets};
+use quarl::config::TrainConfig;
 use quarl::engine::cpu;
 use quarl::engine::cpu::buffer::Buffer;
 use quarl::engine::cpu::kernels::CpuPath;
@@ -118,7 +118,7 @@ impl Case {
 
     /// An agent with these networks that has seen exactly this batch.
     fn agent(&self) -> Agent {
-        let mut config: TrainConfig = presets::config("textbook", None).unwrap();
+        let mut config: TrainConfig = TrainConfig::preset("textbook").build().unwrap();
         config.network.hidden = self.network.architecture().hidden.clone();
         config.replay.capacity = self.size();
         config.agent.batch_size = self.size();

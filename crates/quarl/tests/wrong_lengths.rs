@@ -5,7 +5,7 @@ mod common;
 use common::layered;
 use quarl::Error;
 use quarl::agent::Agent;
-use quarl::config::presets;
+use quarl::config::TrainConfig;
 use quarl::engine::cpu::network::{Plan, QNetwork};
 use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::env::EnvironmentSpec;
@@ -110,7 +110,7 @@ fn learning_from_fewer_transitions_than_a_batch_is_an_error() {
 
 #[test]
 fn an_agent_cannot_be_made_from_a_configuration_that_makes_no_sense() {
-    let mut config = presets::config("textbook", None).unwrap();
+    let mut config = TrainConfig::preset("textbook").build().unwrap();
     config.network.hidden = vec![0];
     let env = quarl::env::make("CartPole-v0").unwrap();
     let refused = Agent::with_engine(&config, env.spec(), 0, cpu::on(CpuPath::Scalar));

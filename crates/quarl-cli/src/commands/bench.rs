@@ -126,7 +126,7 @@ fn run_presets(args: &BenchArgs, path: CpuPath) -> Result<Outcome> {
 
 /// A preset with nothing but training.
 fn only_training(preset: &str) -> Result<TrainConfig> {
-    let mut config = presets::config(preset, None)?;
+    let mut config = TrainConfig::preset(preset).build()?;
     config.evaluation.every_episodes = None;
     config.evaluation.every_steps = None;
     config.training.episodes = None;

@@ -1,7 +1,7 @@
 //! `quarl presets`: settings to start from.
 
 use anyhow::Result;
-use quarl::config::{EnvConfig, presets};
+use quarl::config::{EnvConfig, TrainConfig, presets};
 use quarl::env;
 use serde_json::json;
 
@@ -24,7 +24,10 @@ pub(crate) fn run(args: PresetsArgs) -> Result<Outcome> {
                 env::make(id)?;
             }
             if args.json {
-                let config = presets::config(&name, args.env.as_deref())?;
+                let config = match &args.env {
+                    Some(id) => TrainConfig::preset(&name).set("env.id", id.as_str()).build()?,
+                    None => TrainConfig::preset(&name).build()?,
+                };
                 output::json(&json!({ "name": name, "config": config }));
                 return Ok(Outcome::Done);
             }

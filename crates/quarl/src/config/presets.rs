@@ -2,7 +2,6 @@
 
 use toml::{Table, Value};
 
-use super::TrainConfig;
 use super::layers::{self, Layer};
 use crate::error::Error;
 use crate::suggest;
@@ -128,19 +127,6 @@ pub(super) fn layer(name: &str, env: Option<&str>) -> Result<Layer, Error> {
     Layer::new(table, None)
 }
 
-/// The preset as a configuration, for `env` or else for its own environment.
-///
-/// # Errors
-/// [`Error::UnknownPreset`], naming the nearest known ones; [`Error::Setting`] where it needs a setting that depends on the
-/// environment and is known for the built-in ones only.
-pub fn config(name: &str, env: Option<&str>) -> Result<TrainConfig, Error> {
-    let builder = TrainConfig::preset(name);
-    match env {
-        Some(id) => builder.set("env.id", id).build(),
-        None => builder.build(),
-    }
-}
-
 /// The preset as a TOML document with comments, for `env` or else for its own environment. Complete, except for keys whose
 /// values depend on an environment that nothing is known of: those are comments that say how to choose them.
 ///
@@ -161,6 +147,11 @@ pub fn text(name: &str, env: Option<&str>) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::TrainConfig;
+
+    fn config(preset: &str, env: &str) -> Result<TrainConfig, Error> {
+        TrainConfig::preset(preset).set("env.id", env).build()
+    }
 
     #[test]
     fn a_presets_files_are_for_the_environments_they_name() {
@@ -168,7 +159,7 @@ mod tests {
             for (id, text) in preset.files {
                 let table = layers::parse(preset.name, text).unwrap();
                 assert_eq!(table["env"]["id"].as_str(), Some(*id), "{}", preset.name);
-                assert_eq!(config(preset.name, Some(id)).unwrap().env.id, *id);
+                assert_eq!(config(preset.name, id).unwrap().env.id, *id);
             }
         }
     }
@@ -179,14 +170,14 @@ mod tests {
         for preset in PRESETS {
             for (id, _) in preset.files {
                 let expected = if preset.name == "textbook" { Terminal } else { Bootstrap };
-                assert_eq!(config(preset.name, Some(id)).unwrap().agent.time_limit, expected, "{} {id}", preset.name);
+                assert_eq!(config(preset.name, id).unwrap().agent.time_limit, expected, "{} {id}", preset.name);
             }
         }
     }
 
     #[test]
     fn a_preset_can_be_put_to_another_environment() {
-        assert_eq!(config("textbook", Some("CartPole-v1")).unwrap().env.id, "CartPole-v1");
+        assert_eq!(config("textbook", "CartPole-v1").unwrap().env.id, "CartPole-v1");
         let text = text("c51", Some("MountainCar-v0")).unwrap();
         assert!(
             text.contains("id = \"MountainCar-v0\"") && text.contains("v_min = -100.0") && text.contains("v_max = 0.0")
@@ -195,7 +186,7 @@ mod tests {
 
     #[test]
     fn one_of_gymnasiums_environments_gets_the_settings_of_its_task() {
-        let of = |id: &str| config("tuned", Some(id)).unwrap();
+        let of = |id: &str| config("tuned", id).unwrap();
         let bridged = of("gym:Acrobot-v1");
         assert_eq!((bridged.env.id.as_str(), bridged.training.clone()), ("gym:Acrobot-v1", of("Acrobot-v1").training));
         assert_eq!(of("gym:LunarLander-v3").training.steps, Some(100_000));
@@ -203,7 +194,7 @@ mod tests {
 
     #[test]
     fn an_unknown_preset_is_answered_with_the_nearest() {
-        let message = config("textbok", None).unwrap_err().to_string();
+        let message = TrainConfig::preset("textbok").build().unwrap_err().to_string();
         assert!(message.starts_with("unknown preset 'textbok': did you mean textbook?"), "{message}");
     }
 }

@@ -403,7 +403,7 @@ fn a_run_that_would_learn_nothing_is_warned_of() {
 fn a_categorical_head_needs_a_support_where_none_is_known() {
     for preset in ["c51", "rainbow"] {
         let support = |env: &str| {
-            presets::config(preset, Some(env)).map(|config| match config.network.head {
+            TrainConfig::preset(preset).set("env.id", env).build().map(|config| match config.network.head {
                 Head::Categorical { v_min, v_max, .. } => (v_min, v_max),
                 head => panic!("{head:?}"),
             })
@@ -430,7 +430,7 @@ fn a_categorical_head_needs_a_support_where_none_is_known() {
 fn every_document_is_complete_and_reads_back_as_it_was() {
     for (preset, _) in presets::list() {
         for env in ["CartPole-v0", "CartPole-v1", "MountainCar-v0", "Acrobot-v1", "gym:CartPole-v1"] {
-            let config = presets::config(preset, Some(env)).unwrap();
+            let config = TrainConfig::preset(preset).set("env.id", env).build().unwrap();
             assert_eq!(config.env.id, env);
             for text in [config.to_toml(), config.to_commented_toml(), presets::text(preset, Some(env)).unwrap()] {
                 assert_eq!(TrainConfig::from_toml("test", &text).unwrap(), config, "{text}");
@@ -530,7 +530,7 @@ fn no_key_is_left_out_because_its_absence_means_a_default() {
     // What may be absent is off: an interval, a bound, the other of two ways to say a length.
     let off = ["env.clip_reward", "optimizer.max_grad_norm", "training.episodes", "training.steps"];
     for (preset, _) in presets::list() {
-        let config = presets::config(preset, None).unwrap();
+        let config = TrainConfig::preset(preset).build().unwrap();
         let keys = TrainConfig::keys().into_iter().zip(config.values());
         for (key, _) in keys.filter(|(key, value)| key.applies(&config) && value.is_none()) {
             let is_interval = ["every_episodes", "every_steps"].contains(&key.name);

@@ -198,12 +198,12 @@ fn invalid(value: &str, remedy: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::presets;
+    use crate::config::TrainConfig;
 
     #[test]
     fn two_parts_make_four_valid_configurations() {
         for preset in ["textbook", "tuned", "dqn"] {
-            let config = presets::config(preset, None).unwrap();
+            let config = TrainConfig::preset(preset).build().unwrap();
             let variants = variants(&config, &[Part::Replay, Part::TargetNetwork]).unwrap();
             let names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
             assert_eq!(names, ["all", "no-replay", "no-target_network", "no-replay-no-target_network"]);
@@ -220,7 +220,7 @@ mod tests {
     fn every_part_can_be_taken_from_what_has_it() {
         for part in Part::ALL {
             assert_eq!(part.name().parse::<Part>().unwrap(), part);
-            let mut config = presets::config("rainbow", None).unwrap();
+            let mut config = TrainConfig::preset("rainbow").build().unwrap();
             assert!(part.is_on(&config), "{part:?}");
             part.take_from(&mut config);
             assert!(!part.is_on(&config), "{part:?}");
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_ablated_is_refused_with_the_reason() {
-        let config = presets::config("textbook", None).unwrap();
+        let config = TrainConfig::preset("textbook").build().unwrap();
         for (parts, expected) in [
             (&[Part::Double][..], "ablated part = double: the configuration does not have it"),
             (&[Part::Replay, Part::Replay], "ablated part = replay: it is named twice"),
@@ -246,7 +246,7 @@ mod tests {
             assert!(message.starts_with(expected), "{message}");
         }
         assert!("replai".parse::<Part>().unwrap_err().to_string().contains("did you mean replay?"));
-        let prioritized = presets::config("per", None).unwrap();
+        let prioritized = TrainConfig::preset("per").build().unwrap();
         assert!(variants(&prioritized, &[Part::Replay, Part::Prioritized]).is_err());
     }
 }

@@ -19,13 +19,13 @@ use crate::train::{EpisodeRecord, Evaluation, Event, Trainer};
 /// A run's directory while it trains, locked until this is dropped.
 ///
 /// ```
-/// use quarl::config::presets;
+/// use quarl::config::TrainConfig;
 /// use quarl::run::{self, RunWriter};
 /// use quarl::train::Trainer;
 ///
 /// # let directory = tempfile::tempdir().unwrap();
 /// # let dir = directory.path().join("run");
-/// let mut config = presets::config("textbook", None)?;
+/// let mut config = TrainConfig::preset("textbook").build()?;
 /// config.training.episodes = Some(3);
 /// let mut writer = RunWriter::create(&dir, false, &config)?; // an error where `dir` holds anything
 /// let mut trainer = Trainer::new(config)?;

@@ -42,11 +42,11 @@ impl TrainerBuilder {
     /// around them, and `env.id` becomes their id.
     ///
     /// ```
-    /// use quarl::config::presets;
+    /// use quarl::config::TrainConfig;
     /// use quarl::env::{CartPole, TimeLimit, classic_control::ClassicControl};
     /// use quarl::train::Trainer;
     ///
-    /// let mut config = presets::config("dqn", None)?;
+    /// let mut config = TrainConfig::preset("dqn").build()?;
     /// config.training.steps = Some(100);
     /// let short = |_role| TimeLimit::new(ClassicControl::<CartPole>::new(), 50);
     /// let mut trainer = Trainer::builder(config).environment(short).build()?;

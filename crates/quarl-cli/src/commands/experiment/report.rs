@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use quarl::config::{TrainConfig, TrainingConfig, presets};
+use quarl::config::{TrainConfig, TrainingConfig};
 use quarl::experiment::{Experiment, ExperimentEvent, ExperimentSummary, MeanRow};
 use quarl::stats;
 use serde_json::{Value, json};
@@ -212,7 +212,7 @@ fn doubled_at(rows: &[MeanRow]) -> Option<usize> {
 
 /// Whether these are the settings of the textbook experiment, whose published results can then stand beside this one's.
 fn is_textbook(config: &TrainConfig) -> bool {
-    presets::config("textbook", None).is_ok_and(|mut textbook| {
+    TrainConfig::preset("textbook").build().is_ok_and(|mut textbook| {
         textbook.training.seed = config.training.seed;
         textbook == *config
     })
