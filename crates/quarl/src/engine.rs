@@ -21,6 +21,10 @@ use crate::rng::Rng;
 use crate::transition::Batch;
 
 /// An online network, a target network, and an optimizer: what computes Q-values and updates.
+///
+/// Of the configuration it follows `[network]`, `[optimizer]` (but for the schedule of the learning rate), and `agent.target`
+/// with Munchausen's settings, `agent.loss` and the batch size; with `target_network.kind = "none"` the online network's
+/// Q-values bootstrap. Everything else is the agent's.
 pub trait Engine: Send {
     /// What it computes on, such as `avx512`; recorded with a run.
     fn name(&self) -> &str;
@@ -31,8 +35,9 @@ pub trait Engine: Send {
     /// The online network's parameters, laid out as [`cpu::network::Plan::tensors`] says.
     fn parameters(&self) -> &[f32];
 
-    /// The online network's Q-values of a batch of observations `[item][..shape]`, into `q_values`, `[item][action]`: with
-    /// noise, and at an implicit head's quantile levels, drawn from `noise` for each item.
+    /// The online network's Q-values of a batch of observations `[item][..shape]`, into `q_values`, `[item][action]`. For each
+    /// item it draws from `noise` first an implicit head's quantile levels (`network.acting_quantiles` uniform numbers in single
+    /// precision), then a noisy network's noise, layer by layer.
     ///
     /// # Errors
     /// [`Error::ObservationLength`] where the observations are not as many as the Q-values.

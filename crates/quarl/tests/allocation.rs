@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use common::layered;
 use quarl::config::TrainConfig;
 use quarl::engine::cpu::{self, kernels::CpuPath};
+use quarl::exploration::Exploration;
 use quarl::train::{Event, Trainer};
 
 /// The system's allocator, counting.
@@ -86,5 +87,25 @@ fn a_step_of_training_allocates_nothing() {
             assert_eq!(allocations, 0, "{env} with {assignments:?}");
             assert!(updates >= 1500 && episodes >= 2, "{env}: {updates} updates, {episodes} episodes");
         }
+    }
+    acting_with_a_policy_allocates_nothing();
+}
+
+fn acting_with_a_policy_allocates_nothing() {
+    let heads = [
+        &[][..],
+        &["network.head=implicit", "network.dueling=true", "network.layer_norm=true"],
+        &["network.head=categorical", "network.v_min=0", "network.v_max=50", "network.noisy=true"],
+        &["network.head=quantile", "network.weight_norm=true", "env.normalize_observation=true"],
+    ];
+    for assignments in heads {
+        let mut policy = Trainer::new(config("CartPole-v0", assignments)).unwrap().agent().policy().unwrap();
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        for i in 0..100 {
+            let observation = [0.01 * i as f32, 0.0, 0.1, -0.2];
+            policy.act(&observation, Some(&[true, i % 2 == 0])).unwrap();
+            policy.probabilities(&observation, None, Exploration::EpsilonGreedy(0.1)).unwrap();
+        }
+        assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - before, 0, "{assignments:?}");
     }
 }
