@@ -142,7 +142,7 @@ impl TrainProgress {
         }
     }
 
-    /// Shows how far it got, and leaves the line to what is said next.
+    /// Draws the line a last time and ends it, so that later output starts on a line of its own.
     pub(crate) fn finish(&mut self, is_complete: bool) {
         self.is_complete = is_complete;
         self.draw();
@@ -271,7 +271,7 @@ impl ExperimentProgress {
         }
     }
 
-    /// Shows how far it got, and leaves the line to what is said next.
+    /// Draws the line a last time and ends it, so that later output starts on a line of its own.
     pub(crate) fn finish(&self) {
         self.draw();
     }

@@ -133,7 +133,7 @@ fn the_line_of_a_training_fits_terminals_of_all_widths_while_they_are_resized() 
     let (_, rest) = text.rsplit_once("\x1b[J").unwrap();
     assert!(
         rest.contains("left\r\n") && rest.contains("interrupted"),
-        "what is said next has a line of its own: {rest:?}"
+        "later output starts on a line of its own: {rest:?}"
     );
 }
 

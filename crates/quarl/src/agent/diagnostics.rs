@@ -1,4 +1,4 @@
-//! What an update looks like from inside: numbers that nobody needs to learn, and everybody who asks why it does not.
+//! Statistics of each update, for finding out why a run does not learn.
 
 use serde::{Deserialize, Serialize};
 

@@ -170,7 +170,7 @@ fn another_kind_takes_the_presets_keys_of_the_old_one_away() {
     let soft = ["target_network.kind=soft", "target_network.tau=0.1"];
     assert!(config(&soft).target_network.follows_updates(), "the interval was meant for copies");
     let every = config(&["target_network.every_steps=3", soft[0], soft[1]]).target_network.every_steps;
-    assert_eq!(every, Some(3), "what is said is kept");
+    assert_eq!(every, Some(3), "an interval that the same layer sets is kept");
     assert_eq!(config(&["target_network.kind=hard"]).target_network.every_episodes, Some(20));
     assert_eq!(config(&["target_network.tau=0.1"]).target_network.kind, TargetNetworkKind::Soft);
 }

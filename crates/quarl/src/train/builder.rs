@@ -100,7 +100,7 @@ impl TrainerBuilder {
         }
         resolve(&mut config, spec)?;
         if is_cpu_engine {
-            // Before the memory, which lets a user lower sizes in vain.
+            // Checked before the memory plan: no size that it advises to lower would make images learnable.
             cpu::check_observations(&config, spec)?;
         }
         memory::check(&config, spec, 1)?;
