@@ -5,7 +5,8 @@
 
 mod available;
 
-use crate::config::{Head, OptimizerKind, ReplayKind, TargetNetworkKind, TrainConfig};
+use crate::config::{Head, OptimizerKind, ReplayKind, TrainConfig};
+use crate::engine::cpu::TargetCache;
 use crate::env::EnvironmentSpec;
 use crate::error::Error;
 use crate::network::Architecture;
@@ -178,15 +179,10 @@ impl<'a> Sizes<'a> {
     }
 
     fn target_cache(&self) -> f64 {
-        let config = self.config;
-        let is_cached = config.target_network.kind != TargetNetworkKind::None
-            && !config.target_network.follows_updates()
-            && !self.architecture.is_reparametrised()
-            && !config.env.normalize_observation
-            && config.network.head == Head::Scalar
-            && config.replay.kind != ReplayKind::None
-            && config.replay.capacity <= crate::engine::cpu::LARGEST_CACHED_CAPACITY;
-        if is_cached { self.capacity() * (self.actions * F32 + 1.0) + self.pass(LANES, 1.0) } else { 0.0 }
+        match TargetCache::is_used(self.config, &self.architecture) {
+            true => self.capacity() * (self.actions * F32 + 1.0) + self.pass(LANES, 1.0),
+            false => 0.0,
+        }
     }
 
     /// The fully connected layers: inputs and outputs of each.

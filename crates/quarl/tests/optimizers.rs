@@ -3,7 +3,7 @@
 use quarl::config::{OptimizerConfig, TrainConfig};
 use quarl::engine::cpu::buffer::Buffer;
 use quarl::engine::cpu::kernels::CpuPath;
-use quarl::engine::cpu::optimizer::Optimizer;
+use quarl::engine::cpu::optimizer::{Optimizer, Step};
 use serde_json::Value;
 
 const COUNT: usize = 40;
@@ -45,7 +45,7 @@ fn run(config: &OptimizerConfig, path: CpuPath, lr: f64, scale: f32) -> Vec<Vec<
             let noise = uniform(update, -1.0, 1.0);
             let gradients: Vec<f32> =
                 parameters.iter().zip(noise).map(|(p, noise)| (p * 0.5 + noise) / scale).collect();
-            assert!(optimizer.step(path, lr, scale, &mut parameters, &Buffer::from_slice(&gradients)));
+            assert!(optimizer.step(step(path, lr, scale, &Buffer::from_slice(&gradients)), &mut parameters));
             parameters.to_vec()
         })
         .collect()
@@ -53,6 +53,10 @@ fn run(config: &OptimizerConfig, path: CpuPath, lr: f64, scale: f32) -> Vec<Vec<
 
 fn oracle() -> Value {
     serde_json::from_str(include_str!("fixtures/pytorch_optimizers.json")).unwrap()
+}
+
+fn step(path: CpuPath, learning_rate: f64, gradient_scale: f32, gradients: &Buffer) -> Step<'_> {
+    Step { path, learning_rate, gradient_scale, gradients }
 }
 
 #[test]
@@ -87,9 +91,9 @@ fn averages_that_fade_away_become_zero_not_subnormal() {
         let mut parameters = Buffer::zeros(COUNT);
         let once = Buffer::from_slice(&uniform(1, 1e-12, 1e-10));
         let nothing = Buffer::zeros(COUNT);
-        assert!(optimizer.step(CpuPath::Scalar, 1e-3, 1.0, &mut parameters, &once));
+        assert!(optimizer.step(step(CpuPath::Scalar, 1e-3, 1.0, &once), &mut parameters));
         for _ in 0..2000 {
-            assert!(optimizer.step(CpuPath::Scalar, 1e-3, 1.0, &mut parameters, &nothing));
+            assert!(optimizer.step(step(CpuPath::Scalar, 1e-3, 1.0, &nothing), &mut parameters));
         }
         let state = serde_json::to_string(&optimizer.arrays()).unwrap();
         assert!(!state.contains("e-3") && !state.contains("e-4"), "{}: {state}", case["name"]);
@@ -102,7 +106,7 @@ fn a_parameter_that_is_no_number_is_told() {
         for path in CpuPath::available() {
             let mut gradients = Buffer::zeros(COUNT);
             gradients[COUNT - 1] = f32::NAN;
-            let finite = optimizer(&config(case)).step(path, 1e-3, 1.0, &mut Buffer::zeros(COUNT), &gradients);
+            let finite = optimizer(&config(case)).step(step(path, 1e-3, 1.0, &gradients), &mut Buffer::zeros(COUNT));
             assert!(!finite, "{} on {}", case["name"], path.name());
         }
     }

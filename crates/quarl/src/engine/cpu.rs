@@ -11,7 +11,7 @@ mod update;
 use self::buffer::Buffer;
 use self::kernels::CpuPath;
 use self::network::{QNetwork, SingleScratch};
-use self::optimizer::{Optimizer, clip_scale};
+use self::optimizer::{Optimizer, Step, clip_scale};
 use self::update::{BatchLoss, UpdateScratch, target_rule};
 use super::{Engine, EngineFactory, EngineState, TargetUpdate, Update, UpdateDiagnostics, UpdateReport};
 use crate::config::{TargetNetworkKind, TrainConfig};
@@ -23,7 +23,7 @@ use crate::observations::ObservationsView;
 use crate::rng::Rng;
 use crate::target::TargetRule;
 
-pub(crate) use target_cache::LARGEST_CAPACITY as LARGEST_CACHED_CAPACITY;
+pub(crate) use target_cache::TargetCache;
 
 /// Makes an engine that computes on this instruction set, for [`crate::train::TrainerBuilder::engine`].
 pub fn on(path: CpuPath) -> EngineFactory {
@@ -189,7 +189,8 @@ impl Engine for CpuEngine {
         }
         let path = network.path();
         let gradient_scale = max_grad_norm.map_or(1.0, |max_norm| clip_scale(path, &scratch.gradients, max_norm));
-        if !optimizer.step(path, learning_rate, gradient_scale, online, &scratch.gradients) {
+        let gradients = &scratch.gradients;
+        if !optimizer.step(Step { path, learning_rate, gradient_scale, gradients }, online) {
             return Err(Error::NotFinite { what: "a parameter".to_owned(), step });
         }
         Ok(report)

@@ -68,7 +68,7 @@ impl QNetwork {
 
     /// Whether a pass computes with parameters that first have to be made by [`QNetwork::effective_parameters`].
     pub fn is_reparametrised(&self) -> bool {
-        !self.plan.reparametrisations.is_empty()
+        self.architecture.is_reparametrised()
     }
 
     /// No noise: as many zeros as a pass uses random numbers. For a noisy network these are `f(eps)` of each layer's inputs,

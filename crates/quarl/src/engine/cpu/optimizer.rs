@@ -1,16 +1,18 @@
 //! From gradients to new parameters.
 
+mod adam;
 pub(crate) mod config;
 mod rmsprop;
 mod sgd;
 
 use std::collections::BTreeMap;
 
+pub use adam::Adam;
 pub use rmsprop::{RmsProp, RmsPropSettings};
 pub use sgd::Sgd;
 
 use super::buffer::Buffer;
-use super::kernels::{self, AdamPass, CpuPath};
+use super::kernels::{self, CpuPath};
 use crate::config::{OptimizerConfig, OptimizerKind};
 use crate::engine::Array;
 
@@ -23,6 +25,19 @@ pub enum Optimizer {
     RmsProp(RmsProp),
     /// Gradient descent.
     Sgd(Sgd),
+}
+
+/// What a step is taken with.
+#[derive(Clone, Copy)]
+pub struct Step<'a> {
+    /// The instruction set to compute with.
+    pub path: CpuPath,
+    /// The learning rate.
+    pub learning_rate: f64,
+    /// What the gradients are multiplied by first (clipping).
+    pub gradient_scale: f32,
+    /// The loss's gradient with respect to each parameter.
+    pub gradients: &'a Buffer,
 }
 
 /// A part of an optimizer, to be saved and put back.
@@ -77,96 +92,22 @@ impl Optimizer {
         });
     }
 
-    fn visit(&mut self, mut visit: impl FnMut(&str, Part)) {
+    fn visit(&mut self, visit: impl FnMut(&str, Part)) {
         match self {
-            Self::Adam(adam) => {
-                visit("adam.settings", Part::Settings(vec![adam.beta1, adam.beta2, adam.eps]));
-                visit("adam.first_moment", Part::Moment(&mut adam.first_moment));
-                visit("adam.second_moment", Part::Moment(&mut adam.second_moment));
-                visit("adam.beta1_power", Part::Number(&mut adam.beta1_power));
-                visit("adam.beta2_power", Part::Number(&mut adam.beta2_power));
-            }
+            Self::Adam(adam) => adam.visit(visit),
             Self::RmsProp(rmsprop) => rmsprop.visit(visit),
             Self::Sgd(sgd) => sgd.visit(visit),
         }
     }
 
-    /// One step with learning rate `lr`; the gradients are multiplied by `gradient_scale` first. False where a parameter is
-    /// no longer finite.
+    /// Takes a step. False where a parameter is no longer finite.
     #[must_use]
-    pub fn step(
-        &mut self,
-        path: CpuPath,
-        lr: f64,
-        gradient_scale: f32,
-        parameters: &mut Buffer,
-        gradients: &Buffer,
-    ) -> bool {
+    pub fn step(&mut self, step: Step, parameters: &mut Buffer) -> bool {
         match self {
-            Self::Adam(adam) => adam.step(path, lr, gradient_scale, parameters, gradients),
-            Self::RmsProp(rmsprop) => rmsprop.step(path, lr, gradient_scale, parameters, gradients),
-            Self::Sgd(sgd) => sgd.step(path, lr, gradient_scale, parameters, gradients),
+            Self::Adam(adam) => adam.step(step, parameters),
+            Self::RmsProp(rmsprop) => rmsprop.step(step, parameters),
+            Self::Sgd(sgd) => sgd.step(step, parameters),
         }
-    }
-}
-
-/// Adam (Kingma & Ba 2015) as PyTorch defines it: bias-corrected, eps outside the root.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Adam {
-    beta1: f64,
-    beta2: f64,
-    eps: f64,
-    first_moment: Buffer,
-    second_moment: Buffer,
-    /// beta1^t and beta2^t, kept as running products: the same on every platform.
-    beta1_power: f64,
-    beta2_power: f64,
-}
-
-impl Adam {
-    /// For `parameters` parameters.
-    pub fn new(parameters: usize, beta1: f64, beta2: f64, eps: f64) -> Self {
-        Self {
-            beta1,
-            beta2,
-            eps,
-            first_moment: Buffer::zeros(parameters),
-            second_moment: Buffer::zeros(parameters),
-            beta1_power: 1.0,
-            beta2_power: 1.0,
-        }
-    }
-
-    /// One step with learning rate `lr`; the gradients are multiplied by `gradient_scale` first. False where a parameter is
-    /// no longer finite.
-    #[must_use]
-    pub fn step(
-        &mut self,
-        path: CpuPath,
-        lr: f64,
-        gradient_scale: f32,
-        parameters: &mut Buffer,
-        gradients: &Buffer,
-    ) -> bool {
-        self.beta1_power *= self.beta1;
-        self.beta2_power *= self.beta2;
-        let nothing = kernels::adam(
-            path,
-            &mut AdamPass {
-                parameters: parameters.padded_mut(),
-                gradients: gradients.padded(),
-                first_moment: self.first_moment.padded_mut(),
-                second_moment: self.second_moment.padded_mut(),
-                gradient_scale,
-                one_minus_beta1: (1.0 - self.beta1) as f32,
-                beta2: self.beta2 as f32,
-                one_minus_beta2: (1.0 - self.beta2) as f32,
-                root_scale: (1.0 / (1.0 - self.beta2_power).sqrt()) as f32,
-                eps: self.eps as f32,
-                step_size: (lr / (1.0 - self.beta1_power)) as f32,
-            },
-        );
-        nothing == 0.0
     }
 }
 

@@ -7,15 +7,15 @@
 use super::kernels::LANES;
 use super::network::{Activations, QNetwork};
 use crate::config::{ReplayKind, TargetNetworkKind, TrainConfig};
-use crate::network::Head;
+use crate::network::{Architecture, Head};
 use crate::observations::ObservationsView;
 use crate::replay::Replay;
 
 /// The largest replay buffer that is remembered: in larger ones a transition is hardly ever drawn twice between two copies.
-pub(crate) const LARGEST_CAPACITY: usize = 1 << 16;
+const LARGEST_CAPACITY: usize = 1 << 16;
 
 /// Q'(s', .) by replay id. Nothing of it needs saving: it can be worked out again.
-pub(super) struct TargetCache {
+pub(crate) struct TargetCache {
     outputs: Outputs,
     /// Transitions are counted as they are stored. Those in `older..newer` have been looked at since the last copy.
     older: u64,
@@ -57,15 +57,21 @@ impl Outputs {
 }
 
 impl TargetCache {
-    /// A cache for agents whose target network stands still between two copies and outputs the same whenever it is asked.
-    pub(super) fn new(network: &QNetwork, config: &TrainConfig) -> Option<Self> {
-        let architecture = network.architecture();
+    /// Whether a run has one: its target network stands still between two copies, outputs the same whenever it is asked, and is
+    /// asked about a transition more than once.
+    pub(crate) fn is_used(config: &TrainConfig, architecture: &Architecture) -> bool {
         let stands_still = config.target_network.kind != TargetNetworkKind::None
             && !config.target_network.follows_updates()
-            && !network.is_reparametrised()
+            && !architecture.is_reparametrised()
             && !config.env.normalize_observation;
         let is_drawn_often = config.replay.kind != ReplayKind::None && config.replay.capacity <= LARGEST_CAPACITY;
-        (stands_still && is_drawn_often && architecture.head == Head::Scalar).then(|| Self {
+        stands_still && is_drawn_often && architecture.head == Head::Scalar
+    }
+
+    /// The cache of a run that has one.
+    pub(super) fn new(network: &QNetwork, config: &TrainConfig) -> Option<Self> {
+        let architecture = network.architecture();
+        Self::is_used(config, architecture).then(|| Self {
             outputs: Outputs {
                 actions: architecture.actions,
                 rows: vec![0.0; config.replay.capacity * architecture.actions],

@@ -1,8 +1,8 @@
 //! RMSProp (Tieleman & Hinton 2012) as PyTorch defines it.
 
-use super::Part;
+use super::{Part, Step};
 use crate::engine::cpu::buffer::Buffer;
-use crate::engine::cpu::kernels::{self, CpuPath, RmsPropPass};
+use crate::engine::cpu::kernels::{self, RmsPropPass};
 
 /// What distinguishes one RMSProp from another.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,14 +54,8 @@ impl RmsProp {
     }
 
     /// As [`super::Optimizer::step`].
-    pub(super) fn step(
-        &mut self,
-        path: CpuPath,
-        lr: f64,
-        scale: f32,
-        parameters: &mut Buffer,
-        gradients: &Buffer,
-    ) -> bool {
+    pub(super) fn step(&mut self, step: Step, parameters: &mut Buffer) -> bool {
+        let Step { path, learning_rate, gradient_scale, gradients } = step;
         let RmsPropSettings { alpha, eps, eps_inside_sqrt, momentum, .. } = self.settings;
         let nothing = kernels::rmsprop(
             path,
@@ -71,13 +65,13 @@ impl RmsProp {
                 square: self.square.padded_mut(),
                 mean: self.mean.padded_mut(),
                 velocity: self.velocity.padded_mut(),
-                gradient_scale: scale,
+                gradient_scale,
                 alpha: alpha as f32,
                 one_minus_alpha: (1.0 - alpha) as f32,
                 eps_inside: if eps_inside_sqrt { eps as f32 } else { 0.0 },
                 eps_outside: if eps_inside_sqrt { 0.0 } else { eps as f32 },
                 momentum: momentum as f32,
-                lr: lr as f32,
+                lr: learning_rate as f32,
             },
         );
         nothing == 0.0

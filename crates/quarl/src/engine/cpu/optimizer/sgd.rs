@@ -1,8 +1,8 @@
 //! Stochastic gradient descent, with momentum, as PyTorch defines it.
 
-use super::Part;
+use super::{Part, Step};
 use crate::engine::cpu::buffer::Buffer;
-use crate::engine::cpu::kernels::{self, CpuPath, SgdPass};
+use crate::engine::cpu::kernels::{self, SgdPass};
 
 /// `p -= lr g`; with momentum `p -= lr b` where `b = momentum b + g`; Nesterov's looks ahead, `p -= lr (g + momentum b)`
 /// (Sutskever et al. 2013).
@@ -27,24 +27,18 @@ impl Sgd {
     }
 
     /// As [`super::Optimizer::step`].
-    pub(super) fn step(
-        &mut self,
-        path: CpuPath,
-        lr: f64,
-        scale: f32,
-        parameters: &mut Buffer,
-        gradients: &Buffer,
-    ) -> bool {
+    pub(super) fn step(&mut self, step: Step, parameters: &mut Buffer) -> bool {
+        let Step { path, learning_rate, gradient_scale, gradients } = step;
         let nothing = kernels::sgd(
             path,
             &mut SgdPass {
                 parameters: parameters.padded_mut(),
                 gradients: gradients.padded(),
                 velocity: self.velocity.padded_mut(),
-                gradient_scale: scale,
+                gradient_scale,
                 momentum: self.momentum as f32,
                 nesterov: self.nesterov,
-                lr: lr as f32,
+                lr: learning_rate as f32,
             },
         );
         nothing == 0.0
