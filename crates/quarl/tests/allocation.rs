@@ -1,44 +1,14 @@
 //! Training allocates nothing once it is under way. Alone in its file, because it counts what the whole program allocates.
-#![allow(unsafe_code)]
 
+#[path = "common/allocator.rs"]
+mod allocator;
 mod common;
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::layered;
 use quarl::config::TrainConfig;
 use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::exploration::Exploration;
 use quarl::train::{Event, Trainer};
-
-/// The system's allocator, counting.
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call goes on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as the caller vouches.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as the caller vouches.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as the caller vouches.
-        unsafe { System.realloc(pointer, layout, new_size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 fn config(env: &str, assignments: &[&str]) -> TrainConfig {
     let id = format!("env.id={env}");
@@ -48,13 +18,13 @@ fn config(env: &str, assignments: &[&str]) -> TrainConfig {
 
 /// How often a run allocates in its steps from `warm_up` to `warm_up + steps`, and how many of its events are updates and
 /// episodes' ends.
-fn allocations(config: TrainConfig, warm_up: usize, steps: usize) -> (u64, usize, usize) {
+fn allocations(config: TrainConfig, warm_up: usize, steps: usize) -> (usize, usize, usize) {
     let mut trainer = Trainer::builder(config).engine(cpu::on(CpuPath::available()[0])).build().unwrap();
     while trainer.env_steps() < warm_up as u64 {
         trainer.next().unwrap().unwrap();
     }
     let (mut updates, mut episodes) = (0, 0);
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let before = allocator::calls();
     while trainer.env_steps() < (warm_up + steps) as u64 {
         match trainer.next().unwrap().unwrap() {
             Event::Learn { .. } => updates += 1,
@@ -63,7 +33,7 @@ fn allocations(config: TrainConfig, warm_up: usize, steps: usize) -> (u64, usize
             event => panic!("{event:?} is not due"),
         }
     }
-    (ALLOCATIONS.load(Ordering::Relaxed) - before, updates, episodes)
+    (allocator::calls() - before, updates, episodes)
 }
 
 // One test, so that no other runs beside it.
@@ -100,12 +70,12 @@ fn acting_with_a_policy_allocates_nothing() {
     ];
     for assignments in heads {
         let mut policy = Trainer::new(config("CartPole-v0", assignments)).unwrap().agent().policy().unwrap();
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        let before = allocator::calls();
         for i in 0..100 {
             let observation = [0.01 * i as f32, 0.0, 0.1, -0.2];
             policy.act(&observation, Some(&[true, i % 2 == 0])).unwrap();
             policy.probabilities(&observation, None, Exploration::EpsilonGreedy(0.1)).unwrap();
         }
-        assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - before, 0, "{assignments:?}");
+        assert_eq!(allocator::calls() - before, 0, "{assignments:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! What a run allocates is what was planned for it.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+#[path = "common/allocator.rs"]
+mod allocator;
 
 use quarl::config::TrainConfig;
 use quarl::engine::cpu::{self, kernels::CpuPath};
@@ -9,38 +9,12 @@ use quarl::env;
 use quarl::memory;
 use quarl::train::Trainer;
 
-struct Counting;
-
-static BYTES: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is passed on as it came.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = BYTES.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        PEAK.fetch_max(now, Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        BYTES.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 /// The most that a short run has at a time, beyond what there was before.
 fn peak(config: TrainConfig) -> usize {
-    let before = BYTES.load(Ordering::Relaxed);
-    PEAK.store(before, Ordering::Relaxed);
-    let mut trainer = Trainer::builder(config).engine(cpu::on(CpuPath::available()[0])).build().unwrap();
-    trainer.try_for_each(|event| event.map(|_| ())).unwrap();
-    PEAK.load(Ordering::Relaxed) - before
+    allocator::peak_of(|| {
+        let mut trainer = Trainer::builder(config).engine(cpu::on(CpuPath::available()[0])).build().unwrap();
+        trainer.try_for_each(|event| event.map(|_| ())).unwrap();
+    })
 }
 
 // One test, so that no other runs beside it.

@@ -1,0 +1,63 @@
+//! The system's allocator, counting. A test that uses it is alone in its file, because it counts what the whole program
+//! allocates.
+#![allow(dead_code, reason = "each file uses its part")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+struct Counting;
+
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+fn grow(bytes: usize) {
+    CALLS.fetch_add(1, Relaxed);
+    let now = BYTES.fetch_add(bytes, Relaxed) + bytes;
+    PEAK.fetch_max(now, Relaxed);
+}
+
+// SAFETY: every call goes on to the system's allocator unchanged.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        grow(layout.size());
+        // SAFETY: as the caller vouches.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        BYTES.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: as the caller vouches.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // Both blocks are there while the bytes are copied.
+        grow(new_size);
+        BYTES.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: as the caller vouches.
+        unsafe { System.realloc(pointer, layout, new_size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How often memory was asked for.
+pub(crate) fn calls() -> usize {
+    CALLS.load(Relaxed)
+}
+
+/// The bytes in use.
+pub(crate) fn bytes() -> usize {
+    BYTES.load(Relaxed)
+}
+
+/// The most bytes in use at a time while `work` runs, beyond those in use before.
+pub(crate) fn peak_of(work: impl FnOnce()) -> usize {
+    let before = bytes();
+    PEAK.store(before, Relaxed);
+    work();
+    PEAK.load(Relaxed) - before
+}
