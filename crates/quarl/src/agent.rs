@@ -131,6 +131,7 @@ impl Agent {
         engine: impl FnOnce(&TrainConfig, &EnvironmentSpec) -> Result<Box<dyn Engine>, Error>,
     ) -> Result<Self, Error> {
         config.validate()?;
+        spec.check()?;
         let features = spec.observation_space.len();
         let masked_actions = if spec.has_action_mask { spec.action_space.n } else { 0 };
         if spec.has_action_mask && config.agent.target == TargetKind::Munchausen {

@@ -71,6 +71,28 @@ pub struct EnvironmentSpec {
 }
 
 impl EnvironmentSpec {
+    /// Refuses an environment without actions, without numbers in its observations, or with bounds of another length.
+    ///
+    /// # Errors
+    /// [`Error::Unusable`].
+    pub fn check(&self) -> Result<(), Error> {
+        let BoxSpace { shape, low, high, .. } = &self.observation_space;
+        let numbers = shape.iter().try_fold(1_usize, |numbers, size| numbers.checked_mul(*size));
+        let message = if self.action_space.n == 0 {
+            "it has no actions; at least one is needed".to_owned()
+        } else if numbers.is_none_or(|numbers| numbers == 0) {
+            format!("observations of shape {shape:?} cannot be learnt from; every dimension has to be at least 1")
+        } else if numbers != Some(low.len()) || numbers != Some(high.len()) {
+            let (low, high) = (low.len(), high.len());
+            format!(
+                "observations of shape {shape:?} have {low} lower and {high} upper bounds; each number needs one of each"
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Error::Unusable { what: self.id.clone(), message })
+    }
+
     /// Refuses a slice that does not have the length of an observation.
     ///
     /// # Errors

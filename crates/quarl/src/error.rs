@@ -217,6 +217,15 @@ pub enum Error {
         what: &'static str,
     },
 
+    /// An environment's description, or a batch, that nothing can be learnt with.
+    #[error("{what}: {message}")]
+    Unusable {
+        /// The environment's id, or what it is.
+        what: String,
+        /// Why, and what it has to be.
+        message: String,
+    },
+
     /// Somebody asked to stop while an environment was working.
     #[error("{id}: stopped before it answered")]
     Stopped {

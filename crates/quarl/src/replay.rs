@@ -155,7 +155,7 @@ impl Replay {
         }
     }
 
-    /// Fills `batch` with transitions, their ids and their weights: [`Replay::draw`] and [`Replay::gather_next_obs`].
+    /// Fills `batch` with transitions, their next observations included, their ids and their weights.
     ///
     /// # Errors
     /// As [`Replay::draw`].
@@ -166,7 +166,7 @@ impl Replay {
     }
 
     /// Puts the next observations of the transitions that were drawn into `batch`.
-    pub fn gather_next_obs(&self, batch: &mut Batch) {
+    pub(crate) fn gather_next_obs(&self, batch: &mut Batch) {
         self.store.gather_next_obs(batch);
     }
 

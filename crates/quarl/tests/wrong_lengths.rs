@@ -118,6 +118,28 @@ fn an_agent_cannot_be_made_from_a_configuration_that_makes_no_sense() {
 }
 
 #[test]
+fn an_environment_that_describes_nothing_to_learn_is_refused() {
+    let config = TrainConfig::preset("textbook").build().unwrap();
+    let good = quarl::env::make("CartPole-v0").unwrap().spec().clone();
+    let space = |shape: &[usize], bounds: usize| BoxSpace {
+        shape: shape.to_vec(),
+        ..BoxSpace::vector(vec![0.0; bounds], vec![1.0; bounds])
+    };
+    let broken = [
+        EnvironmentSpec { action_space: Discrete { n: 0 }, ..good.clone() },
+        EnvironmentSpec { observation_space: space(&[0], 0), ..good.clone() },
+        EnvironmentSpec { observation_space: space(&[2, 0], 0), ..good.clone() },
+        EnvironmentSpec { observation_space: space(&[usize::MAX, 2], 4), ..good.clone() },
+        EnvironmentSpec { observation_space: space(&[2, 2], 3), ..good.clone() },
+    ];
+    for spec in broken {
+        let refused = Agent::new(&config, &spec, 0).err();
+        assert!(matches!(refused, Some(Error::Unusable { .. })), "{spec:?}: {refused:?}");
+    }
+    assert!(Agent::new(&config, &good, 0).is_ok());
+}
+
+#[test]
 fn a_greedy_policy_and_a_network_refuse_what_is_not_theirs() {
     let plain = Architecture::plain(4, &[5], 2);
     let implicit = Architecture { head: Head::Implicit { cosines: 3, acting_quantiles: 4 }, ..plain.clone() };

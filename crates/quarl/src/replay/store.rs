@@ -104,7 +104,7 @@ impl Store {
         for (from, to) in [(&self.obs, &batch.obs), (&self.next_obs, &batch.next_obs)] {
             if (from.dtype(), to.dtype()) == (Dtype::F32, Dtype::U8) {
                 let message = "its observations are bytes, those of the replay buffer are floats".to_owned();
-                return Err(Error::State { what: "the batch".to_owned(), message });
+                return Err(Error::Unusable { what: "a batch".to_owned(), message });
             }
         }
         self.check_observations(batch.obs.len(), batch.len())?;

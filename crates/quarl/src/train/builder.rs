@@ -147,6 +147,7 @@ impl TrainerBuilder {
 /// # Errors
 /// [`Error::Setting`] where a setting was chosen for another environment.
 pub(crate) fn resolve(config: &mut TrainConfig, spec: &EnvironmentSpec) -> Result<(), Error> {
+    spec.check()?;
     config.network.check_support(&config.env.id, &spec.id)?;
     config.env.id.clone_from(&spec.id);
     config.evaluation.max_episode_steps = StepLimit::Steps(step_limit(config.evaluation.max_episode_steps, spec));
