@@ -230,7 +230,7 @@ impl Agent {
         exploration: Exploration,
         explorer: &mut Explorer,
     ) -> Result<usize, Error> {
-        self.check_observation(observation)?;
+        self.architecture().check_observation(observation)?;
         let Self { engine, memory: Memory { noise, observation_statistics, .. }, scratch, dtype, .. } = self;
         let Scratch { q_values, observation: normalized, bytes, .. } = scratch;
         let actions = q_values.len();
@@ -252,21 +252,12 @@ impl Agent {
         })
     }
 
-    /// Whether this is one observation, as far as its length says.
-    fn check_observation(&self, observation: &[f32]) -> Result<(), Error> {
-        let (expected, actual) = (self.scratch.observation.len(), observation.len());
-        if actual == expected {
-            return Ok(());
-        }
-        Err(Error::ObservationLength { id: "the network".to_owned(), expected, actual })
-    }
-
     /// Adds an observation to the statistics that observations are normalised by, if they are.
     ///
     /// # Errors
     /// [`Error::ObservationLength`] where it is not of the agent's environment.
     pub fn update_observation_statistics(&mut self, observation: &[f32]) -> Result<(), Error> {
-        self.check_observation(observation)?;
+        self.architecture().check_observation(observation)?;
         match &mut self.memory.observation_statistics {
             Some(statistics) => statistics.update(observation),
             None => Ok(()),

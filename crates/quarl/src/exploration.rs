@@ -5,7 +5,7 @@ pub(crate) mod config;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::network::QValues;
+use crate::network::{QValues, check_mask};
 use crate::rng::{Rng, Stream};
 
 /// How an action is chosen, at one environment step.
@@ -130,14 +130,6 @@ impl Explorer {
     }
 }
 
-/// Whether a mask, where there is one, has one entry an action.
-fn check_mask(mask: Option<&[bool]>, actions: usize) -> Result<(), Error> {
-    match mask {
-        Some(mask) if mask.len() != actions => Err(Error::MaskLength { expected: actions, actual: mask.len() }),
-        _ => Ok(()),
-    }
-}
-
 /// Softmax (Boltzmann) exploration: action a with probability `exp(Q(a) / temperature)`, divided by the sum of these over
 /// all allowed actions. The largest Q-value is taken off first, so that no power overflows. One draw an action.
 fn softmax(temperature: f64, actions: usize, rng: &mut Rng, q_values: QValues) -> usize {
@@ -183,11 +175,18 @@ fn epsilon_greedy<'a>(
 }
 
 /// A draw from the zeta distribution: n with probability proportional to `n^-mu`, for `mu` above 1 (Devroye 1986, X.6.1: rejection
-/// from the floor of a Pareto variate). At most 2^32.
+/// from the floor of a Pareto variate). At most 2^32, which is also the limit where `mu` is not above 1.
 fn zeta(mu: f64, rng: &mut Rng) -> u64 {
     const LARGEST: f64 = 4_294_967_296.0;
     let power = mu - 1.0;
     let b = libm::exp2(power);
+    if b.is_nan() || b <= 1.0 {
+        return LARGEST as u64;
+    }
+    if b.is_infinite() {
+        // Anything above 1 has a probability below 2^-1000.
+        return 1;
+    }
     loop {
         // 1 less a uniform in [0, 1) is never 0.
         let x = libm::floor(libm::pow(1.0 - rng.uniform(), -1.0 / power)).min(LARGEST);
@@ -265,6 +264,20 @@ mod tests {
                 shares.iter().zip(counts).map(|(p, n)| (n - 50_000.0 * p).powi(2) / (50_000.0 * p)).sum();
             // Four degrees of freedom: above 23.5 once in 10,000 times.
             assert!(chi_squared < 23.5, "{chi_squared}: {counts:?}");
+        }
+    }
+
+    #[test]
+    fn zeta_draws_end_whatever_the_exponent() {
+        let mut rng = Rng::from_seed(0);
+        for mu in
+            [f64::NAN, f64::NEG_INFINITY, 0.0, 1.0, 1.0 + 1e-16, 1.0 + 1e-12, 1.5, 100.0, 1000.0, 1024.9, 1e6, f64::MAX]
+        {
+            for _ in 0..1000 {
+                let n = zeta(mu, &mut rng);
+                assert!((1..=1 << 32).contains(&n), "{mu}: {n}");
+                assert!(mu.is_nan() || mu < 100.0 || n == 1, "{mu}: {n}");
+            }
         }
     }
 

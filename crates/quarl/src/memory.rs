@@ -187,27 +187,7 @@ impl<'a> Sizes<'a> {
 
     /// The fully connected layers: inputs and outputs of each.
     fn layers(&self) -> Vec<(f64, f64)> {
-        let mut layers = Vec::new();
-        let mut width = self.features;
-        for units in &self.hidden {
-            layers.push((width, *units));
-            width = *units;
-        }
-        if let Some(cosines) = self.cosines() {
-            layers.push((cosines, width));
-        }
-        match self.streams_hidden() {
-            Some(units) => {
-                layers.extend([
-                    (width, units),
-                    (units, self.atoms),
-                    (width, units),
-                    (units, self.actions * self.atoms),
-                ]);
-            }
-            None => layers.push((width, self.actions * self.atoms)),
-        }
-        layers
+        self.architecture.linears().into_iter().map(|(inputs, outputs)| (inputs as f64, outputs as f64)).collect()
     }
 
     /// Units of each stream's hidden layer in a dueling network.
@@ -227,12 +207,8 @@ impl<'a> Sizes<'a> {
 
     /// Parameters that a forward pass reads, and all of them.
     fn parameter_counts(&self) -> (f64, f64) {
-        let linear: f64 = self.layers().iter().map(|(inputs, outputs)| (inputs + 1.0) * outputs).sum();
-        let normalised = self.hidden.iter().sum::<f64>() + self.units_of_streams();
-        let norms = if self.config.network.layer_norm { 2.0 * normalised } else { 0.0 };
-        let of_reparametrisations =
-            self.architecture.reparametrisation_count().map_or(f64::INFINITY, |count| count as f64);
-        (linear + norms, linear + norms + of_reparametrisations)
+        let counted = |count: Option<usize>| count.map_or(f64::INFINITY, |count| count as f64);
+        (counted(self.architecture.forward_parameter_count()), counted(self.architecture.parameter_count()))
     }
 
     /// Online and target network, their gradients, the best evaluation's copy, and a copy while the agent is evaluated or

@@ -10,3 +10,24 @@ mod q_values;
 pub use config::{Activation, Architecture};
 pub use head::Head;
 pub use q_values::QValues;
+
+use crate::error::Error;
+
+impl Architecture {
+    /// Whether this is one observation, as far as its length says.
+    pub(crate) fn check_observation(&self, observation: &[f32]) -> Result<(), Error> {
+        let (expected, actual) = (self.inputs, observation.len());
+        if actual == expected {
+            return Ok(());
+        }
+        Err(Error::ObservationLength { id: "the network".to_owned(), expected, actual })
+    }
+}
+
+/// Whether a mask, where there is one, has one entry an action.
+pub(crate) fn check_mask(mask: Option<&[bool]>, actions: usize) -> Result<(), Error> {
+    match mask {
+        Some(mask) if mask.len() != actions => Err(Error::MaskLength { expected: actions, actual: mask.len() }),
+        _ => Ok(()),
+    }
+}

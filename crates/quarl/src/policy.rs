@@ -27,7 +27,7 @@ use crate::env::wrappers::ObservationStatistics;
 use crate::error::Error;
 use crate::exploration::Exploration;
 use crate::model::Model;
-use crate::network::{Architecture, QValues};
+use crate::network::{Architecture, QValues, check_mask};
 
 /// A trained network with room for computing its Q-values: acting allocates nothing. Clones share the parameters. It acts
 /// without the noise of a noisy network.
@@ -132,7 +132,7 @@ impl Policy {
     /// [`Error::ObservationLength`] where the observation is not of the network's environment.
     pub fn q_values(&mut self, observation: &[f32]) -> Result<QValues<'_>, Error> {
         let Trained { network, parameters, statistics } = &*self.trained;
-        network.check_observation(observation)?;
+        network.architecture().check_observation(observation)?;
         let observation = match statistics {
             None => observation,
             Some(statistics) => {
@@ -150,7 +150,7 @@ impl Policy {
     /// # Errors
     /// [`Error::ObservationLength`] and [`Error::MaskLength`] where observation or mask are not of the network's environment.
     pub fn act(&mut self, observation: &[f32], mask: Option<&[bool]>) -> Result<usize, Error> {
-        self.check_mask(mask)?;
+        check_mask(mask, self.architecture().actions)?;
         Ok(self.q_values(observation)?.masked(mask)?.argmax(0))
     }
 
@@ -164,7 +164,7 @@ impl Policy {
         mask: Option<&[bool]>,
         exploration: Exploration,
     ) -> Result<&[f64], Error> {
-        self.check_mask(mask)?;
+        check_mask(mask, self.architecture().actions)?;
         let mut probabilities = std::mem::take(&mut self.probabilities);
         let computed = self
             .q_values(observation)
@@ -172,13 +172,5 @@ impl Policy {
             .map(|q_values| exploration.probabilities(q_values, &mut probabilities));
         self.probabilities = probabilities;
         computed.map(|()| &*self.probabilities)
-    }
-
-    fn check_mask(&self, mask: Option<&[bool]>) -> Result<(), Error> {
-        let expected = self.architecture().actions;
-        match mask {
-            Some(mask) if mask.len() != expected => Err(Error::MaskLength { expected, actual: mask.len() }),
-            _ => Ok(()),
-        }
     }
 }

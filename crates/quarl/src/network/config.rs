@@ -338,7 +338,7 @@ impl Architecture {
     }
 
     /// Inputs and outputs of each fully connected part, in the order in which an observation meets them.
-    fn linears(&self) -> Vec<(usize, usize)> {
+    pub(crate) fn linears(&self) -> Vec<(usize, usize)> {
         let mut linears = Vec::new();
         let mut width = self.inputs;
         for units in &self.hidden {
@@ -362,13 +362,18 @@ impl Architecture {
 
     /// How many parameters a network has that is made of this; none where that is more than can be counted.
     pub fn parameter_count(&self) -> Option<usize> {
+        self.forward_parameter_count()?.checked_add(self.reparametrisation_count()?)
+    }
+
+    /// How many of them a forward pass reads; none where that is more than can be counted.
+    pub(crate) fn forward_parameter_count(&self) -> Option<usize> {
         let linear =
             sum(self.linears().into_iter().map(|(inputs, outputs)| inputs.checked_add(1)?.checked_mul(outputs)))?;
         let streams = if self.dueling { 2 } else { 0 };
         let of_streams = self.dueling_hidden.unwrap_or(0).checked_mul(streams)?;
         let units = sum(self.hidden.iter().copied().chain([of_streams]).map(Some))?;
         let norms = if self.layer_norm { units.checked_mul(2)? } else { 0 };
-        linear.checked_add(norms)?.checked_add(self.reparametrisation_count()?)
+        linear.checked_add(norms)
     }
 
     /// Whether passes compute with parameters that first have to be made of the network's own.
@@ -377,7 +382,7 @@ impl Architecture {
     }
 
     /// How many of the parameters belong to reparametrisations; none where that is more than can be counted.
-    pub(crate) fn reparametrisation_count(&self) -> Option<usize> {
+    fn reparametrisation_count(&self) -> Option<usize> {
         let sigmas = |(inputs, outputs): (usize, usize)| inputs.checked_add(1)?.checked_mul(outputs);
         let of_noise = if self.noisy { sum(self.linears().into_iter().map(sigmas))? } else { 0 };
         let lengths = |(_, outputs): (usize, usize)| Some(outputs);

@@ -173,7 +173,7 @@ impl QNetwork {
         observation: &[f32],
         scratch: &'a mut SingleScratch,
     ) -> Result<QValues<'a>, Error> {
-        self.check_observation(observation)?;
+        self.architecture().check_observation(observation)?;
         if parameters.len() < self.forward_parameter_count() {
             return Err(Error::State {
                 what: "the network's parameters".to_owned(),
@@ -184,14 +184,5 @@ impl QNetwork {
         self.run(parameters, Features { values: observation, columns: *columns, activation: None }, passes);
         head.of_one(&self.architecture().head, outputs(passes));
         Ok(head.q_values(outputs(passes)))
-    }
-
-    /// Whether this is one observation, as far as its length says.
-    pub(crate) fn check_observation(&self, observation: &[f32]) -> Result<(), Error> {
-        let (expected, actual) = (self.architecture().inputs, observation.len());
-        if actual == expected {
-            return Ok(());
-        }
-        Err(Error::ObservationLength { id: "the network".to_owned(), expected, actual })
     }
 }
