@@ -152,6 +152,13 @@ pub(super) fn fused(a: f32, b: f32, c: f32) -> f32 {
     f64::from_bits(bits.wrapping_add(inexact * away).wrapping_sub(inexact * (1 - away))) as f32
 }
 
+/// Whether a number is above 0 (NaN is not), asked of its bits. On AArch64 LLVM makes FMAXNM of `if x > 0.0 { x } else { 0.0 }`,
+/// which gives NaN for a signalling NaN.
+#[inline(always)]
+fn is_positive(x: f32) -> bool {
+    x.to_bits().wrapping_sub(1) < f32::INFINITY.to_bits()
+}
+
 /// Sixteen lanes from their indices. A plain loop, because Miri takes many times as long for [`std::array::from_fn`].
 #[inline(always)]
 fn each_lane(lane: impl Fn(usize) -> f32) -> [f32; LANES] {
@@ -220,7 +227,7 @@ impl<const FMA: bool> Lanes for Scalar<FMA> {
     }
     #[inline(always)]
     unsafe fn where_positive(self, condition: Self) -> Self {
-        Self(each_lane(|i| if condition.0[i] > 0.0 { self.0[i] } else { 0.0 }))
+        Self(each_lane(|i| if is_positive(condition.0[i]) { self.0[i] } else { 0.0 }))
     }
     #[inline(always)]
     unsafe fn flush_below(self, smallest: Self) -> Self {

@@ -68,7 +68,9 @@ impl Lanes for Neon {
     #[inline(always)]
     unsafe fn where_positive(self, condition: Self) -> Self {
         Self(std::array::from_fn(|i| unsafe {
-            let positive = vcgtzq_f32(condition.0[i]);
+            // Asked of the bits, as in the parent's `is_positive`.
+            let bits = vreinterpretq_u32_f32(condition.0[i]);
+            let positive = vcltq_u32(vsubq_u32(bits, vdupq_n_u32(1)), vdupq_n_u32(f32::INFINITY.to_bits()));
             vreinterpretq_f32_u32(vandq_u32(positive, vreinterpretq_u32_f32(self.0[i])))
         }))
     }
