@@ -6,6 +6,8 @@ pub mod kernels;
 pub mod network;
 pub mod optimizer;
 mod target_cache;
+#[cfg(test)]
+mod tests;
 mod update;
 
 use self::buffer::Buffer;
