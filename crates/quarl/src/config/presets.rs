@@ -9,6 +9,8 @@ use crate::suggest;
 /// One preset's file.
 struct Preset {
     name: &'static str,
+    /// Its name in words, for the legend of a figure.
+    display_name: &'static str,
     /// What it is, in a line.
     summary: &'static str,
     /// The files it consists of, for one environment each; the first is the preset's own environment.
@@ -18,12 +20,14 @@ struct Preset {
 const PRESETS: &[Preset] = &[
     Preset {
         name: "textbook",
-        summary: "the DQN of the study note: CartPole-v0, 300 episodes, epsilon 0.1, a time limit counts as an end",
+        display_name: "Textbook DQN",
+        summary: "the textbook experiment: DQN on CartPole-v0, 300 episodes, epsilon 0.1; a time limit counts as the end of an episode",
         files: &[("CartPole-v0", include_str!("../../../../configs/textbook.toml"))],
     },
     Preset {
         name: "tuned",
-        summary: "settings measured for each built-in environment and gym:LunarLander-v3; elsewhere, a start nobody has searched",
+        display_name: "Tuned DQN",
+        summary: "DQN with settings measured for each built-in environment and gym:LunarLander-v3; untuned for any other environment",
         files: &[
             ("CartPole-v0", include_str!("../../../../configs/tuned/CartPole-v0.toml")),
             ("CartPole-v1", include_str!("../../../../configs/tuned/CartPole-v1.toml")),
@@ -34,57 +38,68 @@ const PRESETS: &[Preset] = &[
     },
     Preset {
         name: "dqn",
-        summary: "DQN at CartPole's size: replay and a target network (Mnih et al. 2015)",
+        display_name: "DQN",
+        summary: "DQN with experience replay and a target network, for CartPole-v1 (Mnih et al. 2015)",
         files: &[("CartPole-v1", include_str!("../../../../configs/dqn.toml"))],
     },
     Preset {
         name: "double",
-        summary: "dqn, and the online network chooses what the target network values (van Hasselt et al. 2016)",
+        display_name: "Double DQN",
+        summary: "DQN with Double Q-learning targets (van Hasselt et al. 2016)",
         files: &[("CartPole-v1", include_str!("../../../../configs/double.toml"))],
     },
     Preset {
         name: "dueling",
-        summary: "dqn, and the output is a value and advantages (Wang et al. 2016)",
+        display_name: "Dueling DQN",
+        summary: "DQN with a dueling network: separate value and advantage streams (Wang et al. 2016)",
         files: &[("CartPole-v1", include_str!("../../../../configs/dueling.toml"))],
     },
     Preset {
         name: "per",
-        summary: "double, and what surprised is replayed more often (Schaul et al. 2016)",
+        display_name: "Prioritised replay",
+        summary: "Double DQN with prioritised replay: large TD errors are sampled more often (Schaul et al. 2016)",
         files: &[("CartPole-v1", include_str!("../../../../configs/per.toml"))],
     },
     Preset {
         name: "nstep",
-        summary: "dqn, and three rewards before bootstrapping (Sutton 1988)",
+        display_name: "n-step DQN",
+        summary: "DQN with 3-step returns (Sutton 1988; Hessel et al. 2018)",
         files: &[("CartPole-v1", include_str!("../../../../configs/nstep.toml"))],
     },
     Preset {
         name: "c51",
-        summary: "dqn, and a distribution over 51 returns (Bellemare et al. 2017)",
+        display_name: "C51",
+        summary: "DQN that learns the return distribution over 51 fixed atoms (Bellemare et al. 2017)",
         files: &[("CartPole-v1", include_str!("../../../../configs/c51.toml"))],
     },
     Preset {
         name: "qrdqn",
-        summary: "dqn, and the return's quantiles (Dabney et al. 2018a)",
+        display_name: "QR-DQN",
+        summary: "DQN that learns 32 quantiles of the return (Dabney et al. 2018a)",
         files: &[("CartPole-v1", include_str!("../../../../configs/qrdqn.toml"))],
     },
     Preset {
         name: "iqn",
-        summary: "dqn, and the return's quantile at any level (Dabney et al. 2018b)",
+        display_name: "IQN",
+        summary: "DQN that learns return quantiles at sampled levels (Dabney et al. 2018b)",
         files: &[("CartPole-v1", include_str!("../../../../configs/iqn.toml"))],
     },
     Preset {
         name: "noisy",
-        summary: "dqn, and learnt noise explores in place of epsilon (Fortunato et al. 2018)",
+        display_name: "Noisy DQN",
+        summary: "DQN that explores with noisy layers instead of epsilon-greedy (Fortunato et al. 2018)",
         files: &[("CartPole-v1", include_str!("../../../../configs/noisy.toml"))],
     },
     Preset {
         name: "munchausen",
-        summary: "dqn, and a softmax policy's logarithm in the reward (Vieillard et al. 2020)",
+        display_name: "Munchausen DQN",
+        summary: "DQN with the scaled log-policy added to the reward (Vieillard et al. 2020)",
         files: &[("CartPole-v1", include_str!("../../../../configs/munchausen.toml"))],
     },
     Preset {
         name: "rainbow",
-        summary: "double, dueling, prioritised replay, three steps, C51 and noise together (Hessel et al. 2018)",
+        display_name: "Rainbow",
+        summary: "Double DQN, dueling, prioritised replay, 3-step returns, C51 and noisy layers combined (Hessel et al. 2018)",
         files: &[("CartPole-v1", include_str!("../../../../configs/rainbow.toml"))],
     },
 ];
@@ -92,6 +107,11 @@ const PRESETS: &[Preset] = &[
 /// Every preset's name and what it is.
 pub fn list() -> impl Iterator<Item = (&'static str, &'static str)> {
     PRESETS.iter().map(|preset| (preset.name, preset.summary))
+}
+
+/// The preset's name in words, such as `Double DQN` for `double`; none where there is no such preset.
+pub fn display_name(name: &str) -> Option<&'static str> {
+    PRESETS.iter().find(|preset| preset.name == name).map(|preset| preset.display_name)
 }
 
 /// The preset of `train` where none is named: the textbook experiment on CartPole-v0, the tuned settings elsewhere.
@@ -190,6 +210,14 @@ mod tests {
         let bridged = of("gym:Acrobot-v1");
         assert_eq!((bridged.env.id.as_str(), bridged.training.clone()), ("gym:Acrobot-v1", of("Acrobot-v1").training));
         assert_eq!(of("gym:LunarLander-v3").training.steps, Some(100_000));
+    }
+
+    #[test]
+    fn every_preset_has_a_name_in_words_of_its_own() {
+        let names: Vec<&str> = list().filter_map(|(name, _)| display_name(name)).collect();
+        let distinct: std::collections::BTreeSet<&&str> = names.iter().collect();
+        assert_eq!((names.len(), distinct.len()), (PRESETS.len(), PRESETS.len()));
+        assert_eq!((display_name("double"), display_name("dubble")), (Some("Double DQN"), None));
     }
 
     #[test]
