@@ -37,9 +37,9 @@ pub use figures::{Group, Run, XAxis, comparison_figure, experiment_figure, run_f
 use crate::Error;
 
 /// A figure's width in CSS pixels; a PNG has [`PNG_SCALE`] times as many.
-pub const WIDTH: u32 = 800;
+pub const WIDTH: u32 = 640;
 /// A figure's height in CSS pixels; a PNG has [`PNG_SCALE`] times as many.
-pub const HEIGHT: u32 = 480;
+pub const HEIGHT: u32 = 420;
 /// How many pixels of a PNG make one CSS pixel, so that it is sharp on a dense screen and in print.
 pub const PNG_SCALE: u32 = 2;
 

@@ -162,7 +162,7 @@ fn panels_lie_below_each_other_each_with_its_own_axes() {
     let panels = [experiment("First", &runs(3, 20)), experiment("Second", &runs(4, 900))];
     let svg = to_svg(&panels).unwrap();
     assert!(svg.contains(&format!("viewBox=\"0 0 {WIDTH} {}\"", 2 * HEIGHT)));
-    assert!(svg.contains(">First</text>") && svg.contains(">Second</text>") && svg.contains("translate(0 480)"));
+    assert!(svg.contains(">First</text>") && svg.contains(">Second</text>") && svg.contains("translate(0 420)"));
     assert!(svg.contains("url(#plot)") && svg.contains("url(#plot-2)"));
     let single = svg.split("<g transform").next().unwrap();
     assert!(panels[0].to_svg().unwrap().contains(&single[single.find("<clipPath").unwrap()..]));

@@ -25,8 +25,11 @@ const GRID: Color = Color(0xe9, 0xe9, 0xe9);
 
 /// The white space around everything.
 const MARGIN: f64 = 20.0;
-const TICK_SIZE: f64 = 12.5;
-const NOTE_SIZE: f64 = 11.5;
+// Sizes of text. A figure shown at half of its width still has letters of at least six pixels.
+const TITLE_SIZE: f64 = 19.0;
+const LABEL_SIZE: f64 = 15.0;
+const TICK_SIZE: f64 = 14.0;
+const NOTE_SIZE: f64 = 12.5;
 /// All lines of a figure together get about this many points: with one decimal each, an SVG of some 300 kB.
 const POINT_BUDGET: usize = 40_000;
 
@@ -61,8 +64,8 @@ fn sheet(figure: &Figure, at: Point, fonts: &Fonts) -> Result<Sheet, Error> {
     let (left, right) = (left_edge(figure, &y_scale, fonts), f64::from(WIDTH) - MARGIN - 6.0);
     let mut top = MARGIN;
     if !figure.title.is_empty() {
-        let words = fonts.fit(&figure.title, Weight::Semibold, 18.0, right - left);
-        marks.push(text((left, top + 16.0), words, 18.0, Weight::Semibold, Anchor::Start, TEXT));
+        let words = fonts.fit(&figure.title, Weight::Semibold, TITLE_SIZE, right - left);
+        marks.push(text((left, top + 16.0), words, TITLE_SIZE, Weight::Semibold, Anchor::Start, TEXT));
         top += 30.0;
     }
     top = legend::draw(&entries(figure, &looks), fonts, [left, right, top], &mut marks)? + 9.0;
@@ -71,20 +74,20 @@ fn sheet(figure: &Figure, at: Point, fonts: &Fonts) -> Result<Sheet, Error> {
     if let Some(note) = figure.note.as_ref().filter(|note| !note.is_empty()) {
         for words in fonts.wrap(note, Weight::Regular, NOTE_SIZE, right - left).into_iter().rev() {
             marks.push(text((left, bottom - 2.0), words, NOTE_SIZE, Weight::Regular, Anchor::Start, MUTED));
-            bottom -= 15.0;
+            bottom -= 16.5;
         }
         bottom -= 7.0;
     }
     if !figure.x_label.is_empty() {
-        let words = fonts.fit(&figure.x_label, Weight::Regular, 13.5, right - left);
-        marks.push(text(((left + right) / 2.0, bottom - 4.0), words, 13.5, Weight::Regular, Anchor::Middle, TEXT));
-        bottom -= 22.0;
+        let words = fonts.fit(&figure.x_label, Weight::Regular, LABEL_SIZE, right - left);
+        marks.push(text(((left + right) / 2.0, bottom - 4.0), words, LABEL_SIZE, Weight::Regular, Anchor::Middle, TEXT));
+        bottom -= 23.5;
     }
-    bottom -= 20.0;
+    bottom -= 22.0;
     if !figure.y_label.is_empty() {
-        let words = fonts.fit(&figure.y_label, Weight::Regular, 13.5, bottom - top);
+        let words = fonts.fit(&figure.y_label, Weight::Regular, LABEL_SIZE, bottom - top);
         let at = (MARGIN + 8.0, (top + bottom) / 2.0);
-        let size = 13.5;
+        let size = LABEL_SIZE;
         let (weight, anchor) = (Weight::Regular, Anchor::Middle);
         marks.push(Mark::Text(Text { at, words, size, weight, anchor, color: TEXT, upright: true }));
     }
@@ -94,7 +97,7 @@ fn sheet(figure: &Figure, at: Point, fonts: &Fonts) -> Result<Sheet, Error> {
     let lines = figure.series.iter().flat_map(|series| series.background.iter().chain([&series.points]));
     if !lines.flatten().any(|point| point.0.is_finite() && point.1.is_finite()) {
         let middle = ((left + right) / 2.0, (top + bottom) / 2.0);
-        marks.push(text(middle, "no data yet".to_owned(), 15.0, Weight::Regular, Anchor::Middle, MUTED));
+        marks.push(text(middle, "no data yet".to_owned(), LABEL_SIZE, Weight::Regular, Anchor::Middle, MUTED));
     }
     frame.curves(figure, &looks, &mut marks);
     Ok(Sheet { title: figure.title.clone(), at, clip: [left, top - 1.0, right, bottom + 1.0], marks })
@@ -122,7 +125,7 @@ fn scales(figure: &Figure) -> (Scale, Scale) {
         (low, high) if high <= 0.0 && high > 0.4 * low => (low * 1.04, 0.0),
         (low, high) => (low - (high - low) * 0.04, high + (high - low) * 0.04),
     });
-    (Scale::new((x_low, x_high), 8.0, whole), Scale::new((y_low, y_high), 6.0, false))
+    (Scale::new((x_low, x_high), 7.0, whole), Scale::new((y_low, y_high), 6.0, false))
 }
 
 /// How each series is drawn. Those without a colour of their own go through the palette, then again with dashes.
@@ -226,7 +229,7 @@ impl Frame {
             let half = fonts.width(label, Weight::Regular, TICK_SIZE) / 2.0;
             // A label that would touch its neighbour or leave the sheet is left out; its tick stays.
             if x - half > occupied && x + half < f64::from(WIDTH) - 2.0 {
-                let at = (x, self.bottom + 18.0);
+                let at = (x, self.bottom + 19.5);
                 labels.push(text(at, label.clone(), TICK_SIZE, Weight::Regular, Anchor::Middle, MUTED));
                 occupied = x + half + 6.0;
             }

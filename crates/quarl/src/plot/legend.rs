@@ -7,10 +7,10 @@ use super::marks::{Anchor, Mark, Stroke, Text, Weight};
 use crate::Error;
 
 /// The height of one line of the legend.
-const LINE: f64 = 21.0;
+const LINE: f64 = 23.0;
 /// More lines would leave no room for the plot.
 const MAX_LINES: usize = 6;
-const SIZE: f64 = 13.0;
+const SIZE: f64 = 15.0;
 const SAMPLE: f64 = 26.0;
 
 /// A name and what it looks like.
