@@ -61,7 +61,7 @@ pub struct Figure {
     pub y_range: Option<(f64, f64)>,
     /// Horizontal lines to compare with.
     pub references: Vec<Reference>,
-    /// A remark below the plot, such as how the curves were smoothed; on two lines where one is too short.
+    /// A remark below the plot, such as how the curves were smoothed; on up to three lines.
     pub note: Option<String>,
 }
 

@@ -54,6 +54,12 @@ pub(crate) const SUMMARY: &str = "summary.json";
 /// The figures' file names.
 pub(crate) const CURVES: [&str; 2] = ["curve.svg", "curve.png"];
 
+/// The name by default of a preset's runs on an environment, without their seed: `CartPole-v0-textbook`. The colons and slashes
+/// of Gymnasium's ids, which shells and file systems do not take as letters, become hyphens.
+pub fn default_name(env: &str, preset: &str) -> String {
+    format!("{}-{preset}", env.replace([':', '/'], "-"))
+}
+
 /// One row of `episodes.csv`, as it is written; [`EpisodeRecord`] is what is read.
 #[derive(Default, Serialize)]
 struct EpisodeRow {

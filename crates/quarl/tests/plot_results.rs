@@ -126,6 +126,39 @@ fn paths_that_end_alike_get_names_that_differ() {
 }
 
 #[test]
+fn a_directory_named_for_the_preset_that_it_holds_is_shown_by_the_presets_name_in_words() {
+    let here = tempfile::tempdir().unwrap();
+    let path = |name: &str| here.path().join(name);
+    let preset = |name: &str, seed: u64| {
+        let mut config = TrainConfig::preset(name).set("env.id", "CartPole-v1").build().unwrap();
+        (config.training.steps, config.training.seed) = (Some(60), seed);
+        config.evaluation.every_steps = None;
+        config.evaluation.episodes = 1;
+        config
+    };
+    train(&path("runs/CartPole-v1-dqn-seed0"), preset("dqn", 0));
+    train(&path("runs/CartPole-v1-dqn-seed1"), preset("dqn", 1));
+    train(&path("runs/CartPole-v1-double-seed0-2"), preset("double", 0));
+    train(&path("dqn"), preset("dqn", 7));
+    train(&path("rainbow"), preset("dqn", 0));
+    train(&path("mine"), preset("dqn", 0));
+    let shown = |paths: &[&str], labels: &[&str]| {
+        let paths: Vec<PathBuf> = paths.iter().map(|name| path(name)).collect();
+        let labels: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();
+        names(&collect(&paths, &labels).unwrap())
+    };
+    assert_eq!(shown(&["runs"], &[]), ["Double DQN (1 run)", "DQN (2 runs)"]);
+    // A directory's own name stays where it says something else than the preset, or where two would be called alike.
+    assert_eq!(shown(&["dqn", "rainbow", "mine"], &[]), ["DQN (1 run)", "rainbow (1 run)", "mine (1 run)"]);
+    assert_eq!(shown(&["dqn", "runs/CartPole-v1-dqn-seed0"], &[]), ["dqn (1 run)", "CartPole-v1-dqn-seed0 (1 run)"]);
+    assert_eq!(shown(&["dqn"], &["dqn"]), ["dqn (1 run)"]);
+    let mut other = preset("dqn", 0);
+    other.agent.gamma = 0.5;
+    train(&path("other/dqn"), other);
+    assert_eq!(shown(&["other/dqn"], &[]), ["dqn (1 run)"]);
+}
+
+#[test]
 fn a_budget_of_steps_is_drawn_over_steps_everywhere() {
     let here = tempfile::tempdir().unwrap();
     let path = |name: &str| here.path().join(name);

@@ -27,9 +27,8 @@ pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
     let out = match &args.out {
         Some(out) => out.clone(),
         None => {
-            // Gymnasium's names have colons and slashes, which mean something else to shells and directories.
-            let id = trainer.config().env.id.replace([':', '/'], "-");
-            new_directory(&format!("{id}-{name}-seed{}", trainer.config().training.seed))?
+            let name = run::default_name(&trainer.config().env.id, &name);
+            new_directory(&format!("{name}-seed{}", trainer.config().training.seed))?
         }
     };
     let mut writer = RunWriter::create(&out, args.force, trainer.config()).inspect_err(|_| {

@@ -2,6 +2,7 @@
 
 use toml::{Table, Value};
 
+use super::TrainConfig;
 use super::layers::{self, Layer};
 use crate::error::Error;
 use crate::suggest;
@@ -114,6 +115,23 @@ pub fn display_name(name: &str) -> Option<&'static str> {
     PRESETS.iter().find(|preset| preset.name == name).map(|preset| preset.display_name)
 }
 
+/// The preset that a configuration trains, as its name and its name in words: all keys that apply are equal, except those of
+/// the environment, the seed, the length of the run and its evaluation.
+pub(crate) fn of(config: &TrainConfig) -> Option<(&'static str, &'static str)> {
+    let is_same = |preset: &&Preset| {
+        let Ok(mut built) = TrainConfig::preset(preset.name).set("env.id", config.env.id.as_str()).build() else {
+            return false;
+        };
+        built.env.clone_from(&config.env);
+        built.evaluation.clone_from(&config.evaluation);
+        let training = &config.training;
+        (built.training.seed, built.training.steps, built.training.episodes) =
+            (training.seed, training.steps, training.episodes);
+        built == *config
+    };
+    PRESETS.iter().find(is_same).map(|preset| (preset.name, preset.display_name))
+}
+
 /// The preset of `train` where none is named: the textbook experiment on CartPole-v0, the tuned settings elsewhere.
 pub fn default_for(env: Option<&str>) -> &'static str {
     if env.is_none_or(|id| id == "CartPole-v0") { "textbook" } else { "tuned" }
@@ -167,7 +185,6 @@ pub fn text(name: &str, env: Option<&str>) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::TrainConfig;
 
     fn config(preset: &str, env: &str) -> Result<TrainConfig, Error> {
         TrainConfig::preset(preset).set("env.id", env).build()

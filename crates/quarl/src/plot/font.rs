@@ -100,18 +100,20 @@ impl Fonts {
         String::new()
     }
 
-    /// The text on one line or, broken between two words, on two; the second is cut to fit.
-    pub(super) fn wrap(&self, words: &str, weight: Weight, size: f64, width: f64) -> Vec<String> {
-        let words = cleaned(words);
-        if self.width(&words, weight, size) <= width {
-            return vec![words];
+    /// The text in lines of at most `width`, broken at spaces; what does not fit on `most` lines is cut with an ellipsis.
+    pub(super) fn wrap(&self, words: &str, weight: Weight, size: f64, width: f64, most: usize) -> Vec<String> {
+        let mut rest = cleaned(words);
+        let mut lines = Vec::new();
+        while lines.len() + 1 < most && self.width(&rest, weight, size) > width {
+            let spaces = rest.match_indices(' ').map(|(at, _)| at);
+            let Some(at) = spaces.take_while(|&at| self.width(&rest[..at], weight, size) <= width).last() else {
+                break;
+            };
+            lines.push(rest[..at].to_owned());
+            rest = rest[at..].trim_start().to_owned();
         }
-        let spaces = words.match_indices(' ').map(|(at, _)| at);
-        let fitting = spaces.take_while(|&at| self.width(&words[..at], weight, size) <= width).last();
-        match fitting {
-            None => vec![self.fit(&words, weight, size, width)],
-            Some(at) => vec![words[..at].to_owned(), self.fit(&words[at..], weight, size, width)],
-        }
+        lines.push(self.fit(&rest, weight, size, width));
+        lines
     }
 }
 
@@ -183,8 +185,8 @@ mod tests {
     #[test]
     fn a_note_that_is_too_long_for_one_line_goes_on_on_a_second() {
         let fonts = Fonts::embedded().unwrap();
-        let lines = fonts.wrap("one two three four", Weight::Regular, 10.0, 60.0);
+        let lines = fonts.wrap("one two three four", Weight::Regular, 10.0, 60.0, 2);
         assert_eq!(lines, ["one two", "three four"]);
-        assert_eq!(fonts.wrap("short", Weight::Regular, 10.0, 60.0), ["short"]);
+        assert_eq!(fonts.wrap("short", Weight::Regular, 10.0, 60.0, 2), ["short"]);
     }
 }

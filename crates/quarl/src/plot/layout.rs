@@ -72,7 +72,7 @@ fn sheet(figure: &Figure, at: Point, fonts: &Fonts) -> Result<Sheet, Error> {
 
     let mut bottom = f64::from(HEIGHT) - 14.0;
     if let Some(note) = figure.note.as_ref().filter(|note| !note.is_empty()) {
-        for words in fonts.wrap(note, Weight::Regular, NOTE_SIZE, right - left).into_iter().rev() {
+        for words in fonts.wrap(note, Weight::Regular, NOTE_SIZE, right - left, 3).into_iter().rev() {
             marks.push(text((left, bottom - 2.0), words, NOTE_SIZE, Weight::Regular, Anchor::Start, MUTED));
             bottom -= 16.5;
         }
@@ -80,7 +80,14 @@ fn sheet(figure: &Figure, at: Point, fonts: &Fonts) -> Result<Sheet, Error> {
     }
     if !figure.x_label.is_empty() {
         let words = fonts.fit(&figure.x_label, Weight::Regular, LABEL_SIZE, right - left);
-        marks.push(text(((left + right) / 2.0, bottom - 4.0), words, LABEL_SIZE, Weight::Regular, Anchor::Middle, TEXT));
+        marks.push(text(
+            ((left + right) / 2.0, bottom - 4.0),
+            words,
+            LABEL_SIZE,
+            Weight::Regular,
+            Anchor::Middle,
+            TEXT,
+        ));
         bottom -= 23.5;
     }
     bottom -= 22.0;

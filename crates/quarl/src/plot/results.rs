@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::names::{distinct, number_repeated, without_seed};
 use super::{Figure, Group, Run, XAxis, comparison_figure};
-use crate::config::{EnvConfig, TrainConfig};
+use crate::config::{EnvConfig, TrainConfig, presets};
 use crate::error::Error;
 use crate::experiment::{self, RunOutcome, ablation};
 use crate::run::{self, Contents, Status, name, read_curve, threshold};
@@ -20,6 +20,17 @@ pub struct Curves {
     pub budget_in_steps: bool,
     /// The return from which the environment counts as solved, if there is one.
     pub threshold: Option<f64>,
+    /// The preset that was trained; none for other settings.
+    preset: Option<Preset>,
+}
+
+/// How a preset's runs are called.
+#[derive(Clone, Debug, PartialEq)]
+struct Preset {
+    /// Names of directories, without a seed.
+    directories: [String; 2],
+    /// The name in words.
+    words: &'static str,
 }
 
 /// What was read from several paths.
@@ -44,7 +55,8 @@ pub struct Options {
 
 /// Reads what the paths hold: a curve for a run or an experiment; one for each combination of an ablation; of a directory
 /// of runs one for each configuration. `labels` name the curves of each path, in order; paths without one are named for as
-/// many of their last components as tell them apart.
+/// many of their last components as tell them apart. A directory that is named for a preset and holds its runs has that
+/// preset's name in words (`Double DQN` for `double`).
 ///
 /// # Errors
 /// What is wrong with a path or a file in it.
@@ -78,9 +90,39 @@ pub fn collect(paths: &[PathBuf], labels: &[String]) -> Result<Collected, Error>
             names[curve] = format!("{path}: {}", given[curve]);
         }
     }
+    let in_words: Vec<String> = names.iter().zip(&collected.curves).map(|(name, curve)| curve.in_words(name)).collect();
+    for (i, words) in in_words.iter().enumerate() {
+        let is_labelled = labels.contains(&names[i]);
+        if !is_labelled && in_words.iter().filter(|other| *other == words).count() == 1 {
+            names[i].clone_from(words);
+        }
+    }
     number_repeated(&mut names);
     collected.curves.iter_mut().zip(names).for_each(|(curves, name)| curves.group.name = name);
     Ok(collected)
+}
+
+impl Preset {
+    fn of(config: &TrainConfig) -> Option<Self> {
+        let (name, words) = presets::of(config)?;
+        Some(Self { directories: [name.to_owned(), run::default_name(&config.env.id, name)], words })
+    }
+}
+
+/// What a figure of one configuration shows: its environment, and its preset in words where it is one.
+pub(crate) fn subject(config: &TrainConfig) -> String {
+    let env = described(&config.env);
+    presets::of(config).map_or(env.clone(), |(_, words)| format!("{env}: {words}"))
+}
+
+impl Curves {
+    /// The preset's name in words, if `name` is that of the preset (`dqn`) or the one that its runs have by default
+    /// (`CartPole-v1-dqn-seed0`); else `name`.
+    fn in_words(&self, name: &str) -> String {
+        let without_seed = name.split("-seed").next().unwrap_or(name);
+        let preset = self.preset.as_ref().filter(|preset| preset.directories.iter().any(|own| own == without_seed));
+        preset.map_or(name, |preset| preset.words).to_owned()
+    }
 }
 
 /// The environments of some curves, in order of their first appearance.
@@ -229,6 +271,7 @@ fn curves(config: &TrainConfig, run: &Path, runs: Vec<Run>, planned: usize) -> R
         env: described(&config.env),
         budget_in_steps: config.training.steps.is_some(),
         threshold: threshold(config, run)?,
+        preset: Preset::of(config),
     })
 }
 

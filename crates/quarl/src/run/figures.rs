@@ -7,6 +7,7 @@ use super::{CURVES, EvaluationRow, read_config, read_episodes};
 use crate::config::TrainConfig;
 use crate::env;
 use crate::error::Error;
+use crate::plot::results::subject;
 use crate::plot::{Figure, Run, XAxis, run_figure, write};
 
 /// Over how many episodes the curves are averaged that training and experiments leave.
@@ -25,7 +26,7 @@ pub fn draw(dir: &Path) -> Result<(), Error> {
     };
     let evaluations: Vec<(f64, f64)> =
         read_evaluations(dir)?.iter().map(|evaluation| (at(evaluation), evaluation.mean_return)).collect();
-    let title = format!("{}, seed {}", config.env.id, config.training.seed);
+    let title = format!("{}, seed {}", subject(&config), config.training.seed);
     let figure = run_figure(&title, &read_curve(dir)?, x, WINDOW, &evaluations, threshold(&config, dir)?);
     write_figures(&[figure], dir)
 }
