@@ -30,6 +30,8 @@ const TITLE_SIZE: f64 = 19.0;
 const LABEL_SIZE: f64 = 15.0;
 const TICK_SIZE: f64 = 14.0;
 const NOTE_SIZE: f64 = 12.5;
+/// The height of one line of a note.
+const NOTE_LINE: f64 = 16.5;
 /// All lines of a figure together get about this many points: with one decimal each, an SVG of some 300 kB.
 const POINT_BUDGET: usize = 40_000;
 
@@ -72,9 +74,11 @@ fn sheet(figure: &Figure, at: Point, fonts: &Fonts) -> Result<Sheet, Error> {
 
     let mut bottom = f64::from(HEIGHT) - 14.0;
     if let Some(note) = figure.note.as_ref().filter(|note| !note.is_empty()) {
-        for words in fonts.wrap(note, Weight::Regular, NOTE_SIZE, right - left, 3).into_iter().rev() {
-            marks.push(text((left, bottom - 2.0), words, NOTE_SIZE, Weight::Regular, Anchor::Start, MUTED));
-            bottom -= 16.5;
+        let lines = fonts.wrap(note, Weight::Regular, NOTE_SIZE, right - left, 3);
+        bottom -= NOTE_LINE * lines.len() as f64;
+        for (i, words) in lines.into_iter().enumerate() {
+            let at = (left, bottom + NOTE_LINE * (i + 1) as f64 - 2.0);
+            marks.push(text(at, words, NOTE_SIZE, Weight::Regular, Anchor::Start, MUTED));
         }
         bottom -= 7.0;
     }
