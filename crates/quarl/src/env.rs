@@ -1,10 +1,10 @@
-//! The environment: what an agent acts in.
+//! Environments: the trait [`Environment`], the built-in tasks, wrappers, and Gymnasium's environments.
 //!
-//! The contract is Gymnasium's with its two ambiguities removed: an episode says *why* it ended ([`End`]), and stepping
-//! an episode that has ended is an error instead of a warning.
+//! The interface is Gymnasium's, with two differences: an episode reports why it ended ([`End`]) in one value instead of
+//! two flags, and stepping an episode that has ended is an error instead of a warning.
 //!
-//! [`make`] builds the environments that are known by name, [`make_configured`] those that need more than a name (Gymnasium's,
-//! in Python); [`TimeLimit`] puts a clock over any environment.
+//! [`make`] creates an environment by its id, [`make_configured`] from `[env]` settings (with wrappers, or a Gymnasium
+//! environment in Python). [`TimeLimit`] adds a time limit to any environment.
 
 pub mod acrobot;
 pub mod cartpole;
@@ -36,42 +36,42 @@ use crate::suggest;
 /// Why an episode ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum End {
-    /// The task itself ended: nothing can be earned from here on, so the return ends here.
+    /// A terminal state was reached: no reward follows, so the TD target does not bootstrap.
     Terminated,
-    /// The clock ended it (a time limit): the task would have gone on, so the last observation still has a value.
+    /// The time limit was reached: the task would have continued, so the TD target bootstraps from the last observation.
     Truncated,
 }
 
-/// What one step gives, besides the observation that it writes into the caller's slice.
+/// The outcome of one step. The next observation is written into the caller's slice.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// The reward of this step.
+    /// The reward.
     pub reward: f64,
-    /// Why the episode ended with this step, if it did.
+    /// Why the episode ended with this step; `None` if it continues.
     pub end: Option<End>,
 }
 
-/// What is known of an environment before it runs.
+/// The static description of an environment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EnvironmentSpec {
-    /// The name it is made by, such as `CartPole-v0`.
+    /// The id that [`make`] knows it by, such as `CartPole-v0`.
     pub id: String,
-    /// What it shows.
+    /// The observation space.
     pub observation_space: BoxSpace,
-    /// What it accepts.
+    /// The action space.
     pub action_space: Discrete,
-    /// After how many steps an episode is truncated, if ever.
+    /// The number of steps after which an episode is truncated; `None` without a time limit.
     pub max_episode_steps: Option<u32>,
-    /// The mean return from which the task counts as solved, if it is agreed upon.
+    /// The mean return from which the task counts as solved; `None` if no threshold is agreed upon.
     pub reward_threshold: Option<f64>,
-    /// How many steps a second look natural when it is shown.
+    /// Frames per second for rendering; one step is one frame.
     pub render_fps: u32,
-    /// Whether it says, for each observation, which actions are allowed (see [`Environment::action_mask`]).
+    /// Whether the environment provides an action mask with each observation (see [`Environment::action_mask`]).
     pub has_action_mask: bool,
 }
 
 impl EnvironmentSpec {
-    /// Refuses an environment without actions, without numbers in its observations, or with bounds of another length.
+    /// Refuses a specification without actions, with an empty observation, or with bounds that do not match the shape.
     ///
     /// # Errors
     /// [`Error::Unusable`].
@@ -93,7 +93,7 @@ impl EnvironmentSpec {
         Err(Error::Unusable { what: self.id.clone(), message })
     }
 
-    /// Refuses a slice that does not have the length of an observation.
+    /// Refuses a slice whose length is not that of an observation.
     ///
     /// # Errors
     /// [`Error::ObservationLength`].
@@ -121,76 +121,77 @@ impl EnvironmentSpec {
 
 /// An environment with a finite set of actions.
 ///
-/// A call that is refused for its arguments changes nothing. [`check::check`] tries out whether an environment keeps what is
-/// promised here.
+/// A call that is refused because of its arguments changes nothing. [`check::check`] tests whether an implementation keeps
+/// the promises made here.
 pub trait Environment: Send {
-    /// Its spaces and limits; the same for the whole life of the environment.
+    /// The environment's spaces and limits. They never change.
     fn spec(&self) -> &EnvironmentSpec;
 
-    /// Starts a new episode and writes its first observation into `observation` (the space's length).
+    /// Starts a new episode and writes its first observation into `observation`.
     ///
-    /// With a seed, the environment's random stream starts anew from it; without one, the stream goes on.
+    /// With a seed, the environment's random generator is seeded anew; without one, it continues.
     ///
     /// # Errors
     /// [`Error::ObservationLength`] for a slice of the wrong length.
     fn reset(&mut self, seed: Option<u64>, observation: &mut [f32]) -> Result<(), Error>;
 
-    /// Takes `action` (one of `0..n`) and writes the next observation into `observation`.
+    /// Takes `action` (in `0..n`) and writes the next observation into `observation`.
     ///
     /// # Errors
     /// [`Error::StepBeforeReset`] before the first reset and after the end of an episode, [`Error::InvalidAction`] for an
     /// action outside the space, [`Error::ObservationLength`] for a slice of the wrong length.
     fn step(&mut self, action: usize, observation: &mut [f32]) -> Result<Step, Error>;
 
-    /// Announces that [`Environment::step`] with this action comes next. An environment that works elsewhere can begin at
-    /// once, so that several of them work at the same time; the others need do nothing.
+    /// Announces that [`Environment::step`] with this action comes next. An environment that runs in another process can
+    /// start working immediately, so that several environments run in parallel. Other environments need not implement it.
     ///
-    /// A step that has begun can be abandoned by [`Environment::reset`] and [`Environment::load_state`]. A
-    /// [`Environment::scene`] in between shows the state before or after the step. Announcing the same action again changes
-    /// nothing.
+    /// [`Environment::reset`] and [`Environment::load_state`] abandon an announced step. [`Environment::scene`] between the
+    /// announcement and the step shows the state before or after the step. Announcing the same action twice has no effect.
     ///
     /// # Errors
-    /// As [`Environment::step`], here or in that call. [`Error::StepBegun`], here and in [`Environment::step`], for another
-    /// action than the one that has begun; the step that has begun can still be taken.
+    /// Those of [`Environment::step`], from this call or from the following `step`. [`Error::StepBegun`], from this call
+    /// and from `step`, for another action than the announced one; the announced step can still be taken.
     fn begin_step(&mut self, _action: usize) -> Result<(), Error> {
         Ok(())
     }
 
-    /// Which actions are allowed at the latest observation, one entry an action; `None` where all always are.
+    /// The action mask of the latest observation: one entry for each action, true if it is allowed; `None` where every
+    /// action is always allowed.
     ///
-    /// It is `Some` exactly where the spec has `has_action_mask`. At least one action is allowed while an episode runs.
+    /// It is `Some` exactly where the specification has `has_action_mask`. At least one action is allowed while an episode
+    /// runs.
     fn action_mask(&self) -> Option<&[bool]> {
         None
     }
 
-    /// What the latest episode has earned so far, before any wrapper changed its rewards; `None` where nobody adds it up
-    /// (see [`wrappers::RecordEpisodeStatistics`]).
+    /// The return and length of the latest episode so far, before any wrapper changed its rewards; `None` where no
+    /// [`wrappers::RecordEpisodeStatistics`] records them.
     fn episode_statistics(&self) -> Option<wrappers::EpisodeStatistics> {
         None
     }
 
-    /// A picture of the present state, or `None` where the environment cannot be shown.
+    /// A drawing of the current state, or `None` where the environment cannot be drawn.
     fn scene(&mut self) -> Result<Option<Scene>, Error>;
 
-    /// Whether a state that [`Environment::save_state`] gives in the middle of an episode includes that episode. Where it
-    /// does not, no episode runs after [`Environment::load_state`].
+    /// Whether [`Environment::save_state`] in the middle of an episode includes that episode. If not, no episode is running
+    /// after [`Environment::load_state`].
     fn saves_within_episodes(&self) -> bool {
         true
     }
 
-    /// Whether [`Environment::save_state`] includes the random state, so that a reset without a seed after
-    /// [`Environment::load_state`] starts the episode that would have followed. Where it does not (a generator that cannot
-    /// be read, or one that nobody knows of), training and evaluation seed every episode (see
-    /// [`wrappers::SeedEpisodes`]), so that an interrupted run equals an uninterrupted one.
+    /// Whether [`Environment::save_state`] includes the random generator's state, so that a reset without a seed after
+    /// [`Environment::load_state`] starts the same episode as without the interruption. If not (the generator cannot be
+    /// read, or is not known), training and evaluation seed every episode (see [`wrappers::SeedEpisodes`]), so that an
+    /// interrupted run equals an uninterrupted one.
     fn saves_random_state(&self) -> bool {
         true
     }
 
-    /// The whole changing state (episode and random stream), to be given to [`Environment::load_state`].
+    /// Serialises everything that changes (the episode and the random generator), for [`Environment::load_state`].
     fn save_state(&self) -> Result<Vec<u8>, Error>;
 
-    /// Restores what [`Environment::save_state`] gave: from here on the two are indistinguishable, except for what
-    /// [`Environment::saves_within_episodes`] and [`Environment::saves_random_state`] exclude.
+    /// Restores a state from [`Environment::save_state`]. From then on the environment behaves like the saved one, except
+    /// for what [`Environment::saves_within_episodes`] and [`Environment::saves_random_state`] exclude.
     fn load_state(&mut self, state: &[u8]) -> Result<(), Error>;
 }
 
@@ -240,12 +241,12 @@ impl<E: Environment + ?Sized> Environment for Box<E> {
     }
 }
 
-/// The names that [`make`] knows, in alphabetical order.
+/// The ids of the built-in environments, in alphabetical order.
 pub fn ids() -> &'static [&'static str] {
     &["Acrobot-v1", "CartPole-v0", "CartPole-v1", "MountainCar-v0"]
 }
 
-/// The environment called `id`, with its time limit. An id that begins with `gym:` is one of Gymnasium's.
+/// Creates the environment `id` with its time limit. An id that begins with `gym:` is a Gymnasium environment.
 ///
 /// ```
 /// use quarl::env;
@@ -267,24 +268,24 @@ pub fn ids() -> &'static [&'static str] {
 /// ```
 ///
 /// # Errors
-/// [`Error::UnknownEnvironment`], with the nearest known names; for one of Gymnasium's also [`Error::Gym`].
+/// [`Error::UnknownEnvironment`], with the nearest known ids; for a Gymnasium environment also [`Error::Gym`].
 pub fn make(id: &str) -> Result<Box<dyn Environment>, Error> {
     make_configured(&EnvConfig::named(id), &MakeOptions::default())
 }
 
-/// How an environment is going to be used.
+/// Options for creating an environment.
 #[derive(Clone, Debug, Default)]
 pub struct MakeOptions {
-    /// Whether it is going to be shown.
+    /// Whether the environment will be rendered.
     pub rendering: bool,
-    /// Ends the wait for an environment in Python: its call fails with [`Error::Stopped`].
+    /// Cancels the wait for an environment in Python: the waiting call fails with [`Error::Stopped`].
     pub stop: StopFlag,
 }
 
-/// The environment that a configuration says, with the wrappers that it asks for.
+/// Creates the environment of `config`, with its wrappers.
 ///
 /// # Errors
-/// As [`make`], and what is wrong with a wrapper's settings.
+/// Those of [`make`], and [`Error::InvalidValue`] for a wrapper's settings.
 pub fn make_configured(config: &EnvConfig, options: &MakeOptions) -> Result<Box<dyn Environment>, Error> {
     let env = match config.id.strip_prefix("gym:") {
         Some(name) => bridged(name, config, options, 1)?.remove(0),
@@ -293,10 +294,11 @@ pub fn make_configured(config: &EnvConfig, options: &MakeOptions) -> Result<Box<
     wrappers::wrap(env, config)
 }
 
-/// As many environments as [`make_configured`] makes one; Gymnasium's share workers as `env.gym.environments_per_worker` says.
+/// Creates `count` environments as [`make_configured`] does. Gymnasium environments share worker processes as
+/// `env.gym.environments_per_worker` sets.
 ///
 /// # Errors
-/// As [`make_configured`].
+/// Those of [`make_configured`].
 pub fn make_several(
     config: &EnvConfig,
     count: usize,
@@ -325,14 +327,14 @@ fn built_in(id: &str) -> Result<Box<dyn Environment>, Error> {
     })
 }
 
-/// What is known of a task's rewards: the smallest and the largest one of a step, and how many steps an episode has at most.
+/// The range of a task's rewards and its time limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct KnownRewards {
     pub(crate) range: [f64; 2],
     pub(crate) steps: u32,
 }
 
-/// The rewards of a built-in task, which may also be Gymnasium's (`gym:CartPole-v1`).
+/// The rewards of a built-in task; `gym:CartPole-v1` is the same task as `CartPole-v1`.
 pub(crate) fn known_rewards(id: &str) -> Option<KnownRewards> {
     let known = |low, high, steps| Some(KnownRewards { range: [low, high], steps });
     match id.strip_prefix("gym:").unwrap_or(id) {
@@ -344,7 +346,7 @@ pub(crate) fn known_rewards(id: &str) -> Option<KnownRewards> {
     }
 }
 
-/// Environments that Gymnasium is known to have, for suggestions.
+/// Ids of Gymnasium's environments, for suggestions.
 const OF_GYMNASIUM: &[&str] = &[
     "Acrobot-v1",
     "Ant-v5",
@@ -376,17 +378,17 @@ const OF_GYMNASIUM: &[&str] = &[
     "Walker2d-v5",
 ];
 
-/// The error of a name that is not built in: the nearest names, Gymnasium's among them.
+/// The error for an unknown id, with the nearest ids, Gymnasium's included.
 fn unknown(id: &str) -> Error {
     let prefixed = |name: &&str| if ids().contains(name) { (*name).to_owned() } else { format!("gym:{name}") };
     let nearest: Vec<String> = suggest::nearest(id, OF_GYMNASIUM).iter().map(prefixed).collect();
     let suggestion =
         if nearest.is_empty() { String::new() } else { format!("did you mean {}? ", nearest.join(" or ")) };
-    let remedy = format!("{suggestion}built in: {}; gym:ID is Gymnasium's environment ID", ids().join(", "));
+    let remedy = format!("{suggestion}built in: {}; gym:ID selects Gymnasium's environment ID", ids().join(", "));
     Error::UnknownEnvironment { id: id.to_owned(), remedy }
 }
 
-/// So many environments in one worker.
+/// Creates `count` Gymnasium environments, at most `environments_per_worker` in each worker process.
 #[cfg(all(feature = "gym", unix))]
 fn bridged(
     name: &str,
@@ -402,6 +404,6 @@ fn bridged(
 
 #[cfg(not(all(feature = "gym", unix)))]
 fn bridged(_: &str, config: &EnvConfig, _: &MakeOptions, _: usize) -> Result<Vec<Box<dyn Environment>>, Error> {
-    let message = "this build has no bridge to Python: build it for Unix with the feature 'gym'".to_owned();
+    let message = "this build does not support Gymnasium: build it for Unix with the feature 'gym'".to_owned();
     Err(Error::Gym { id: config.id.clone(), message })
 }

@@ -1,306 +1,306 @@
-//! Everything that can go wrong, as one enum. A message names the culprit, and the remedy where the user has one.
+//! The library's error type. Every message names what is wrong (a key, a file, an environment) and how to fix it.
 
 use std::path::{Path, PathBuf};
 
 use thiserror::Error as ThisError;
 
-/// The library's error.
+/// An error of this library.
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum Error {
-    /// A configuration value cannot be used.
+    /// The value of a configuration key is not allowed.
     #[error("{key} = {value}: {remedy}")]
     InvalidValue {
         /// The configuration key, with its section.
         key: String,
-        /// What was given.
+        /// The value given.
         value: String,
-        /// What would be accepted.
+        /// The values that are allowed.
         remedy: String,
     },
 
-    /// The value of a configuration key cannot be used.
+    /// The value of a configuration key is not allowed, or conflicts with another key.
     #[error("{key}: {message}")]
     Setting {
         /// The configuration key, with its section.
         key: String,
-        /// What is wrong with its value, what is allowed, and what to do.
+        /// What is wrong with the value, what is allowed, and what to do.
         message: String,
     },
 
-    /// A configuration is not complete.
+    /// Required configuration keys are missing.
     #[error("{keys}: not given, and there is no default: set it, or start from a preset")]
     MissingKeys {
-        /// The keys, with their sections.
+        /// The missing keys, with their sections.
         keys: String,
     },
 
-    /// The text is not a configuration.
+    /// A text could not be read as a configuration.
     #[error("{origin}: {message}")]
     Config {
-        /// The file, preset or argument it came from.
+        /// The file, preset or argument that the text came from.
         origin: String,
-        /// What is wrong with it, and what to do.
+        /// What is wrong with the text, and what to do.
         message: String,
     },
 
-    /// No environment has this name.
+    /// No environment has this id.
     #[error("unknown environment '{id}': {remedy}")]
     UnknownEnvironment {
-        /// What was asked for.
+        /// The id given.
         id: String,
-        /// The nearest known names.
+        /// The nearest known ids.
         remedy: String,
     },
 
     /// No preset has this name.
     #[error("unknown preset '{name}': {remedy}")]
     UnknownPreset {
-        /// What was asked for.
+        /// The name given.
         name: String,
         /// The nearest known names.
         remedy: String,
     },
 
-    /// Nothing to step: no episode is running.
+    /// `step` was called while no episode is running: before the first reset, or after the end of an episode.
     #[error("{id}: step() needs a running episode; call reset() first (an episode that has ended cannot be stepped)")]
     StepBeforeReset {
-        /// The environment.
+        /// The environment's id.
         id: String,
     },
 
-    /// Another action than the one whose step has begun.
+    /// `begin_step` announced one action, and `step` was called with another one.
     #[error(
         "{id}: step() with action {begun} has begun, action {action} cannot take its place; call step({begun}) or reset()"
     )]
     StepBegun {
-        /// The environment.
+        /// The environment's id.
         id: String,
-        /// The action of the step that has begun.
+        /// The action that was announced.
         begun: usize,
-        /// What was given.
+        /// The action given.
         action: usize,
     },
 
     /// The action is outside the action space.
     #[error("{id}: action {action} is not one of 0..{n}")]
     InvalidAction {
-        /// The environment.
+        /// The environment's id.
         id: String,
-        /// What was given.
+        /// The action given.
         action: usize,
-        /// How many actions there are.
+        /// The number of actions.
         n: usize,
     },
 
-    /// A slice for an observation has the wrong length.
+    /// A slice for an observation does not have the length of an observation.
     #[error("{id}: an observation has {expected} numbers, the slice given has {actual}")]
     ObservationLength {
-        /// The environment.
+        /// The environment's id.
         id: String,
-        /// The space's length.
+        /// The length of an observation.
         expected: usize,
-        /// The slice's length.
+        /// The length of the slice.
         actual: usize,
     },
 
-    /// An action mask has the wrong length.
-    #[error("an action mask has one entry for each of the {expected} actions, the mask given has {actual}")]
+    /// An action mask does not have one entry for each action.
+    #[error("the action mask has {actual} entries; it needs one for each of the {expected} actions")]
     MaskLength {
-        /// How many actions there are.
+        /// The number of actions.
         expected: usize,
-        /// The mask's length.
+        /// The length of the mask.
         actual: usize,
     },
 
-    /// A transition has an action mask where the environment's specification announces none.
+    /// A transition has an action mask, but the environment's specification has `has_action_mask = false`.
     #[error("the transition has an action mask, but the environment's specification says has_action_mask = false")]
     UnexpectedMask,
 
-    /// There are too few transitions for a batch.
+    /// The replay buffer holds fewer transitions than a batch needs.
     #[error(
         "a batch needs {needed} transitions, the replay buffer has {available}: store more first, or lower agent.batch_size"
     )]
     TooFewTransitions {
-        /// The batch's size.
+        /// The batch size.
         needed: usize,
-        /// How many can be drawn.
+        /// The number of transitions that can be sampled.
         available: usize,
     },
 
-    /// An environment gave something that is not a finite number.
-    #[error("{id} gave {what} {value} at step {step} of {of}: the environment has to give finite numbers")]
+    /// An environment returned a number that is not finite.
+    #[error("{id} returned {what} {value} at step {step} of {of}: every number has to be finite")]
     EnvironmentValue {
-        /// The environment.
+        /// The environment's id.
         id: String,
-        /// `reward`, `observation`, or an episode's `return`.
+        /// What the value is: `reward`, `observation`, or an episode's `return`.
         what: &'static str,
         /// The value.
         value: f64,
-        /// The environment step, from 1; 0 is the reset.
+        /// The environment step, counted from 1; 0 is the reset.
         step: u64,
-        /// Of what: `training`, or `a greedy episode`.
+        /// Where it happened: `training` or `a greedy episode`.
         of: &'static str,
     },
 
-    /// An environment in Python cannot be had.
+    /// A Gymnasium environment could not be created.
     #[error("{id}: {message}")]
     Gym {
-        /// The environment, or `gym:` where it is about all of them.
+        /// The environment's id, or `gym:` for an error that concerns all Gymnasium environments.
         id: String,
         /// What is missing or not supported, and what to do.
         message: String,
     },
 
-    /// Observations are images, which a network of fully connected layers does not learn from.
+    /// The environment's observations are images, which a network of fully connected layers cannot process.
     #[error(
         "{id}: observations are images (unsigned bytes of shape {shape:?}), and the network has fully connected layers \
          only: use an environment that gives features, or register one whose wrapper makes a vector of the image (for a \
          small image or a board, gymnasium.wrappers.FlattenObservation)"
     )]
     ImageObservation {
-        /// The environment.
+        /// The environment's id.
         id: String,
         /// The shape of one image.
         shape: Vec<usize>,
     },
 
-    /// An environment failed while it ran.
+    /// An environment failed while it was running.
     #[error("{id} failed at step {step}, in episode {episode}: {message}")]
     EnvironmentFailed {
-        /// The environment.
+        /// The environment's id.
         id: String,
-        /// The step since the environment was made, from 1.
+        /// The step, counted from 1 since the environment was created.
         step: u64,
-        /// The episode, from 0.
+        /// The episode, counted from 0.
         episode: u64,
-        /// What it said.
+        /// The environment's error message.
         message: String,
     },
 
-    /// The process that ran an environment is gone.
-    #[error("{id} lost its worker at step {step}, in episode {episode}: {how}")]
+    /// The worker process that ran an environment has ended.
+    #[error("{id}: the worker process ended at step {step}, in episode {episode}: {how}")]
     WorkerLost {
         /// The environment.
         id: String,
         /// The step since the environment was made, from 1.
         step: u64,
-        /// The episode, from 0.
+        /// The episode, counted from 0.
         episode: u64,
-        /// How it ended.
+        /// How the process ended.
         how: String,
-        /// Whether another environment of the same worker has reported this loss already.
-        known: bool,
+        /// Whether another environment of the same worker process has already reported this loss.
+        already_reported: bool,
     },
 
-    /// An environment's action mask allows nothing while its episode runs.
+    /// An environment's action mask allows no action while an episode is running.
     #[error(
         "{id}: the action mask at step {step} of {of} allows no action: the environment has to allow one, or end the episode"
     )]
     NoActionAllowed {
-        /// The environment.
+        /// The environment's id.
         id: String,
-        /// The environment step, from 1; 0 is the reset.
+        /// The environment step, counted from 1; 0 is the reset.
         step: u64,
-        /// Of what: `training`, or `a greedy episode`.
+        /// Where it happened: `training` or `a greedy episode`.
         of: &'static str,
     },
 
-    /// Several environments of one run are not alike.
-    #[error("environment '{id}' has other {what} than '{first}': the environments of a run have to be alike")]
+    /// The environments of one run differ.
+    #[error("environment '{id}' has different {what} from '{first}': all environments of a run have to be alike")]
     UnlikeEnvironments {
-        /// The environment.
+        /// The id of the environment that differs.
         id: String,
         /// The run's first environment.
         first: String,
-        /// In what they differ.
+        /// The property in which they differ.
         what: &'static str,
     },
 
-    /// An environment's description, or a batch, that nothing can be learnt with.
+    /// An environment's specification, or a batch, cannot be learnt from.
     #[error("{what}: {message}")]
     Unusable {
-        /// The environment's id, or what it is.
+        /// The environment's id, or a name for the rejected value.
         what: String,
-        /// Why, and what it has to be.
+        /// Why it cannot be learnt from, and what is required.
         message: String,
     },
 
-    /// Somebody asked to stop while an environment was working.
-    #[error("{id}: stopped before it answered")]
+    /// A stop was requested while an environment was working.
+    #[error("{id}: stopped while waiting for the environment")]
     Stopped {
-        /// The environment.
+        /// The environment's id.
         id: String,
     },
 
-    /// A loss or parameter is no longer a finite number.
+    /// A loss or a parameter is no longer a finite number: training has diverged.
     #[error("{what} is not finite at step {step}: lower optimizer.lr, or set optimizer.max_grad_norm")]
     NotFinite {
-        /// Which number.
+        /// The name of the number.
         what: String,
         /// The environment step.
         step: u64,
     },
 
-    /// A saved state does not fit.
+    /// A saved state does not fit the object that it is loaded into.
     #[error("cannot restore {what}: {message}")]
     State {
-        /// What was to be restored.
+        /// The name of the object.
         what: String,
-        /// Why not.
+        /// Why the state does not fit.
         message: String,
     },
 
-    /// A file is damaged, or not what it should be.
+    /// A file is damaged or has the wrong format.
     #[error("{}: {message}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, and what to do.
+        /// What is wrong with the file, and what to do.
         message: String,
     },
 
-    /// The system refused to read or write.
+    /// The operating system refused to read or write a file.
     #[error("cannot {action} {}: {error}", path.display())]
     Io {
-        /// What was tried: `read`, `write`, `create`.
+        /// The operation that failed: `read`, `write`, `create`.
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// The system's error. It is part of the message, and so it is not also the `source()`: whoever prints the chain of
+        /// The operating system's error. The message includes it, so `source()` does not return it: printing the chain of
         /// causes would print it twice.
         error: std::io::Error,
     },
 
-    /// The directory of a run exists already, and nobody said that it may be replaced.
+    /// A run's directory exists already, and replacing it was not requested.
     #[error("{} exists already", path.display())]
     Exists {
         /// The directory.
         path: PathBuf,
     },
 
-    /// The directory holds something that is neither continued nor replaced.
+    /// A directory holds files that can be neither continued nor replaced.
     #[error("{} {message}", path.display())]
     Occupied {
         /// The directory.
         path: PathBuf,
-        /// What it holds, and what to do: `holds an experiment: choose another directory`.
+        /// What the directory holds, and what to do: `holds an experiment: choose another directory`.
         message: String,
     },
 
-    /// Another process writes this directory.
+    /// Another process is writing to this directory.
     #[error("{} is in use by {holder}: wait until it has ended, or choose another directory", path.display())]
     Locked {
         /// The directory.
         path: PathBuf,
-        /// Who holds it: `process 4711 on host alpha, since 2026-11-23 06:29:02 UTC`.
+        /// The process that holds the lock: `process 4711 on host alpha, since 2026-11-23 06:29:02 UTC`.
         holder: String,
     },
 
-    /// A defect of quarl itself ended a run.
-    #[error("internal error: {message}; this is a defect of quarl, please report it")]
+    /// A defect of quarl itself ended the run.
+    #[error("internal error: {message}; this is a defect of quarl: please report it")]
     Internal {
-        /// What the defect said.
+        /// The message of the defect.
         message: String,
     },
 
@@ -309,29 +309,30 @@ pub enum Error {
     Draw {
         /// The figure or picture.
         what: String,
-        /// Why not.
+        /// Why it could not be drawn.
         message: String,
     },
 
-    /// The processor lacks what was asked for.
+    /// The processor does not support the instruction set that `QUARL_CPU` requests.
     #[error("QUARL_CPU={wanted}: {remedy}")]
     CpuPath {
-        /// What was asked for.
+        /// The value of `QUARL_CPU`.
         wanted: String,
-        /// What this machine has.
+        /// The instruction sets that this machine supports.
         remedy: String,
     },
 }
 
 impl Error {
-    /// Makes an [`Error::Io`] of the system's error, for `map_err`: what was tried (`read`, `write`, `create`), and with which
-    /// file or directory.
+    /// Returns a function for `map_err` that makes an [`Error::Io`] from the operating system's error. `action` is the
+    /// operation that failed (`read`, `write`, `create`), `path` the file or directory.
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         move |error| Self::Io { action, path: path.as_ref().to_owned(), error }
     }
 
-    /// Whether the error lies outside the run that it ended, so that the same run may succeed another time: a full disk, a worker
-    /// process that was killed, a Python that cannot be started. Any other error comes again at the same step.
+    /// Whether the cause lies outside the run, so that the same run may succeed when it is repeated: a full disk, a worker
+    /// process that was killed, a Python interpreter that cannot be started. Any other error would occur again at the same
+    /// step, because runs are deterministic.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Io { .. } | Self::Locked { .. } | Self::WorkerLost { .. } | Self::Gym { .. })
     }

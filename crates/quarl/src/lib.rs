@@ -1,11 +1,11 @@
-//! Deep Q-learning: see it learn, trust the result, use the agent.
+//! Deep Q-learning (DQN) and its variants: training, evaluation, experiments over many seeds, and trained agents to use.
 //!
-//! An agent acts in an [`Environment`]; the [`accumulator`] makes [`transition`]s of its steps, and the [`replay`] buffer
-//! keeps them. An update draws a batch, and the [`engine`] computes it: each item's [`target`] with the target network, the
-//! [`loss`] against it, the gradient by the network's backward pass, and a step of the optimizer. From time to time the target
-//! network follows the online one. [`exploration`] turns Q-values into the next action. [`Agent`] holds these parts together;
-//! [`Trainer`] is the loop, an iterator of [`Event`]s; [`TrainConfig`] is the complete configuration of a run.
-//!
+//! An agent acts in an [`Environment`]. The [`accumulator`] turns its steps into n-step [`transition`]s, which the
+//! [`replay`] buffer stores. An update samples a batch from the buffer, and the [`engine`] computes it: the TD [`target`]s
+//! from the target network, the [`loss`] and its gradient by backpropagation, and one optimizer step on the online network.
+//! The target network is updated by copying the online network, or by Polyak averaging. [`exploration`] chooses actions
+//! from Q-values during training. [`Agent`] combines these parts; [`Trainer`] is the training loop, an iterator of
+//! [`Event`]s; [`TrainConfig`] is the complete configuration of a training run.
 //! ```
 //! use quarl::{Event, TrainConfig, Trainer};
 //!
@@ -23,10 +23,10 @@
 //! # Ok::<(), quarl::Error>(())
 //! ```
 //!
-//! Around the loop: [`evaluate`] plays greedily, [`Policy`] acts in a program of your own, [`model`] keeps a network for PyTorch
-//! or for later, `run` and
-//! `experiment` keep whole runs on disk (feature `files`), [`stats`] says how sure a result is, `plot` draws it (feature
-//! `plot`), and [`render`] shows the agent (feature `render`). Without default features the crate does no I/O and compiles to
+//! Besides training: [`evaluate`] runs greedy evaluation episodes, [`Policy`] lets a trained agent act in another program,
+//! [`model`] reads and writes networks as safetensors files that PyTorch can load, [`run`] and [`experiment`] store runs in
+//! directories (feature `files`), [`stats`] computes confidence intervals, [`plot`] draws learning curves (feature `plot`),
+//! and [`render`] draws environments (feature `render`). Without default features the crate does no I/O and compiles to
 //! WebAssembly.
 
 pub mod accumulator;

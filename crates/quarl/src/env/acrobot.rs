@@ -12,7 +12,7 @@ use crate::render::{Color, Scene, Shape};
 use crate::rng::Rng;
 use crate::space::BoxSpace;
 
-/// Seconds a step.
+/// Seconds per step.
 const DT: f64 = 0.2;
 const GRAVITY: f64 = 9.8;
 /// Metres; kilograms; metres from a link's upper end to its centre of mass; kilogram square metres. Both links are alike.
@@ -20,18 +20,18 @@ const LENGTH: f64 = 1.0;
 const MASS: f64 = 1.0;
 const CENTER: f64 = 0.5;
 const INERTIA: f64 = 1.0;
-/// Radians a second, for the first and the second joint.
+/// Radians per second, for the first and the second joint.
 const TOP_SPEEDS: [f64; 2] = [4.0 * PI, 9.0 * PI];
-/// The tip must rise above this many metres over the hinge.
+/// The height above the hinge, in metres, that the tip must exceed.
 const GOAL: f64 = 1.0;
 
-/// The task. Observation: cosine and sine of the first link's angle (0 hangs down), cosine and sine of the second's angle to
-/// the first, and the two angular velocities (rad/s, within 4 pi and 9 pi). Actions: torque of -1, 0 or 1 N m at the joint
-/// between the links. Reward: -1 a step, 0 for the one that reaches the goal. It terminates when the tip is more than a
-/// link's length above the hinge.
+/// Acrobot. Observation: cosine and sine of the first link's angle (0 hangs down), cosine and sine of the second link's
+/// angle relative to the first, and the two angular velocities (rad/s, within 4 pi and 9 pi). Actions: torque of -1, 0 or 1
+/// N m at the joint between the links. Reward: -1 for every step, 0 for the step that reaches the goal. It terminates when
+/// the tip is more than 1 m (a link's length) above the hinge.
 ///
-/// The first observation of an episode is rounded once, from f64; Gymnasium computes that one in f32, so about one number
-/// in 2000 differs from it in the last place. States never do.
+/// The first observation of an episode is computed in f64 and rounded once; Gymnasium computes it in f32. About one number
+/// in 2000 differs in the last place. States are equal.
 #[derive(Clone, Copy, Debug)]
 pub struct Acrobot;
 
@@ -73,7 +73,7 @@ fn runge_kutta(state: [f64; 4], torque: f64) -> [f64; 4] {
     std::array::from_fn(|i| state[i] + DT / 6.0 * (k1[i] + 2.0 * k2[i] + 2.0 * k3[i] + k4[i]))
 }
 
-/// The same angle between -pi and pi. By subtraction, one turn at a time, because that is how Gymnasium rounds.
+/// The same angle between -pi and pi, by subtracting one turn at a time, as Gymnasium does (the rounding depends on it).
 fn wrap(mut angle: f64) -> f64 {
     while angle > PI {
         angle -= 2.0 * PI;
@@ -85,7 +85,7 @@ fn wrap(mut angle: f64) -> f64 {
 }
 
 impl Physics for Acrobot {
-    /// The first link's angle, the second's to the first, their velocities.
+    /// The first link's angle, the second link's angle relative to the first, and their angular velocities.
     type State = [f64; 4];
 
     const NAME: &'static str = "Acrobot";
@@ -103,7 +103,7 @@ impl Physics for Acrobot {
     }
 
     fn start(rng: &mut Rng) -> Self::State {
-        // Gymnasium keeps this one state, and no later one, in f32.
+        // Gymnasium stores the initial state, but no later one, in f32.
         std::array::from_fn(|_| f64::from(rng.uniform_in(-0.1, 0.1) as f32))
     }
 

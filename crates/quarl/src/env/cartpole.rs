@@ -14,21 +14,21 @@ const GRAVITY: f64 = 9.8;
 const CART_MASS: f64 = 1.0;
 const POLE_MASS: f64 = 0.1;
 const TOTAL_MASS: f64 = POLE_MASS + CART_MASS;
-/// Metres from the joint to the pole's centre of mass: half the pole.
+/// Metres from the joint to the pole's centre of mass: half the pole's length.
 const HALF_LENGTH: f64 = 0.5;
 const POLE_MASS_LENGTH: f64 = POLE_MASS * HALF_LENGTH;
 /// Newtons.
 const FORCE: f64 = 10.0;
-/// Seconds a step.
+/// Seconds per step.
 const TAU: f64 = 0.02;
 /// 12 degrees, in radians.
 const ANGLE_LIMIT: f64 = 12.0 * 2.0 * std::f64::consts::PI / 360.0;
 /// Metres from the middle of the track.
 const POSITION_LIMIT: f64 = 2.4;
 
-/// The task. Observation: position (m, within 4.8), velocity (m/s), angle (rad from upright, within 0.418), angular velocity
-/// (rad/s). Actions: 0 pushes left, 1 pushes right. Reward: 1 a step, the last one included. It terminates when the cart
-/// is more than 2.4 m from the middle or the pole more than 12 degrees from upright.
+/// CartPole. Observation: cart position (m, within 4.8), cart velocity (m/s), pole angle (rad from upright, within 0.418),
+/// angular velocity (rad/s). Actions: 0 pushes left, 1 pushes right. Reward: 1 for every step, the terminating step
+/// included. It terminates when the cart is more than 2.4 m from the centre or the pole more than 12 degrees from upright.
 #[derive(Clone, Copy, Debug)]
 pub struct CartPole;
 
@@ -45,7 +45,7 @@ impl CartPole {
 }
 
 impl Physics for CartPole {
-    /// Position, velocity, angle, angular velocity.
+    /// Cart position, cart velocity, pole angle, angular velocity.
     type State = [f64; 4];
 
     const NAME: &'static str = "CartPole";
@@ -53,7 +53,7 @@ impl Physics for CartPole {
     const RENDER_FPS: u32 = 50;
 
     fn observation_space() -> BoxSpace {
-        // Twice the limits, so that the last observation of an episode lies within.
+        // Twice the limits, so that the final observation of an episode lies within the space.
         let (low, high) = Self::limits();
         BoxSpace::vector(low.map(|x| x as f32).to_vec(), high.map(|x| x as f32).to_vec())
     }

@@ -1,6 +1,6 @@
-//! The conformance check: what every environment promises, tried out on one.
+//! Conformance check: tests every promise of the [`Environment`] trait on one environment.
 //!
-//! For the built-in environments it is a test of this library. For an environment of your own, run it in a test:
+//! The library's tests run it on the built-in environments. Run it on your own environment in a test:
 //!
 //! ```
 //! let mut env = quarl::env::make("CartPole-v0")?;
@@ -19,54 +19,55 @@ use crate::error::Error;
 use crate::render::{Scene, Shape};
 use record::{Player, Record};
 
-/// How many steps of one episode are tried out. What only happens later is not seen.
+/// The number of steps after which an episode is abandoned. Errors that occur only later are not found.
 pub const MOST_STEPS: u32 = 10_000;
 
-/// What an environment promises.
+/// A promise of the [`Environment`] trait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Promise {
-    /// The spec makes sense: bounds in order, at least one action, limits above zero.
+    /// The specification is valid: lower bounds are not above upper ones, there is at least one action, limits are above
+    /// zero.
     SpecMakesSense,
-    /// A call that is allowed succeeds.
+    /// A call with valid arguments succeeds.
     AllowedCallsSucceed,
-    /// Every number of an observation is written.
+    /// `reset` and `step` write every number of the observation.
     ObservationsAreWhole,
-    /// Every observation lies in the observation space (and is a whole number where pixels are stored).
+    /// Every observation lies in the observation space, and consists of whole numbers where bytes are stored.
     ObservationsLieInTheSpace,
-    /// There is an action mask exactly where the spec says so, with one entry an action.
+    /// There is an action mask exactly where the specification says so, with one entry for each action.
     MasksFitTheActions,
     /// Every reward is a finite number.
     RewardsAreFinite,
-    /// An episode is over after `max_episode_steps` steps.
+    /// An episode ends after at most `max_episode_steps` steps.
     EpisodesEndInTime,
-    /// Stepping before the first reset, or after the end of an episode, is [`Error::StepBeforeReset`].
+    /// `step` before the first reset, or after the end of an episode, returns [`Error::StepBeforeReset`].
     StepsNeedARunningEpisode,
-    /// An action outside the space is [`Error::InvalidAction`].
+    /// An action outside the space returns [`Error::InvalidAction`].
     InvalidActionsAreRefused,
-    /// A slice of the wrong length is [`Error::ObservationLength`].
+    /// A slice of the wrong length returns [`Error::ObservationLength`].
     WrongLengthsAreRefused,
-    /// A call that is refused leaves the episode as it was.
+    /// A refused call leaves the episode unchanged.
     RefusalsChangeNothing,
-    /// The same seed and actions give the same episodes, bit for bit: the seeded one and those after it.
+    /// The same seed and actions give the same episodes, bit for bit: the seeded episode and those after it.
     SeedsReproduce,
-    /// Where seeds give different episodes, so do resets without a seed.
+    /// Resets without a seed differ, if resets with different seeds differ.
     UnseededResetsDiffer,
-    /// After `load_state`, everything goes on as it did after `save_state`; without the running episode or the random state
-    /// where the environment says that it does not save them.
+    /// After `load_state`, the environment continues as it did after `save_state`, without the running episode or the
+    /// random state where the environment says that it does not save them.
     StatesRoundTrip,
-    /// A step announced by `begin_step` is the step that it would have been, also after a scene in between; `reset` and
-    /// `load_state` abandon it.
+    /// `begin_step` does not change the result of the step, also with a scene drawn in between; `reset` and `load_state`
+    /// abandon an announced step.
     BegunStepsAreTakenOrAbandoned,
-    /// A scene has a size, finite coordinates and all its pixels.
+    /// A scene has a size, finite coordinates, and all its pixels.
     ScenesCanBeDrawn,
 }
 
-/// A promise that was broken.
+/// A broken promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// Which.
+    /// The promise.
     pub promise: Promise,
-    /// How, the first time it was.
+    /// How it was broken the first time.
     pub details: String,
 }
 
@@ -90,12 +91,12 @@ fn bullets(failures: &[Failure]) -> String {
     failures.iter().map(|failure| format!("\n- {failure}")).collect()
 }
 
-/// What is found out, each promise once.
+/// The broken promises found so far, each once.
 #[derive(Default)]
 struct Findings(Vec<Failure>);
 
 impl Findings {
-    fn note(&mut self, promise: Promise, details: impl FnOnce() -> String) {
+    fn record(&mut self, promise: Promise, details: impl FnOnce() -> String) {
         if self.0.iter().all(|failure| failure.promise != promise) {
             self.0.push(Failure { promise, details: details() });
         }
@@ -103,26 +104,26 @@ impl Findings {
 
     fn expect(&mut self, holds: bool, promise: Promise, details: impl FnOnce() -> String) {
         if !holds {
-            self.note(promise, details);
+            self.record(promise, details);
         }
     }
 }
 
-/// Tries out whether `env` keeps an environment's promises. It must be fresh: never reset before.
+/// Tests whether `env` keeps the promises of the [`Environment`] trait. `env` must be new: never reset.
 ///
-/// Actions are random, from a fixed seed. A panic of the environment is let through.
+/// Actions are random, from a fixed seed. A panic of the environment is not caught.
 ///
 /// # Errors
-/// [`BrokenPromises`], with every broken promise once.
+/// [`BrokenPromises`] lists every broken promise once.
 pub fn check(env: &mut dyn Environment) -> Result<(), BrokenPromises> {
     let spec = env.spec().clone();
     let mut findings = Findings::default();
     check_spec(&spec, &mut findings);
-    // With a senseless spec, nothing else can be tried.
+    // With an invalid specification, nothing else can be tested.
     if findings.0.is_empty() {
         let mut player = Player::new(env, spec.clone(), &mut findings);
         if let Err(error) = play(&mut player) {
-            findings.note(Promise::AllowedCallsSucceed, || error.to_string());
+            findings.record(Promise::AllowedCallsSucceed, || error.to_string());
         }
         findings.expect(*env.spec() == spec, Promise::SpecMakesSense, || "it changed while running".to_owned());
     }
@@ -142,11 +143,11 @@ fn check_spec(spec: &EnvironmentSpec, findings: &mut Findings) {
         (spec.render_fps == 0, "render_fps is 0"),
     ];
     for (_, complaint) in complaints.into_iter().filter(|&(applies, _)| applies) {
-        findings.note(Promise::SpecMakesSense, || complaint.to_owned());
+        findings.record(Promise::SpecMakesSense, || complaint.to_owned());
     }
 }
 
-/// Everything that needs a running environment, from its first step on.
+/// Plays episodes and tests everything that needs a running environment.
 fn play(player: &mut Player<'_>) -> Result<(), Error> {
     player.step_must_be_refused("before the first reset");
     seeds_reproduce(player)?;
@@ -156,7 +157,7 @@ fn play(player: &mut Player<'_>) -> Result<(), Error> {
     begun_steps(player)
 }
 
-/// A seeded episode and the two unseeded ones after it, twice.
+/// Plays a seeded episode and the two unseeded ones after it, twice.
 fn seeds_reproduce(player: &mut Player<'_>) -> Result<(), Error> {
     let mut three_episodes = || -> Result<Record, Error> {
         let mut record = Record::default();
@@ -169,12 +170,12 @@ fn seeds_reproduce(player: &mut Player<'_>) -> Result<(), Error> {
     };
     let (once, twice) = (three_episodes()?, three_episodes()?);
     if let Some(difference) = once.difference(&twice) {
-        player.findings.note(Promise::SeedsReproduce, || format!("seed 17, played twice: {difference}"));
+        player.findings.record(Promise::SeedsReproduce, || format!("seed 17, played twice: {difference}"));
     }
     Ok(())
 }
 
-/// An episode as it should be played, then the same with calls in between that must be refused.
+/// Plays an episode normally, then the same episode with calls in between that must be refused.
 fn refusals_change_nothing(player: &mut Player<'_>) -> Result<(), Error> {
     let mut proper = Record::default();
     player.choose_actions_anew();
@@ -189,14 +190,14 @@ fn refusals_change_nothing(player: &mut Player<'_>) -> Result<(), Error> {
         all_refused &= player.misuse();
         player.play_on(&mut disturbed)?;
     }
-    // A call that was carried out has its own failure, and of course changes the episode.
+    // A call that was carried out by mistake has its own failure, and it changes the episode.
     if let Some(difference) = proper.difference(&disturbed).filter(|_| all_refused) {
-        player.findings.note(Promise::RefusalsChangeNothing, || difference);
+        player.findings.record(Promise::RefusalsChangeNothing, || difference);
     }
     Ok(())
 }
 
-/// Starts without a seed must differ where starts with different seeds do. (A task may start in one place always.)
+/// Resets without a seed must give different starts if different seeds do. (A task may always start in the same state.)
 fn resets_differ(player: &mut Player<'_>) -> Result<(), Error> {
     const RESETS: u64 = 16;
     let mut starts_differ = |seed: fn(u64) -> Option<u64>| -> Result<bool, Error> {
@@ -208,12 +209,14 @@ fn resets_differ(player: &mut Player<'_>) -> Result<(), Error> {
     };
     let (seeded, unseeded) = (starts_differ(Some)?, starts_differ(|_| None)?);
     player.findings.expect(unseeded || !seeded, Promise::UnseededResetsDiffer, || {
-        format!("{RESETS} resets without a seed all started alike, though seeds start differently")
+        format!(
+            "{RESETS} resets without a seed all gave the same start, although different seeds give different starts"
+        )
     });
     Ok(())
 }
 
-/// Saves in the middle of an episode, plays on, goes back and plays on again; then goes back to the end.
+/// Saves in the middle of an episode, plays on, restores and plays on again; then restores the end of an episode.
 fn states_round_trip(player: &mut Player<'_>) -> Result<(), Error> {
     let mut before = Record::default();
     player.choose_actions_anew();
@@ -222,7 +225,7 @@ fn states_round_trip(player: &mut Player<'_>) -> Result<(), Error> {
         return whole_episodes_round_trip(player, before);
     }
     if player.step(&mut before)? || player.step(&mut before)? {
-        // Episodes as short as this are saved at their start.
+        // An episode this short is saved at its start.
         player.reset(None, &mut before)?;
     }
     let (middle, steps) = (player.env.save_state()?, player.steps());
@@ -240,7 +243,7 @@ fn states_round_trip(player: &mut Player<'_>) -> Result<(), Error> {
     player.load(&middle, steps)?;
     let (twice, _) = two_episodes(player)?;
     if let Some(difference) = once.difference(&twice) {
-        player.findings.note(Promise::StatesRoundTrip, || format!("played twice from one saved state: {difference}"));
+        player.findings.record(Promise::StatesRoundTrip, || format!("played twice from one saved state: {difference}"));
     }
     if once.first_episode_ended() {
         player.load(&end, 0)?;
@@ -249,7 +252,7 @@ fn states_round_trip(player: &mut Player<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Where states are saved between episodes only: the episode after one, twice.
+/// Where states are saved between episodes only: plays the episode after a saved one, twice.
 fn whole_episodes_round_trip(player: &mut Player<'_>, mut before: Record) -> Result<(), Error> {
     player.play_on(&mut before)?;
     let end = player.env.save_state()?;
@@ -266,17 +269,17 @@ fn whole_episodes_round_trip(player: &mut Player<'_>, mut before: Record) -> Res
     player.step_must_be_refused("after the end of an episode was loaded");
     let twice = next_episode(player)?;
     if let Some(difference) = once.difference(&twice) {
-        player.findings.note(Promise::StatesRoundTrip, || format!("played twice from one saved state: {difference}"));
+        player.findings.record(Promise::StatesRoundTrip, || format!("played twice from one saved state: {difference}"));
     }
     Ok(())
 }
 
-/// The seed of an episode that has to be the same after a state was restored: none where the random state is restored, too.
+/// The seed of an episode that has to repeat after a state was restored; none where the random state is restored.
 fn next_seed(player: &Player<'_>) -> Option<u64> {
     (!player.env.saves_random_state()).then_some(29)
 }
 
-/// An episode as it should be played, then the same with steps announced, some of them abandoned or with a scene in between.
+/// Plays an episode normally, then the same episode with steps announced, some abandoned or with a scene in between.
 fn begun_steps(player: &mut Player<'_>) -> Result<(), Error> {
     let mut proper = Record::default();
     player.choose_actions_anew();
@@ -299,12 +302,12 @@ fn begun_steps(player: &mut Player<'_>) -> Result<(), Error> {
     player.play_on(&mut begun)?;
     player.announce(false);
     if let Some(difference) = proper.difference(&begun) {
-        player.findings.note(Promise::BegunStepsAreTakenOrAbandoned, || difference);
+        player.findings.record(Promise::BegunStepsAreTakenOrAbandoned, || difference);
     }
     Ok(())
 }
 
-/// What makes a scene impossible to draw.
+/// The reason why a scene cannot be drawn, if there is one.
 fn flaw(scene: &Scene) -> Option<String> {
     match scene {
         Scene::Pixels { width, height, rgb } => {

@@ -1,9 +1,9 @@
-//! What CartPole, MountainCar and Acrobot have in common: a few numbers that obey an equation of motion.
+//! The shared implementation of CartPole, MountainCar and Acrobot.
 //!
-//! A task gives its mathematics as a [`Physics`]; [`ClassicControl`] makes an [`Environment`] of it. The numbers are
-//! Gymnasium's: states in f64, observations in f32, each expression evaluated in the order of Gymnasium's source, and
-//! a reset that draws what Gymnasium's draws. Only sine and cosine may differ in the last place: they come from `libm`,
-//! so that they are the same on every machine.
+//! A task implements [`Physics`] (its equations), and [`ClassicControl`] makes an [`Environment`] of it. The arithmetic is
+//! Gymnasium's: states in f64, observations in f32, every expression evaluated in the order of Gymnasium's source, and
+//! resets that draw the same random numbers. Only sine and cosine may differ in the last place: they come from `libm`, so
+//! that they are the same on every machine.
 
 use std::fmt::Debug;
 
@@ -16,38 +16,38 @@ use crate::render::Scene;
 use crate::rng::Rng;
 use crate::space::BoxSpace;
 
-/// The mathematics of a task whose state is a few numbers.
+/// The equations of a task whose state is a few numbers.
 pub trait Physics: Send + 'static {
-    /// The state: an array of f64.
+    /// The state, an array of f64.
     type State: AsRef<[f64]> + AsMut<[f64]> + Clone + Copy + Debug + Default + Send + Serialize + DeserializeOwned;
 
-    /// What the task is called without its version.
+    /// The task's name without its version.
     const NAME: &'static str;
-    /// How many actions there are.
+    /// The number of actions.
     const ACTIONS: usize;
-    /// How many steps a second look natural.
+    /// Frames per second for rendering; one step is one frame.
     const RENDER_FPS: u32;
 
-    /// What the task shows.
+    /// The observation space.
     fn observation_space() -> BoxSpace;
 
-    /// The least and the greatest that each number of a running episode's state may be (and it must be finite).
+    /// The lower and upper limit of each number of the state while an episode runs.
     fn limits() -> (Self::State, Self::State);
 
-    /// Draws the state of a new episode.
+    /// Draws the initial state of an episode.
     fn start(rng: &mut Rng) -> Self::State;
 
-    /// Moves the state on by one step of `action`; returns the reward, and whether the task ended.
+    /// Advances the state by one step of `action`. Returns the reward, and whether the task terminated.
     fn advance(state: &mut Self::State, action: usize) -> (f64, bool);
 
-    /// Writes what is seen of the state.
+    /// Writes the observation of `state`.
     fn observe(state: &Self::State, observation: &mut [f32]);
 
-    /// Draws the state.
+    /// Draws a picture of the state.
     fn draw(state: &Self::State) -> Scene;
 }
 
-/// Where an environment is in its life.
+/// Whether an episode is running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Phase {
     New,
@@ -63,9 +63,9 @@ struct Episode<S> {
     phase: Phase,
 }
 
-/// An environment that lives by `P`, without a time limit of its own.
+/// The environment of the task `P`, without a time limit.
 ///
-/// A first reset without a seed is that of seed 0: a forgotten seed gives a run that can be repeated.
+/// The first reset uses seed 0 if no seed is given, so that every run can be repeated.
 #[derive(Clone, Debug)]
 pub struct ClassicControl<P: Physics> {
     spec: EnvironmentSpec,
@@ -73,12 +73,12 @@ pub struct ClassicControl<P: Physics> {
 }
 
 impl<P: Physics> ClassicControl<P> {
-    /// The bare task, named without a version: no time limit, no threshold.
+    /// The task under its name without a version: no time limit, no reward threshold.
     pub fn new() -> Self {
         Self::registered(P::NAME, None)
     }
 
-    /// The task as it is registered under `id`.
+    /// The task as registered under `id`.
     pub(crate) fn registered(id: &str, reward_threshold: Option<f64>) -> Self {
         let spec = EnvironmentSpec {
             id: id.to_owned(),
@@ -92,15 +92,15 @@ impl<P: Physics> ClassicControl<P> {
         Self { spec, episode: Episode { rng: Rng::from_seed(0), state: P::State::default(), phase: Phase::New } }
     }
 
-    /// The state: of the running episode, or in which the last one ended; `None` before the first.
+    /// The state of the running episode, or the final state of the last one; `None` before the first episode.
     pub fn state(&self) -> Option<P::State> {
         (self.episode.phase != Phase::New).then_some(self.episode.state)
     }
 
-    /// Starts an episode in a chosen state instead of a random one. The random stream stays where it is.
+    /// Starts an episode in the given state instead of a random one. The random generator is not used.
     ///
     /// # Errors
-    /// [`Error::State`] where a number of the state is not finite or larger than the task allows,
+    /// [`Error::State`] where a number of the state is not finite or outside the task's limits,
     /// [`Error::ObservationLength`] for a slice of the wrong length.
     pub fn start_from(&mut self, state: P::State, observation: &mut [f32]) -> Result<(), Error> {
         self.spec.check_observation(observation)?;
@@ -170,7 +170,7 @@ impl<P: Physics> Environment for ClassicControl<P> {
 
     fn load_state(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let episode: Episode<P::State> = state::load(&self.spec.id, bytes)?;
-        // Only a running episode is stepped; the last state of an ended one may lie outside.
+        // Only the state of a running episode has to lie within the limits; a final state may lie outside.
         if episode.phase == Phase::Running {
             self.check_state(&episode.state)?;
         }
@@ -179,13 +179,13 @@ impl<P: Physics> Environment for ClassicControl<P> {
     }
 }
 
-/// Turns `point` by `angle` (radians, anticlockwise) about the origin, then moves it by `to`.
+/// Rotates `point` by `angle` (radians, anticlockwise) about the origin, then translates it by `to`.
 pub(crate) fn place(point: (f64, f64), angle: f64, to: (f64, f64)) -> (f32, f32) {
     let (sin, cos) = (libm::sin(angle), libm::cos(angle));
     ((point.0 * cos - point.1 * sin + to.0) as f32, (point.0 * sin + point.1 * cos + to.1) as f32)
 }
 
-/// A rectangle between two corners, turned and moved as [`place`] does.
+/// A rectangle between two corners, rotated and translated as [`place`] does.
 pub(crate) fn place_rectangle(low: (f64, f64), high: (f64, f64), angle: f64, to: (f64, f64)) -> Vec<(f32, f32)> {
     [(low.0, low.1), (low.0, high.1), (high.0, high.1), (high.0, low.1)].map(|point| place(point, angle, to)).to_vec()
 }

@@ -1,23 +1,23 @@
-//! Any environment of Python's Gymnasium, in a worker process.
+//! Gymnasium environments, which run in Python worker processes.
 //!
-//! [`GymEnv`] is one environment in a process of the user's interpreter, alone or with others of its kind
-//! ([`GymEnv::several`]); [`GymOptions`] says which. The worker is a small Python program (`worker.py`) that is part of this
-//! library; the processes end when their environments are dropped, and when the program that started them is killed, even
-//! while they are stuck in a step.
+//! [`GymEnv`] is one environment in a worker process of the user's Python interpreter; a worker can run several
+//! environments ([`GymEnv::several`]). [`GymOptions`] selects environment and interpreter. The worker runs a small Python
+//! program that is part of this library (`worker.py`). A worker process ends when its environments are dropped, and also
+//! when the program that started it is killed, even while it is stuck in a step.
 //!
 //! **Observations.** Box (any shape and type), Discrete and MultiDiscrete (one-hot), MultiBinary, and Tuple and Dict of
-//! these, in the order of `gymnasium.spaces.utils.flatten`. **Actions.** Discrete, whatever its start. An `action_mask` in
-//! `info` is honoured where the first reset has one.
+//! these, in the order of `gymnasium.spaces.utils.flatten`. **Actions.** Discrete, with any start. An `action_mask` in
+//! `info` is used if the first reset returns one.
 //!
-//! **Saving.** A saved state leaves a running episode out: after it was restored, a reset comes next. It includes the
+//! **Saving.** A saved state does not include a running episode: after restoring it, a reset comes next. It includes the
 //! random generator (`env.unwrapped.np_random`) for Gymnasium's own environments (classic control, toy text, Box2D,
-//! MuJoCo), which draw every random number from it. Of any other environment nobody can know where its randomness comes
-//! from (`random`, `numpy.random`, torch, C code), so [`Environment::saves_random_state`] is false.
+//! MuJoCo), which draw every random number from it. Other environments may use other generators (`random`, `numpy.random`,
+//! torch, C code), so [`Environment::saves_random_state`] is false for them.
 //!
-//! **Starting.** [`startups`] says what environments that are being waited for are doing.
+//! **Starting.** [`startups`] lists the environments that are being started, and the current activity of each.
 
-mod host;
-mod making;
+mod launch;
+mod shared_worker;
 mod startup;
 mod worker;
 
@@ -28,74 +28,76 @@ use crate::error::Error;
 use crate::render::Scene;
 use crate::rng::Stream;
 use crate::space::Dtype;
-use host::{Host, lock};
-use making::python;
-pub use making::{GymOptions, PREFIX, ids};
-use making::{describe, explain, gym_error};
+use launch::python;
+pub use launch::{GymOptions, PREFIX, ids};
+use launch::{describe_failure, gym_error, to_spec};
+use shared_worker::{SharedWorker, lock};
 use startup::Activity;
 pub use startup::{Startup, startups};
-use worker::{Answer, Failure, LOAD, RENDER, RESET, SAVE, STEP, WorkerError, body, nonsense};
+use worker::{Answer, Failure, LOAD, RENDER, RESET, SAVE, STEP, WorkerError, body, protocol_error};
 
-/// A step whose outcome has not been taken yet.
+/// A step that was announced and whose result has not been taken yet.
 #[derive(Default)]
 enum Pending {
     #[default]
     None,
-    /// The worker was told to take this action.
+    /// The worker was asked to take this action.
     Begun(usize),
-    /// The worker has answered; the answer's payload lies in [`GymEnv::payload`].
+    /// The worker has answered; the payload of the answer is in [`GymEnv::payload`].
     Answered(usize, Result<Answer, Failure>),
 }
 
 /// A Gymnasium environment.
 pub struct GymEnv {
     spec: EnvironmentSpec,
-    /// The spaces in Gymnasium's words, and its version.
+    /// The observation space, the action space and Gymnasium's version, as text.
     about: [String; 3],
-    host: Arc<Mutex<Host>>,
-    /// Which one of its worker's environments this is.
-    which: usize,
-    /// How many workers had been lost when the worker was started in which this episode runs.
-    losses: u64,
+    shared: Arc<Mutex<SharedWorker>>,
+    /// The index of this environment in its worker.
+    index: usize,
+    /// The generation of the worker in which the current episode runs.
+    generation: u64,
     payload: Vec<u8>,
     mask: Vec<bool>,
     running: bool,
     pending: Pending,
     saves_random_state: bool,
     last_seed: Option<u64>,
-    /// Whether the random generator is not the one that the last reset left: the next reset is seeded, or not repeatable.
+    /// Whether the random generator differs from the one that the last reset left (the worker was restarted): the next
+    /// reset without a seed could not be repeated, so it is seeded.
     generator_is_new: bool,
     steps: u64,
     episodes: u64,
 }
 
 impl GymEnv {
-    /// Starts a worker and makes the environment.
+    /// Starts a worker process and creates the environment in it.
     ///
     /// # Errors
-    /// [`Error::Gym`] where Python, Gymnasium or a part of it is missing, with the command that installs it, and where the
-    /// spaces are not supported; [`Error::UnknownEnvironment`] where Gymnasium knows no such name.
+    /// [`Error::Gym`] where Python, Gymnasium or one of its extras is missing, with the command that installs it, and where
+    /// the spaces are not supported; [`Error::UnknownEnvironment`] where Gymnasium does not know the id.
     pub fn new(options: GymOptions) -> Result<Self, Error> {
-        Self::several(options, 1)?.pop().ok_or_else(|| gym_error(PREFIX, "none was asked for".to_owned()))
+        Self::several(options, 1)?.pop().ok_or_else(|| gym_error(PREFIX, "zero environments were requested".to_owned()))
     }
 
-    /// Starts one worker and makes `count` environments in it. They work one after another, and are lost together.
+    /// Starts one worker process and creates `count` environments in it. They run one after another; if the process ends,
+    /// all of them are lost.
     ///
     /// # Errors
-    /// As [`GymEnv::new`].
+    /// Those of [`GymEnv::new`].
     pub fn several(options: GymOptions, count: usize) -> Result<Vec<Self>, Error> {
         let id = format!("{PREFIX}{}", options.id);
-        let (host, offer, bounds) = Host::start(&id, options, count)?;
-        let saves_random_state = offer.saves_random_state;
-        let (spec, about) = describe(id, offer, &bounds)?;
-        let host = Arc::new(Mutex::new(host));
+        let (shared, description, bounds) = SharedWorker::start(&id, options, count)?;
+        let saves_random_state = description.saves_random_state;
+        let (spec, about) = to_spec(id, description, &bounds)?;
+        let shared = Arc::new(Mutex::new(shared));
         let mask = vec![true; if spec.has_action_mask { spec.action_space.n } else { 0 }];
-        let one = |which| Self {
+        let one = |index| Self {
             spec: spec.clone(),
             about: about.clone(),
-            host: Arc::clone(&host),
-            which,
-            losses: 0,
+            shared: Arc::clone(&shared),
+            index,
+            generation: 0,
             payload: Vec::new(),
             mask: mask.clone(),
             running: false,
@@ -109,55 +111,56 @@ impl GymEnv {
         Ok((0..count).map(one).collect())
     }
 
-    /// The observation space and the action space in Gymnasium's words, and Gymnasium's version.
+    /// The observation space, the action space and Gymnasium's version, as text.
     pub fn about(&self) -> &[String; 3] {
         &self.about
     }
 
-    /// Sees to it that there is a worker, and notes whether it is another one than before.
+    /// Makes sure that a worker is running, and records whether it is a new one.
     fn connect(&mut self) -> Result<(), Error> {
-        let mut host = lock(&self.host);
-        host.revive(&self.spec)?;
-        self.generator_is_new |= self.losses != host.losses();
-        self.losses = host.losses();
+        let mut shared = lock(&self.shared);
+        shared.restart_if_lost(&self.spec)?;
+        self.generator_is_new |= self.generation != shared.generation();
+        self.generation = shared.generation();
         Ok(())
     }
 
     fn request(&mut self, operation: u8, flag: bool, argument: u64) -> Result<(), Error> {
-        let sent =
-            lock(&self.host).worker(self.losses).map(|worker| worker.request(self.which, operation, flag, argument));
+        let sent = lock(&self.shared)
+            .worker(self.generation)
+            .map(|worker| worker.request(self.index, operation, flag, argument));
         sent.map_err(|error| self.failed(error))
     }
 
-    /// The answer to this environment's last request; its payload goes to `payload`.
+    /// Receives the answer to this environment's last request; its payload replaces `self.payload`.
     fn receive(&mut self) -> Result<Answer, WorkerError> {
-        lock(&self.host).worker(self.losses)?.answer(self.which, &mut self.payload)
+        lock(&self.shared).worker(self.generation)?.answer(self.index, &mut self.payload)
     }
 
     fn exchange(&self, operation: u8, payload: &[u8]) -> Result<Vec<u8>, WorkerError> {
-        lock(&self.host).worker(self.losses)?.exchange(self.which, operation, payload)
+        lock(&self.shared).worker(self.generation)?.exchange(self.index, operation, payload)
     }
 
-    /// The error of a failed exchange. After anything but an exception, the worker is gone.
+    /// The error for a failed exchange. After any error except an exception in Python, the worker has ended.
     fn failed(&mut self, error: WorkerError) -> Error {
         (self.running, self.pending) = (false, Pending::None);
         let (id, step, episode) = (self.spec.id.clone(), self.steps + 1, self.episodes.saturating_sub(1));
-        let mut host = lock(&self.host);
+        let mut shared = lock(&self.shared);
         match error {
             WorkerError::Failed(failure) => {
-                let message = explain(&failure, &python(&host.options().settings.python));
+                let message = describe_failure(&failure, &python(&shared.options().settings.python));
                 Error::EnvironmentFailed { id, step, episode, message }
             }
-            WorkerError::Gone(how) => Error::WorkerLost { id, step, episode, how, known: true },
+            WorkerError::AlreadyLost(how) => Error::WorkerLost { id, step, episode, how, already_reported: true },
             error @ WorkerError::Stopped => {
-                host.lose(error);
+                shared.end_lost(error);
                 Error::Stopped { id }
             }
-            error => Error::WorkerLost { id, step, episode, how: host.lose(error), known: false },
+            error => Error::WorkerLost { id, step, episode, how: shared.end_lost(error), already_reported: false },
         }
     }
 
-    /// Awaits the answer to a step that has begun, so that the worker can be asked for something else.
+    /// Receives the answer to a step that has begun, so that another request can be sent.
     fn settle(&mut self) -> Result<(), Error> {
         let Pending::Begun(action) = self.pending else { return Ok(()) };
         let outcome = match self.receive() {
@@ -169,24 +172,24 @@ impl GymEnv {
         Ok(())
     }
 
-    /// Ends the running episode, and drops the outcome of a step that has begun, whatever it is.
+    /// Ends the running episode, and discards the result of a step that has begun.
     fn abandon(&mut self) -> Result<(), Error> {
         self.running = false;
         match self.settle() {
-            // The worker's loss has been reported by another of its environments.
-            Err(Error::WorkerLost { known: true, .. }) => {}
+            // Another environment of the same worker has reported this loss.
+            Err(Error::WorkerLost { already_reported: true, .. }) => {}
             settled => settled?,
         }
         self.pending = Pending::None;
         Ok(())
     }
 
-    /// Takes the payload of the answer to a reset or a step apart.
+    /// Reads observation and mask from the payload of the answer to a reset or a step.
     fn read_payload(&mut self, observation: &mut [f32]) -> Result<(), Error> {
         let bytes = body(&self.payload);
         let width = if self.spec.observation_space.dtype == Dtype::U8 { 1 } else { 4 };
         if bytes.len() != observation.len() * width + self.mask.len() {
-            return Err(self.failed(nonsense()));
+            return Err(self.failed(protocol_error()));
         }
         let (numbers, mask) = bytes.split_at(observation.len() * width);
         if width == 1 {
@@ -211,7 +214,7 @@ impl Environment for GymEnv {
         self.connect()?;
         let seed = match (seed, self.last_seed) {
             (Some(seed), _) => Some(seed),
-            // A first reset without a seed is that of seed 0, as in the built-in environments.
+            // The first reset uses seed 0 if no seed is given, as in the built-in environments.
             (None, None) => Some(0),
             (None, Some(last)) => self.generator_is_new.then(|| Stream::Episode.part_seed(last, self.episodes)),
         };
@@ -270,8 +273,9 @@ impl Environment for GymEnv {
     }
 
     fn scene(&mut self) -> Result<Option<Scene>, Error> {
-        // Nothing can be seen before the first reset, and nothing was asked for where rendering is off.
-        if self.episodes == 0 || !lock(&self.host).options().render {
+        // There is nothing to draw before the first reset, and the worker cannot render unless it was started for
+        // rendering.
+        if self.episodes == 0 || !lock(&self.shared).options().render {
             return Ok(None);
         }
         self.settle()?;
@@ -295,11 +299,14 @@ impl Environment for GymEnv {
         }
         let generator = match self.exchange(SAVE, &[]) {
             Ok(answer) => body(&answer).to_vec(),
-            Err(WorkerError::Gone(_)) => Vec::new(),
+            Err(WorkerError::AlreadyLost(_)) => Vec::new(),
             Err(WorkerError::Failed(failure)) => return Err(state::refused(&self.spec.id, failure.message)),
             Err(error) => {
-                let how = lock(&self.host).lose(error);
-                return Err(state::refused(&self.spec.id, format!("it lost its worker while it was saved: {how}")));
+                let how = lock(&self.shared).end_lost(error);
+                return Err(state::refused(
+                    &self.spec.id,
+                    format!("its worker process ended while it was being saved: {how}"),
+                ));
             }
         };
         state::save(&self.spec.id, &(self.last_seed, self.steps, self.episodes, generator))

@@ -1,6 +1,6 @@
-//! MountainCar: a car too weak to climb the hill must swing back and forth between two slopes to reach the flag.
+//! MountainCar: a car whose engine is too weak for the hill must swing back and forth to reach the flag.
 //!
-//! Source: A. W. Moore, "Efficient Memory-based Learning for Robot Control" (1990), as Gymnasium has it.
+//! Source: A. W. Moore, "Efficient Memory-based Learning for Robot Control" (1990), in Gymnasium's version.
 
 use crate::env::classic_control::{ClassicControl, Physics, place, place_rectangle};
 use crate::env::wrappers::TimeLimit;
@@ -12,13 +12,14 @@ const LEFTMOST: f64 = -1.2;
 const RIGHTMOST: f64 = 0.6;
 const TOP_SPEED: f64 = 0.07;
 const GOAL: f64 = 0.5;
-/// What the engine adds to the velocity in a step.
+/// The change of velocity by the engine in one step.
 const FORCE: f64 = 0.001;
 const GRAVITY: f64 = 0.0025;
 
-/// The task. Observation: position (-1.2 to 0.6, the valley's floor near -0.52) and velocity (within 0.07), in the task's own
-/// units, a step being the unit of time. Actions: 0 accelerates to the left, 1 not at all, 2 to the right. Reward: -1 a
-/// step. It terminates when the car is at 0.5 or beyond and not rolling back.
+/// MountainCar. Observation: position (-1.2 to 0.6; the valley's floor is near -0.52) and velocity (within 0.07), in the
+/// task's own units with one step as the unit of time. Actions: 0 accelerates to the left, 1 does not accelerate, 2
+/// accelerates to the right. Reward: -1 for every step. It terminates when the position is at least 0.5 and the velocity is
+/// not negative.
 #[derive(Clone, Copy, Debug)]
 pub struct MountainCar;
 
@@ -29,7 +30,7 @@ impl MountainCar {
     }
 }
 
-/// The hill's height at `x`, in the same units.
+/// The height of the hill at `x`, in the same units.
 fn height(x: f64) -> f64 {
     libm::sin(3.0 * x) * 0.45 + 0.55
 }
@@ -85,7 +86,7 @@ impl Physics for MountainCar {
         let to_f32 = |(x, y): (f64, f64)| (x as f32, y as f32);
 
         let hill = (0..100).map(|i| to_f32(on_hill(LEFTMOST + (RIGHTMOST - LEFTMOST) * f64::from(i) / 99.0, 0.0)));
-        // Not the slope's angle but close to it, and what Gymnasium draws.
+        // Gymnasium draws the car at this angle, which is close to the slope's.
         let tilt = libm::cos(3.0 * position);
         let car = on_hill(position, CLEARANCE);
         let body = place_rectangle((-CAR.0 / 2.0, 0.0), (CAR.0 / 2.0, CAR.1), tilt, car);

@@ -1,17 +1,17 @@
-//! NumPy's way from a seed to a random stream, so that a seed means here what it means in Gymnasium.
+//! NumPy's seeding, so that a seed gives the same random numbers as in Gymnasium.
 //!
-//! [`SeedSequence`] is `numpy.random.SeedSequence`: it hashes a seed into a small pool of well-mixed words, and the pool
-//! into as much state as a generator wants. [`crate::rng::Rng::from_seed_sequence`] seeds PCG64 from it, as
-//! `numpy.random.default_rng` and `gymnasium.utils.seeding.np_random` do.
+//! [`SeedSequence`] is `numpy.random.SeedSequence`: it hashes a seed into a pool of four 32-bit words, and expands the pool
+//! into a generator's state. [`crate::rng::Rng::from_seed_sequence`] seeds PCG64 from it, as `numpy.random.default_rng` and
+//! `gymnasium.utils.seeding.np_random` do.
 //!
-//! Source: M. E. O'Neill, "Developing a seed_seq Alternative" (2015), with the constants that NumPy chose.
+//! Source: M. E. O'Neill, "Developing a seed_seq Alternative" (2015), with NumPy's constants.
 
-/// How many 32-bit words the pool has: 128 bits of entropy.
+/// The number of 32-bit words in the pool: 128 bits of entropy.
 const POOL_WORDS: usize = 4;
 const MIX_LEFT: u32 = 0xca01_f9dd;
 const MIX_RIGHT: u32 = 0x4973_f715;
 
-/// A running hash: each word is hashed with a constant that the previous word has moved on.
+/// A running hash whose multiplier changes with every word.
 struct Hash {
     constant: u32,
     multiplier: u32,
@@ -55,10 +55,12 @@ pub struct SeedSequence {
 }
 
 impl SeedSequence {
-    /// A sequence from a seed, and a key that sets several sequences of one seed apart (empty for the seed's own).
+    /// Creates a sequence from a seed. `spawn_key` separates several sequences of one seed; empty for the seed's own
+    /// sequence.
     pub fn new(entropy: u64, spawn_key: &[u32]) -> Self {
         let mut hash = Hash::of_entropy();
-        // Of a seed's words, low ones first, missing ones count as zero; so 64 bits always fill the pool's first two.
+        // A seed is hashed from its low word on, and missing words count as zero, so 64 bits always fill the pool's first
+        // two words.
         let seed_words = [entropy as u32, (entropy >> 32) as u32, 0, 0];
         let mut pool = seed_words.map(|word| hash.next(word));
         for source in 0..POOL_WORDS {

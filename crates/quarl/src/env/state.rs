@@ -1,27 +1,27 @@
-//! An environment's changing state as bytes: the ready-made [`save`] and [`load`] behind `save_state` and `load_state`.
+//! [`save`] and [`load`] turn an environment's changing state into bytes and back, for `save_state` and `load_state`.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 
-/// The bytes of `state`, marked with the environment's `id`, so that another environment's state is not mistaken for it.
+/// Serialises `state`, marked with the environment's `id`, so that another environment's state is refused.
 ///
 /// # Errors
-/// [`Error::State`] when `state` refuses to be serialised.
+/// [`Error::State`] when `state` cannot be serialised.
 pub fn save<T: Serialize>(id: &str, state: &T) -> Result<Vec<u8>, Error> {
     postcard::to_stdvec(&(id, state)).map_err(|error| refused(id, error.to_string()))
 }
 
-/// What [`save`] was given.
+/// Restores a state from [`save`].
 ///
 /// # Errors
-/// [`Error::State`] when the bytes are of another environment, or damaged.
+/// [`Error::State`] when the bytes belong to another environment, or are damaged.
 pub fn load<T: DeserializeOwned>(id: &str, bytes: &[u8]) -> Result<T, Error> {
     let damaged = |error: postcard::Error| refused(id, format!("the saved state is damaged ({error})"));
     let (saved_id, rest): (String, _) = postcard::take_from_bytes(bytes).map_err(damaged)?;
     if saved_id != id {
-        return Err(refused(id, format!("the saved state is of '{saved_id}'")));
+        return Err(refused(id, format!("the saved state belongs to '{saved_id}'")));
     }
     match postcard::take_from_bytes(rest).map_err(damaged)? {
         (state, []) => Ok(state),
@@ -29,7 +29,7 @@ pub fn load<T: DeserializeOwned>(id: &str, bytes: &[u8]) -> Result<T, Error> {
     }
 }
 
-/// The error of a state that does not fit environment `id`.
+/// The error for a state that does not fit environment `id`.
 pub(crate) fn refused(id: &str, message: String) -> Error {
     Error::State { what: format!("the environment {id}"), message }
 }
@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn another_environments_state_is_refused() {
         let error = load::<u64>("b", &save("a", &1_u64).unwrap()).unwrap_err();
-        assert_eq!(error.to_string(), "cannot restore the environment b: the saved state is of 'a'");
+        assert_eq!(error.to_string(), "cannot restore the environment b: the saved state belongs to 'a'");
     }
 
     #[test]

@@ -1,36 +1,36 @@
-//! What an environment gives is checked before anything is learnt from it or reported.
+//! Checks of the numbers and masks that an environment returns, before the agent learns from them or reports them.
 
 use super::{Environment, Step};
 use crate::error::Error;
 
-/// Where in a run a value was given, for messages.
+/// The place in a run where a value was returned, for error messages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct When {
-    /// The step, from 1; 0 is the reset.
+    /// The step, counted from 1; 0 is the reset.
     pub(crate) step: u64,
-    /// Of what: `training`, or `a greedy episode`.
+    /// `training` or `a greedy episode`.
     pub(crate) of: &'static str,
 }
 
-/// Refuses a first observation that is not finite or allows no action.
+/// Refuses a first observation that is not finite, or an action mask that allows no action.
 pub(crate) fn check_reset(env: &dyn Environment, observation: &[f32], when: When) -> Result<(), Error> {
     check_finite(env, "observation", observation.iter().copied(), when)?;
     check_mask(env, when)
 }
 
-/// Refuses a step whose reward or observation is not finite, or after which no action is allowed while its episode runs.
+/// Refuses a reward or observation that is not finite, and an action mask that allows no action while the episode runs.
 pub(crate) fn check_step(env: &dyn Environment, step: &Step, observation: &[f32], when: When) -> Result<(), Error> {
-    // Rewards are learnt from as 32-bit floats.
+    // Learning uses rewards as f32, so a reward that overflows f32 is refused.
     check_finite(env, "reward", [step.reward as f32], when)?;
     check_finite(env, "observation", observation.iter().copied(), when)?;
     if step.end.is_none() { check_mask(env, when) } else { Ok(()) }
 }
 
-/// The episode's return after a step: what the task itself has given, where a wrapper changes rewards.
+/// The episode's return after a step: the task's own, where a wrapper changes the rewards.
 pub(crate) fn episode_return(env: &dyn Environment, sum: f64, step: &Step, when: When) -> Result<f64, Error> {
     let own = env.episode_statistics().map(|episode| episode.total_reward);
     let total = own.unwrap_or(sum + step.reward);
-    // A wrapper may have made a number of what was none.
+    // A wrapper may have replaced a reward that was not finite.
     check_finite(env, "return", [total], when)?;
     Ok(total)
 }

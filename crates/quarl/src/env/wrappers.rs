@@ -1,18 +1,18 @@
-//! Wrappers: environments around environments, named as in Gymnasium.
+//! Environment wrappers, named as in Gymnasium.
 //!
-//! | wrapper | what it changes | key |
+//! | wrapper | effect | enabled by |
 //! | --- | --- | --- |
-//! | [`SeedEpisodes`] | nothing; seeds every episode | where the random state cannot be saved |
+//! | [`SeedEpisodes`] | seeds every episode | automatic, where the random state cannot be saved |
 //! | [`TimeLimit`] | truncates episodes | `max_episode_steps` |
-//! | [`RecordEpisodeStatistics`] | nothing; adds up what an episode earned | with any of the next two |
-//! | [`TransformReward`] | the reward, by a function | `reward_scale` |
-//! | [`ClipReward`] | the reward, to an interval | `clip_reward` |
-//! | [`FrameStackObservation`] | shows the latest observations together | `frame_stack` |
-//! | [`NormalizeObservation`] | observations, to mean 0 and variance 1 | `normalize_observation` |
+//! | [`RecordEpisodeStatistics`] | records return and length of each episode | automatic, with one of the next two |
+//! | [`TransformReward`] | applies a function to the reward | `reward_scale` |
+//! | [`ClipReward`] | clips the reward to an interval | `clip_reward` |
+//! | [`FrameStackObservation`] | stacks the latest observations | `frame_stack` |
+//! | [`NormalizeObservation`] | normalises observations to mean 0 and variance 1 | not by [`wrap`] |
 //!
-//! [`wrap`] puts them around an environment as a configuration says, in this order from the inside out. One key is not its
-//! business: in a run, observations are normalised by the agent, so that replay keeps them raw and all of the run's
-//! environments share one [`ObservationStatistics`]; [`NormalizeObservation`] is for an environment used by itself.
+//! [`wrap`] applies the wrappers that a configuration enables, in this order from the inside out. It does not apply
+//! `normalize_observation`: in a run the agent normalises, so that replay stores raw observations and all environments of the
+//! run share one [`ObservationStatistics`]. [`NormalizeObservation`] is for an environment used on its own.
 
 mod clip_reward;
 mod frame_stack;
@@ -34,7 +34,7 @@ use crate::config::EnvConfig;
 use crate::env::Environment;
 use crate::error::Error;
 
-/// What a wrapper leaves to the environment within.
+/// Delegates the methods of [`Environment`] to the wrapped environment.
 macro_rules! forward_to_inner {
     ($($method:ident),*) => { $(forward_to_inner!(@ $method);)* };
     (@ spec) => {
@@ -94,10 +94,10 @@ macro_rules! forward_to_inner {
 }
 pub(crate) use forward_to_inner;
 
-/// `env` with the wrappers that `config` asks for.
+/// Puts the wrappers that `config` enables around `env`.
 ///
 /// # Errors
-/// [`Error::InvalidValue`] for a value that makes no sense, or none for this environment.
+/// [`Error::InvalidValue`] for a value that is not allowed, or not for this environment.
 pub fn wrap(mut env: Box<dyn Environment>, config: &EnvConfig) -> Result<Box<dyn Environment>, Error> {
     if !env.saves_random_state() {
         env = Box::new(SeedEpisodes::new(env));
@@ -124,7 +124,7 @@ pub fn wrap(mut env: Box<dyn Environment>, config: &EnvConfig) -> Result<Box<dyn
     Ok(env)
 }
 
-/// The error of a key of `[env]`.
+/// The error for a key of `[env]`.
 fn invalid(key: &str, value: impl ToString, remedy: String) -> Error {
     Error::InvalidValue { key: format!("env.{key}"), value: value.to_string(), remedy }
 }

@@ -110,13 +110,13 @@ impl Progress {
         self.episodes_lost += 1;
         slot.lost = Some(self.episodes_lost);
         // An environment that was stopped is no loss. A worker takes the episodes of all its environments with it, but is one loss.
-        let Error::WorkerLost { id, step, episode, how, known: false } = error else { return Ok(()) };
+        let Error::WorkerLost { id, step, episode, how, already_reported: false } = error else { return Ok(()) };
         self.workers_lost_in_a_row += 1;
         if self.workers_lost_in_a_row < MOST_LOST_IN_A_ROW {
             return Ok(());
         }
         let how = format!("{how}; {MOST_LOST_IN_A_ROW} in a row, so this is no accident");
-        Err(Error::WorkerLost { id, step, episode, how, known: false })
+        Err(Error::WorkerLost { id, step, episode, how, already_reported: false })
     }
 
     /// The result of an evaluation, remembering the parameters of the best one. Where two are equally good, the later one

@@ -1,4 +1,4 @@
-//! Plays an environment, looks at everything it gives, and keeps a record to compare with another.
+//! Plays an environment, checks everything that it returns, and records it for comparison with another episode.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -9,25 +9,25 @@ use crate::exploration::random;
 use crate::rng::Rng;
 use crate::space::Dtype;
 
-/// A NaN that no computation gives: a number that still has these bits was not written.
+/// A NaN that no computation produces: a number that still has these bits was not written.
 const UNWRITTEN: u32 = 0x7fc5_eed5;
 
-/// What one call gave. The observation is kept as a hash of its bits, because pixels are many.
+/// The result of one call. The observation is kept as a hash of its bits, because images are large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Moment {
-    /// Steps since the reset.
+    /// The number of steps since the reset.
     step: u32,
     observation: u64,
     reward: u64,
     end: Option<End>,
 }
 
-/// What a series of calls gave.
+/// The results of a series of calls.
 #[derive(Default)]
 pub(super) struct Record(Vec<Moment>);
 
 impl Record {
-    /// Where and in what two records part, if they do.
+    /// The first difference between two records, if there is one.
     pub(super) fn difference(&self, other: &Self) -> Option<String> {
         let (a, b) = match self.0.iter().zip(&other.0).find(|(a, b)| a != b) {
             Some(pair) => pair,
@@ -75,7 +75,7 @@ impl<'a> Player<'a> {
         Self { env, findings, spec, observation, actions: Rng::from_seed(0), steps: 0, announces: false }
     }
 
-    /// Starts the series of random actions anew.
+    /// Restarts the sequence of random actions.
     pub(super) fn choose_actions_anew(&mut self) {
         self.actions = Rng::from_seed(0);
     }
@@ -90,12 +90,12 @@ impl<'a> Player<'a> {
         Ok(())
     }
 
-    /// Whether steps are announced from here on, every third one with a scene in between.
+    /// Sets whether steps are announced from now on; a scene is drawn after every third announcement.
     pub(super) fn announce(&mut self, announces: bool) {
         self.announces = announces;
     }
 
-    /// Announces a random action, and leaves it at that.
+    /// Announces a random action without taking it.
     pub(super) fn begin(&mut self) -> Result<(), Error> {
         let action = self.action();
         self.env.begin_step(action)
@@ -105,7 +105,7 @@ impl<'a> Player<'a> {
         random(self.spec.action_space.n, self.env.action_mask(), &mut self.actions)
     }
 
-    /// Takes one random action; tells whether the episode is over, or has been tried out for long enough.
+    /// Takes one random action. Returns whether the episode is over, or has reached [`MOST_STEPS`](super::MOST_STEPS).
     pub(super) fn step(&mut self, record: &mut Record) -> Result<bool, Error> {
         let action = self.action();
         if self.announces {
@@ -126,23 +126,23 @@ impl<'a> Player<'a> {
             self.look_at_scene()?;
             self.step_must_be_refused("after the end of an episode");
         } else if self.steps >= limit {
-            self.findings.note(Promise::EpisodesEndInTime, || format!("step {} ended nothing", self.steps));
+            self.findings.record(Promise::EpisodesEndInTime, || format!("step {} ended nothing", self.steps));
         }
         Ok(step.end.is_some() || self.steps >= limit.min(MOST_STEPS))
     }
 
-    /// Plays the present episode to its end.
+    /// Plays the current episode to its end.
     pub(super) fn play_on(&mut self, record: &mut Record) -> Result<(), Error> {
         while !self.step(record)? {}
         Ok(())
     }
 
-    /// Steps since the last reset.
+    /// The number of steps since the last reset.
     pub(super) fn steps(&self) -> u32 {
         self.steps
     }
 
-    /// Goes back to a state that was saved after so many steps of an episode.
+    /// Restores a state that was saved after `steps` steps of an episode.
     pub(super) fn load(&mut self, state: &[u8], steps: u32) -> Result<(), Error> {
         self.env.load_state(state)?;
         self.steps = steps;
@@ -155,7 +155,7 @@ impl<'a> Player<'a> {
         self.findings.expect(refused, Promise::StepsNeedARunningEpisode, || format!("{when}, a step gave {result:?}"));
     }
 
-    /// Calls that must be refused while an episode is running; tells whether all were refused, in whatever way.
+    /// Makes calls that must be refused while an episode is running. Returns whether all were refused, with any error.
     pub(super) fn misuse(&mut self) -> bool {
         let mut all_refused = true;
         for action in [self.spec.action_space.n, usize::MAX] {
@@ -187,7 +187,7 @@ impl<'a> Player<'a> {
         let (space, observation, steps) = (&self.spec.observation_space, &self.observation, self.steps);
         if let Some(i) = observation.iter().position(|x| x.to_bits() == UNWRITTEN) {
             self.findings
-                .note(Promise::ObservationsAreWhole, || format!("{call} did not write number {i} (step {steps})"));
+                .record(Promise::ObservationsAreWhole, || format!("{call} did not write number {i} (step {steps})"));
             return;
         }
         let outside = (0..observation.len()).find(|&i| {
@@ -196,7 +196,7 @@ impl<'a> Player<'a> {
             !(space.low[i] <= x && x <= space.high[i]) || (space.dtype == Dtype::U8 && !is_byte())
         });
         if let Some(i) = outside {
-            self.findings.note(Promise::ObservationsLieInTheSpace, || {
+            self.findings.record(Promise::ObservationsLieInTheSpace, || {
                 format!(
                     "number {i} is {} after step {steps}, its bounds are {} and {}",
                     observation[i], space.low[i], space.high[i]
@@ -208,7 +208,7 @@ impl<'a> Player<'a> {
     fn look_at_scene(&mut self) -> Result<(), Error> {
         let flaw = self.env.scene()?.as_ref().and_then(flaw);
         if let Some(flaw) = flaw {
-            self.findings.note(Promise::ScenesCanBeDrawn, || flaw);
+            self.findings.record(Promise::ScenesCanBeDrawn, || flaw);
         }
         Ok(())
     }

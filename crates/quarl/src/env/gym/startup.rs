@@ -1,7 +1,7 @@
-//! What environments in Python that are being waited for are doing, for telling a person who waits.
+//! The environments in Python that are being started, so that an interface can tell its user what it is waiting for.
 //!
-//! Importing a large package from a cold disk can take a minute. Nothing is printed here: whoever wants to show it asks
-//! [`startups`] now and then, from another thread.
+//! Importing a large package from a cold disk can take a minute. This module prints nothing: an interface calls
+//! [`startups`] from another thread.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -9,25 +9,25 @@ use std::time::Instant;
 /// An environment that is being started.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Startup {
-    /// The environment, or `gym:` where it is about all of them.
+    /// The environment's id, or `gym:` for a request that concerns all Gymnasium environments.
     pub id: String,
-    /// What is being done: `starting python3`, `importing gymnasium`, `making the environment`, `the first reset`.
+    /// The current activity: `starting python3`, `importing gymnasium`, `making the environment`, `the first reset`.
     pub activity: String,
-    /// When starting it began.
+    /// When the start began.
     pub since: Instant,
-    /// Tells this entry from the others.
+    /// Distinguishes this entry from others with the same id.
     number: u64,
 }
 
-/// All of this process.
+/// All entries of this process.
 static STARTUPS: Mutex<(u64, Vec<Startup>)> = Mutex::new((0, Vec::new()));
 
-/// The environments that are being started now, in any thread.
+/// The environments that are being started now, in all threads.
 pub fn startups() -> Vec<Startup> {
     lock().1.clone()
 }
 
-/// An entry in [`startups`], for as long as it lives.
+/// An entry in [`startups`]; dropping it removes the entry.
 pub(super) struct Activity(u64);
 
 impl Activity {
@@ -38,15 +38,15 @@ impl Activity {
         Self(*count)
     }
 
-    /// Another thing is being done now.
-    pub(super) fn becomes(&self, activity: String) {
+    /// Changes the current activity.
+    pub(super) fn set(&self, activity: String) {
         if let Some(startup) = lock().1.iter_mut().find(|startup| startup.number == self.0) {
             startup.activity = activity;
         }
     }
 
-    /// What is being done.
-    pub(super) fn now(&self) -> String {
+    /// The current activity.
+    pub(super) fn current(&self) -> String {
         let startups = lock();
         let mine = startups.1.iter().find(|startup| startup.number == self.0);
         mine.map_or(String::new(), |startup| startup.activity.clone())
@@ -71,9 +71,9 @@ mod tests {
     fn an_activity_is_listed_until_it_is_over() {
         let mine = || startups().into_iter().filter(|startup| startup.id == "gym:Test").collect::<Vec<_>>();
         let activity = Activity::begin("gym:Test", "starting python3".to_owned());
-        activity.becomes("importing gymnasium".to_owned());
+        activity.set("importing gymnasium".to_owned());
         assert_eq!(
-            (mine().len(), &*mine()[0].activity, &*activity.now()),
+            (mine().len(), &*mine()[0].activity, &*activity.current()),
             (1, "importing gymnasium", "importing gymnasium")
         );
         drop(activity);

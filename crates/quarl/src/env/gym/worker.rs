@@ -1,18 +1,19 @@
-//! One worker process with its environments: started, spoken to, and never left behind.
+//! One worker process with its environments: its start, the requests and answers, and its end.
 //!
-//! Requests go to its standard input, replies come from its standard output, both pipes. They have a header of 16 bytes,
-//! little-endian, and a payload:
+//! Requests are written to the worker's standard input, and replies are read from its standard output, both pipes. Each has
+//! a header of 16 bytes, little-endian, and a payload:
 //!
 //! | request | reply |
 //! | --- | --- |
 //! | operation u8, flag u8, environment u16, payload's length u32, argument u64 | status u8, ending u8, environment u16, payload's length u32, reward f64 |
 //!
-//! The first request is a length (u32) and JSON, [`Hello`]; the first reply's payload a length (u32), JSON, and the bounds. A
-//! payload of status 1 is a [`Failure`] as JSON. Before the first reply, messages of status 2 say what is being done, as text.
-//! Operations: reset, step (whose payload is the observation, then the mask), render, save, load. Each environment has at
-//! most one request on its way; all are answered in their order.
+//! The first request is a length (u32) and JSON, [`Handshake`]. The payload of the first reply is a length (u32), JSON, and the
+//! observation bounds. Before it, replies of status 2 report the current activity as text. The payload of a reply of status
+//! 1 is a [`Failure`] as JSON. Operations: reset, step (the reply's payload is the observation, then the mask), render,
+//! save, load. Each environment has at most one outstanding request; requests are answered in their order.
 //!
-//! A worker leads a process group of its own. Ending it ends the group: the processes that its environments have started, too.
+//! Each worker has its own process group. Ending a worker ends the group, and with it the processes that its environments
+//! started.
 
 use std::cell::Cell;
 use std::io::{ErrorKind, PipeReader, Read, Write};
@@ -27,27 +28,27 @@ use serde::{Deserialize, Serialize};
 use super::startup::Activity;
 use crate::stop::StopFlag;
 
-/// The version of the protocol; both sides have to speak the same.
+/// The version of the protocol; both sides must have the same.
 pub(super) const PROTOCOL: u32 = 3;
-/// The worker's program: what spaces.py defines, worker.py uses.
+/// The worker's program. `worker.py` uses the definitions of `spaces.py`.
 const PROGRAM: &str = concat!(include_str!("spaces.py"), include_str!("worker.py"));
-/// How long starting may take at least: importing a large package from a cold disk is no fault.
-const START_UP: Duration = Duration::from_secs(120);
-/// How long a worker may take to end by itself: an environment may have something to close.
-const FAREWELL: Duration = Duration::from_secs(2);
-/// The same for one that still owes an answer and so is probably stuck, and where somebody has asked to stop.
-const SHORT_FAREWELL: Duration = Duration::from_millis(100);
-/// The longest payload that is believed: a picture of 8192 x 8192.
-const LONGEST: usize = 1 << 28;
-/// How long to stay awake for an answer: going to sleep and being woken costs about as much as half a step of CartPole.
-const SOON: Duration = Duration::from_micros(100);
-/// How long to wait for an answer without asking whether the run was stopped.
-const SLICE: Duration = Duration::from_millis(100);
+/// The minimum timeout for starting: importing a large package from a cold disk takes long.
+const MIN_START_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a worker may take to end by itself, for example to close its environments.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
+/// The same for a worker that has not answered a request, which is probably stuck, and after a stop was requested.
+const SHORT_SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(100);
+/// The largest payload accepted: an image of 8192 x 8192 pixels in four bytes each.
+const MAX_PAYLOAD: usize = 1 << 28;
+/// How long to poll for an answer before sleeping: sleeping and waking up costs about half a step of CartPole.
+const POLL_TIME: Duration = Duration::from_micros(100);
+/// How long to sleep before checking whether a stop was requested.
+const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 const HEADER: usize = 16;
 
-/// The statuses of messages; any other one is a failure.
+/// Message statuses; any other status is a failure.
 const OK: u8 = 0;
-const DOING: u8 = 2;
+const ACTIVITY: u8 = 2;
 
 pub(super) const RESET: u8 = 1;
 pub(super) const STEP: u8 = 2;
@@ -55,20 +56,20 @@ pub(super) const RENDER: u8 = 3;
 pub(super) const SAVE: u8 = 4;
 pub(super) const LOAD: u8 = 5;
 
-/// What a worker is told first.
+/// The first message to a worker.
 #[derive(Serialize)]
-pub(super) struct Hello<'a> {
+pub(super) struct Handshake<'a> {
     pub(super) protocol: u32,
-    /// Without `gym:`; empty to ask for all ids.
+    /// The id without `gym:`; empty to request all ids.
     pub(super) id: &'a str,
     pub(super) args: &'a toml::Table,
     pub(super) imports: &'a [String],
     pub(super) render: bool,
-    /// How many of them this worker holds.
+    /// The number of environments that this worker creates.
     pub(super) environments: usize,
 }
 
-/// Why a worker cannot do what it was asked.
+/// An exception or refusal that the worker reports.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Failure {
     pub(super) kind: String,
@@ -78,54 +79,54 @@ pub(super) struct Failure {
     pub(super) at: String,
 }
 
-/// How an exchange failed.
+/// Why a request failed.
 #[derive(Debug)]
 pub(super) enum WorkerError {
-    /// The worker answered that it cannot.
+    /// The worker reported a failure.
     Failed(Failure),
-    /// The worker is gone; how it ended.
+    /// The worker process has ended; how it ended.
     Lost(String),
-    /// Somebody asked to stop, and there was no answer soon after.
+    /// A stop was requested, and no answer arrived soon after.
     Stopped,
-    /// There was no answer in time.
-    Late(Duration),
-    /// The worker was gone before this, and another of its environments has said so; how it ended.
-    Gone(String),
+    /// No answer arrived within the timeout.
+    TimedOut(Duration),
+    /// The worker process had ended before this request, and another of its environments has reported that; how it ended.
+    AlreadyLost(String),
 }
 
-/// An answer, without its payload.
+/// An answer without its payload.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Answer {
     pub(super) ending: u8,
     pub(super) reward: f64,
 }
 
-/// What a worker says.
+/// A message from the worker.
 enum Message {
     /// The answer to a request.
     Answer(Result<Answer, Failure>),
-    /// What it is doing before its first answer.
-    Doing(String),
+    /// The current activity, before the first answer.
+    Activity(String),
 }
 
 /// A running worker. Dropping it ends the process.
 pub(super) struct Worker {
-    /// None once it has ended.
+    /// `None` after the process has ended.
     child: Option<Child>,
     requests: Option<ChildStdin>,
-    /// Does not block: how long to wait, and how, is [`Worker::wait`]'s.
+    /// Non-blocking; [`Worker::wait`] waits.
     replies: PipeReader,
-    patience: Duration,
+    timeout: Duration,
     stop: StopFlag,
-    /// Whether the last answer came soon. Where answers take long, staying awake would only keep a core busy.
-    soon: Cell<bool>,
-    /// How many requests have not been answered.
-    owed: Cell<usize>,
+    /// Whether the last answer arrived within [`POLL_TIME`]. Where answers take longer, polling would only use a core.
+    fast_answer: Cell<bool>,
+    /// The number of requests without an answer.
+    outstanding: Cell<usize>,
     /// One for each environment.
     inboxes: Vec<Inbox>,
 }
 
-/// What came for one environment while another one's answer was awaited.
+/// The answer that arrived for one environment while another environment's answer was awaited.
 #[derive(Default)]
 struct Inbox {
     answer: Option<Result<Answer, Failure>>,
@@ -133,28 +134,29 @@ struct Inbox {
 }
 
 impl Worker {
-    /// Starts the program in `python`, which may take a while to answer first; later answers are due within `patience`.
-    pub(super) fn start(python: &str, patience: Duration, stop: StopFlag) -> std::io::Result<Self> {
+    /// Starts the worker's program in `python`. The first answer may take longer than `timeout`, later ones may not.
+    pub(super) fn start(python: &str, timeout: Duration, stop: StopFlag) -> std::io::Result<Self> {
         let (replies, theirs) = std::io::pipe()?;
         rustix::io::ioctl_fionbio(&replies, true)?;
         let mut command = Command::new(python);
         command.args(["-u", "-c", PROGRAM]).stdin(Stdio::piped()).stdout(theirs).process_group(0);
         let mut child = command.spawn()?;
         let requests = child.stdin.take();
-        let (soon, owed) = (Cell::new(false), Cell::new(0));
-        Ok(Self { child: Some(child), requests, replies, patience, stop, soon, owed, inboxes: Vec::new() })
+        let (fast_answer, outstanding) = (Cell::new(false), Cell::new(0));
+        Ok(Self { child: Some(child), requests, replies, timeout, stop, fast_answer, outstanding, inboxes: Vec::new() })
     }
 
-    /// Says hello, which makes the environments; gives the payload of the answer. `activity` hears of what is being done.
-    pub(super) fn greet(&mut self, hello: &Hello, activity: &Activity) -> Result<Vec<u8>, WorkerError> {
-        let text = serde_json::to_vec(hello).unwrap_or_default();
+    /// Sends the first message, which creates the environments, and returns the answer's payload. `activity` is updated
+    /// meanwhile.
+    pub(super) fn handshake(&mut self, handshake: &Handshake, activity: &Activity) -> Result<Vec<u8>, WorkerError> {
+        let text = serde_json::to_vec(handshake).unwrap_or_default();
         self.send(&[&(text.len() as u32).to_le_bytes()[..], &text].concat());
-        self.inboxes.resize_with(hello.environments, Inbox::default);
-        let (patience, asked) = (START_UP.max(self.patience), Instant::now());
+        self.inboxes.resize_with(handshake.environments, Inbox::default);
+        let (timeout, asked) = (MIN_START_TIMEOUT.max(self.timeout), Instant::now());
         loop {
             let mut payload = Vec::new();
-            match self.receive(&mut payload, asked, patience)?.1 {
-                Message::Doing(what) => activity.becomes(what),
+            match self.receive(&mut payload, asked, timeout)?.1 {
+                Message::Activity(what) => activity.set(what),
                 Message::Answer(answer) => {
                     answer.map_err(WorkerError::Failed)?;
                     return Ok(payload);
@@ -163,50 +165,50 @@ impl Worker {
         }
     }
 
-    /// Sends environment `which` a request without waiting for its answer.
-    pub(super) fn request(&self, which: usize, operation: u8, flag: bool, argument: u64) {
-        self.send(&header(which, operation, flag, 0, argument));
+    /// Sends a request for environment `index` without waiting for the answer.
+    pub(super) fn request(&self, index: usize, operation: u8, flag: bool, argument: u64) {
+        self.send(&header(index, operation, flag, 0, argument));
     }
 
-    /// The answer to environment `which`'s last request; its payload replaces what `payload` held.
-    pub(super) fn answer(&mut self, which: usize, payload: &mut Vec<u8>) -> Result<Answer, WorkerError> {
+    /// Waits for the answer to the last request of environment `index`; its payload replaces the contents of `payload`.
+    pub(super) fn answer(&mut self, index: usize, payload: &mut Vec<u8>) -> Result<Answer, WorkerError> {
         loop {
-            if let Some(answer) = self.inboxes[which].answer.take() {
-                std::mem::swap(payload, &mut self.inboxes[which].payload);
+            if let Some(answer) = self.inboxes[index].answer.take() {
+                std::mem::swap(payload, &mut self.inboxes[index].payload);
                 return answer.map_err(WorkerError::Failed);
             }
-            let (from, Message::Answer(answer)) = self.receive(payload, Instant::now(), self.patience)? else {
-                return Err(nonsense());
+            let (from, Message::Answer(answer)) = self.receive(payload, Instant::now(), self.timeout)? else {
+                return Err(protocol_error());
             };
-            let inbox = self.inboxes.get_mut(from).ok_or_else(nonsense)?;
+            let inbox = self.inboxes.get_mut(from).ok_or_else(protocol_error)?;
             std::mem::swap(payload, &mut inbox.payload);
             inbox.answer = Some(answer);
         }
     }
 
-    /// One whole exchange with payloads both ways, for what is rare.
-    pub(super) fn exchange(&mut self, which: usize, operation: u8, payload: &[u8]) -> Result<Vec<u8>, WorkerError> {
-        self.send(&[&header(which, operation, false, payload.len() as u32, 0)[..], payload].concat());
+    /// Sends a request with a payload and waits for the answer. For rare operations: it allocates.
+    pub(super) fn exchange(&mut self, index: usize, operation: u8, payload: &[u8]) -> Result<Vec<u8>, WorkerError> {
+        self.send(&[&header(index, operation, false, payload.len() as u32, 0)[..], payload].concat());
         let mut answer = Vec::new();
-        self.answer(which, &mut answer)?;
+        self.answer(index, &mut answer)?;
         Ok(answer)
     }
 
-    /// A worker that is gone is noticed where its answer is awaited: always at the same place, however fast it went.
+    /// Errors are ignored here: a lost worker is always reported where its answer is awaited, however early it ended.
     fn send(&self, bytes: &[u8]) {
-        self.owed.set(self.owed.get() + 1);
+        self.outstanding.set(self.outstanding.get() + 1);
         let _ = self.requests.as_ref().map(|mut requests| requests.write_all(bytes));
     }
 
-    /// The next message: whose it is, and what it says.
+    /// Receives the next message and the index of the environment that it belongs to.
     fn receive(
         &self,
         payload: &mut Vec<u8>,
         asked: Instant,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<(usize, Message), WorkerError> {
-        // Where the payload is as long as the last one, header and payload come with a single read. With several environments,
-        // that could take the beginning of the next message, too.
+        // With one environment, header and payload are read with a single call if the payload is as long as the last one.
+        // With several environments, that read could include the beginning of the next message.
         let most = if self.inboxes.len() == 1 { payload.len().max(HEADER) } else { HEADER };
         payload.resize(most, 0);
         let mut have = 0;
@@ -216,7 +218,7 @@ impl Worker {
                     Ok(0) => return Err(WorkerError::Lost(String::new())),
                     Ok(count) => return Ok(count),
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(asked, patience)?,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(asked, timeout)?,
                     Err(_) => return Err(WorkerError::Lost(String::new())),
                 }
             }
@@ -224,65 +226,65 @@ impl Worker {
         while have < HEADER {
             have += fill(&mut payload[have..])?;
         }
-        self.soon.set(asked.elapsed() < SOON);
+        self.fast_answer.set(asked.elapsed() < POLL_TIME);
         let (status, ending) = (payload[0], payload[1]);
         let from = usize::from(u16::from_le_bytes([payload[2], payload[3]]));
         let length = u32::from_le_bytes([payload[4], payload[5], payload[6], payload[7]]) as usize;
         let reward = f64::from_le_bytes(std::array::from_fn(|i| payload[8 + i]));
-        if length > LONGEST || have > HEADER + length {
-            return Err(nonsense());
+        if length > MAX_PAYLOAD || have > HEADER + length {
+            return Err(protocol_error());
         }
         payload.resize(HEADER + length, 0);
         while have < HEADER + length {
             have += fill(&mut payload[have..])?;
         }
-        if status == DOING {
-            return Ok((from, Message::Doing(String::from_utf8_lossy(&payload[HEADER..]).into_owned())));
+        if status == ACTIVITY {
+            return Ok((from, Message::Activity(String::from_utf8_lossy(&payload[HEADER..]).into_owned())));
         }
-        self.owed.set(self.owed.get().saturating_sub(1));
+        self.outstanding.set(self.outstanding.get().saturating_sub(1));
         let answer = match status {
             OK => Ok(Answer { ending, reward }),
-            _ => Err(serde_json::from_slice(&payload[HEADER..]).map_err(|_| nonsense())?),
+            _ => Err(serde_json::from_slice(&payload[HEADER..]).map_err(|_| protocol_error())?),
         };
         Ok((from, Message::Answer(answer)))
     }
 
     /// Returns when there may be something to read.
-    fn wait(&self, asked: Instant, patience: Duration) -> Result<(), WorkerError> {
+    fn wait(&self, asked: Instant, timeout: Duration) -> Result<(), WorkerError> {
         let waited = asked.elapsed();
-        if self.soon.get() && waited < SOON {
-            // Whoever else wants this core may have it: on a single one, that is the worker.
+        if self.fast_answer.get() && waited < POLL_TIME {
+            // Lets other threads use this core; on a single core, the worker needs it.
             std::thread::yield_now();
             return Ok(());
         }
-        let left = patience.saturating_sub(waited);
-        let slice = Timespec::try_from(left.min(SLICE)).ok();
+        let left = timeout.saturating_sub(waited);
+        let slice = Timespec::try_from(left.min(STOP_CHECK_INTERVAL)).ok();
         match poll(&mut [PollFd::new(&self.replies, PollFlags::IN)], slice.as_ref()) {
             Ok(0) if self.stop.is_requested() => Err(WorkerError::Stopped),
-            Ok(0) if left <= SLICE => Err(WorkerError::Late(patience)),
-            // There is something, or it is over, or a signal came: reading will tell.
+            Ok(0) if left <= STOP_CHECK_INTERVAL => Err(WorkerError::TimedOut(timeout)),
+            // Data, the end of the stream, or a signal: the following read tells index.
             _ => Ok(()),
         }
     }
 
-    /// Ends the process group; how the worker ended, or what ended it.
+    /// Ends the process group. Returns how the worker ended.
     pub(super) fn end(mut self) -> String {
-        self.farewell(Duration::from_millis(500)).map_or("it did not end by itself".to_owned(), how)
+        self.shut_down(Duration::from_millis(500)).map_or("it did not end by itself".to_owned(), exit_description)
     }
 
-    /// Ends the process group now.
+    /// Kills the process group.
     pub(super) fn kill(mut self) {
-        self.farewell(Duration::ZERO);
+        self.shut_down(Duration::ZERO);
     }
 
-    /// Lets go of it, waits for it to end, and ends what is left of its process group. After `patience` it is killed, and
-    /// `None` says so.
-    fn farewell(&mut self, patience: Duration) -> Option<ExitStatus> {
+    /// Closes the worker's input, waits for it to end, and kills what is left of its process group. After `timeout` the
+    /// worker is killed too, and `None` is returned.
+    fn shut_down(&mut self, timeout: Duration) -> Option<ExitStatus> {
         let mut child = self.child.take()?;
         self.requests = None;
         let Ok(Some(group)) = i32::try_from(child.id()).map(Pid::from_raw) else { return child.wait().ok() };
-        let deadline = Instant::now() + patience;
-        // Until the worker's status is taken, its number cannot become another group's.
+        let deadline = Instant::now() + timeout;
+        // Until the worker's status is collected, the system cannot reuse its process id for another group.
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         let ended = loop {
             match waitid(WaitId::Pid(group), look) {
@@ -301,32 +303,32 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // Whoever stopped the run does not want to wait.
-        let short = self.stop.is_requested() || self.owed.get() > 0;
-        self.farewell(if short { SHORT_FAREWELL } else { FAREWELL });
+        // After a requested stop, do not wait long.
+        let short = self.stop.is_requested() || self.outstanding.get() > 0;
+        self.shut_down(if short { SHORT_SHUTDOWN_TIMEOUT } else { SHUTDOWN_TIMEOUT });
     }
 }
 
-/// A payload without the header that it was received with.
+/// The payload of a received message without its header.
 pub(super) fn body(payload: &[u8]) -> &[u8] {
     payload.get(HEADER..).unwrap_or(&[])
 }
 
-pub(super) fn nonsense() -> WorkerError {
-    WorkerError::Lost("it answered nonsense".to_owned())
+pub(super) fn protocol_error() -> WorkerError {
+    WorkerError::Lost("it sent an invalid answer".to_owned())
 }
 
-fn header(which: usize, operation: u8, flag: bool, length: u32, argument: u64) -> [u8; HEADER] {
+fn header(index: usize, operation: u8, flag: bool, length: u32, argument: u64) -> [u8; HEADER] {
     let mut header = [0; HEADER];
     header[0] = operation;
     header[1] = u8::from(flag);
-    header[2..4].copy_from_slice(&(which as u16).to_le_bytes());
+    header[2..4].copy_from_slice(&(index as u16).to_le_bytes());
     header[4..8].copy_from_slice(&length.to_le_bytes());
     header[8..].copy_from_slice(&argument.to_le_bytes());
     header
 }
 
-fn how(status: ExitStatus) -> String {
+fn exit_description(status: ExitStatus) -> String {
     match (status.signal(), status.code()) {
         (Some(signal), _) => format!("it was killed by signal {signal}"),
         (None, Some(code)) => format!("it ended with status {code}"),

@@ -1,10 +1,10 @@
-//! Rewards within bounds.
+//! Reward clipping.
 
 use super::{forward_to_inner, invalid};
 use crate::env::{Environment, Step};
 use crate::error::Error;
 
-/// An environment whose rewards are brought into an interval, as Mnih et al. (2015) do with [-1, 1].
+/// An environment whose rewards are clipped to an interval; Mnih et al. (2015) use [-1, 1].
 ///
 /// ```
 /// use quarl::env::{self, Environment, wrappers::ClipReward};
@@ -23,7 +23,7 @@ pub struct ClipReward<E> {
 }
 
 impl<E: Environment> ClipReward<E> {
-    /// Rewards below `low` become `low`, those above `high` become `high`; either may be infinite.
+    /// Clips the rewards of `inner` to `low..=high`. Either bound may be infinite.
     ///
     /// # Errors
     /// [`Error::InvalidValue`] unless `low < high`.
@@ -31,7 +31,11 @@ impl<E: Environment> ClipReward<E> {
         if low < high {
             return Ok(Self { inner, low, high });
         }
-        Err(invalid("clip_reward", format!("[{low}, {high}]"), "the first has to be below the second".to_owned()))
+        Err(invalid(
+            "clip_reward",
+            format!("[{low}, {high}]"),
+            "the first number has to be below the second".to_owned(),
+        ))
     }
 }
 
@@ -50,7 +54,7 @@ impl<E: Environment> Environment for ClipReward<E> {
 
     fn step(&mut self, action: usize, observation: &mut [f32]) -> Result<Step, Error> {
         let step = self.inner.step(action, observation)?;
-        // Comparisons, because `clamp` would hide a reward that is not a number.
+        // Comparisons instead of `clamp`, so that a NaN reward is passed on and reported.
         let reward = match step.reward {
             reward if reward < self.low => self.low,
             reward if reward > self.high => self.high,

@@ -1,11 +1,11 @@
-//! The last few observations as one, for what cannot be seen in a single one (Mnih et al. 2015).
+//! Frame stacking: the latest observations as one, so that velocities can be inferred (Mnih et al. 2015).
 
 use crate::env::wrappers::forward_to_inner;
 use crate::env::{Environment, EnvironmentSpec, Step, state};
 use crate::error::Error;
 
-/// An environment that shows its last `stack_size` observations, oldest first; a new episode's first one fills all places.
-/// Gymnasium's `FrameStackObservation`, whose padding is the reset's observation, too.
+/// An environment whose observation is the last `stack_size` observations, oldest first. The first observation of an
+/// episode fills all places, as in Gymnasium's `FrameStackObservation` with its default padding.
 ///
 /// The shape gains a first dimension: `[4]` becomes `[stack_size, 4]`.
 ///
@@ -26,7 +26,7 @@ pub struct FrameStackObservation<E> {
 }
 
 impl<E: Environment> FrameStackObservation<E> {
-    /// Shows the last `stack_size` observations of `inner`.
+    /// Stacks the last `stack_size` observations of `inner`.
     ///
     /// # Errors
     /// [`Error::InvalidValue`] where `stack_size` is not from 1 to 1024.
@@ -35,7 +35,7 @@ impl<E: Environment> FrameStackObservation<E> {
             return Err(Error::InvalidValue {
                 key: "env.frame_stack".to_owned(),
                 value: stack_size.to_string(),
-                remedy: "choose from 1 to 1024 observations".to_owned(),
+                remedy: "choose a number from 1 to 1024".to_owned(),
             });
         }
         let mut spec = inner.spec().clone();
@@ -63,7 +63,7 @@ impl<E: Environment> Environment for FrameStackObservation<E> {
 
     fn step(&mut self, action: usize, observation: &mut [f32]) -> Result<Step, Error> {
         self.spec.check_observation(observation)?;
-        // Into the caller's slice first, so that a step that fails changes nothing here.
+        // The inner environment writes into the caller's slice, so that a failed step leaves the stack unchanged.
         let newest = self.frames.len() - self.features;
         let step = self.inner.step(action, &mut observation[newest..])?;
         self.frames.copy_within(self.features.., 0);
@@ -81,7 +81,7 @@ impl<E: Environment> Environment for FrameStackObservation<E> {
     fn load_state(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let (frames, inner): (Vec<f32>, Vec<u8>) = state::load(&self.spec.id, bytes)?;
         if frames.len() != self.frames.len() {
-            return Err(state::refused(&self.spec.id, format!("{} numbers are stacked in it", frames.len())));
+            return Err(state::refused(&self.spec.id, format!("it has {} stacked numbers", frames.len())));
         }
         self.inner.load_state(&inner)?;
         self.frames = frames;

@@ -1,4 +1,4 @@
-//! Observations brought to mean 0 and variance 1, by what has been seen so far.
+//! Observation normalisation with a running mean and variance.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,9 +7,9 @@ use crate::env::{Environment, EnvironmentSpec, Step, state};
 use crate::error::Error;
 use crate::space::{BoxSpace, Dtype};
 
-/// What the first mean and variance (0 and 1) count for, in observations; Gymnasium's number.
+/// The weight of the initial mean 0 and variance 1, in observations; Gymnasium's value.
 const PRIOR_COUNT: f64 = 1e-4;
-/// Added to the variance, so that a number that never changes can be divided by; Gymnasium's.
+/// Added to the variance, so that a constant number does not divide by zero; Gymnasium's value.
 const EPSILON: f64 = 1e-8;
 
 /// The running mean and variance of every number of an observation (Chan, Golub & LeVeque 1983, one observation at a time).
@@ -21,36 +21,36 @@ pub struct ObservationStatistics {
 }
 
 impl ObservationStatistics {
-    /// Nothing seen yet, of observations of `features` numbers.
+    /// Statistics of no observations yet, for observations of `features` numbers.
     pub fn new(features: usize) -> Self {
         Self { count: PRIOR_COUNT, mean: vec![0.0; features], variance: vec![1.0; features] }
     }
 
-    /// What was saved, unless it cannot be: lengths that differ, a negative variance, a number that is not finite.
+    /// Restores saved statistics; `None` for lengths that differ, a negative variance, or a number that is not finite.
     pub fn from_parts(count: f64, mean: Vec<f64>, variance: Vec<f64>) -> Option<Self> {
         let statistics = Self { count, mean, variance };
         statistics.fits(statistics.mean.len()).then_some(statistics)
     }
 
-    /// How many observations were seen, with the little that the prior counts for.
+    /// The number of observations, plus the weight of the initial mean and variance (1e-4).
     pub fn count(&self) -> f64 {
         self.count
     }
 
-    /// Each number's mean.
+    /// The mean of each number.
     pub fn mean(&self) -> &[f64] {
         &self.mean
     }
 
-    /// Each number's variance.
+    /// The variance of each number.
     pub fn variance(&self) -> &[f64] {
         &self.variance
     }
 
-    /// Takes one observation in.
+    /// Updates the statistics with one observation.
     ///
     /// # Errors
-    /// [`Error::ObservationLength`] where it has another length.
+    /// [`Error::ObservationLength`] for an observation of another length.
     pub fn update(&mut self, observation: &[f32]) -> Result<(), Error> {
         self.check_length(observation.len(), 1)?;
         let total = self.count + 1.0;
@@ -63,10 +63,10 @@ impl ObservationStatistics {
         Ok(())
     }
 
-    /// Normalises one observation, or several in a row: `(x - mean) / sqrt(variance + 1e-8)`.
+    /// Normalises one observation, or several in a row, in place: `(x - mean) / sqrt(variance + 1e-8)`.
     ///
     /// # Errors
-    /// [`Error::ObservationLength`] where they are no whole number of observations.
+    /// [`Error::ObservationLength`] where the slice does not hold a whole number of observations.
     pub fn normalize(&self, observations: &mut [f32]) -> Result<(), Error> {
         self.check_length(observations.len(), observations.len() / self.mean.len().max(1))?;
         for observation in observations.chunks_exact_mut(self.mean.len()) {
@@ -77,7 +77,7 @@ impl ObservationStatistics {
         Ok(())
     }
 
-    /// Whether so many numbers are `observations` observations.
+    /// Refuses a slice that does not hold `observations` observations.
     fn check_length(&self, actual: usize, observations: usize) -> Result<(), Error> {
         let expected = self.mean.len();
         if actual > 0 && actual == observations * expected {
@@ -86,7 +86,7 @@ impl ObservationStatistics {
         Err(Error::ObservationLength { id: "observation statistics".to_owned(), expected, actual })
     }
 
-    /// Whether this, read back from somewhere, is for observations of `features` numbers.
+    /// Whether these statistics are valid for observations of `features` numbers.
     pub(crate) fn fits(&self, features: usize) -> bool {
         (self.mean.len(), self.variance.len()) == (features, features)
             && self.count.is_finite()
@@ -96,9 +96,9 @@ impl ObservationStatistics {
     }
 }
 
-/// An environment whose observations are normalised by all that it has shown.
+/// An environment whose observations are normalised with the statistics of all observations so far.
 ///
-/// In a run, `env.normalize_observation = true` does the same inside the agent, with raw observations in replay.
+/// In a run, `env.normalize_observation = true` does the same in the agent, and replay stores raw observations.
 #[derive(Clone, Debug)]
 pub struct NormalizeObservation<E> {
     inner: E,
@@ -108,16 +108,16 @@ pub struct NormalizeObservation<E> {
 }
 
 impl<E: Environment> NormalizeObservation<E> {
-    /// Normalises what `inner` shows, learning the statistics on the way.
+    /// Normalises the observations of `inner` and updates the statistics with each of them.
     pub fn new(inner: E) -> Self {
         let statistics = ObservationStatistics::new(inner.spec().observation_space.len());
         Self::over(inner, statistics, true)
     }
 
-    /// Normalises by statistics that stay as they are.
+    /// Normalises with fixed statistics.
     ///
     /// # Errors
-    /// [`Error::ObservationLength`] where they are of other observations.
+    /// [`Error::ObservationLength`] where the statistics belong to observations of another length.
     pub fn frozen(inner: E, statistics: ObservationStatistics) -> Result<Self, Error> {
         let (expected, actual) = (inner.spec().observation_space.len(), statistics.mean.len());
         if actual != expected {
@@ -138,12 +138,12 @@ impl<E: Environment> NormalizeObservation<E> {
         Self { inner, spec, statistics, learns }
     }
 
-    /// What it has learnt.
+    /// The statistics.
     pub fn statistics(&self) -> &ObservationStatistics {
         &self.statistics
     }
 
-    fn see(&mut self, observation: &mut [f32]) -> Result<(), Error> {
+    fn update_and_normalize(&mut self, observation: &mut [f32]) -> Result<(), Error> {
         if self.learns {
             self.statistics.update(observation)?;
         }
@@ -160,12 +160,12 @@ impl<E: Environment> Environment for NormalizeObservation<E> {
 
     fn reset(&mut self, seed: Option<u64>, observation: &mut [f32]) -> Result<(), Error> {
         self.inner.reset(seed, observation)?;
-        self.see(observation)
+        self.update_and_normalize(observation)
     }
 
     fn step(&mut self, action: usize, observation: &mut [f32]) -> Result<Step, Error> {
         let step = self.inner.step(action, observation)?;
-        self.see(observation)?;
+        self.update_and_normalize(observation)?;
         Ok(step)
     }
 
@@ -176,7 +176,10 @@ impl<E: Environment> Environment for NormalizeObservation<E> {
     fn load_state(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let (statistics, inner): (ObservationStatistics, Vec<u8>) = state::load(&self.spec.id, bytes)?;
         if !statistics.fits(self.statistics.mean.len()) {
-            return Err(state::refused(&self.spec.id, "its statistics are of other observations".to_owned()));
+            return Err(state::refused(
+                &self.spec.id,
+                "its statistics belong to observations of another length".to_owned(),
+            ));
         }
         self.inner.load_state(&inner)?;
         self.statistics = statistics;

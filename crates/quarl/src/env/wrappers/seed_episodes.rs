@@ -1,21 +1,22 @@
-//! A seed for every episode, where the random state cannot be saved.
+//! A seed for every episode of an environment whose random state cannot be saved.
 
 use super::forward_to_inner;
 use crate::env::{Environment, state};
 use crate::error::Error;
 use crate::rng::Stream;
 
-/// An environment whose every reset is seeded, for one whose random state cannot be saved
+/// An environment that seeds every reset, for environments whose random state cannot be saved
 /// ([`Environment::saves_random_state`]).
 ///
-/// A reset with a seed passes it on. The k-th reset after that without one is seeded from that seed and k
-/// ([`Stream::Episode`]). The pair is saved, so a run that is interrupted between episodes goes on as if it had not been.
+/// A reset with a seed uses that seed. The k-th reset without a seed after it uses a seed derived from that seed and k
+/// ([`Stream::Episode`]). Seed and k are saved, so a run interrupted between episodes continues as if it had not been
+/// interrupted.
 #[derive(Clone, Debug)]
 pub struct SeedEpisodes<E> {
     inner: E,
-    /// The last seed that was given.
+    /// The last seed given.
     seed: Option<u64>,
-    /// Episodes since then.
+    /// The number of episodes since then.
     episode: u64,
 }
 
@@ -30,7 +31,7 @@ impl<E: Environment> Environment for SeedEpisodes<E> {
     forward_to_inner!(spec, step, begin_step, action_mask, episode_statistics, scene, saves_within_episodes);
 
     fn reset(&mut self, seed: Option<u64>, observation: &mut [f32]) -> Result<(), Error> {
-        // A first reset without a seed is that of seed 0, as in the built-in environments.
+        // The first reset uses seed 0 if no seed is given, as in the built-in environments.
         let (base, episode) = match (seed, self.seed) {
             (Some(seed), _) => (seed, 0),
             (None, None) => (0, 0),
@@ -65,7 +66,7 @@ mod tests {
     use crate::env::{EnvironmentSpec, Step, make};
     use crate::render::Scene;
 
-    /// CartPole with a random state that is not saved.
+    /// CartPole whose saved state leaves out the random state.
     struct Forgetful(Box<dyn Environment>, Vec<Option<u64>>);
 
     impl Environment for Forgetful {

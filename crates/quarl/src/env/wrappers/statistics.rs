@@ -1,4 +1,4 @@
-//! What an episode earned, before any other wrapper changed its rewards.
+//! Return and length of each episode, before any other wrapper changes the rewards.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,19 +6,19 @@ use super::forward_to_inner;
 use crate::env::{Environment, Step, state};
 use crate::error::Error;
 
-/// An episode so far.
+/// Return and length of the current episode so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpisodeStatistics {
-    /// The sum of its rewards, undiscounted.
+    /// The sum of the rewards, undiscounted.
     pub total_reward: f64,
-    /// How many steps it took.
+    /// The number of steps.
     pub length: u64,
 }
 
-/// An environment that adds up what its present episode has earned (see [`Environment::episode_statistics`]).
+/// An environment that records the return and length of the current episode (see [`Environment::episode_statistics`]).
 ///
-/// Within the wrappers that change rewards, it keeps the return that the task itself gives: the one that training and
-/// evaluation report.
+/// It lies inside the wrappers that change rewards, so it records the task's own return, which training and evaluation
+/// report.
 #[derive(Clone, Debug)]
 pub struct RecordEpisodeStatistics<E> {
     inner: E,
@@ -26,7 +26,7 @@ pub struct RecordEpisodeStatistics<E> {
 }
 
 impl<E: Environment> RecordEpisodeStatistics<E> {
-    /// Adds up what the episodes of `inner` earn.
+    /// Records the episodes of `inner`.
     pub fn new(inner: E) -> Self {
         Self { inner, episode: EpisodeStatistics::default() }
     }
@@ -59,7 +59,7 @@ impl<E: Environment> Environment for RecordEpisodeStatistics<E> {
     fn load_state(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let (episode, inner): (EpisodeStatistics, Vec<u8>) = state::load(&self.spec().id, bytes)?;
         if !episode.total_reward.is_finite() || episode.length > i64::MAX as u64 {
-            return Err(state::refused(&self.spec().id, format!("{episode:?} cannot be")));
+            return Err(state::refused(&self.spec().id, format!("{episode:?} is not possible")));
         }
         self.inner.load_state(&inner)?;
         self.episode = episode;

@@ -1,4 +1,4 @@
-//! The clock: an episode that has run for long enough is cut off.
+//! A limit on the number of steps of an episode.
 
 use crate::env::wrappers::forward_to_inner;
 use crate::env::{End, Environment, EnvironmentSpec, Step, state};
@@ -6,8 +6,8 @@ use crate::error::Error;
 
 /// An environment whose episodes are truncated after a number of steps.
 ///
-/// An episode that ends by itself in the very step in which the time is up has [`End::Terminated`]: nothing could have
-/// been earned after it. (Gymnasium sets both flags then.)
+/// If an episode terminates in the same step in which the limit is reached, [`End::Terminated`] is reported. (Gymnasium
+/// sets both flags then.)
 ///
 /// ```
 /// use quarl::env::{CartPole, Environment, TimeLimit, classic_control::ClassicControl};
@@ -21,7 +21,7 @@ pub struct TimeLimit<E> {
     inner: E,
     spec: EnvironmentSpec,
     limit: u32,
-    /// Steps taken, while an episode runs.
+    /// Steps taken in the running episode; `None` if no episode is running.
     elapsed: Option<u32>,
 }
 
@@ -35,20 +35,20 @@ impl<E: Environment> TimeLimit<E> {
             return Err(Error::InvalidValue {
                 key: "env.max_episode_steps".to_owned(),
                 value: "0".to_owned(),
-                remedy: "an episode needs at least 1 step".to_owned(),
+                remedy: "it has to be at least 1".to_owned(),
             });
         }
         Ok(Self::over(inner, max_episode_steps))
     }
 
-    /// As [`TimeLimit::new`], for a limit known to be at least 1.
+    /// [`TimeLimit::new`] with a limit known to be at least 1.
     pub(crate) fn over(inner: E, limit: u32) -> Self {
         let mut spec = inner.spec().clone();
         spec.max_episode_steps = Some(spec.max_episode_steps.map_or(limit, |inner_limit| inner_limit.min(limit)));
         Self { inner, spec, limit, elapsed: None }
     }
 
-    /// The environment under the clock.
+    /// The environment without this time limit.
     pub fn inner(&self) -> &E {
         &self.inner
     }
@@ -61,7 +61,7 @@ impl<E: Environment> Environment for TimeLimit<E> {
 
     fn reset(&mut self, seed: Option<u64>, observation: &mut [f32]) -> Result<(), Error> {
         self.spec.check_observation(observation)?;
-        // Where the inner reset fails, no episode runs.
+        // If the inner reset fails, no episode is running.
         self.elapsed = None;
         self.inner.reset(seed, observation)?;
         self.elapsed = Some(0);
@@ -82,7 +82,7 @@ impl<E: Environment> Environment for TimeLimit<E> {
     }
 
     fn begin_step(&mut self, action: usize) -> Result<(), Error> {
-        // The inner episode may still be running when the time is up.
+        // The inner episode may still be running after the time limit ended this one.
         if self.elapsed.is_none() {
             return Err(Error::StepBeforeReset { id: self.spec.id.clone() });
         }
@@ -98,7 +98,7 @@ impl<E: Environment> Environment for TimeLimit<E> {
     fn load_state(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let (elapsed, inner): (Option<u32>, Vec<u8>) = state::load(&self.spec.id, bytes)?;
         if elapsed.is_some_and(|elapsed| elapsed >= self.limit) {
-            let message = format!("its episode has passed the limit of {} steps", self.limit);
+            let message = format!("its episode is longer than the limit of {} steps", self.limit);
             return Err(state::refused(&self.spec.id, message));
         }
         self.inner.load_state(&inner)?;

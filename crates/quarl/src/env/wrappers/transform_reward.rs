@@ -1,10 +1,10 @@
-//! Rewards put through a function.
+//! A function applied to every reward.
 
 use super::forward_to_inner;
 use crate::env::{Environment, Step};
 use crate::error::Error;
 
-/// An environment whose rewards are put through a function.
+/// An environment whose rewards are transformed by a function.
 ///
 /// ```
 /// use quarl::env::{self, Environment, wrappers::TransformReward};
@@ -22,7 +22,7 @@ pub struct TransformReward<E, F> {
 }
 
 impl<E: Environment, F: Fn(f64) -> f64 + Send> TransformReward<E, F> {
-    /// The reward becomes `function(reward)`.
+    /// Replaces every reward of `inner` by `function(reward)`.
     pub fn new(inner: E, function: F) -> Self {
         Self { inner, function }
     }

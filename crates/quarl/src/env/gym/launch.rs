@@ -1,4 +1,4 @@
-//! Which environment in which Python: what is asked for, what a worker offers, and why there is none.
+//! Starts a worker for given [`GymOptions`], reads its description of the environment, and explains why it failed.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,32 +6,32 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::startup::Activity;
-use super::worker::{Failure, Hello, PROTOCOL, Worker, WorkerError, body};
+use super::worker::{Failure, Handshake, PROTOCOL, Worker, WorkerError, body};
 use crate::env::EnvironmentSpec;
 use crate::env::config::{AUTO, GymConfig};
 use crate::error::Error;
 use crate::space::{BoxSpace, Discrete, Dtype};
 use crate::stop::StopFlag;
 
-/// What an id of a bridged environment begins with.
+/// The prefix of the ids of Gymnasium environments.
 pub const PREFIX: &str = "gym:";
 
-/// Which environment, in which interpreter.
+/// A Gymnasium environment and the Python interpreter that runs it.
 #[derive(Clone, Debug, Default)]
 pub struct GymOptions {
-    /// Gymnasium's name for it, after `gym:`.
+    /// Gymnasium's id of the environment, without `gym:`.
     pub id: String,
-    /// How it is made: `[env.gym]`.
+    /// The settings of `[env.gym]`.
     pub settings: GymConfig,
-    /// Whether pictures are wanted.
+    /// Whether the environment is created for rendering.
     pub render: bool,
-    /// Ends the wait for an answer: the call fails with [`Error::Stopped`].
+    /// Cancels the wait for an answer: the waiting call fails with [`Error::Stopped`].
     pub stop: StopFlag,
 }
 
-/// What a worker says of its environment.
+/// A worker's description of its environments.
 #[derive(Deserialize)]
-pub(super) struct Offer {
+pub(super) struct Description {
     pub(super) protocol: u32,
     #[serde(default)]
     pub(super) ids: Vec<String>,
@@ -47,7 +47,7 @@ pub(super) struct Offer {
     pub(super) render_fps: u32,
     #[serde(default)]
     pub(super) has_action_mask: bool,
-    /// Whether its random state can be saved.
+    /// Whether the state of the random generator can be saved.
     #[serde(default)]
     pub(super) saves_random_state: bool,
     #[serde(default)]
@@ -58,16 +58,16 @@ pub(super) struct Offer {
     pub(super) gymnasium: String,
 }
 
-/// All ids that Gymnasium knows in this interpreter, after the imports.
+/// All ids that Gymnasium knows in this interpreter, including those registered by `env.gym.imports`.
 ///
 /// # Errors
-/// As [`GymEnv::new`](super::GymEnv::new).
+/// Those of [`GymEnv::new`](super::GymEnv::new).
 pub fn ids(options: &GymOptions) -> Result<Vec<String>, Error> {
-    let (_, offer, _) = open(PREFIX, &GymOptions { id: String::new(), ..options.clone() }, 1)?;
-    Ok(offer.ids.iter().map(|id| format!("{PREFIX}{id}")).collect())
+    let (_, description, _) = launch(PREFIX, &GymOptions { id: String::new(), ..options.clone() }, 1)?;
+    Ok(description.ids.iter().map(|id| format!("{PREFIX}{id}")).collect())
 }
 
-/// The interpreter that a value of `env.gym.python` amounts to.
+/// The path of the interpreter for a value of `env.gym.python`.
 pub(super) fn python(configured: &str) -> String {
     if configured != AUTO {
         return configured.to_owned();
@@ -79,35 +79,39 @@ pub(super) fn python(configured: &str) -> String {
     if local.exists() { local.display().to_string() } else { "python3".to_owned() }
 }
 
-/// A worker with so many environments made, what each of them offers, and the bounds' bytes.
-pub(super) fn open(id: &str, options: &GymOptions, environments: usize) -> Result<(Worker, Offer, Vec<u8>), Error> {
+/// Starts a worker with `environments` environments. Returns it with their description and the bytes of their bounds.
+pub(super) fn launch(
+    id: &str,
+    options: &GymOptions,
+    environments: usize,
+) -> Result<(Worker, Description, Vec<u8>), Error> {
     let GymOptions { id: name, settings, render, .. } = options;
     let python = python(&settings.python);
-    let patience = Duration::from_secs(settings.timeout_seconds.max(1));
+    let timeout = Duration::from_secs(settings.timeout_seconds.max(1));
     let activity = Activity::begin(id, format!("starting {python}"));
-    let mut worker = Worker::start(&python, patience, options.stop.clone()).map_err(|error| {
+    let mut worker = Worker::start(&python, timeout, options.stop.clone()).map_err(|error| {
         let remedy = "install Python 3.10 or later, or name another interpreter as env.gym.python";
         gym_error(id, format!("cannot start '{python}' ({error}): {remedy}"))
     })?;
     let GymConfig { kwargs, imports, .. } = settings;
-    let hello = Hello { protocol: PROTOCOL, id: name, args: kwargs, imports, render: *render, environments };
-    let payload = match worker.greet(&hello, &activity) {
+    let handshake = Handshake { protocol: PROTOCOL, id: name, args: kwargs, imports, render: *render, environments };
+    let payload = match worker.handshake(&handshake, &activity) {
         Ok(payload) => payload,
-        Err(WorkerError::Failed(failure)) => return Err(refusal(id, &failure, &python)),
-        Err(WorkerError::Lost(_) | WorkerError::Gone(_)) => {
+        Err(WorkerError::Failed(failure)) => return Err(launch_error(id, &failure, &python)),
+        Err(WorkerError::Lost(_) | WorkerError::AlreadyLost(_)) => {
             let how = worker.end();
-            return Err(gym_error(id, format!("'{python}' did not get as far as making it: {how}")));
+            return Err(gym_error(id, format!("'{python}' ended before it created the environment: {how}")));
         }
         Err(WorkerError::Stopped) => {
             worker.kill();
             return Err(Error::Stopped { id: id.to_owned() });
         }
-        Err(WorkerError::Late(patience)) => {
-            let (seconds, activity) = (patience.as_secs(), activity.now());
+        Err(WorkerError::TimedOut(timeout)) => {
+            let (seconds, activity) = (timeout.as_secs(), activity.current());
             let remedy = "if it is only slow, raise env.gym.timeout_seconds";
             return Err(gym_error(
                 id,
-                format!("'{python}' has not started it within {seconds} seconds ({activity}): {remedy}"),
+                format!("'{python}' has not started the environment within {seconds} seconds ({activity}): {remedy}"),
             ));
         }
     };
@@ -115,41 +119,46 @@ pub(super) fn open(id: &str, options: &GymOptions, environments: usize) -> Resul
         let (length, rest) = body(&payload).split_at_checked(4)?;
         let length = u32::from_le_bytes(std::array::from_fn(|i| length[i])) as usize;
         let (text, bounds) = rest.split_at_checked(length)?;
-        let offer: Offer = serde_json::from_slice(text).ok()?;
-        (offer.protocol == PROTOCOL).then(|| (offer, bounds.to_vec()))
+        let description: Description = serde_json::from_slice(text).ok()?;
+        (description.protocol == PROTOCOL).then(|| (description, bounds.to_vec()))
     };
-    let (offer, bounds) = parse().ok_or_else(|| gym_error(id, "its worker speaks another protocol".to_owned()))?;
-    Ok((worker, offer, bounds))
+    let (description, bounds) =
+        parse().ok_or_else(|| gym_error(id, "its worker uses another protocol version".to_owned()))?;
+    Ok((worker, description, bounds))
 }
 
-/// The spec that an offer amounts to, and the spaces and Gymnasium's version in words.
-pub(super) fn describe(id: String, offer: Offer, bounds: &[u8]) -> Result<(EnvironmentSpec, [String; 3]), Error> {
-    let numbers: usize = offer.shape.iter().product();
+/// The specification from a worker's description, and the spaces and Gymnasium's version as text.
+pub(super) fn to_spec(
+    id: String,
+    description: Description,
+    bounds: &[u8],
+) -> Result<(EnvironmentSpec, [String; 3]), Error> {
+    let numbers: usize = description.shape.iter().product();
     let floats = bounds.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
     let mut low: Vec<f32> = floats.collect();
-    if low.len() != 2 * numbers || numbers == 0 || offer.actions == 0 {
-        return Err(gym_error(&id, "its worker describes spaces that contradict themselves".to_owned()));
+    if low.len() != 2 * numbers || numbers == 0 || description.actions == 0 {
+        return Err(gym_error(&id, "its worker describes inconsistent spaces".to_owned()));
     }
     let high = low.split_off(numbers);
     let spec = EnvironmentSpec {
         id,
         observation_space: BoxSpace {
-            shape: offer.shape,
+            shape: description.shape,
             low,
             high,
-            dtype: if offer.bytes { Dtype::U8 } else { Dtype::F32 },
+            dtype: if description.bytes { Dtype::U8 } else { Dtype::F32 },
         },
-        action_space: Discrete { n: offer.actions },
-        max_episode_steps: offer.max_episode_steps,
-        reward_threshold: offer.reward_threshold,
-        render_fps: offer.render_fps.max(1),
-        has_action_mask: offer.has_action_mask,
+        action_space: Discrete { n: description.actions },
+        max_episode_steps: description.max_episode_steps,
+        reward_threshold: description.reward_threshold,
+        render_fps: description.render_fps.max(1),
+        has_action_mask: description.has_action_mask,
     };
-    Ok((spec, [offer.observation_space, offer.action_space, offer.gymnasium]))
+    Ok((spec, [description.observation_space, description.action_space, description.gymnasium]))
 }
 
-/// Why an environment could not be made, and what to do.
-fn refusal(id: &str, failure: &Failure, python: &str) -> Error {
+/// The error for an environment that could not be created, with the remedy.
+fn launch_error(id: &str, failure: &Failure, python: &str) -> Error {
     let Failure { kind, message, .. } = failure;
     match kind.as_str() {
         "gymnasium" => {
@@ -167,12 +176,12 @@ fn refusal(id: &str, failure: &Failure, python: &str) -> Error {
             value: message.clone(),
             remedy: format!("install it for '{python}', or leave it out"),
         },
-        _ => gym_error(id, explain(failure, python)),
+        _ => gym_error(id, describe_failure(failure, python)),
     }
 }
 
-/// An exception in one line: type, message, place, and what installs what is missing.
-pub(super) fn explain(failure: &Failure, python: &str) -> String {
+/// An exception in one line: type, message and place, and the command that installs a missing package.
+pub(super) fn describe_failure(failure: &Failure, python: &str) -> String {
     let Failure { kind, exception, message, at } = failure;
     match kind.as_str() {
         "space" | "value" | "protocol" => message.clone(),
@@ -184,7 +193,7 @@ pub(super) fn explain(failure: &Failure, python: &str) -> String {
                 None => message.clone(),
             }
         }
-        // The message is the module's name.
+        // Here the message is the name of the missing module.
         "module" => match EXTRAS.iter().find(|(module, _)| module == message) {
             Some((_, extra)) => format!("{message} is not installed: {}", install(python, extra)),
             None => format!("'{python}' has no module '{message}', which the environment imports: install it there"),
@@ -193,7 +202,7 @@ pub(super) fn explain(failure: &Failure, python: &str) -> String {
     }
 }
 
-/// The modules that Gymnasium's environments import without saying which of its extras they belong to.
+/// Modules that Gymnasium's environments import without saying which extra installs them, with that extra.
 const EXTRAS: [(&str, &str); 9] = [
     ("Box2D", "box2d"),
     ("pygame", "classic-control"),
