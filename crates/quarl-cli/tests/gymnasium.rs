@@ -110,7 +110,10 @@ fn what_goes_wrong_in_an_environment_is_named_and_the_run_so_far_is_kept() {
         ("WrongShape", "failed at step 7, in episode 0: the observation is float32 of shape (3,)"),
         ("WrongType", "failed at step 7, in episode 0: the observation is float64 of shape (2,)"),
         ("NothingAllowed", "the action mask at step 7 of training allows no action"),
-        ("Exits", "lost its worker at step 19, in episode 2: it ended with status 3; 3 in a row"),
+        (
+            "Exits",
+            "the worker process ended at step 19, in episode 2: it ended with status 3; 3 worker processes in a row were lost",
+        ),
     ] {
         let here = directory();
         let output = train(&here, id, &[]);
@@ -168,7 +171,7 @@ fn a_lost_worker_costs_the_episodes_of_all_its_environments_and_is_one_loss() {
     assert_eq!((&summary["episodes"], &summary["episodes_lost"]), (&4.into(), &3.into()), "{message}");
     assert_eq!(run("ExitsOnce").2, episodes, "what follows a loss is seeded, too");
     let (message, summary, _) = run("Exits");
-    assert!(message.contains("it ended with status 3; 3 in a row"), "{message}");
+    assert!(message.contains("it ended with status 3; 3 worker processes in a row were lost"), "{message}");
     assert!(summary["episodes_lost"].as_u64() > Some(3), "{summary}");
 }
 
@@ -326,8 +329,7 @@ fn a_worker_that_hangs_is_lost_and_stops_the_run_the_third_time() {
         let started = Instant::now();
         let output = train(&here, id, &["--set", "env.gym.timeout_seconds=1"]);
         assert_eq!(output.status.code(), Some(1), "{id}");
-        let expected =
-            "it gave no answer within 1 seconds (if it is only slow, raise env.gym.timeout_seconds); 3 in a row";
+        let expected = "it did not answer within 1 seconds (if it is only slow, raise env.gym.timeout_seconds); 3 worker processes in a row were lost";
         assert!(error(&output).contains(expected), "{id}: {}", error(&output));
         assert_eq!(summary(&here)["episodes_lost"], 3, "{id}");
         assert!(started.elapsed() < Duration::from_secs(60), "{id}");
@@ -498,6 +500,10 @@ fn a_worker_whose_child_keeps_its_pipes_open_is_lost_as_soon_as_it_ends() {
     let here = directory();
     let started = Instant::now();
     let output = train(&here, "ForksAndIsKilled", &["--set", "env.gym.timeout_seconds=1000"]);
-    assert!(error(&output).contains("it was killed by signal 9; 3 in a row"), "{}", error(&output));
+    assert!(
+        error(&output).contains("it was killed by signal 9; 3 worker processes in a row were lost"),
+        "{}",
+        error(&output)
+    );
     assert!(started.elapsed() < Duration::from_secs(120));
 }

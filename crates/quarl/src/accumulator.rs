@@ -1,4 +1,4 @@
-//! From steps to transitions over n steps (Sutton 1988).
+//! n-step returns (Sutton 1988): turns an episode's steps into n-step transitions.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,19 +6,19 @@ use crate::env::End;
 use crate::error::Error;
 use crate::transition::Transition;
 
-/// Turns an episode's steps into n-step transitions.
+/// Turns the steps of an episode into n-step transitions.
 ///
-/// A step becomes a transition once n rewards are known: `sum of gamma^j r_j`, discount gamma^n. When an episode ends, the
-/// steps still waiting become shorter ones: with discount 0 if it terminated; with gamma^k, towards the episode's final
-/// observation, if it was truncated. Where the final observation allows no action, it has no value to bootstrap from, and
-/// the discount is 0, too.
+/// A step becomes a transition after n rewards: its reward is `sum of gamma^j r_j`, its discount gamma^n. When an episode
+/// ends, the remaining steps become shorter transitions. If the episode terminated, their discount is 0. If it was
+/// truncated, their discount is gamma^k for k steps, and they bootstrap from the episode's final observation. If the action
+/// mask of the final observation allows no action, that observation has no value, and the discount is 0.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Accumulator {
     n: usize,
     features: usize,
     /// gamma^0, .., gamma^n, as running products.
     discounts: Vec<f64>,
-    /// The waiting steps, oldest first, from `start` on, in a ring of n.
+    /// The pending steps, oldest first, from `start` on, in a ring of n.
     observations: Vec<f32>,
     actions: Vec<usize>,
     rewards: Vec<f64>,
@@ -26,22 +26,23 @@ pub struct Accumulator {
     len: usize,
 }
 
-/// Where a step led: what a return may bootstrap from.
+/// The successor of a step, from which a return can bootstrap.
 #[derive(Clone, Copy, Debug)]
 pub struct Next<'a> {
-    /// What was seen after the step.
+    /// The observation after the step.
     pub obs: &'a [f32],
-    /// Which actions are allowed there, one entry an action; `None` where all are.
+    /// The action mask at that observation; `None` where every action is allowed.
     pub mask: Option<&'a [bool]>,
 }
 
 impl Accumulator {
-    /// For observations of `features` numbers, returns over `n` steps, discounted by `gamma` a step.
+    /// Creates an accumulator for observations of `features` numbers and returns over `n` steps with discount factor
+    /// `gamma`.
     ///
     /// # Panics
     /// When `n` is 0.
     pub fn new(n: usize, gamma: f64, features: usize) -> Self {
-        assert!(n > 0, "a return needs at least one step");
+        assert!(n > 0, "n-step returns need n of at least 1");
         let mut discounts = Vec::with_capacity(n + 1);
         discounts.extend(std::iter::successors(Some(1.0), |product| Some(product * gamma)).take(n + 1));
         Self {
@@ -56,10 +57,10 @@ impl Accumulator {
         }
     }
 
-    /// Takes one step and hands every transition that it completes to `emit`, oldest first.
+    /// Adds one step, and calls `emit` with every transition that it completes, oldest first.
     ///
     /// # Errors
-    /// [`Error::ObservationLength`] where an observation has another length; nothing is taken then. What `emit` fails with.
+    /// [`Error::ObservationLength`] where an observation has another length; the step is not added then. Errors of `emit`.
     pub fn push(
         &mut self,
         obs: &[f32],
@@ -104,12 +105,12 @@ impl Accumulator {
         Ok(())
     }
 
-    /// Forgets the waiting steps: how their episode went on is not known.
+    /// Discards the pending steps, because the rest of their episode was lost.
     pub fn clear(&mut self) {
         (self.start, self.len) = (0, 0);
     }
 
-    /// Whether this, read back from somewhere, can take the place of `fresh`.
+    /// Whether this accumulator, read from a file, is compatible with `fresh`, a new one for the current configuration.
     pub(crate) fn fits(&self, fresh: &Self) -> bool {
         (self.n, self.features) == (fresh.n, fresh.features)
             && self.discounts == fresh.discounts
@@ -144,7 +145,7 @@ impl Accumulator {
 mod tests {
     use super::*;
 
-    /// (observation, action, reward, discount, next observation) of everything that comes out of these steps.
+    /// (observation, action, reward, discount, next observation) of every transition that these steps give.
     fn collect(n: usize, gamma: f64, steps: &[(f64, Option<End>)]) -> Vec<(f32, usize, f32, f32, f32)> {
         let mut accumulator = Accumulator::new(n, gamma, 1);
         let mut out = Vec::new();

@@ -1,6 +1,6 @@
-//! The agent: acts, observes, learns, and updates its target network.
+//! The agent: acts, stores transitions, learns, and updates its target network.
 //!
-//! It decides what is learnt from, and when; its [`Engine`] computes.
+//! The agent decides what to learn from and when; its [`Engine`] does the computation.
 
 mod clipping;
 pub(crate) mod config;
@@ -10,7 +10,7 @@ mod state;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{AgentConfig, InitialTarget, TargetNetworkConfig, TargetNetworkKind, TrainConfig, TrainingConfig};
-use crate::engine::cpu::{self, network::Plan};
+use crate::engine::cpu::{self, network::LayerStack};
 use crate::engine::{DrawnBatch, Engine, TargetUpdate, Update, UpdateReport};
 use crate::env::EnvironmentSpec;
 use crate::env::wrappers::ObservationStatistics;
@@ -30,24 +30,25 @@ use diagnostics::Diagnostics;
 pub use state::AgentState;
 use state::Memory;
 
-/// What one update saw.
+/// The results of one update.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LearnReport {
-    /// The loss that was descended: the batch's weighted mean.
+    /// The weighted mean loss of the batch.
     pub loss: f32,
-    /// The mean of Q(s, a) over the batch, before the update.
+    /// The mean of Q(s, a) over the batch, before the optimizer step.
     pub mean_q: f32,
-    /// The share of the target's probability that was clipped to a categorical head's support; none for other heads.
+    /// The fraction of the target distributions' mass that was clipped to a categorical head's support; `None` for other
+    /// heads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clipped_share: Option<f32>,
-    /// More numbers, where `training.diagnostics` asks for them.
+    /// Statistics of the update; `None` unless `training.diagnostics` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagnostics: Option<Diagnostics>,
 }
 
 /// A deep Q-learning agent (Mnih et al. 2015).
 ///
-/// [`crate::train::Trainer`] is its usual loop; this is a loop of one's own:
+/// [`crate::train::Trainer`] runs the training loop with an agent. A hand-written loop looks like this:
 ///
 /// ```
 /// use quarl::agent::Agent;
@@ -88,19 +89,19 @@ pub struct LearnReport {
 /// ```
 pub struct Agent {
     engine: Box<dyn Engine>,
-    /// `[agent]`, with the batch size that is used.
+    /// The settings of `[agent]`, with the batch size in use.
     config: AgentConfig,
     beta: Schedule,
     learning_rate: Schedule,
     wants_diagnostics: bool,
     target_network: TargetNetworkConfig,
     dtype: Dtype,
-    /// Everything of its own that changes while it learns.
+    /// Everything of the agent, except the engine, that changes during training.
     memory: Memory,
     scratch: Scratch,
 }
 
-/// Room for acting and for one update, allocated once.
+/// The buffers for acting and for one update, allocated once.
 struct Scratch {
     batch: Batch,
     td_errors: Vec<f32>,
@@ -110,12 +111,12 @@ struct Scratch {
 }
 
 impl Agent {
-    /// An untrained agent for an environment. Its engine computes on the processor, on the fastest instruction set there is
-    /// (or the one that `QUARL_CPU` names).
+    /// Creates an untrained agent for an environment. Its engine computes on the CPU, with the fastest instruction set
+    /// available or the one that the environment variable `QUARL_CPU` names.
     ///
     /// # Errors
-    /// [`Error::Setting`] where `config` cannot be used, or the replay buffer does not fit into memory; [`Error::CpuPath`]
-    /// where `QUARL_CPU` names an instruction set that this machine lacks.
+    /// [`Error::Setting`] where `config` does not suit the environment, or the replay buffer does not fit into memory;
+    /// [`Error::CpuPath`] where `QUARL_CPU` names an instruction set that this machine lacks.
     pub fn new(config: &TrainConfig, spec: &EnvironmentSpec, seed: u64) -> Result<Self, Error> {
         Self::with_engine(config, spec, seed, cpu::fastest()?)
     }
@@ -123,7 +124,7 @@ impl Agent {
     /// [`Agent::new`] with another engine.
     ///
     /// # Errors
-    /// As [`Agent::new`], and what the engine cannot be made for.
+    /// Those of [`Agent::new`] and of the engine's construction.
     pub fn with_engine(
         config: &TrainConfig,
         spec: &EnvironmentSpec,
@@ -139,15 +140,15 @@ impl Agent {
                 key: "agent.target".to_owned(),
                 value: "munchausen".to_owned(),
                 remedy: format!(
-                    "{} forbids actions, and the policy's logarithm would count them: choose max or double",
+                    "{} masks actions, and Munchausen DQN takes the logarithm of their probability 0: choose max or double",
                     spec.id
                 ),
             });
         }
         let mut engine = engine(config, spec)?;
         let mut initialisation = Stream::Initialisation.rng(seed);
-        let plan = Plan::new(engine.architecture());
-        let mut initial = || plan.initial_parameters(config.network.noisy_sigma, &mut initialisation);
+        let layers = LayerStack::new(engine.architecture());
+        let mut initial = || layers.initial_parameters(config.network.noisy_sigma, &mut initialisation);
         let online = initial();
         match config.target_network.initial {
             InitialTarget::Random if config.target_network.kind != TargetNetworkKind::None => {
@@ -156,7 +157,7 @@ impl Agent {
             }
             InitialTarget::Random | InitialTarget::Online => engine.set_parameters(&online, &online),
         }
-        // Normalised observations are floats, whatever they were.
+        // Normalised observations are floats, whatever the environment's type is.
         let dtype = if config.env.normalize_observation { Dtype::F32 } else { spec.observation_space.dtype };
         let batch_size = config.batch_size();
         Ok(Self {
@@ -184,12 +185,12 @@ impl Agent {
         })
     }
 
-    /// What computes its Q-values and updates.
+    /// The engine that computes Q-values and updates.
     pub fn engine(&self) -> &dyn Engine {
         &*self.engine
     }
 
-    /// The network.
+    /// The network's architecture.
     pub fn architecture(&self) -> &Architecture {
         self.engine.architecture()
     }
@@ -199,30 +200,31 @@ impl Agent {
         self.engine.parameters()
     }
 
-    /// The network as it is now, to act without learning.
+    /// The current network as a policy, which acts without learning.
     ///
     /// # Errors
-    /// What is wrong with the variable `QUARL_CPU`.
+    /// [`Error::CpuPath`] for an invalid `QUARL_CPU`.
     pub fn policy(&self) -> Result<Policy, Error> {
         Policy::from_parts(self.architecture(), self.parameters(), self.observation_statistics())
     }
 
-    /// How many transitions there are to learn from.
+    /// The number of transitions in the replay buffer.
     pub fn replay_len(&self) -> usize {
         self.memory.replay.len()
     }
 
-    /// The TD error of each item of the last update, 0 or above: the absolute TD error; for a categorical head the
-    /// cross-entropy less the target's entropy; for quantile heads the mean absolute TD error over all pairs.
+    /// The TD errors of the last update, at least 0: the absolute TD error of each item; for a categorical head the
+    /// cross-entropy less the target's entropy; for quantile heads the mean absolute TD error over all pairs of quantiles.
     pub fn td_errors(&self) -> &[f32] {
         &self.scratch.td_errors
     }
 
-    /// The action for an observation; in a noisy network under fresh noise, and for an implicit head at fresh quantile
-    /// levels. `mask` says which actions are allowed, where not all are. `explorer` belongs to the environment.
+    /// Chooses an action for an observation. A noisy network draws new noise, an implicit head new quantile levels. `mask`
+    /// is the action mask, `None` if every action is allowed. `explorer` is the exploration state of the environment.
     ///
     /// # Errors
-    /// [`Error::ObservationLength`] and [`Error::MaskLength`] where observation or mask are not of the agent's environment.
+    /// [`Error::ObservationLength`] and [`Error::MaskLength`] where observation or mask have other lengths than the
+    /// environment's.
     pub fn act(
         &mut self,
         observation: &[f32],
@@ -252,10 +254,10 @@ impl Agent {
         })
     }
 
-    /// Adds an observation to the statistics that observations are normalised by, if they are.
+    /// Updates the running mean and variance with an observation, if `env.normalize_observation` is set.
     ///
     /// # Errors
-    /// [`Error::ObservationLength`] where it is not of the agent's environment.
+    /// [`Error::ObservationLength`] where the observation has another length than the environment's.
     pub fn update_observation_statistics(&mut self, observation: &[f32]) -> Result<(), Error> {
         self.architecture().check_observation(observation)?;
         match &mut self.memory.observation_statistics {
@@ -264,37 +266,37 @@ impl Agent {
         }
     }
 
-    /// What observations are normalised by before the network sees them, if they are.
+    /// The mean and variance that normalise observations, if `env.normalize_observation` is set.
     pub fn observation_statistics(&self) -> Option<&ObservationStatistics> {
         self.memory.observation_statistics.as_ref()
     }
 
-    /// Stores a transition.
+    /// Stores a transition in the replay buffer.
     ///
     /// # Errors
-    /// [`Error::InvalidAction`] where there is no such action, and as [`Replay::push`]; nothing is stored then.
+    /// [`Error::InvalidAction`] where the action does not exist, and those of [`Replay::push`]; nothing is stored then.
     pub fn observe(&mut self, transition: Transition) -> Result<(), Error> {
         let (action, n) = (transition.action, self.scratch.q_values.len());
         if action >= n {
             return Err(Error::InvalidAction { id: "a transition".to_owned(), action, n });
         }
         let id = self.memory.replay.push(transition)?;
-        self.engine.forget(id);
+        self.engine.invalidate(id);
         Ok(())
     }
 
-    /// One update: draws a batch and descends its loss by one step. `step` is the environment step, for schedules and
-    /// messages. A soft target network without an interval follows.
+    /// Performs one update: samples a batch and takes one optimizer step. `step` is the environment step, for schedules and
+    /// error messages. With a soft update and no interval, the target network is updated as well.
     ///
     /// # Errors
-    /// [`Error::TooFewTransitions`] where there are fewer transitions than a batch; [`Error::NotFinite`] where the loss or a
-    /// parameter is no longer a finite number.
+    /// [`Error::TooFewTransitions`] where the buffer holds fewer transitions than a batch; [`Error::NotFinite`] where the
+    /// loss or a parameter is no longer finite.
     pub fn learn(&mut self, step: u64) -> Result<LearnReport, Error> {
         let Self { engine, beta, learning_rate, wants_diagnostics, memory, scratch, .. } = self;
         let Memory { replay, sampling, noise, observation_statistics, clipping } = memory;
         let Scratch { batch, td_errors, .. } = scratch;
         replay.draw(beta.value(step), sampling, batch)?;
-        // The replay buffer holds observations as the environment gave them.
+        // Replay stores raw observations; they are normalised with the current statistics here.
         let batch = DrawnBatch::new(batch, replay, observation_statistics.as_ref())?;
         let report = engine.update(Update {
             batch,
@@ -317,8 +319,8 @@ impl Agent {
         Ok(LearnReport { loss, mean_q, clipped_share, diagnostics })
     }
 
-    /// A warning, once: that a categorical head's support is too narrow, because on average over 1,000 updates more than 1%
-    /// of the target's probability is clipped to it.
+    /// Returns a warning, once, if a categorical head's support is too narrow: on average over 1,000 updates, more than 1%
+    /// of the targets' probability mass is clipped to the support.
     pub fn take_support_warning(&mut self) -> Option<String> {
         let Head::Categorical { v_min, v_max, .. } = self.architecture().head else { return None };
         let share = 100.0 * self.memory.clipping.take_excess()?;
@@ -328,9 +330,9 @@ impl Agent {
         ))
     }
 
-    /// How many updates follow environment step `step`. With replay, `gradient_steps` every `train_frequency` steps, once
-    /// learning starts and there is a batch; without, one for each transition that has come since, and what came before
-    /// learning starts is given up.
+    /// The number of updates after environment step `step`. With replay: `gradient_steps` every `train_frequency` steps,
+    /// after `learning_starts` steps and as soon as the buffer holds a batch. Without replay: one for each new transition;
+    /// transitions from before `learning_starts` are discarded.
     pub fn updates_due(&mut self, step: u64, training: &TrainingConfig) -> u64 {
         let replay = &mut self.memory.replay;
         let started = step >= training.learning_starts;
@@ -344,20 +346,20 @@ impl Agent {
         if due { training.gradient_steps } else { 0 }
     }
 
-    /// Updates the target network as `[target_network]` says: a copy of the online network (hard update), or a step of tau
-    /// towards it (soft update, Polyak averaging).
+    /// Updates the target network as configured in `[target_network]`: a copy of the online network (hard update), or a
+    /// step of tau towards it (soft update, Polyak averaging).
     pub fn update_target(&mut self) {
         let tau = self.target_network.coefficient();
         self.engine.update_target(if tau == 1.0 { TargetUpdate::Hard } else { TargetUpdate::Polyak(tau) });
     }
 
-    /// Floating-point operations of one update, counting matrix products only, where its engine knows.
+    /// Floating-point operations of one update, counting matrix products only; `None` if the engine does not know.
     pub fn update_flops(&self) -> Option<u64> {
         self.engine.update_flops()
     }
 
-    /// Drops what the engine has cached, for measurements: the next update computes everything, and gives the same.
+    /// Invalidates the engine's caches, for measurements: the next update computes everything, with the same result.
     pub fn drop_caches(&mut self) {
-        self.engine.forget_all();
+        self.engine.invalidate_all();
     }
 }

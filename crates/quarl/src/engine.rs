@@ -1,8 +1,8 @@
-//! What an agent needs from whatever computes its Q-values and its updates.
+//! The interface between an agent and the code that computes its Q-values and updates.
 //!
 //! An [`Engine`] holds the online network, the target network and the optimizer. The agent decides what to learn from and
-//! when: it draws the batches, owns the random streams and the schedules, and hands priorities to the replay buffer.
-//! [`cpu`] is the engine that quarl comes with.
+//! when: it samples the batches, owns the random streams and the schedules, and passes priorities to the replay buffer.
+//! [`cpu`] is the built-in engine.
 
 pub mod cpu;
 
@@ -20,30 +20,30 @@ use crate::replay::Replay;
 use crate::rng::Rng;
 use crate::transition::Batch;
 
-/// An online network, a target network, and an optimizer: what computes Q-values and updates.
+/// An online network, a target network, and an optimizer.
 ///
-/// Of the configuration it follows `[network]`, `[optimizer]` (but for the schedule of the learning rate), and `agent.target`
-/// with Munchausen's settings, `agent.loss` and the batch size; with `target_network.kind = "none"` the online network's
-/// Q-values bootstrap. Everything else is the agent's.
+/// An engine implements these settings: `[network]`, `[optimizer]` (the agent evaluates the learning-rate schedule),
+/// `agent.target` with Munchausen's settings, `agent.loss`, and `agent.batch_size`. With `target_network.kind = "none"` it
+/// bootstraps from the online network's Q-values. The agent implements everything else.
 pub trait Engine: Send {
-    /// What it computes on, such as `avx512`; recorded with a run.
+    /// A name for what the engine computes on, such as `avx512`. It is recorded with a run.
     fn name(&self) -> &str;
 
-    /// The network that it computes.
+    /// The network's architecture.
     fn architecture(&self) -> &Architecture;
 
-    /// The online network's parameters, laid out as [`cpu::network::Plan::tensors`] says.
+    /// The online network's parameters, in the layout of [`cpu::network::LayerStack::tensors`].
     fn parameters(&self) -> &[f32];
 
-    /// The online network's Q-values of a batch of observations `[item][..shape]`, into `q_values`, `[item][action]`. For each
-    /// item it draws from `noise` first an implicit head's quantile levels (`network.acting_quantiles` uniform numbers in single
-    /// precision), then a noisy network's noise, layer by layer.
+    /// Computes the online network's Q-values of a batch of observations `[item][..shape]` into `q_values`,
+    /// `[item][action]`. For each item, the engine draws from `noise` first the quantile levels of an implicit head
+    /// (`network.acting_quantiles` uniform f32 numbers), then the noise of a noisy network, layer by layer.
     ///
     /// # Errors
-    /// [`Error::ObservationLength`] where the observations are not as many as the Q-values.
+    /// [`Error::ObservationLength`] where the numbers of observations and Q-values do not match.
     fn q_values(&mut self, observations: ObservationsView, noise: &mut Rng, q_values: &mut [f32]) -> Result<(), Error>;
 
-    /// One update of the online network.
+    /// Performs one update of the online network.
     ///
     /// # Errors
     /// [`Error::NotFinite`] where the loss or a parameter is no longer a finite number.
@@ -52,66 +52,66 @@ pub trait Engine: Send {
     /// Updates the target network.
     fn update_target(&mut self, rule: TargetUpdate);
 
-    /// Puts parameters in the place of those of the online and of the target network: the first ones of a run.
+    /// Sets the parameters of the online and the target network, at the beginning of a run.
     ///
     /// # Panics
-    /// When they are not as many as [`Engine::parameters`].
+    /// When their number differs from that of [`Engine::parameters`].
     fn set_parameters(&mut self, online: &[f32], target: &[f32]);
 
-    /// Everything that changes while it learns.
+    /// Everything that changes during training.
     fn state(&self) -> EngineState;
 
-    /// Puts back what [`Engine::state`] gave.
+    /// Restores a state from [`Engine::state`].
     ///
     /// # Errors
-    /// [`Error::State`] where the state is of another engine; nothing is changed then.
+    /// [`Error::State`] where the state belongs to another engine; nothing is changed then.
     fn set_state(&mut self, state: &EngineState) -> Result<(), Error>;
 
-    /// Drops what it has cached of transition `id`, whose place in the replay buffer another one has taken. An engine
-    /// without a cache has nothing to do.
-    fn forget(&mut self, _id: usize) {}
+    /// Invalidates cached values of transition `id`, which another transition has replaced in the replay buffer. An engine
+    /// without a cache need not implement it.
+    fn invalidate(&mut self, _id: usize) {}
 
-    /// Drops all that it has cached. Results stay the same.
-    fn forget_all(&mut self) {}
+    /// Invalidates all cached values. Results stay the same.
+    fn invalidate_all(&mut self) {}
 
-    /// Floating-point operations of one update, counting matrix products only, where that is known.
+    /// Floating-point operations of one update, counting matrix products only; `None` if unknown.
     fn update_flops(&self) -> Option<u64> {
         None
     }
 }
 
-/// Makes the engine of a run for an environment. The agent then gives it the first parameters, which the run's seed decides.
+/// Creates the engine of a run. The agent then sets the initial parameters, which depend on the run's seed.
 pub type EngineFactory = Box<dyn FnOnce(&TrainConfig, &EnvironmentSpec) -> Result<Box<dyn Engine>, Error>>;
 
-/// How the target network follows the online one.
+/// The rule that updates the target network.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum TargetUpdate {
-    /// A copy.
+    /// Hard update: a copy of the online network.
     Hard,
-    /// `target += tau (online - target)` (Polyak averaging), with tau in (0, 1).
+    /// Soft update (Polyak averaging): `target += tau * (online - target)`, with tau in (0, 1).
     Polyak(f64),
 }
 
-/// What one update is computed from.
+/// The inputs and outputs of one update.
 pub struct Update<'a> {
     /// The batch.
     pub batch: DrawnBatch<'a>,
     /// The learning rate.
     pub learning_rate: f64,
-    /// The environment step, for messages.
+    /// The environment step, for error messages.
     pub env_steps: u64,
-    /// Whether [`UpdateReport::diagnostics`] is wanted.
+    /// Whether [`UpdateReport::diagnostics`] is requested.
     pub wants_diagnostics: bool,
-    /// The stream of parameter noise and quantile levels. An engine draws for each forward pass over the batch, in the
-    /// order: target network at the next observations, the pass that the target rule needs besides, online network. It
-    /// draws the pass's quantile levels `[level][item, padded to a multiple of 16]` first, then its noise, layer by layer.
+    /// The random stream of parameter noise and quantile levels. An engine draws for each forward pass over the batch, in
+    /// this order: target network at the next observations, the target rule's extra pass, online network. For each pass it
+    /// draws the quantile levels `[level][item, padded to a multiple of 16]` first, then the noise, layer by layer.
     pub noise: &'a mut Rng,
-    /// Where each item's TD error goes, at least 0: the absolute TD error; for a categorical head the cross-entropy less the
-    /// target's entropy; for quantile heads the mean absolute TD error over all pairs.
+    /// Receives the TD error of each item, at least 0: the absolute TD error; for a categorical head the cross-entropy less
+    /// the target's entropy; for quantile heads the mean absolute TD error over all pairs of quantiles.
     pub td_errors: &'a mut [f32],
 }
 
-/// A batch drawn from the replay buffer, whose next observations are read when they are needed.
+/// A batch sampled from the replay buffer. Its next observations are read when they are needed.
 pub struct DrawnBatch<'a> {
     batch: &'a mut Batch,
     replay: &'a Replay,
@@ -120,7 +120,7 @@ pub struct DrawnBatch<'a> {
 }
 
 impl<'a> DrawnBatch<'a> {
-    /// A batch that [`Replay::draw`] has filled. Its observations are normalised here, where there are statistics.
+    /// A batch filled by [`Replay::draw`]. Its observations are normalised here if there are statistics.
     pub(crate) fn new(
         batch: &'a mut Batch,
         replay: &'a Replay,
@@ -132,15 +132,15 @@ impl<'a> DrawnBatch<'a> {
         Ok(Self { batch, replay, statistics, has_next_observations: false })
     }
 
-    /// The batch. Its next observations are only those of this batch after [`DrawnBatch::with_next_observations`].
+    /// The batch. Its next observations are valid only after [`DrawnBatch::with_next_observations`].
     pub fn get(&self) -> &Batch {
         self.batch
     }
 
-    /// The batch with its next observations.
+    /// The batch including its next observations.
     ///
     /// # Errors
-    /// [`Error::ObservationLength`] where the statistics are of other observations.
+    /// [`Error::ObservationLength`] where the statistics belong to observations of another length.
     pub fn with_next_observations(&mut self) -> Result<&Batch, Error> {
         if !self.has_next_observations {
             self.replay.gather_next_obs(self.batch);
@@ -152,13 +152,13 @@ impl<'a> DrawnBatch<'a> {
         Ok(self.batch)
     }
 
-    /// The buffer that it was drawn from.
+    /// The buffer that the batch was sampled from.
     pub fn replay(&self) -> &Replay {
         self.replay
     }
 }
 
-/// Normalises observations that are floats; whoever normalises asks the replay buffer for floats.
+/// Normalises observations. With normalisation, the replay buffer always stores floats.
 fn normalize(statistics: &ObservationStatistics, observations: &mut Observations) -> Result<(), Error> {
     match observations {
         Observations::F32(values) => statistics.normalize(values),
@@ -166,44 +166,46 @@ fn normalize(statistics: &ObservationStatistics, observations: &mut Observations
     }
 }
 
-/// What one update found.
+/// The results of one update.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct UpdateReport {
-    /// The loss that was descended: the batch's weighted mean.
+    /// The weighted mean loss of the batch.
     pub loss: f32,
-    /// The mean of Q(s, a) over the batch, before the update.
+    /// The mean of Q(s, a) over the batch, before the optimizer step.
     pub mean_q: f32,
-    /// The share of the target's probability that was clipped to a categorical head's support; none for other heads.
+    /// The fraction of the target distributions' mass that was clipped to a categorical head's support; `None` for other
+    /// heads.
     pub clipped_share: Option<f32>,
-    /// More numbers, where they are asked for.
+    /// Further statistics, if they were requested.
     pub diagnostics: Option<UpdateDiagnostics>,
 }
 
-/// What an update knows besides, before its step.
+/// Statistics of an update, taken before the optimizer step.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct UpdateDiagnostics {
-    /// The gradients' global norm, before clipping.
+    /// The global norm of the gradients before clipping.
     pub grad_norm: f64,
-    /// The Euclidean distance between online and target parameters.
+    /// The Euclidean distance between the online and the target network's parameters.
     pub target_drift: f64,
-    /// The largest Q-value of the batch's observations.
+    /// The largest Q-value of the batch.
     pub max_q: f64,
-    /// The mean over the batch of the best action's Q-value less the second best's; 0 where there is one action.
+    /// The action gap: the mean over the batch of the best action's Q-value less the second best's; 0 with a single action.
     pub action_gap: f64,
 }
 
-/// Everything of an engine that changes while it learns, as plain data.
+/// Everything of an engine that changes during training, as plain data.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EngineState {
     /// The online network's parameters.
     pub online: Vec<f32>,
-    /// The target network's.
+    /// The target network's parameters.
     pub target: Vec<f32>,
-    /// The optimizer's arrays by name, such as `adam.first_moment`. Its settings are among them, to be recognised by.
+    /// The optimizer's arrays by name, such as `adam.first_moment`, and its settings, which are compared when a state is
+    /// restored.
     pub optimizer: BTreeMap<String, Array>,
 }
 
-/// Numbers of one kind.
+/// An array of f32 or f64.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Array {
     /// In single precision.
@@ -223,16 +225,16 @@ impl Array {
 }
 
 impl EngineState {
-    /// Whether this, read back from somewhere, can take the place of `present`: it has the same arrays, and the same
-    /// settings of the optimizer.
+    /// Checks that this state, read from a file, is compatible with `present`, the state of a new engine: the same arrays
+    /// with the same lengths, and the same optimizer settings.
     ///
     /// # Errors
-    /// [`Error::State`] where it cannot.
+    /// [`Error::State`] where it is not.
     pub fn check(&self, present: &Self) -> Result<(), Error> {
         let refused = |message: String| Err(Error::State { what: "the agent".to_owned(), message });
         let (actual, expected) = (self.online.len(), present.online.len());
         if (actual, self.target.len()) != (expected, present.target.len()) {
-            return refused(format!("{actual} parameters were saved, this network has {expected}"));
+            return refused(format!("the saved state has {actual} parameters, this network has {expected}"));
         }
         let fits = |(name, array): (&String, &Array)| match present.optimizer.get(name) {
             Some(expected) if name.ends_with("settings") => array == expected,
@@ -240,7 +242,7 @@ impl EngineState {
             None => false,
         };
         if self.optimizer.len() != present.optimizer.len() || !self.optimizer.iter().all(fits) {
-            return refused("the optimizer's settings or its size are others".to_owned());
+            return refused("the saved optimizer has other settings or another size".to_owned());
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Greedy episodes: what an agent has learnt, without exploration and apart from training.
+//! Greedy evaluation: episodes without exploration, independent of training.
 //!
 //! ```
 //! use quarl::{env, evaluate};
@@ -24,54 +24,54 @@ use crate::env::{End, Environment, EnvironmentSpec};
 use crate::error::Error;
 use crate::policy::Policy;
 
-/// The step limit of greedy episodes where neither the configuration nor the environment has one.
+/// The step limit of greedy episodes if neither the configuration nor the environment has one.
 pub const MAX_EPISODE_STEPS: u32 = 10_000;
 
-/// The step limit of greedy episodes: what is configured (`evaluation.max_episode_steps`), else the environment's own
-/// limit, else [`MAX_EPISODE_STEPS`].
+/// The step limit of greedy episodes: `evaluation.max_episode_steps` if it is set, otherwise the environment's limit,
+/// otherwise [`MAX_EPISODE_STEPS`].
 pub fn step_limit(configured: StepLimit, spec: &EnvironmentSpec) -> u32 {
     configured.steps().or(spec.max_episode_steps).unwrap_or(MAX_EPISODE_STEPS)
 }
 
-/// The result of one greedy episode.
+/// The result of a greedy episode.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GreedyEpisode {
-    /// The sum of its rewards.
+    /// The return: the undiscounted sum of the rewards.
     pub total_reward: f64,
-    /// How many steps it took.
+    /// The number of steps.
     pub length: u64,
-    /// Why it ended.
+    /// Why the episode ended.
     pub end: End,
-    /// Whether the step limit of [`GreedyEpisodes`] truncated it, not the environment.
+    /// Whether the step limit of [`GreedyEpisodes`] truncated it, rather than the environment.
     pub cut: bool,
 }
 
 /// One step of a greedy episode.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GreedyStep {
-    /// The episode, from 0.
+    /// The episode, counted from 0.
     pub episode: u64,
     /// The action taken.
     pub action: usize,
-    /// The step's reward.
+    /// The reward.
     pub reward: f64,
-    /// The episode's result, if it ended with this step.
+    /// The result of the episode, if it ended with this step.
     pub ended: Option<GreedyEpisode>,
 }
 
-/// Greedy episodes, played one step at a time.
+/// A sequence of greedy episodes, played one step at a time.
 ///
-/// The first reset is given the seed, the later ones continue the environment's random stream, so that the same episodes
-/// start from the same observations every time.
+/// The first reset uses the seed, later ones continue the environment's random generator, so the same seed always gives the
+/// same initial observations.
 #[derive(Clone, Debug)]
 pub struct GreedyEpisodes {
     seed: u64,
     episodes: u64,
     max_episode_steps: u32,
     observation: Vec<f32>,
-    /// The episode that runs, or is next.
+    /// The running or the next episode, counted from 0.
     episode: u64,
-    /// Return and length of the episode, while it runs.
+    /// Return and length of the running episode so far.
     running: Option<(f64, u64)>,
 }
 
@@ -82,16 +82,16 @@ impl GreedyEpisodes {
         Self { seed, episodes, max_episode_steps, observation, episode: 0, running: None }
     }
 
-    /// The running episode: its number from 0, its steps so far, and its return so far.
+    /// The running episode: its number counted from 0, its steps so far, and its return so far.
     pub fn running(&self) -> Option<(u64, u64, f64)> {
         self.running.map(|(total_reward, length)| (self.episode, length, total_reward))
     }
 
-    /// Resets the environment for the next episode, unless one is running. False once all episodes have been played.
+    /// Resets the environment for the next episode, unless an episode is running. Returns false after the last episode.
     ///
     /// # Errors
-    /// What the environment fails with; [`Error::EnvironmentValue`] for an observation that is not finite and
-    /// [`Error::NoActionAllowed`] where nothing is allowed.
+    /// Those of the environment; [`Error::EnvironmentValue`] for an observation that is not finite,
+    /// [`Error::NoActionAllowed`] for a mask that allows no action.
     pub fn begin(&mut self, env: &mut dyn Environment) -> Result<bool, Error> {
         if self.running.is_none() {
             if self.episode >= self.episodes {
@@ -104,10 +104,10 @@ impl GreedyEpisodes {
         Ok(true)
     }
 
-    /// Takes one step, after a reset where it is due. `None` once all episodes have been played.
+    /// Takes one step, after a reset if no episode is running. Returns `None` after the last episode.
     ///
     /// # Errors
-    /// As [`GreedyEpisodes::begin`], and [`Error::EnvironmentValue`] for a reward that is not finite.
+    /// Those of [`GreedyEpisodes::begin`], and [`Error::EnvironmentValue`] for a reward that is not finite.
     pub fn step(&mut self, policy: &mut Policy, env: &mut dyn Environment) -> Result<Option<GreedyStep>, Error> {
         if !self.begin(env)? {
             return Ok(None);
@@ -133,11 +133,11 @@ fn when(step: u64) -> When {
     When { step, of: "a greedy episode" }
 }
 
-/// Plays `episodes` greedy episodes (see [`GreedyEpisodes`]), with the environment's own step limit, or
-/// [`MAX_EPISODE_STEPS`] where it has none.
+/// Plays `episodes` greedy episodes (see [`GreedyEpisodes`]) with the environment's step limit, or with
+/// [`MAX_EPISODE_STEPS`] if it has none.
 ///
 /// # Errors
-/// As [`GreedyEpisodes::step`].
+/// Those of [`GreedyEpisodes::step`].
 pub fn play(
     policy: &mut Policy,
     env: &mut dyn Environment,

@@ -1,4 +1,4 @@
-//! Exploration: from Q-values to an action while training.
+//! Exploration: how actions are chosen from Q-values during training.
 
 pub(crate) mod config;
 
@@ -8,26 +8,25 @@ use crate::error::Error;
 use crate::network::{QValues, check_mask};
 use crate::rng::{Rng, Stream};
 
-/// How an action is chosen, at one environment step.
+/// The exploration rule at one environment step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Exploration {
-    /// With this probability any action, else the greedy one.
+    /// Epsilon-greedy: with this probability a random action, otherwise the greedy one.
     EpsilonGreedy(f64),
-    /// With this probability any action begins, and is repeated for n steps with probability proportional to `n^-mu`; else
-    /// the greedy one (temporally extended epsilon-greedy exploration, Dabney et al. 2021).
+    /// Temporally extended epsilon-greedy exploration (Dabney et al. 2021): with probability `epsilon` a random action,
+    /// repeated for n steps with probability proportional to `n^-mu`; otherwise the greedy action.
     EzGreedy {
         /// The probability that a repeated action begins.
         epsilon: f64,
         /// The exponent of the zeta distribution, above 1.
         mu: f64,
     },
-    /// In proportion to `exp(Q / temperature)`, with this temperature.
+    /// Softmax (Boltzmann) exploration: probabilities proportional to `exp(Q / temperature)`, with this temperature.
     Softmax(f64),
 }
 
 impl Exploration {
-    /// The probability of an action that does not depend on the Q-values: what is reported as `epsilon`. 0 where there is
-    /// none.
+    /// The probability of an action that ignores the Q-values, which is reported as `epsilon`; 0 for softmax.
     pub fn epsilon(self) -> f64 {
         match self {
             Self::EpsilonGreedy(epsilon) | Self::EzGreedy { epsilon, .. } => epsilon,
@@ -35,15 +34,15 @@ impl Exploration {
         }
     }
 
-    /// The probability of each action, with `q_values` of one item, into `probabilities`; for ez-greedy while no action is
-    /// being repeated.
+    /// Writes the probability of each action, given the `q_values` of one item, into `probabilities`. For ez-greedy: while
+    /// no action is being repeated.
     pub fn probabilities(self, q_values: QValues, probabilities: &mut [f64]) {
         let greedy = q_values.argmax(0);
         match self {
             Self::EpsilonGreedy(epsilon) | Self::EzGreedy { epsilon, .. } => {
                 let allowed = (0..q_values.actions()).filter(|action| q_values.is_allowed(0, *action)).count();
                 for (action, probability) in probabilities.iter_mut().enumerate() {
-                    // Where no action is allowed, all are: see `random`.
+                    // If the mask allows no action, every action is possible: see `random`.
                     let is_drawn = allowed == 0 || q_values.is_allowed(0, action);
                     let share = if allowed == 0 { q_values.actions() } else { allowed } as f64;
                     let random = if is_drawn { epsilon / share } else { 0.0 };
@@ -61,27 +60,26 @@ impl Exploration {
     }
 }
 
-/// The exploration of one training environment: its random stream, and the action that is being repeated. It is saved with
-/// the run.
+/// The exploration state of one training environment: its random stream and the repeated action. It is saved with the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Explorer {
     rng: Rng,
-    /// An action, and for how many more steps it is taken.
+    /// A repeated action, and its remaining number of steps.
     repeated: Option<(usize, u64)>,
 }
 
 impl Explorer {
-    /// The explorer of training environment `environment` of a run with this seed.
+    /// The explorer of training environment `environment`, in a run with seed `seed`.
     pub fn new(seed: u64, environment: u64) -> Self {
         let stream = Stream::Exploration;
         let rng = if environment == 0 { stream.rng(seed) } else { stream.part_rng(seed, environment) };
         Self { rng, repeated: None }
     }
 
-    /// Chooses an action. The Q-values are only computed where they are needed.
+    /// Chooses an action. `q_values` is called only if the choice depends on the Q-values.
     ///
     /// # Errors
-    /// [`Error::MaskLength`] where the mask has not one entry an action, and what `q_values` fails with.
+    /// [`Error::MaskLength`] where the mask does not have one entry for each action; errors of `q_values`.
     pub fn choose<'a>(
         &mut self,
         exploration: Exploration,
@@ -108,7 +106,7 @@ impl Explorer {
         }
     }
 
-    /// The action that is being repeated, for one step more. A repeat ends where its action is forbidden.
+    /// The repeated action, for one more step. The repetition ends if the action mask forbids the action.
     fn repeat(&mut self, mask: Option<&[bool]>) -> Option<usize> {
         let (action, steps) = self.repeated.take()?;
         let is_allowed = mask.is_none_or(|mask| mask.get(action) == Some(&true));
@@ -119,23 +117,23 @@ impl Explorer {
         Some(action)
     }
 
-    /// Ends a repeat at the beginning of an episode.
+    /// Ends a repetition at the beginning of an episode.
     pub fn begin_episode(&mut self) {
         self.repeated = None;
     }
 
-    /// Whether this, read back from somewhere, can be used for so many actions.
+    /// Whether this explorer, read from a file, is valid for `actions` actions.
     pub(crate) fn fits(&self, actions: usize) -> bool {
         self.repeated.is_none_or(|(action, _)| action < actions)
     }
 }
 
-/// Softmax (Boltzmann) exploration: action a with probability `exp(Q(a) / temperature)`, divided by the sum of these over
-/// all allowed actions. The largest Q-value is taken off first, so that no power overflows. One draw an action.
+/// Softmax (Boltzmann) exploration: action a with probability `exp(Q(a) / temperature)`, divided by the sum over all
+/// allowed actions. The largest Q-value is subtracted first, so that nothing overflows. One random number for each action.
 fn softmax(temperature: f64, actions: usize, rng: &mut Rng, q_values: QValues) -> usize {
     let greedy = q_values.argmax(0);
     let power = |action| softmax_power(temperature, q_values, greedy, action);
-    // Computed twice rather than kept: there is no room to keep them that would not be asked for each step.
+    // The powers are computed twice, because storing them would need an allocation.
     let total: f64 = (0..actions).map(power).sum();
     let mut mass = rng.uniform() * total;
     for action in 0..actions {
@@ -145,7 +143,7 @@ fn softmax(temperature: f64, actions: usize, rng: &mut Rng, q_values: QValues) -
         }
         mass -= power;
     }
-    // Rounding left more than there is (or a Q-value is no number).
+    // Rounding left some probability, or a Q-value is NaN.
     greedy
 }
 
@@ -158,8 +156,8 @@ fn softmax_power(temperature: f64, q_values: QValues, greedy: usize, action: usi
     }
 }
 
-/// Epsilon-greedy: with probability `epsilon` any allowed action, each as likely (the greedy one too), else the greedy one
-/// of them. Without a mask, all actions are allowed. The Q-values are only computed where they are needed.
+/// Epsilon-greedy: with probability `epsilon` a uniformly random allowed action (the greedy one included), otherwise the
+/// greedy one. Without a mask, every action is allowed. `q_values` is called only if the greedy action is needed.
 fn epsilon_greedy<'a>(
     epsilon: f64,
     actions: usize,
@@ -197,7 +195,7 @@ fn zeta(mu: f64, rng: &mut Rng) -> u64 {
     }
 }
 
-/// Any allowed action, each as likely; any action at all where none is allowed.
+/// A uniformly random allowed action; any action if the mask allows none.
 pub(crate) fn random(actions: usize, mask: Option<&[bool]>, rng: &mut Rng) -> usize {
     let allowed = mask.map_or(actions, |mask| mask.iter().filter(|allowed| **allowed).count());
     match mask {
@@ -288,7 +286,7 @@ mod tests {
         let q = [0.0, 9.0, 1.0];
         let q_values = || Ok(QValues::new(&q, 3, 1));
         let mut explorer = Explorer::new(3, 0);
-        // With so small an exponent, repeats are long; one of the first actions is not the greedy one.
+        // With an exponent this small, repetitions are long; one of the first actions is not the greedy one.
         let started = |explorer: &mut Explorer| loop {
             explorer.begin_episode();
             let action = explorer.choose(exploration, 3, None, q_values).unwrap();

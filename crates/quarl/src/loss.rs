@@ -1,8 +1,8 @@
-//! How wrong a prediction is, and which way to change it: losses of a batch as pure functions on slices.
+//! Losses of a batch and their gradients, as pure functions on slices.
 //!
-//! Each function returns the sum over the items of weight times loss, and writes each item's TD error, and the gradient of the
-//! *mean* weighted loss with respect to the network's outputs. Outputs and their gradient are `[action][atom][stride]`, an
-//! item a column; only the columns of the actions taken are written.
+//! Each function returns the weighted sum of the items' losses. It writes the TD error of each item, and the gradient of
+//! the *mean* weighted loss with respect to the network's outputs. Outputs and gradients have the layout
+//! `[action][atom][stride]`, one column for each item; only the entries of the actions taken are written.
 
 pub mod categorical;
 pub mod quantile;

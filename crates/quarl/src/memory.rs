@@ -1,7 +1,7 @@
-//! The memory of a training run, planned before any of it is allocated.
+//! The memory requirements of a training run, computed before anything is allocated.
 //!
-//! Sizes are computed in floating point: the sizes of a hopeless configuration do not overflow, and all others are exact.
-//! What a worker process of Gymnasium's needs is not part of the plan.
+//! Sizes are computed in floating point: sizes beyond the address space do not overflow, and all others are exact. The
+//! memory of Gymnasium's worker processes is not included.
 
 mod available;
 
@@ -14,7 +14,7 @@ use crate::space::Dtype;
 use crate::target::TargetRule;
 pub use available::available;
 
-/// Floats are padded to whole vectors of so many.
+/// Arrays of floats are padded to a multiple of this length.
 const LANES: f64 = 16.0;
 const F32: f64 = 4.0;
 const F64: f64 = 8.0;
@@ -23,16 +23,16 @@ const WORD: f64 = 8.0;
 /// One part of a run's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// What it is.
+    /// What the memory is used for.
     pub name: &'static str,
-    /// The configuration key that makes it smaller.
+    /// The configuration key that reduces it.
     pub key: &'static str,
-    /// Its size.
+    /// The size in bytes.
     pub bytes: u64,
 }
 
-/// The memory of one run for an environment: its parts.
-pub fn plan(config: &TrainConfig, spec: &EnvironmentSpec) -> Vec<Part> {
+/// The memory requirements of one run in an environment.
+pub fn requirements(config: &TrainConfig, spec: &EnvironmentSpec) -> Vec<Part> {
     let sizes = Sizes::new(config, spec);
     let part = |name, key, bytes: f64| Part { name, key, bytes: bytes.ceil() as u64 };
     let replay_key = if config.replay.kind == ReplayKind::None { "agent.n_step" } else { "replay.capacity" };
@@ -55,10 +55,10 @@ pub fn plan(config: &TrainConfig, spec: &EnvironmentSpec) -> Vec<Part> {
     ]
 }
 
-/// Whether `runs` runs at a time fit into the memory that is available now; true where that is not known.
+/// Checks that `runs` simultaneous runs fit into the memory that is available now. Succeeds where that is not known.
 ///
 /// # Errors
-/// [`Error::Setting`], naming the key of the largest part.
+/// [`Error::Setting`], with the key of the largest part.
 pub fn check(config: &TrainConfig, spec: &EnvironmentSpec, runs: usize) -> Result<(), Error> {
     match available() {
         Some(available) => check_within(available, config, spec, runs),
@@ -67,28 +67,28 @@ pub fn check(config: &TrainConfig, spec: &EnvironmentSpec, runs: usize) -> Resul
 }
 
 fn check_within(available: u64, config: &TrainConfig, spec: &EnvironmentSpec, runs: usize) -> Result<(), Error> {
-    let parts = plan(config, spec);
+    let parts = requirements(config, spec);
     let one_run: f64 = parts.iter().map(|part| part.bytes as f64).sum();
     let total = one_run * runs.max(1) as f64;
     let Some(largest) = parts.iter().max_by_key(|part| part.bytes) else { return Ok(()) };
     if total <= available as f64 {
         return Ok(());
     }
-    let planned = match runs {
+    let needed = match runs {
         0 | 1 => format!("the run needs {}", size(total)),
         _ => format!("{runs} runs at a time need {} ({} each)", size(total), size(one_run)),
     };
     let fewer = if runs > 1 { ", or run fewer at a time" } else { "" };
     let Part { name, key, bytes } = *largest;
     let message = format!(
-        "{planned} of memory, and {} is available; the largest part is {name} with {}: lower {key}{fewer}",
+        "{needed} of memory, but only {} is available; the largest part is {name} with {}: lower {key}{fewer}",
         size(available as f64),
         size(bytes as f64)
     );
     Err(Error::Setting { key: key.to_owned(), message })
 }
 
-/// Bytes for people.
+/// A number of bytes with a unit.
 fn size(bytes: f64) -> String {
     let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
     let unit = units.into_iter().find(|(_, power)| bytes >= f64::from(*power).exp2());
@@ -102,20 +102,20 @@ fn padded(count: f64) -> f64 {
     (count / LANES).ceil() * LANES
 }
 
-/// The numbers that sizes follow from.
+/// The numbers from which the sizes are computed.
 struct Sizes<'a> {
     config: &'a TrainConfig,
     architecture: Architecture,
     dtype: Dtype,
-    /// Numbers an observation.
+    /// The number of numbers in an observation.
     features: f64,
     actions: f64,
     masked_actions: f64,
     batch: f64,
     hidden: Vec<f64>,
-    /// Outputs for each action and level.
+    /// The number of outputs for each action and quantile level.
     atoms: f64,
-    /// Quantile levels an item in an update, and in choosing an action.
+    /// The number of quantile levels for each item: in an update, and in action selection.
     levels: (f64, f64),
 }
 
@@ -140,7 +140,7 @@ impl<'a> Sizes<'a> {
         }
     }
 
-    /// Cosines of an implicit head.
+    /// The number of cosines of an implicit head.
     fn cosines(&self) -> Option<f64> {
         match self.config.network.head {
             Head::Implicit { cosines, .. } => Some(cosines as f64),
@@ -160,11 +160,11 @@ impl<'a> Sizes<'a> {
             Dtype::F32 => F32,
             Dtype::U8 => 1.0,
         };
-        // Action, reward, discount; observation and next observation; mask.
+        // Action, reward, discount; observation and next observation; action mask.
         self.capacity() * (3.0 * F32 + 2.0 * self.features * number + self.masked_actions)
     }
 
-    /// Eight weights a node, the levels of sums above them.
+    /// Nodes of eight weights, and the levels of sums above them.
     fn priorities(&self) -> f64 {
         if self.config.replay.kind != ReplayKind::Prioritized {
             return 0.0;
@@ -190,29 +190,29 @@ impl<'a> Sizes<'a> {
         self.architecture.linears().into_iter().map(|(inputs, outputs)| (inputs as f64, outputs as f64)).collect()
     }
 
-    /// Units of each stream's hidden layer in a dueling network.
+    /// The number of units in each stream's hidden layer of a dueling network.
     fn streams_hidden(&self) -> Option<f64> {
         self.config.network.dueling.then_some(self.config.network.dueling_hidden as f64)
     }
 
-    /// Units of both streams' hidden layers together.
+    /// The number of units in both streams' hidden layers together.
     fn units_of_streams(&self) -> f64 {
         2.0 * self.streams_hidden().unwrap_or(0.0)
     }
 
-    /// Values and advantages of a dueling network.
+    /// The number of outputs of a dueling network's streams: values and advantages.
     fn streams(&self) -> Option<f64> {
         self.config.network.dueling.then_some((1.0 + self.actions) * self.atoms)
     }
 
-    /// Parameters that a forward pass reads, and all of them.
+    /// The number of parameters that a forward pass reads, and the number of all parameters.
     fn parameter_counts(&self) -> (f64, f64) {
         let counted = |count: Option<usize>| count.map_or(f64::INFINITY, |count| count as f64);
         (counted(self.architecture.forward_parameter_count()), counted(self.architecture.parameter_count()))
     }
 
-    /// Online and target network, their gradients, the best evaluation's copy, and a copy while the agent is evaluated or
-    /// written to a file.
+    /// Online and target network, gradients, the parameters of the best evaluation, and a copy while the agent is evaluated
+    /// or saved.
     fn parameters(&self) -> f64 {
         5.0 * padded(self.parameter_counts().1) * F32
     }
@@ -227,7 +227,7 @@ impl<'a> Sizes<'a> {
         f64::from(moments) * padded(self.parameter_counts().1) * F32
     }
 
-    /// The parameters that a pass makes for itself, and its noise.
+    /// The effective parameters of a forward pass, and its noise.
     fn effective_parameters(&self) -> f64 {
         if !self.architecture.is_reparametrised() {
             return 0.0;
@@ -238,12 +238,12 @@ impl<'a> Sizes<'a> {
         (noise + padded(self.parameter_counts().0)) * F32
     }
 
-    /// The last layer of the trunk.
+    /// The width of the last hidden layer of the trunk.
     fn width(&self) -> f64 {
         self.hidden.last().copied().unwrap_or(self.features)
     }
 
-    /// The activations of a pass over a batch.
+    /// The activations of a forward pass over a batch.
     fn pass(&self, batch: f64, levels: f64) -> f64 {
         let stride = padded(batch);
         let columns = stride * levels;
@@ -251,12 +251,12 @@ impl<'a> Sizes<'a> {
         let units: f64 = self.hidden.iter().sum();
         let mut hidden = units * stride + self.units_of_streams() * columns;
         if network.layer_norm {
-            // Normalised values, and a deviation for each layer and column.
+            // Normalised values, and one deviation for each layer and column.
             let layers_of_streams = if network.dueling { 2.0 } else { 0.0 };
             hidden = 2.0 * hidden + self.hidden.len() as f64 * stride + layers_of_streams * columns;
         }
         let implicit = if let Some(cosines) = self.cosines() {
-            // Levels, their recurrence in double precision, cosines, embedded and merged.
+            // Levels, their cosines' recurrence in double precision, cosines, embedding and products.
             columns * (1.0 + 6.0 + cosines + 2.0 * self.width())
         } else {
             0.0
@@ -269,7 +269,7 @@ impl<'a> Sizes<'a> {
             + self.effective_parameters()
     }
 
-    /// What a backward pass needs besides the gradients.
+    /// The buffers of a backward pass, without the gradients.
     fn backward(&self) -> f64 {
         let stride = padded(self.batch);
         let columns = stride * self.levels.0;
@@ -300,12 +300,12 @@ impl<'a> Sizes<'a> {
             Head::Categorical { .. } => 3.0 * self.atoms * stride * F32,
             Head::Quantile { .. } | Head::Implicit { .. } => (4.0 * self.atoms * levels + 2.0) * stride * F32,
         };
-        // Ids, actions; weights, rewards, discounts, targets, priorities; both observations; masks.
+        // Ids, actions; weights, rewards, discounts, targets, priorities; both observations; action masks.
         let transition = 2.0 * WORD + 5.0 * F32 + 2.0 * self.features * F32 + self.masked_actions;
         passes + self.backward() + distribution + self.batch * transition
     }
 
-    /// One observation through the network, in training and in evaluation.
+    /// The forward pass of one observation, in training and in evaluation.
     fn acting(&self) -> f64 {
         let units: f64 = self.hidden.iter().map(|units| padded(*units)).sum();
         let columns = if self.cosines().is_some() { padded(self.levels.1) } else { 1.0 };
@@ -328,7 +328,8 @@ impl<'a> Sizes<'a> {
         self.environments_count() * self.config.agent.n_step as f64 * (self.features * F32 + WORD + 2.0 * F64)
     }
 
-    /// Of each environment and the evaluation environment: the space's bounds, the stacked frames, the latest observation.
+    /// For each training environment and the evaluation environment: the space's bounds, the stacked frames, the latest
+    /// observation.
     fn environments(&self) -> f64 {
         let frames = if self.config.env.frame_stack > 1 { 1.0 } else { 0.0 };
         let statistics = if self.config.env.normalize_observation { 3.0 * F64 } else { 0.0 };

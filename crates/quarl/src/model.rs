@@ -1,32 +1,32 @@
-//! A trained network as a file: tensors named and laid out as PyTorch's, in one safetensors file.
+//! A trained network as a safetensors file, whose tensors have PyTorch's names and layout.
 //!
 //! The tensors are `l1.weight` (`[out][in]`), `l1.bias`, `l2.weight`, .. A dueling network ends with `value_hidden` and
-//! `value`, `advantage_hidden` and `advantage` (files written before its streams had hidden layers lack those, and are read
-//! as they are); noisy layers have `weight_sigma` and `bias_sigma` beside them, normalisations are `norm1`, .., `value_norm`
-//! and `advantage_norm`, and an implicit head's levels go through `embedding`. Where observations are normalised, `observation.mean` and
-//! `observation.variance` say by what, and `observation.count` over how many (in f64; they are no parameters). The header's metadata has one entry, `quarl`: JSON that says what
-//! environment the network is for and how to build it again.
+//! `value`, `advantage_hidden` and `advantage` (older files without hidden layers in the streams can be read). Noisy layers
+//! also have `weight_sigma` and `bias_sigma`. Layer normalisations are `norm1`, .., `value_norm` and `advantage_norm`. The
+//! quantile embedding of an implicit head is `embedding`. If observations are normalised, `observation.mean`,
+//! `observation.variance` and `observation.count` hold the statistics (in f64; they are not parameters). The header's
+//! metadata has one entry, `quarl`: JSON with the environment's id and the network's architecture.
 
 use std::collections::HashMap;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::cpu::network::{Plan, Tensor};
+use crate::engine::cpu::network::{LayerStack, Tensor};
 use crate::env::wrappers::ObservationStatistics;
 use crate::error::Error;
 use crate::network::Architecture;
 
-/// A network with its parameters, and the environment it was trained for.
+/// A network with its parameters, and the environment that it was trained in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
-    /// The environment's name.
+    /// The environment's id.
     pub env: String,
-    /// How the network is built.
+    /// The network's architecture.
     pub architecture: Architecture,
-    /// All parameters, laid out as [`Plan`] says.
+    /// All parameters, in the layout of [`LayerStack`].
     pub parameters: Vec<f32>,
-    /// What observations are normalised by before the network sees them, if they are.
+    /// The mean and variance that normalise observations, if they are normalised.
     pub observation_statistics: Option<ObservationStatistics>,
 }
 
@@ -40,13 +40,13 @@ struct Header {
     normalized: bool,
 }
 
-/// The metadata's one key. One, because the order of several would differ from file to file.
+/// The only key of the metadata. A single key, because the order of several keys would differ between files.
 const METADATA_KEY: &str = "quarl";
 
-/// The statistics' tensors: one number, and one for each number of an observation.
+/// The tensors of the observation statistics: a single number, and one number for each number of an observation.
 const STATISTICS: [&str; 3] = ["observation.count", "observation.mean", "observation.variance"];
 
-/// What a model file says observations are normalised by.
+/// Reads the observation statistics of a model file.
 fn statistics(tensors: &SafeTensors, features: usize) -> Result<ObservationStatistics, String> {
     let numbers = |name: &str, len: usize| -> Result<Vec<f64>, String> {
         let view = tensors.tensor(name).map_err(|_| format!("tensor {name} is missing"))?;
@@ -58,14 +58,14 @@ fn statistics(tensors: &SafeTensors, features: usize) -> Result<ObservationStati
     let [count, mean, variance] = STATISTICS;
     let (count, mean, variance) = (numbers(count, 1)?, numbers(mean, features)?, numbers(variance, features)?);
     ObservationStatistics::from_parts(count[0], mean, variance)
-        .ok_or_else(|| "its observations' statistics are damaged".to_owned())
+        .ok_or_else(|| "its observation statistics are damaged".to_owned())
 }
 
 impl Model {
-    /// The model file's bytes; the same model gives the same bytes.
+    /// The bytes of a model file. The same model gives the same bytes.
     ///
     /// # Errors
-    /// [`Error::State`] where the parameters are not as many as the architecture's, or that cannot be built.
+    /// [`Error::State`] where the number of parameters is not the architecture's, or the architecture is invalid.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
         self.check()?;
         let header = Header {
@@ -77,7 +77,7 @@ impl Model {
         let parameters: Vec<u8> = self.parameters.iter().flat_map(|x| x.to_le_bytes()).collect();
         let failed = |message: String| Error::State { what: "the model".to_owned(), message };
         let mut tensors = Vec::new();
-        for Tensor { name, shape, range } in Plan::new(&self.architecture).tensors() {
+        for Tensor { name, shape, range } in LayerStack::new(&self.architecture).tensors() {
             let bytes = &parameters[4 * range.start..4 * range.end];
             let view = TensorView::new(Dtype::F32, shape, bytes).map_err(|error| failed(error.to_string()))?;
             tensors.push((name, view));
@@ -96,16 +96,16 @@ impl Model {
         safetensors::serialize(tensors, Some(metadata)).map_err(|error| failed(error.to_string()))
     }
 
-    /// The model in a model file's bytes.
+    /// Reads a model from the bytes of a model file.
     ///
     /// # Errors
-    /// What is wrong with the bytes, as a sentence: cut short, not a quarl model, a tensor missing or of the wrong shape, a
-    /// parameter that is not finite.
+    /// A sentence that describes what is wrong with the bytes: truncated, not a quarl model, a tensor missing or of the
+    /// wrong shape, a parameter that is not finite.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         let damaged = |error: safetensors::SafeTensorError| format!("not a safetensors file, or damaged ({error})");
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
         let header = metadata.metadata().as_ref().and_then(|entries| entries.get(METADATA_KEY));
-        let header = header.ok_or("no quarl model: its header does not say how the network is built")?;
+        let header = header.ok_or("not a quarl model: its header does not describe a network")?;
         let header: Header =
             serde_json::from_str(header).map_err(|error| format!("its header is damaged ({})", of_header(&error)))?;
         let Header { env, mut architecture, normalized, .. } = header;
@@ -114,23 +114,23 @@ impl Model {
         }
         let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
 
-        // A damaged or hostile header must not get as far as asking for memory.
+        // Checked before any memory is allocated, because the header may be damaged or malicious.
         architecture.check().map_err(|reason| format!("its header is damaged ({reason})"))?;
         let stored = tensors.tensors().iter().map(|(_, view)| view.data().len() / size_of::<f32>()).sum::<usize>();
         match architecture.parameter_count() {
             Some(needed) if needed <= stored => {}
             _ => return Err("its header is damaged (a network with more parameters than the file has)".to_owned()),
         }
-        let plan = Plan::new(&architecture);
+        let layers = LayerStack::new(&architecture);
         let mut views = Vec::new();
-        for Tensor { name, shape, range } in plan.tensors() {
+        for Tensor { name, shape, range } in layers.tensors() {
             let view = tensors.tensor(&name).map_err(|_| format!("tensor {name} is missing"))?;
             if view.dtype() != Dtype::F32 || view.shape() != shape {
                 return Err(format!("tensor {name} is {:?} {:?}, expected F32 {shape:?}", view.dtype(), view.shape()));
             }
             views.push((range, view));
         }
-        let mut values = vec![0.0; plan.parameter_count()];
+        let mut values = vec![0.0; layers.parameter_count()];
         for (range, view) in views {
             let floats =
                 view.data().chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]));
@@ -143,23 +143,23 @@ impl Model {
         Ok(Self { env, architecture, parameters: values, observation_statistics })
     }
 
-    /// Whether the network can be built, and has as many parameters as there are.
+    /// Checks that the architecture is valid and that the number of parameters matches it.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let refused = |message: String| Err(Error::State { what: "the model".to_owned(), message });
         if let Err(reason) = self.architecture.check() {
-            return refused(format!("its network cannot be built ({reason})"));
+            return refused(format!("its network is invalid ({reason})"));
         }
         let (expected, actual) = (self.architecture.parameter_count(), self.parameters.len());
         if expected != Some(actual) {
-            return refused(format!("it has {actual} parameters, which are not as many as its network's"));
+            return refused(format!("it has {actual} parameters, which does not match its network"));
         }
         Ok(())
     }
 
-    /// Writes the model file: whole, or not at all.
+    /// Writes the model file atomically.
     ///
     /// # Errors
-    /// [`Error::Io`] where the system refuses.
+    /// [`Error::Io`] where writing fails.
     #[cfg(feature = "files")]
     pub fn save(&self, path: &std::path::Path) -> Result<(), Error> {
         crate::atomic_write::atomic_write(path, &self.to_bytes()?)
@@ -168,7 +168,7 @@ impl Model {
     /// Reads a model file.
     ///
     /// # Errors
-    /// [`Error::Io`] where the system refuses, [`Error::File`] where the file is damaged or something else.
+    /// [`Error::Io`] where reading fails, [`Error::File`] where the file is damaged or not a model.
     #[cfg(feature = "files")]
     pub fn load(path: &std::path::Path) -> Result<Self, Error> {
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
@@ -176,14 +176,14 @@ impl Model {
     }
 }
 
-/// Why a header cannot be read, in the file's terms.
+/// The reason why a header cannot be read, in terms of the file.
 fn of_header(error: &serde_json::Error) -> String {
     let column = error.column();
     match error.classify() {
         serde_json::error::Category::Data => {
-            format!("up to character {column}, a part of the network's description is missing or not of its type")
+            format!("up to character {column}, a part of the network's description is missing or has the wrong type")
         }
-        _ => format!("it is no JSON from character {column} on"),
+        _ => format!("it is not JSON from character {column} on"),
     }
 }
 
@@ -194,7 +194,7 @@ mod tests {
 
     fn model() -> Model {
         let architecture = Architecture::plain(2, &[3], 2);
-        let count = Plan::new(&architecture).parameter_count();
+        let count = LayerStack::new(&architecture).parameter_count();
         let parameters: Vec<f32> = (0..count).map(|i| i as f32 - 0.5).collect();
         Model { env: "CartPole-v0".to_owned(), architecture, parameters, observation_statistics: None }
     }
@@ -227,7 +227,7 @@ mod tests {
         for at in 0..bytes.len() {
             let mut bytes = bytes.clone();
             bytes[at] ^= 0xff;
-            let _ = Model::from_bytes(&bytes); // an error or a model with one other number, never a panic
+            let _ = Model::from_bytes(&bytes); // an error, or a model with one different number; never a panic
         }
     }
 
@@ -266,7 +266,7 @@ mod tests {
     }
 
     fn tensors_of(architecture: &Architecture) -> Vec<(String, Vec<usize>)> {
-        Plan::new(architecture).tensors().into_iter().map(|tensor| (tensor.name, tensor.shape)).collect()
+        LayerStack::new(architecture).tensors().into_iter().map(|tensor| (tensor.name, tensor.shape)).collect()
     }
 
     #[test]
@@ -292,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_small_file_cannot_ask_for_gigabytes_to_act_with() {
-        // 66 kB of tensors, all in place; acting at so many levels would take 17 GB.
+        // 66 kB of tensors, all present; acting with this many quantile levels would take 17 GB.
         let asking = |acting_quantiles| Architecture {
             head: Head::Implicit { cosines: 1, acting_quantiles },
             ..Architecture::plain(1, &[1 << 12], 1)
@@ -366,7 +366,7 @@ mod tests {
             weights.sort_unstable();
             assert_eq!(weights, expected);
         }
-        // The header of such a file says nothing of streams' hidden layers.
+        // The header of such a file does not mention hidden layers of the streams.
         let header = serde_json::to_string(&before).unwrap();
         assert!(!header.contains("dueling_hidden"), "{header}");
     }

@@ -1,7 +1,7 @@
-//! What a Q-network is made of and what its numbers mean, whatever computes it.
+//! The Q-network independent of the engine that computes it: its layers and the meaning of its outputs.
 //!
-//! [`Architecture`] says which layers there are; [`head`] what an output stands for; [`QValues`] is a view of Q-values,
-//! wherever they are kept. The layers' arithmetic belongs to the [engine](crate::engine).
+//! [`Architecture`] describes the layers, [`head`] the outputs; [`QValues`] is a view of Q-values. The layers' arithmetic
+//! belongs to the [engine](crate::engine).
 
 pub(crate) mod config;
 pub mod head;
@@ -14,7 +14,7 @@ pub use q_values::QValues;
 use crate::error::Error;
 
 impl Architecture {
-    /// Whether this is one observation, as far as its length says.
+    /// Refuses a slice that does not have the length of one observation.
     pub(crate) fn check_observation(&self, observation: &[f32]) -> Result<(), Error> {
         let (expected, actual) = (self.inputs, observation.len());
         if actual == expected {
@@ -24,7 +24,7 @@ impl Architecture {
     }
 }
 
-/// Whether a mask, where there is one, has one entry an action.
+/// Refuses a mask that does not have one entry for each action.
 pub(crate) fn check_mask(mask: Option<&[bool]>, actions: usize) -> Result<(), Error> {
     match mask {
         Some(mask) if mask.len() != actions => Err(Error::MaskLength { expected: actions, actual: mask.len() }),

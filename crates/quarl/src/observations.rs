@@ -1,10 +1,10 @@
-//! Observations of one shape, one after the other, in the numbers that their space has: floats or bytes.
+//! Arrays of observations of one shape, stored in their space's type: f32 or bytes.
 
 use serde::{Deserialize, Serialize};
 
 use crate::space::Dtype;
 
-/// Observations, `[item][..shape]`.
+/// An array of observations, `[item][..shape]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Observations {
     /// 32-bit floats.
@@ -13,7 +13,7 @@ pub enum Observations {
     U8(Vec<u8>),
 }
 
-/// A view of [`Observations`], `[item][..shape]`.
+/// A borrowed view of [`Observations`], `[item][..shape]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ObservationsView<'a> {
     /// 32-bit floats.
@@ -23,12 +23,12 @@ pub enum ObservationsView<'a> {
 }
 
 impl Observations {
-    /// No observations.
+    /// An empty array.
     pub fn new(dtype: Dtype) -> Self {
         Self::zeros(dtype, 0)
     }
 
-    /// Observations of `len` zeros altogether.
+    /// An array of `len` zeros in total (items times features).
     pub fn zeros(dtype: Dtype, len: usize) -> Self {
         match dtype {
             Dtype::F32 => Self::F32(vec![0.0; len]),
@@ -36,7 +36,7 @@ impl Observations {
         }
     }
 
-    /// A view of all of them.
+    /// A view of the whole array.
     pub fn view(&self) -> ObservationsView<'_> {
         match self {
             Self::F32(values) => ObservationsView::F32(values),
@@ -44,22 +44,22 @@ impl Observations {
         }
     }
 
-    /// The numbers as floats, one after the other.
+    /// All numbers as f32, in order.
     pub fn to_floats(&self) -> Vec<f32> {
         self.view().iter().collect()
     }
 
-    /// How many numbers they have altogether.
+    /// The total number of numbers (items times features).
     pub fn len(&self) -> usize {
         self.view().len()
     }
 
-    /// Whether there are none.
+    /// Whether the array is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// What the numbers are.
+    /// The type of the numbers.
     pub fn dtype(&self) -> Dtype {
         match self {
             Self::F32(_) => Dtype::F32,
@@ -67,7 +67,7 @@ impl Observations {
         }
     }
 
-    /// Asks for room for `len` numbers altogether; false where that much memory cannot be had.
+    /// Reserves memory for `len` numbers in total; returns false where the memory is not available.
     pub(crate) fn try_reserve(&mut self, len: usize) -> bool {
         match self {
             Self::F32(values) => try_reserve(values, len),
@@ -75,7 +75,8 @@ impl Observations {
         }
     }
 
-    /// Writes observation `id`: at the end, or over an old one. Bytes are rounded: environments give whole numbers.
+    /// Writes observation `id`, appending it or replacing an old one. For byte storage, numbers are rounded; environments
+    /// return whole numbers for such spaces.
     pub(crate) fn put(&mut self, id: usize, observation: &[f32]) {
         match self {
             Self::F32(values) => put(values, id, observation.iter().copied()),
@@ -83,13 +84,14 @@ impl Observations {
         }
     }
 
-    /// Copies the observations `ids`, of `features` numbers each, one after the other. Floats are never written as bytes.
+    /// Copies the observations `ids`, each of `features` numbers, into `out`. An array of floats cannot be copied into one
+    /// of bytes.
     ///
     /// # Panics
-    /// When `out` has another length, or bytes where these are floats.
+    /// When `out` has another length, or holds bytes where these are floats.
     pub(crate) fn gather(&self, ids: &[usize], features: usize, out: &mut Observations) {
         match (self, out) {
-            // A row as short as CartPole's is copied in less time than a call for it takes.
+            // For four features (CartPole), this loop is faster than a call of memcpy for each row.
             (Self::F32(values), Self::F32(out)) if features == 4 => {
                 let rows = values.as_chunks::<4>().0;
                 for (id, out) in ids.iter().zip(out.as_chunks_mut::<4>().0) {
@@ -106,11 +108,11 @@ impl Observations {
                     self.copy_to(*id, out);
                 }
             }
-            (Self::F32(_), Self::U8(_)) => panic!("floats are not written as bytes"),
+            (Self::F32(_), Self::U8(_)) => panic!("observations of floats cannot be gathered into bytes"),
         }
     }
 
-    /// Copies observation `id` as floats.
+    /// Copies observation `id`, converted to f32.
     pub(crate) fn copy_to(&self, id: usize, out: &mut [f32]) {
         let row = id * out.len()..(id + 1) * out.len();
         match self {
@@ -125,7 +127,7 @@ impl Observations {
 }
 
 impl ObservationsView<'_> {
-    /// How many numbers they have altogether.
+    /// The total number of numbers (items times features).
     pub fn len(&self) -> usize {
         match self {
             Self::F32(values) => values.len(),
@@ -133,12 +135,12 @@ impl ObservationsView<'_> {
         }
     }
 
-    /// Whether there are none.
+    /// Whether the view is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The numbers, one after the other.
+    /// All numbers as f32, in order.
     pub fn iter(&self) -> impl Iterator<Item = f32> + '_ {
         let (floats, bytes): (&[f32], &[u8]) = match self {
             Self::F32(values) => (values, &[]),
@@ -149,11 +151,11 @@ impl ObservationsView<'_> {
 }
 
 pub(crate) fn try_reserve<T>(values: &mut Vec<T>, len: usize) -> bool {
-    // Asks first, because the plain constructors would end the program.
+    // Fallible reservation, because the plain constructors abort the process when memory runs out.
     values.try_reserve_exact(len.saturating_sub(values.len())).is_ok()
 }
 
-/// Writes row `id` of a table whose rows are as long as `row`: at the end, or over an old one.
+/// Writes row `id` of a table whose rows have the length of `row`, appending it or replacing an old one.
 pub(crate) fn put<T>(values: &mut Vec<T>, id: usize, row: impl ExactSizeIterator<Item = T>) {
     let begin = id * row.len();
     if begin == values.len() {

@@ -1,4 +1,4 @@
-//! A trained network that acts: for evaluation, for play, and in programs of one's own.
+//! A trained network that chooses actions: for evaluation, rendering, and other programs.
 //!
 //! ```
 //! # let mut config = quarl::config::TrainConfig::preset("textbook").build()?;
@@ -29,8 +29,8 @@ use crate::exploration::Exploration;
 use crate::model::Model;
 use crate::network::{Architecture, QValues, check_mask};
 
-/// A trained network with room for computing its Q-values: acting allocates nothing. Clones share the parameters. It acts
-/// without the noise of a noisy network.
+/// A trained network with the buffers for its forward pass: acting allocates nothing. Clones share the parameters. A noisy
+/// network acts without noise.
 #[derive(Debug)]
 pub struct Policy {
     trained: Arc<Trained>,
@@ -48,7 +48,7 @@ impl Clone for Policy {
 #[derive(Debug)]
 struct Trained {
     network: QNetwork,
-    /// What a forward pass reads.
+    /// The effective parameters.
     parameters: Buffer,
     statistics: Option<ObservationStatistics>,
 }
@@ -57,25 +57,25 @@ impl Policy {
     /// The policy of a model.
     ///
     /// # Errors
-    /// [`Error::State`] where the model contradicts itself; what is wrong with the variable `QUARL_CPU`.
+    /// [`Error::State`] where the model is inconsistent; [`Error::CpuPath`] for an invalid `QUARL_CPU`.
     pub fn new(model: &Model) -> Result<Self, Error> {
         model.check()?;
         Self::from_parts(&model.architecture, &model.parameters, model.observation_statistics.as_ref())
     }
 
-    /// The policy of a model file.
+    /// Loads the policy of a model file.
     ///
     /// # Errors
-    /// As [`Model::load`] and [`Policy::new`].
+    /// Those of [`Model::load`] and [`Policy::new`].
     #[cfg(feature = "files")]
     pub fn load(path: impl AsRef<std::path::Path>) -> Result<Self, Error> {
         Self::new(&Model::load(path.as_ref())?)
     }
 
-    /// The policy of a network with these parameters, whose observations are normalised by `statistics`, if any.
+    /// The policy of a network with these parameters. `statistics` normalise observations, if given.
     ///
     /// # Errors
-    /// [`Error::State`] where the parameters or the statistics are not those of such a network.
+    /// [`Error::State`] where parameters or statistics do not have the network's lengths.
     pub(crate) fn from_parts(
         architecture: &Architecture,
         parameters: &[f32],
@@ -83,7 +83,7 @@ impl Policy {
     ) -> Result<Self, Error> {
         let inputs = architecture.inputs;
         if statistics.is_some_and(|statistics| !statistics.fits(inputs)) {
-            let message = format!("its observation statistics are not of {inputs} numbers");
+            let message = format!("its observation statistics do not have {inputs} numbers");
             return Err(Error::State { what: "the model".to_owned(), message });
         }
         let network = QNetwork::new(architecture.clone(), CpuPath::select()?);
@@ -102,15 +102,15 @@ impl Policy {
         }
     }
 
-    /// The network.
+    /// The network's architecture.
     pub fn architecture(&self) -> &Architecture {
         self.trained.network.architecture()
     }
 
-    /// Whether it can act in an environment like this.
+    /// Checks that the policy can act in an environment with this specification.
     ///
     /// # Errors
-    /// [`Error::State`] where the environment has other observations or actions than the network.
+    /// [`Error::State`] where the lengths of observations, or the numbers of actions, differ.
     pub fn check_environment(&self, spec: &EnvironmentSpec) -> Result<(), Error> {
         let Architecture { inputs, actions, .. } = *self.architecture();
         let (features, choices) = (spec.observation_space.len(), spec.action_space.n);
@@ -120,16 +120,16 @@ impl Policy {
         Err(Error::State {
             what: format!("the model in {}", spec.id),
             message: format!(
-                "it takes {inputs} numbers and chooses among {actions} actions; {} has {features} and {choices}",
+                "it expects observations of {inputs} numbers and {actions} actions; {} has {features} and {choices}",
                 spec.id
             ),
         })
     }
 
-    /// The Q-value of each action.
+    /// The Q-values of all actions.
     ///
     /// # Errors
-    /// [`Error::ObservationLength`] where the observation is not of the network's environment.
+    /// [`Error::ObservationLength`] where the observation has another length than the network's inputs.
     pub fn q_values(&mut self, observation: &[f32]) -> Result<QValues<'_>, Error> {
         let Trained { network, parameters, statistics } = &*self.trained;
         network.architecture().check_observation(observation)?;
@@ -144,11 +144,12 @@ impl Policy {
         network.q_values(parameters, observation, &mut self.scratch)
     }
 
-    /// The greedy action: the one with the highest Q-value; the lowest where several are equal. `mask` says which are allowed,
-    /// where not all are.
+    /// The greedy action: the allowed action with the highest Q-value, the lowest index among equals. `mask` is the action
+    /// mask, `None` if every action is allowed.
     ///
     /// # Errors
-    /// [`Error::ObservationLength`] and [`Error::MaskLength`] where observation or mask are not of the network's environment.
+    /// [`Error::ObservationLength`] and [`Error::MaskLength`] where observation or mask have other lengths than the
+    /// network's.
     pub fn act(&mut self, observation: &[f32], mask: Option<&[bool]>) -> Result<usize, Error> {
         check_mask(mask, self.architecture().actions)?;
         Ok(self.q_values(observation)?.masked(mask)?.argmax(0))
@@ -157,7 +158,7 @@ impl Policy {
     /// The probability of each action under an exploration rule.
     ///
     /// # Errors
-    /// As [`Policy::act`].
+    /// Those of [`Policy::act`].
     pub fn probabilities(
         &mut self,
         observation: &[f32],

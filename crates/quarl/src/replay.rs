@@ -1,7 +1,7 @@
-//! Experience replay (Lin 1992): the latest transitions, in a ring, to be learnt from again and again.
+//! Experience replay (Lin 1992): the latest transitions in a ring buffer, sampled repeatedly for updates.
 //!
-//! The ring keeps transitions; a sampler says which of them make a batch and what each weighs. Learning gives a
-//! priority for each item of the batch back ([`Replay::update_priorities`]), and only the sampler knows what it is for.
+//! The ring stores transitions; a sampler chooses the transitions of a batch and their importance-sampling weights. After
+//! an update, the learner returns a priority for each item ([`Replay::update_priorities`]); uniform sampling ignores it.
 
 pub(crate) mod config;
 pub mod prioritized;
@@ -20,9 +20,10 @@ use crate::rng::Rng;
 use crate::space::BoxSpace;
 use crate::transition::{Batch, Transition};
 
-/// A first-in, first-out store of transitions, with a way of drawing batches from it.
+/// The replay buffer: a ring of transitions sampled uniformly or by priority.
 ///
-/// Each field has its own array (44 bytes a CartPole transition; prioritised sampling adds 9 and a little).
+/// When the buffer is full, a new transition replaces the oldest one. Each field has its own array. A CartPole transition
+/// takes 44 bytes; prioritised sampling adds 9 bytes and a little.
 ///
 /// ```
 /// use quarl::config::TrainConfig;
@@ -48,30 +49,31 @@ pub struct Replay {
     sampler: Sampler,
 }
 
-/// How batches are drawn.
+/// The sampling rule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum Sampler {
-    /// Every transition as likely, none twice in a batch.
+    /// Uniform, without replacement within a batch.
     Uniform(Uniform),
-    /// The surprising ones more often.
+    /// Transitions with a large TD error are sampled more often.
     Prioritized(Prioritized),
-    /// No replay: each transition once, in order. `used` counts those that are done.
+    /// No replay: each transition once, in order. `used` counts the transitions already learnt from.
     Newest { used: u64 },
 }
 
 impl Replay {
-    /// A buffer as `config` says for observations of `space`. Without replay there is only room for the transitions that
-    /// the last of `n_step` steps can complete at once. `masked_actions` is how many actions a mask has; 0 for no masks.
+    /// Creates a buffer with the settings `config` for observations of `space`. Without replay, its capacity is the number
+    /// of transitions that one step can complete at once, `n_step`. `masked_actions` is the length of an action mask; 0
+    /// without masks.
     ///
     /// # Errors
-    /// [`Error::InvalidValue`] where the memory cannot be had.
+    /// [`Error::InvalidValue`] where the memory is not available.
     pub fn new(config: &ReplayConfig, n_step: usize, space: &BoxSpace, masked_actions: usize) -> Result<Self, Error> {
         let capacity = if config.kind == ReplayKind::None { n_step } else { config.capacity };
         let store = Store::new(capacity, space, masked_actions).ok_or_else(|| Error::InvalidValue {
             key: "replay.capacity".to_owned(),
             value: capacity.to_string(),
             remedy: format!(
-                "transitions with {} numbers an observation need more memory than there is; lower it",
+                "transitions with {} numbers an observation need more memory than is available; lower it",
                 space.len()
             ),
         })?;
@@ -83,17 +85,17 @@ impl Replay {
         Ok(Self { store, sampler })
     }
 
-    /// How many transitions it holds.
+    /// The number of transitions stored.
     pub fn len(&self) -> usize {
         self.store.len()
     }
 
-    /// Whether it holds none.
+    /// Whether the buffer is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether this, read back from somewhere, can take the place of `fresh` for an agent with `actions` actions.
+    /// Whether this buffer, read from a file, is compatible with `fresh`, a new one, for an agent with `actions` actions.
     pub(crate) fn fits(&self, fresh: &Self, actions: usize) -> bool {
         self.store.fits(&fresh.store, actions)
             && match (&self.sampler, &fresh.sampler) {
@@ -104,18 +106,18 @@ impl Replay {
             }
     }
 
-    /// Asks for the memory of a full buffer again, after it was read back or copied: from then on, storing allocates
-    /// nothing.
+    /// Reserves the memory of a full buffer again, after the buffer was read from a file or cloned. From then on, storing a
+    /// transition allocates nothing.
     pub(crate) fn reserve(&mut self) {
-        // Where it cannot be had now, it is asked for bit by bit later.
+        // If the memory is not available now, later pushes allocate it gradually.
         self.store.try_reserve();
     }
 
-    /// Stores a transition, in place of the oldest one if the ring is full; its id is returned.
+    /// Stores a transition, replacing the oldest one if the buffer is full, and returns its id.
     ///
     /// # Errors
-    /// [`Error::ObservationLength`], [`Error::MaskLength`] and [`Error::UnexpectedMask`] where the transition is not of this
-    /// buffer's environment; nothing is stored then.
+    /// [`Error::ObservationLength`], [`Error::MaskLength`] and [`Error::UnexpectedMask`] where the transition does not have
+    /// this buffer's shapes; nothing is stored then.
     pub fn push(&mut self, transition: Transition) -> Result<usize, Error> {
         self.store.check(&transition)?;
         let id = self.store.push(transition);
@@ -125,22 +127,22 @@ impl Replay {
         Ok(id)
     }
 
-    /// How many transitions were ever stored.
+    /// The number of transitions stored since the beginning, replaced ones included.
     pub fn pushed(&self) -> u64 {
         self.store.pushed()
     }
 
-    /// The id that the transition stored as number `nth`, counting from 0, has or had.
+    /// The id of the `nth` transition ever stored, counted from 0, whether or not it has been replaced.
     pub fn id(&self, nth: u64) -> usize {
         self.store.id(nth)
     }
 
-    /// Copies a transition's next observation, `[features]`.
+    /// Copies the next observation of transition `id`, `[features]`.
     pub fn next_obs(&self, id: usize, out: &mut [f32]) {
         self.store.next_obs(id, out);
     }
 
-    /// Without replay: how many transitions have come and wait to be learnt from once. None where there is replay.
+    /// Without replay: the number of transitions that have not been learnt from yet. `None` with replay.
     pub fn waiting(&self) -> Option<u64> {
         match self.sampler {
             Sampler::Newest { used } => Some((self.store.pushed() - used).min(self.store.capacity() as u64)),
@@ -148,38 +150,37 @@ impl Replay {
         }
     }
 
-    /// Without replay: gives up what waits.
+    /// Without replay: discards the transitions that have not been learnt from yet.
     pub fn skip_waiting(&mut self) {
         if let Sampler::Newest { used } = &mut self.sampler {
             *used = self.store.pushed();
         }
     }
 
-    /// Fills `batch` with transitions, their next observations included, their ids and their weights.
+    /// Samples a batch: fills `batch` with transitions, their ids and their importance-sampling weights.
     ///
     /// # Errors
-    /// As [`Replay::draw`].
+    /// Those of [`Replay::draw`].
     pub fn sample(&mut self, beta: f64, rng: &mut Rng, batch: &mut Batch) -> Result<(), Error> {
         self.draw(beta, rng, batch)?;
         self.gather_next_obs(batch);
         Ok(())
     }
 
-    /// Puts the next observations of the transitions that were drawn into `batch`.
+    /// Copies the next observations of the sampled transitions into `batch`.
     pub(crate) fn gather_next_obs(&self, batch: &mut Batch) {
         self.store.gather_next_obs(batch);
     }
 
-    /// Fills `batch` with all but the transitions' next observations, which not every update has to read (at random places
-    /// of a large memory); `beta` is how far the weights make up for unequal
-    /// probabilities, where there are any.
+    /// Samples a batch without the next observations: reading those touches random places of a large memory, and not every
+    /// update needs all of them. `beta` is the importance-sampling exponent of prioritised replay.
     ///
-    /// Uniform sampling draws *without* replacement; prioritised sampling may draw a transition several times; without
-    /// replay, the batch is what comes next.
+    /// Uniform sampling is without replacement; prioritised sampling may draw a transition several times; without replay,
+    /// the batch consists of the oldest transitions not yet learnt from.
     ///
     /// # Errors
-    /// [`Error::TooFewTransitions`] where it holds fewer transitions than the batch has room for;
-    /// [`Error::ObservationLength`] and [`Error::MaskLength`] where the batch is for another environment.
+    /// [`Error::TooFewTransitions`] where the buffer holds fewer transitions than the batch has items;
+    /// [`Error::ObservationLength`] and [`Error::MaskLength`] where the batch has other shapes.
     pub fn draw(&mut self, beta: f64, rng: &mut Rng, batch: &mut Batch) -> Result<(), Error> {
         let (len, size) = (self.len(), batch.len());
         let available = self.waiting().map_or(len, |waiting| waiting as usize);
@@ -203,7 +204,7 @@ impl Replay {
         Ok(())
     }
 
-    /// What learning found out about the transitions with these ids: how surprising each is, at least 0.
+    /// Sets the priorities (absolute TD errors, at least 0) of the transitions `ids`.
     pub fn update_priorities(&mut self, ids: &[usize], priorities: impl IntoIterator<Item = f32>) {
         if let Sampler::Prioritized(sampler) = &mut self.sampler {
             for (id, priority) in ids.iter().zip(priorities) {
@@ -212,7 +213,7 @@ impl Replay {
         }
     }
 
-    /// What a transition is drawn in proportion to: 1 where sampling is uniform.
+    /// The number that the sampling probability of transition `id` is proportional to; 1 with uniform sampling.
     pub fn sampling_weight(&self, id: usize) -> f64 {
         match &self.sampler {
             Sampler::Prioritized(sampler) => sampler.weight(id),
@@ -220,7 +221,7 @@ impl Replay {
         }
     }
 
-    /// Numbers an observation.
+    /// The number of numbers in an observation.
     pub fn features(&self) -> usize {
         self.store.features()
     }

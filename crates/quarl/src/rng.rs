@@ -1,7 +1,7 @@
-//! One seed, many streams: every random draw of a run comes from a named stream of the run's seed.
+//! Random numbers: every random number of a run comes from a named stream of the run's seed.
 //!
-//! The generator is PCG64 (O'Neill 2014), NumPy's default, seeded as NumPy seeds it: [`Rng::from_seed`] gives the numbers
-//! of `numpy.random.default_rng(seed)`. It is plain data, so a run can be saved and resumed anywhere in a stream.
+//! The generator is PCG64 (O'Neill 2014), NumPy's default, seeded as in NumPy: [`Rng::from_seed`] gives the numbers of
+//! `numpy.random.default_rng(seed)`. It is plain data, so a run can be saved and resumed at any point of a stream.
 
 use std::sync::OnceLock;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::env::seeding::SeedSequence;
 
-/// A stream of random numbers.
+/// A random number generator.
 ///
 /// ```
 /// use quarl::rng::Rng;
@@ -20,21 +20,21 @@ use crate::env::seeding::SeedSequence;
 /// assert_eq!(Rng::from_seed(42).uniform(), 0.7739560485559633);
 /// ```
 ///
-/// Read back, it is refused where its increment is even, as that of a zeroed state is: such a generator repeats itself soon,
-/// and drawing from it until a number fits might never end. With an odd increment every output comes up.
+/// A saved generator with an even increment, such as a zeroed state, is refused: its period is short, and rejection
+/// sampling from it might never end. With an odd increment every output occurs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Saved")]
 pub struct Rng {
     pcg: Pcg64,
 }
 
-/// What [`Rng`] is saved as.
+/// The serialised form of [`Rng`].
 #[derive(Deserialize)]
 struct Saved {
     pcg: SavedPcg,
 }
 
-/// The fields of [`Pcg64`], which keeps them to itself.
+/// The private fields of [`Pcg64`].
 #[derive(Serialize, Deserialize)]
 struct SavedPcg {
     state: u128,
@@ -46,7 +46,7 @@ impl TryFrom<Saved> for Rng {
 
     fn try_from(Saved { pcg }: Saved) -> Result<Self, String> {
         if pcg.increment % 2 == 0 {
-            return Err(format!("a random generator's increment is {}: it has to be odd", pcg.increment));
+            return Err(format!("the increment of a random generator is {}, but has to be odd", pcg.increment));
         }
         let bytes = postcard::to_stdvec(&pcg).map_err(|error| error.to_string())?;
         let pcg = postcard::from_bytes(&bytes).map_err(|error| error.to_string())?;
@@ -84,11 +84,11 @@ impl Rng {
         low + (high - low) * self.uniform()
     }
 
-    /// One of `0..n`, each exactly as likely (Lemire 2019). Not the numbers of NumPy's `integers`, which draws from a
-    /// buffer of half words.
+    /// Uniform in `0..n`, without bias (Lemire 2019). NumPy's `integers` gives other numbers: it draws from a buffer of
+    /// half words.
     ///
     /// # Panics
-    /// When `n` is 0: there is nothing to draw.
+    /// When `n` is 0.
     #[inline]
     pub fn below(&mut self, n: usize) -> usize {
         assert!(n > 0, "below(0): nothing to draw from");
@@ -96,15 +96,15 @@ impl Rng {
         loop {
             let product = u128::from(self.next_u64()) * u128::from(n);
             let low = product as u64;
-            // `low < n` is rare; only then is the division needed that tells whether this draw is one too many.
+            // `low < n` is rare; only then is a division needed to decide whether to reject this number.
             if low >= n || low >= n.wrapping_neg() % n {
                 return (product >> 64) as usize;
             }
         }
     }
 
-    /// Standard normal, by the ziggurat (Marsaglia & Tsang 2000; Doornik 2005) of 256 layers: nearly always one draw, one
-    /// comparison and one multiplication. Not the numbers of NumPy's `normal`.
+    /// Standard normal, by the ziggurat method (Marsaglia & Tsang 2000; Doornik 2005) with 256 layers: nearly always one
+    /// random number, one comparison and one multiplication. NumPy's `normal` gives other numbers.
     #[inline]
     pub fn normal(&mut self) -> f64 {
         let ziggurat = Ziggurat::get();
@@ -140,8 +140,8 @@ impl Rng {
     }
 }
 
-/// Layers of equal area under exp(-x^2 / 2): layer i reaches from x = 0 to `edges[i]` and from `heights[i]` up to
-/// `heights[i + 1]`. The lowest, 0, stands for the tail too, and its edge is as if it were a rectangle.
+/// Layers of equal area under exp(-x^2 / 2): layer i extends from x = 0 to `edges[i]` and from `heights[i]` to `heights[i +
+/// 1]`. The lowest layer, 0, includes the tail; its edge is that of a rectangle of the same area.
 struct Ziggurat {
     edges: [f64; 257],
     heights: [f64; 257],
@@ -151,7 +151,7 @@ impl Ziggurat {
     fn get() -> &'static Self {
         static TABLES: OnceLock<Ziggurat> = OnceLock::new();
         TABLES.get_or_init(|| {
-            // Where the tail begins, and each layer's area: the pair for which the 256th layer ends at the top.
+            // The start of the tail and the area of each layer, for which the 256th layer ends at the top.
             const TAIL: f64 = 3.654_152_885_361_009;
             const AREA: f64 = 0.004_928_673_233_974_658;
             let density = |x: f64| libm::exp(-0.5 * x * x);
@@ -169,30 +169,30 @@ impl Ziggurat {
     }
 }
 
-/// What random numbers are drawn for. Each purpose has its own stream, so that drawing more for one leaves the others
-/// as they were.
+/// The purposes of random numbers. Each purpose has its own stream, so that drawing more numbers for one purpose does not
+/// change the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stream {
-    /// First reset seeds of the environments after environment 0 (see [`reset_seed`]).
+    /// Reset seeds of the environments after environment 0 (see [`reset_seed`]).
     Environment,
-    /// Whether to explore, and which action then. Environment 0 has the stream itself ([`Stream::rng`]), each further one
-    /// a stream of its own ([`Stream::part_rng`] with the environment's index).
+    /// Exploration. Environment 0 uses the stream itself ([`Stream::rng`]), every other environment a stream of its own
+    /// ([`Stream::part_rng`] with the environment's index).
     Exploration,
-    /// Which transitions are replayed.
+    /// Sampling from the replay buffer.
     Replay,
-    /// The network's first parameters.
+    /// The initial parameters of the network.
     Initialisation,
-    /// Noise and quantile levels inside the network.
+    /// Noise and quantile levels of the network.
     Noise,
     /// Evaluation episodes.
     Evaluation,
-    /// Reset seeds after a lost worker ([`Stream::part_seed`] with the number of losses so far).
+    /// Reset seeds after a lost worker process ([`Stream::part_seed`] with the number of losses so far).
     Restart,
     /// Reset seeds of single episodes, for an environment whose random state cannot be saved
     /// ([`Stream::part_seed`] with the episode's index).
     Episode,
-    /// The episodes that reported scores come from: others than training's and its evaluations' ([`Stream::part_seed`] with
+    /// Episodes for reported scores, which differ from those of training and its evaluations ([`Stream::part_seed`] with
     /// the run's seed).
     Report,
 }
@@ -203,8 +203,8 @@ impl Stream {
         Rng::from_seed_sequence(&SeedSequence::new(seed, &[self as u32]))
     }
 
-    /// The stream of one of several parts of a run, independent of [`Stream::rng`] and of the other parts' streams, and of
-    /// all of another seed's: `spawn_key=(index, part % 2**32, part // 2**32)`.
+    /// The stream of one part of a run, independent of [`Stream::rng`], of the other parts, and of other seeds:
+    /// `spawn_key=(index, part % 2**32, part // 2**32)`.
     pub fn part_rng(self, seed: u64, part: u64) -> Rng {
         Rng::from_seed_sequence(&self.part_sequence(seed, part))
     }
@@ -215,20 +215,20 @@ impl Stream {
         first_word(&SeedSequence::new(seed, &[self as u32]))
     }
 
-    /// As [`Stream::seed`], for one of several parts of a run. Two different pairs of seed and part give the same number
-    /// with probability 2^-32.
+    /// [`Stream::seed`] for one part of a run. Two different pairs of seed and part give the same number with probability
+    /// 2^-32.
     pub fn part_seed(self, seed: u64, part: u64) -> u64 {
         first_word(&self.part_sequence(seed, part))
     }
 
-    // The index is written into results: the order of the variants may not change.
+    // The index determines results: the order of the variants must not change.
     fn part_sequence(self, seed: u64, part: u64) -> SeedSequence {
         SeedSequence::new(seed, &[self as u32, part as u32, (part >> 32) as u32])
     }
 }
 
-/// The seed of environment `i`'s first reset in a run of `seed`: `seed` itself in environment 0, derived from both in the
-/// others.
+/// The seed of the first reset of environment `i` in a run with seed `seed`: `seed` itself for environment 0, derived from
+/// both for the others.
 pub fn reset_seed(seed: u64, i: u64) -> u64 {
     if i == 0 { seed } else { Stream::Environment.part_seed(seed, i) }
 }
@@ -321,7 +321,7 @@ mod tests {
             let bytes = postcard::to_stdvec(&(state, increment)).unwrap();
             assert!(postcard::from_bytes::<Rng>(&bytes).is_err(), "{state}, {increment}");
         }
-        // Zero is a state like any other where the increment is odd.
+        // A state of zero is valid if the increment is odd.
         let bytes = postcard::to_stdvec(&(0_u128, 1_u128)).unwrap();
         assert!(postcard::from_bytes::<Rng>(&bytes).unwrap().below(5) < 5);
     }
@@ -348,7 +348,7 @@ mod tests {
     fn normal_draws_fill_every_part_of_the_curve_as_they_should() {
         let mut rng = Rng::from_seed(2);
         const DRAWS: usize = 400_000;
-        // Edges 0.25 apart from -4 to 4: the tail beyond 3.65 is drawn by other means than the rest.
+        // Intervals of width 0.25 from -4 to 4. The tail beyond 3.65 is sampled by another method than the rest.
         let mut counts = [0.0_f64; 34];
         for _ in 0..DRAWS {
             counts[((rng.normal() + 4.0) / 0.25 + 1.0).clamp(0.0, 33.0) as usize] += 1.0;

@@ -1,4 +1,4 @@
-//! A number that may change with the environment step: exploration, learning rate.
+//! Schedules: values that may change with the environment step, such as epsilon or the learning rate.
 
 use std::cell::RefCell;
 
@@ -11,35 +11,35 @@ use crate::config::values::number;
 use crate::error::Error;
 use crate::suggest;
 
-/// A value for every environment step. In a configuration: a plain number, or a table such as
-/// `{ kind = "linear", from = 1.0, to = 0.05, steps = 10000 }`.
+/// A value for every environment step. In a configuration: a number, or a table such as `{ kind = "linear", from = 1.0, to
+/// = 0.05, steps = 10000 }`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Schedule {
-    /// The same value always.
+    /// The same value at every step.
     Constant(f64),
     /// A value that changes.
     Changing(Changing),
 }
 
-/// A schedule that goes from one value to another.
+/// A schedule from one value to another.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Changing {
-    /// In a straight line over the first `steps` steps, then `to`.
+    /// Linear interpolation over the first `steps` steps, then `to`.
     Linear {
         /// The value at step 0.
         from: f64,
         /// The value from step `steps` on.
         to: f64,
-        /// How long it takes, in environment steps.
+        /// The duration in environment steps.
         steps: u64,
     },
-    /// `to + (from - to) * 2^(-step / half_life)`.
+    /// Exponential decay: `to + (from - to) * 2^(-step / half_life)`.
     Exponential {
         /// The value at step 0.
         from: f64,
-        /// What it approaches.
+        /// The limit.
         to: f64,
-        /// After how many environment steps half of the way is done.
+        /// The number of environment steps in which the distance to `to` halves.
         half_life: f64,
     },
 }
@@ -62,7 +62,7 @@ impl Schedule {
         }
     }
 
-    /// The smallest and the largest value it ever has.
+    /// The smallest and the largest value over all steps.
     pub fn range(&self) -> (f64, f64) {
         match *self {
             Self::Constant(value) => (value, value),
@@ -111,17 +111,17 @@ impl Setting for Schedule {
     }
 }
 
-/// A schedule's table; `key` is the setting's.
+/// The entries of a schedule's table; `key` is the setting's name.
 struct Entries<'a> {
     key: &'a str,
     table: &'a Table,
-    /// The keys that have been asked for.
+    /// The entries that have been read so far, which are the entries that this kind of schedule has.
     known: RefCell<Vec<&'static str>>,
 }
 
 impl Entries<'_> {
     fn schedule(&self, bounds: &Bounds, context: &Context) -> Result<Changing, Error> {
-        // A misspelt key is reported before one that is missing for it: everything is asked for before any error returns.
+        // All entries are read before any error returns, so that an unknown entry is reported before a missing one.
         let kind = self.read::<String>("kind", &Bounds::ANY, context);
         let linear = || {
             let (from, to) = (self.read("from", bounds, context), self.read("to", bounds, context));
@@ -146,7 +146,7 @@ impl Entries<'_> {
         }
     }
 
-    /// The length of a linear schedule: given in steps, or as a fraction of the run's budget in steps.
+    /// The duration of a linear schedule: given in steps, or as a fraction of the run's budget in steps.
     fn steps(&self, context: &Context) -> Result<u64, Error> {
         let (steps, share) =
             (self.read("steps", &at_least(0), context), self.read("fraction", &from_to(0, 1), context));
@@ -155,14 +155,14 @@ impl Entries<'_> {
         }
         let path = self.path("fraction");
         if self.table.contains_key("steps") {
-            return Err(invalid(&path, "steps is given, too: remove one of them".to_owned()));
+            return Err(invalid(&path, "steps and fraction are both given: remove one of them".to_owned()));
         }
         let share: f64 = share?;
         match context.budget() {
             Some(budget) => Ok((share * budget as f64).round() as u64),
             None => Err(invalid(
                 &path,
-                "a fraction of the budget needs a budget in steps: set training.steps, or give steps here".to_owned(),
+                "a fraction needs a budget in environment steps: set training.steps, or give steps instead".to_owned(),
             )),
         }
     }
@@ -178,7 +178,7 @@ impl Entries<'_> {
         let path = self.path(name);
         match self.table.get(name) {
             Some(value) => T::read(&path, value, bounds, context),
-            None => Err(invalid(&path, format!("not given: {} is expected", T::expected(bounds)))),
+            None => Err(invalid(&path, format!("not given; expected {}", T::expected(bounds)))),
         }
     }
 

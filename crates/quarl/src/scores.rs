@@ -1,4 +1,4 @@
-//! What a set of greedy returns says of a trained agent, or of the agents of several seeds.
+//! Summary statistics of greedy returns.
 
 use serde::Serialize;
 
@@ -7,41 +7,41 @@ use crate::stats::{
     sample_std, wilson,
 };
 
-/// A sample of returns in a few numbers: of an agent's episodes, or of the mean returns of several agents.
+/// Summary statistics of returns: of one agent's episodes, or of the mean returns of several agents.
 ///
-/// Intervals are 95% ones, and none of fewer than three values.
+/// Intervals have a confidence of 95%; there is no interval of fewer than three values.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Scores {
-    /// How many values there are.
+    /// The number of values.
     pub n: usize,
-    /// How many more were tried and gave no value.
+    /// The number of failed attempts, which have no value.
     pub failed: usize,
-    /// Their mean.
+    /// The mean.
     pub mean: Option<f64>,
-    /// A bootstrap interval of the mean.
+    /// A bootstrap confidence interval of the mean.
     pub mean_interval: Option<[f64; 2]>,
-    /// Their sample standard deviation; none of a single one.
+    /// The sample standard deviation; `None` for a single value.
     pub std: Option<f64>,
-    /// Their interquartile mean (Agarwal et al. 2021).
+    /// The interquartile mean (Agarwal et al. 2021).
     pub iqm: Option<f64>,
-    /// A bootstrap interval of the interquartile mean.
+    /// A bootstrap confidence interval of the interquartile mean.
     pub iqm_interval: Option<[f64; 2]>,
-    /// The lowest.
+    /// The smallest value.
     pub min: Option<f64>,
-    /// The highest.
+    /// The largest value.
     pub max: Option<f64>,
     /// The return from which the environment counts as solved, if there is one.
     pub threshold: Option<f64>,
-    /// How many reach it.
+    /// The number of values at or above the threshold.
     pub reached: Option<usize>,
-    /// The share that does, of all that were tried.
+    /// The share of all attempts, failed ones included, at or above the threshold.
     pub reached_share: Option<f64>,
-    /// A Wilson interval of that share.
+    /// A Wilson confidence interval of that share.
     pub reached_interval: Option<[f64; 2]>,
 }
 
 impl Scores {
-    /// The scores of `returns`. `failed` more were tried and gave none: they count as not reaching the threshold.
+    /// The statistics of `returns`. `failed` further attempts gave no return; they count as below the threshold.
     pub fn of(returns: &[f64], failed: usize, threshold: Option<f64>) -> Self {
         let bootstrap = Bootstrap::default();
         let tried = returns.len() + failed;
@@ -66,7 +66,7 @@ impl Scores {
     }
 }
 
-/// JSON has no NaN: what does not exist is absent.
+/// JSON has no NaN: an undefined number becomes null.
 fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }

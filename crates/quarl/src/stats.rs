@@ -1,7 +1,7 @@
-//! What a set of returns says: means, spreads, and how sure one can be of them.
+//! Statistics of returns: means, spreads and confidence intervals.
 //!
-//! Everything here is a pure function of slices. Where a number does not exist (the mean of nothing, the spread of one
-//! value) the answer is NaN, which a figure leaves blank; nothing panics.
+//! Everything here is a pure function of slices. An undefined number (the mean of nothing, the spread of one value) is NaN,
+//! which a figure leaves blank; nothing panics.
 //!
 //! ```
 //! use quarl::stats::{Bootstrap, bootstrap_mean, interquartile_mean, resampler, wilson};
@@ -22,14 +22,14 @@ pub use bootstrap::{
     Bootstrap, Curve, bootstrap_interval, bootstrap_mean, mean_curve, mean_curve_with_band, resampler,
 };
 
-/// The fewest values that an interval is computed from: of two, a bootstrap's resamples are the two themselves and their
-/// middle.
+/// The minimum number of values for an interval. The resamples of two values are only the two values and their mean.
 pub const LEAST_FOR_INTERVAL: usize = 3;
 
-/// Intervals of fewer values than this are rough: a bootstrap of few values is too narrow. Whoever shows one says so.
+/// Intervals of fewer values than this are rough, because a bootstrap of few values is too narrow. Whatever displays one
+/// should say so.
 pub const FEW_FOR_INTERVAL: usize = 10;
 
-/// A range that a quantity is likely to lie in. Both ends are NaN where the data say nothing.
+/// A confidence interval. Both ends are NaN where it is undefined.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
     /// The lower end.
@@ -39,7 +39,7 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// The interval of a quantity that the data say nothing about.
+    /// An undefined interval.
     pub(crate) const UNDEFINED: Self = Self { low: f64::NAN, high: f64::NAN };
 }
 
@@ -58,27 +58,28 @@ pub fn sample_std(values: &[f64]) -> f64 {
     (squares / (values.len() - 1) as f64).sqrt()
 }
 
-/// For each value the mean of it and the `window - 1` values before it; the first ones average what exists so far.
-/// A window of 0 or 1 returns the values unchanged.
+/// The moving average: for each value, the mean of it and the `window - 1` values before it, or of those that exist. A
+/// window of 0 or 1 returns the values unchanged.
 ///
-/// Every window is summed anew: a running sum would drift, and would never recover from one NaN or infinity.
+/// Every window is summed separately: a running sum would accumulate rounding errors, and would not recover from NaN or
+/// infinity.
 pub fn moving_average(values: &[f64], window: usize) -> Vec<f64> {
     let window = window.max(1);
     (1..=values.len()).map(|end| mean(&values[end.saturating_sub(window)..end])).collect()
 }
 
-/// The value that half of the values lie below; NaN of nothing, or if one of them is NaN.
+/// The median; NaN of no values, or if a value is NaN.
 pub fn median(values: &[f64]) -> f64 {
     quantile(values, 0.5)
 }
 
-/// The `q`-quantile, 0 <= q <= 1, interpolated linearly between the two nearest values, as NumPy's default does.
-/// NaN of nothing, if one of the values is NaN, or if `q` lies outside its range.
+/// The `q`-quantile, 0 <= q <= 1, interpolated linearly between the two nearest values, as NumPy's default does. NaN of no
+/// values, if a value is NaN, or if `q` is out of range.
 pub fn quantile(values: &[f64], q: f64) -> f64 {
     quantile_in_place(&mut values.to_vec(), q)
 }
 
-/// [`quantile`], free to reorder `values`.
+/// [`quantile`], which may reorder `values`.
 fn quantile_in_place(values: &mut [f64], q: f64) -> f64 {
     if values.is_empty() || !(0.0..=1.0).contains(&q) || values.iter().any(|x| x.is_nan()) {
         return f64::NAN;
@@ -90,8 +91,8 @@ fn quantile_in_place(values: &mut [f64], q: f64) -> f64 {
     between(below, above, position - index as f64)
 }
 
-/// The point a fraction `t` of the way from `a` to `b`. Measured from the nearer end, as NumPy does, so that the result
-/// is the same from both sides and never lies outside `a..=b`.
+/// Linear interpolation from `a` to `b` by the fraction `t`. Computed from the nearer end, as NumPy does, so that the
+/// result is symmetric and never lies outside `a..=b`.
 fn between(a: f64, b: f64, t: f64) -> f64 {
     if a == b || t == 0.0 {
         a // also keeps two equal infinities from turning into NaN
@@ -102,11 +103,11 @@ fn between(a: f64, b: f64, t: f64) -> f64 {
     }
 }
 
-/// The interquartile mean: the mean of the middle half. A quarter of the values, rounded down, is dropped at each end,
-/// as `scipy.stats.trim_mean(values, 0.25)` does. NaN of nothing, or if one of the values is NaN.
+/// The interquartile mean: the mean of the middle half. A quarter of the values, rounded down, is dropped at each end, as
+/// `scipy.stats.trim_mean(values, 0.25)` does. NaN of no values, or if a value is NaN.
 ///
-/// Agarwal et al. 2021, "Deep reinforcement learning at the edge of the statistical precipice", recommend it for few
-/// runs: less swayed by one lucky or failed seed than the mean, and less wasteful than the median.
+/// Agarwal et al. 2021, "Deep reinforcement learning at the edge of the statistical precipice", recommend it for few runs:
+/// it is less affected by a single outlier than the mean, and has a smaller variance than the median.
 pub fn interquartile_mean(values: &[f64]) -> f64 {
     if values.iter().any(|x| x.is_nan()) {
         return f64::NAN;
@@ -117,11 +118,11 @@ pub fn interquartile_mean(values: &[f64]) -> f64 {
     mean(&sorted[dropped..sorted.len() - dropped])
 }
 
-/// The Wilson score interval of a proportion, for `successes` out of `trials`: which share of all seeds would succeed?
-/// Unlike the textbook interval it stays within 0..=1 and has a width even when all, or none, of the trials succeeded.
-/// `level` is the confidence, such as 0.95. Of no trials the interval is 0..=1: anything is possible.
+/// The Wilson score interval of a proportion, for `successes` out of `trials`. Unlike the normal approximation, it stays
+/// within 0..=1 and has a positive width even when all, or none, of the trials succeeded. `level` is the confidence, such
+/// as 0.95. For no trials the interval is 0..=1.
 ///
-/// Wilson 1927, without continuity correction. NaN if `level` is not between 0 and 1, or more succeeded than tried.
+/// Wilson 1927, without continuity correction. NaN if `level` is not between 0 and 1, or `successes` exceeds `trials`.
 pub fn wilson(successes: usize, trials: usize, level: f64) -> Interval {
     if successes > trials || !(level > 0.0 && level < 1.0) {
         return Interval::UNDEFINED;
@@ -134,7 +135,7 @@ pub fn wilson(successes: usize, trials: usize, level: f64) -> Interval {
     let (centre, scale) = (p + z * z / (2.0 * n), 1.0 + z * z / n);
     let reach = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
     Interval {
-        // At the ends the two terms cancel exactly on paper, but not in floating point.
+        // At the ends the two terms cancel exactly in theory, but not in floating point.
         low: if successes == 0 { 0.0 } else { ((centre - reach) / scale).max(0.0) },
         high: if successes == trials { 1.0 } else { ((centre + reach) / scale).min(1.0) },
     }
@@ -142,8 +143,8 @@ pub fn wilson(successes: usize, trials: usize, level: f64) -> Interval {
 
 /// The z for which a standard normal variable lies within -z..=z with probability `level`, 0 < level < 1.
 fn normal_deviate(level: f64) -> f64 {
-    // Newton's method on erfc(z / sqrt 2) = 1 - level. Right of 0 the function is convex, so that the steps from 0
-    // approach the root from the left and never overshoot; they stop when they no longer move.
+    // Newton's method on erfc(z / sqrt 2) = 1 - level. Right of 0 the function is convex, so the iterates from 0 approach
+    // the root from the left and never overshoot; the iteration ends when they no longer change.
     let tail = 1.0 - level;
     let mut z = 0.0_f64;
     for _ in 0..200 {

@@ -1,9 +1,9 @@
-//! A request to stop, shared by whoever asks and whoever works.
+//! A request to stop, shared between threads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A request to stop a run. Clones share one request, across threads.
+/// A request to stop a run. Clones share the request, across threads.
 ///
 /// ```
 /// use quarl::StopFlag;
@@ -22,17 +22,17 @@ pub struct StopFlag {
 }
 
 impl StopFlag {
-    /// A flag that is also requested once this one is, but not the other way round.
+    /// A flag that is requested whenever this one is; requesting the child does not request this flag.
     pub fn child(&self) -> Self {
         Self { requested: Arc::default(), parent: Some(Arc::new(self.clone())) }
     }
 
-    /// Asks everything that holds this flag to stop. A request is not taken back.
+    /// Requests a stop. A request cannot be withdrawn.
     pub fn request(&self) {
         self.requested.store(true, Ordering::Relaxed);
     }
 
-    /// Whether somebody has asked to stop.
+    /// Whether a stop was requested.
     pub fn is_requested(&self) -> bool {
         self.requested.load(Ordering::Relaxed) || self.parent.as_ref().is_some_and(|parent| parent.is_requested())
     }

@@ -1,17 +1,17 @@
-//! TD targets, as pure functions of Q-values: what each target rule bootstraps from.
+//! TD targets, as pure functions of Q-values.
 //!
-//! A rule is described once for all heads: the target of an item is
-//! `reward + bonus + discount * sum of weight * (Z + shift)` over a few [`Term`]s, each of which names an action at the next
-//! observation and the network whose value Z of it counts. For a scalar head Z is a Q-value, for a distributional head a
-//! distribution.
+//! A target rule is described once for all heads. The target of an item is `reward + bonus + discount * sum of weight * (Z
+//! + shift)` over a few [`Term`]s. Each term names an action at the next observation and the network that evaluates it; Z
+//! is that value. For a scalar head Z is a Q-value, for a distributional head a distribution of returns.
 //!
-//! Shapes: rewards, discounts and targets have one entry an item; Q-values are [`QValues`], one an item and action.
+//! Shapes: rewards, discounts and targets have one entry for each item; Q-values are [`QValues`], one for each item and
+//! action.
 //!
 //! ```
 //! use quarl::network::QValues;
 //! use quarl::target::{self, TargetKind, TargetRule, Values};
 //!
-//! // Two items, two actions; the second item's episode is over, so that its discount is 0.
+// Two items, two actions. The second item's episode terminated, so its discount is 0.
 //! let q_target_next = [1.0, 9.0, 2.0, 8.0]; // [action][item]
 //! let values = Values::of_target_network(QValues::new(&q_target_next, 2, 2));
 //! let rule = TargetRule::new(TargetKind::Max);
@@ -25,20 +25,20 @@ use serde::{Deserialize, Serialize};
 use crate::config::settings::choices;
 use crate::network::QValues;
 
-/// How the value of the next observation is taken from its Q-values.
+/// The rule for the bootstrapped value of the next observation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TargetKind {
     /// DQN: the target network's largest Q-value (Mnih et al. 2015).
     #[default]
     Max,
-    /// Double DQN: the target network's Q-value of the action that the online network prefers (van Hasselt et al. 2016).
+    /// Double DQN: the online network selects the action, the target network evaluates it (van Hasselt et al. 2016).
     Double,
-    /// Clipped Double DQN: of the action that the online network prefers, the lower one of the two networks' Q-values
-    /// (Fujimoto et al. 2018, with the target network as the second estimate).
+    /// Clipped Double DQN: the online network selects the action; the smaller one of the two networks' Q-values of it is
+    /// used (Fujimoto et al. 2018, with the target network as the second estimate).
     ClippedDouble,
-    /// Munchausen DQN: the mean over the target network's softmax policy, its entropy added; and the log of that policy,
-    /// clipped, added to the reward (Vieillard et al. 2020).
+    /// Munchausen DQN: the soft value under the target network's softmax policy (its mean Q-value plus its entropy), and
+    /// the clipped log-probability of the action taken added to the reward (Vieillard et al. 2020).
     Munchausen,
 }
 
@@ -46,7 +46,7 @@ choices!(TargetKind {
     "max" => Max, "double" => Double, "clipped_double" => ClippedDouble, "munchausen" => Munchausen,
 });
 
-/// A network of the update.
+/// The online or the target network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Network {
     /// The online network.
@@ -55,35 +55,35 @@ pub enum Network {
     Target,
 }
 
-/// A forward pass that a rule needs besides the target network's at the next observations and the online network's at the
-/// present ones.
+/// A forward pass that a target rule needs in addition to the target network at the next observations and the online
+/// network at the current observations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExtraPass {
-    /// The online network at the next observations, to choose an action.
+    /// The online network at the next observations, to select actions.
     OnlineAtNext,
-    /// The target network at the present observations.
+    /// The target network at the current observations.
     TargetAtPresent,
 }
 
-/// The Q-values that a rule sees, each of the whole batch, action masks included.
+/// The Q-values of a batch that a target rule uses, with action masks.
 #[derive(Clone, Copy, Debug)]
 pub struct Values<'a> {
-    /// The target network's at the next observations.
+    /// Q-values of the target network at the next observations.
     pub target_next: QValues<'a>,
-    /// Those that choose the next action: the target network's (for an implicit head at levels of their own), or what
-    /// [`ExtraPass::OnlineAtNext`] gives.
+    /// The Q-values that select the next action: the target network's (for an implicit head at quantile levels of their
+    /// own), or those of [`ExtraPass::OnlineAtNext`].
     pub selection: QValues<'a>,
-    /// The target network's at the present observations, where the rule asks for [`ExtraPass::TargetAtPresent`].
+    /// Q-values of the target network at the current observations, if the rule has [`ExtraPass::TargetAtPresent`].
     pub target_present: Option<QValues<'a>>,
 }
 
 impl<'a> Values<'a> {
-    /// The target network's Q-values at the next observations, which choose the next action, too.
+    /// The target network's Q-values at the next observations, which also select the next action.
     pub fn of_target_network(target_next: QValues<'a>) -> Self {
         Self { target_next, selection: target_next, target_present: None }
     }
 
-    /// A network's Q-values at the next observations; the online network's only where the rule asks for them.
+    /// A network's Q-values at the next observations. Those of the online network exist only if the rule requests them.
     pub fn at_next(&self, network: Network) -> QValues<'a> {
         match network {
             Network::Target => self.target_next,
@@ -92,32 +92,33 @@ impl<'a> Values<'a> {
     }
 }
 
-/// A part of an item's bootstrap: `weight * (Z + shift)`, where Z is what `network` says of `action` at the next observation.
+/// One term of an item's bootstrap: `weight * (Z + shift)`, where Z is the value of `action` at the next observation in
+/// `network`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Term {
-    /// The network whose value counts.
+    /// The network that evaluates the action.
     pub network: Network,
     /// The action at the next observation.
     pub action: usize,
-    /// What it counts for; the weights of an item's terms add up to 1.
+    /// The weight; the weights of an item's terms sum to 1.
     pub weight: f32,
-    /// What is added to the value.
+    /// The number added to the value.
     pub shift: f32,
 }
 
-/// Munchausen's settings.
+/// The settings of Munchausen DQN.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Munchausen {
-    /// What the log-policy counts for in the reward, in [0, 1].
+    /// The weight of the log-policy in the reward, in [0, 1].
     pub alpha: f32,
-    /// The policy's temperature: `pi = softmax(Q' / temperature)`.
+    /// The temperature of the softmax policy: `pi = softmax(Q' / temperature)`.
     pub temperature: f32,
-    /// The lowest value that `temperature * log pi` counts as, below 0.
+    /// The lower clipping bound of `temperature * log pi`, below 0.
     pub floor: f32,
 }
 
 impl Default for Munchausen {
-    /// The paper's.
+    /// The paper's values.
     fn default() -> Self {
         Self { alpha: 0.9, temperature: 0.03, floor: -1.0 }
     }
@@ -131,17 +132,17 @@ pub struct TargetRule {
 }
 
 impl TargetRule {
-    /// A rule; Munchausen's with the paper's settings.
+    /// A rule; for Munchausen with the paper's settings.
     pub fn new(kind: TargetKind) -> Self {
         Self { kind, munchausen: Munchausen::default() }
     }
 
-    /// The same with other settings of Munchausen's.
+    /// The same rule with other Munchausen settings.
     pub fn with_munchausen(self, munchausen: Munchausen) -> Self {
         Self { munchausen, ..self }
     }
 
-    /// The forward pass that it needs besides the usual two.
+    /// The forward pass that this rule needs in addition to the usual two.
     pub fn extra_pass(&self) -> Option<ExtraPass> {
         match self.kind {
             TargetKind::Max => None,
@@ -150,8 +151,8 @@ impl TargetRule {
         }
     }
 
-    /// At how many quantile levels an implicit head's extra pass is: at those that choose an action (`acting`), unless it is
-    /// bootstrapped from, too, with as many samples as the prediction (`update`).
+    /// The number of quantile levels of an implicit head in the extra forward pass: `acting`, the number for action
+    /// selection, or `update`, the number for predictions, if the target bootstraps from this pass.
     pub fn extra_levels(&self, update: usize, acting: usize) -> usize {
         match self.kind {
             TargetKind::ClippedDouble => update,
@@ -159,7 +160,7 @@ impl TargetRule {
         }
     }
 
-    /// Calls `add` with each term of an item's bootstrap.
+    /// Calls `add` with each term of the item's bootstrap.
     #[inline]
     pub fn bootstrap(&self, values: &Values, item: usize, mut add: impl FnMut(Term)) {
         let whole = |network, action| Term { network, action, weight: 1.0, shift: 0.0 };
@@ -181,8 +182,8 @@ impl TargetRule {
         }
     }
 
-    /// What is added to the reward of an item in which `action` was taken:
-    /// for Munchausen `alpha * clip(temperature * log pi(action), floor, 0)`.
+    /// The bonus added to the reward of an item in which `action` was taken. For Munchausen: `alpha * clip(temperature *
+    /// log pi(action), floor, 0)`.
     #[inline]
     pub fn bonus(&self, values: &Values, item: usize, action: usize) -> f32 {
         match (self.kind, values.target_present) {
@@ -195,9 +196,9 @@ impl TargetRule {
     }
 }
 
-/// `temperature * log pi(action | item)` for `pi = softmax(Q' / temperature)` over the allowed actions, of which `action` is
-/// one. Computed from the largest Q-value down so that nothing overflows:
-/// `Q' - max Q' - temperature * log sum exp((Q' - max Q') / temperature)`.
+/// `temperature * log pi(action | item)` for `pi = softmax(Q' / temperature)` over the allowed actions, which include
+/// `action`. Computed relative to the largest Q-value, so that nothing overflows: `Q' - max Q' - temperature * log sum
+/// exp((Q' - max Q') / temperature)`.
 pub fn scaled_log_policy(temperature: f32, q_target: QValues, item: usize, action: usize) -> f32 {
     let largest = q_target.get(item, q_target.argmax(item));
     let allowed = (0..q_target.actions()).filter(|action| q_target.is_allowed(item, *action));
@@ -205,7 +206,7 @@ pub fn scaled_log_policy(temperature: f32, q_target: QValues, item: usize, actio
     q_target.get(item, action) - largest - temperature * libm::logf(sum)
 }
 
-/// Each item's target for a scalar head. Where the discount is 0 there is no bootstrap, whatever its value.
+/// The TD target of each item, for a scalar head. Where the discount is 0 the bootstrap is not evaluated.
 pub fn td_targets(
     rule: &TargetRule,
     values: &Values,
@@ -226,8 +227,8 @@ pub fn td_targets(
     }
 }
 
-/// Each item's bootstrap for a distributional head, `[atom][stride]`, from what the networks say at the next observations:
-/// `of(network)` is `[action][atom][stride]`.
+/// The bootstrapped distribution of each item, `[atom][stride]`, for a distributional head. `of(network)` returns the
+/// network's distributions at the next observations, `[action][atom][stride]`.
 pub fn bootstrap_distributions<'a>(
     rule: &TargetRule,
     values: &Values,
@@ -251,7 +252,7 @@ pub fn bootstrap_distributions<'a>(
 mod tests {
     use super::*;
 
-    // Two actions, three items, the third's bootstrap not a number: its episode terminated.
+    // Two actions, three items. The third item's bootstrap is NaN, but its episode terminated.
     const Q_TARGET: [f32; 6] = [1.0, 5.0, f32::NAN, 2.0, 4.0, f32::NEG_INFINITY];
     const Q_ONLINE: [f32; 6] = [9.0, 0.0, 0.0, 8.0, 7.0, 0.0];
     const REWARDS: [f32; 3] = [1.0, -1.0, 3.0];
@@ -278,7 +279,7 @@ mod tests {
 
     #[test]
     fn clipped_double_takes_the_lower_value_of_the_action_that_the_online_network_chooses() {
-        // The online network chooses action 0 of the first item (9 against 1) and action 1 of the second (7 against 5).
+        // The online network selects action 0 of the first item (9 against 1) and action 1 of the second (7 against 5).
         let q_online = [9.0, 0.0, 0.0, 8.0, 7.0, 0.0];
         let q_target = [1.0, 5.0, f32::NAN, 2.0, 10.0, f32::NEG_INFINITY];
         let values = Values {
@@ -289,7 +290,7 @@ mod tests {
         let mut targets = [0.0; 3];
         td_targets(&rule, &values, &REWARDS, &DISCOUNTS, &[0; 3], &mut targets);
         assert_eq!(targets, [1.0 + 0.5 * 1.0, -1.0 + 0.25 * 7.0, 3.0]);
-        // Of a distributional head, the whole distribution of the lower mean.
+        // For a distributional head, the whole distribution with the lower mean.
         let distributions = |network| match network {
             Network::Online => &[10.0, 11.0, 12.0, 13.0, 14.0, 15.0][..],
             Network::Target => &[20.0, 21.0, 22.0, 23.0, 24.0, 25.0],
@@ -318,7 +319,7 @@ mod tests {
         let settings = Munchausen { alpha: 0.5, temperature: 1.0, floor: -1.0 };
         let mut targets = [0.0];
         munchausen(settings, (&[2.0], &[0.5], &[0]), (view, view), &mut targets);
-        // The soft value is log sum exp Q' = ln 4; -ln 4 is clipped at -1.
+        // The soft value is log sum exp Q' = ln 4; -ln 4 is clipped to -1.
         let expected = 2.0 - 0.5 + 0.5 * 4.0_f32.ln();
         assert!((targets[0] - expected).abs() < 1e-6, "{targets:?}");
         let unclipped = Munchausen { floor: -9.0, ..settings };
@@ -342,7 +343,7 @@ mod tests {
 
     #[test]
     fn munchausens_policy_is_a_softmax_over_the_allowed_actions() {
-        // Of Q' = (ln 1, ln 3, 100) the last is forbidden: pi = (1/4, 3/4), as if it were not there.
+        // Of Q' = (ln 1, ln 3, 100) the last action is forbidden: pi = (1/4, 3/4), as if that action did not exist.
         let q = [0.0, 3.0_f32.ln(), 100.0];
         let mask = [true, true, false];
         let view = QValues::new(&q, 3, 1).masked(Some(&mask)).unwrap();

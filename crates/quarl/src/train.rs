@@ -1,6 +1,7 @@
-//! The training loop: an iterator of [`Event`]s.
+//! The training loop, an iterator of [`Event`]s.
 //!
-//! Whoever wants to show, store or stop a run takes events; nothing is passed in, and nothing is printed or written here.
+//! The caller takes events one by one, and can display or store them, or stop. There are no callbacks, and nothing is
+//! printed or written here.
 
 mod builder;
 pub(crate) mod config;
@@ -19,14 +20,18 @@ use crate::model::Model;
 use crate::rng::{self, Stream};
 use crate::stop::StopFlag;
 use evaluation::RunningEvaluation;
-use progress::{EpisodeProgress, MOST_LOST_IN_A_ROW, Phase, Progress, Slot, StepTaken};
+use progress::{EpisodeProgress, MAX_LOST_IN_A_ROW, Phase, Progress, Slot, StepTaken};
 
 #[cfg(feature = "files")]
 pub(crate) use builder::resolve;
 pub use builder::{EnvironmentRole, TrainerBuilder};
 pub use event::{EpisodeRecord, Evaluation, Event};
 
-/// A run in progress. Iterate over it to train.
+/// A training run. Iterate over it to train.
+///
+/// Each call of `next` takes at most one environment step, one update or one step of an evaluation, and yields an [`Event`]
+/// or an error. The iterator ends when the run's budget is used up (`training.episodes` or `training.steps`), after an
+/// error, or when a stop is requested ([`TrainerBuilder::stop_flag`]).
 ///
 /// ```
 /// use quarl::config::TrainConfig;
@@ -45,44 +50,45 @@ pub use event::{EpisodeRecord, Evaluation, Event};
 /// ```
 pub struct Trainer {
     config: TrainConfig,
-    /// As many as `training.num_envs`, stepped in turn.
+    /// The training environments, `training.num_envs` of them, stepped in turn.
     envs: Vec<Box<dyn Environment>>,
     evaluation_env: Box<dyn Environment>,
     agent: Agent,
     progress: Progress,
     next_observation: Vec<f32>,
-    /// The evaluation under way. It is not saved: after a pause it starts again.
+    /// The running evaluation. It is not saved: after a restore it starts again.
     evaluation: Option<RunningEvaluation>,
-    /// What ended the run, until it is told.
+    /// The error that ended the run, until it is yielded.
     failure: Option<Error>,
     stop: StopFlag,
 }
 
 impl Trainer {
-    /// A new run, on the fastest instruction set there is (or the one that `QUARL_CPU` names).
+    /// Creates a run, on the fastest instruction set available or the one that the environment variable `QUARL_CPU` names.
     ///
     /// # Errors
-    /// What is wrong with the configuration, or with `QUARL_CPU`.
+    /// [`Error::Setting`] for an invalid configuration, [`Error::CpuPath`] for an invalid `QUARL_CPU`, and the errors of
+    /// creating the environments.
     pub fn new(config: TrainConfig) -> Result<Self, Error> {
         Self::builder(config).build()
     }
 
-    /// A run with environments of one's own, a stop flag, or another engine.
+    /// Builds a run with your own environments, a stop flag, or another engine.
     pub fn builder(config: TrainConfig) -> TrainerBuilder {
         TrainerBuilder::new(config)
     }
 
-    /// The configuration.
+    /// The complete configuration of the run.
     pub fn config(&self) -> &TrainConfig {
         &self.config
     }
 
-    /// The agent as it is now.
+    /// The agent in its current state.
     pub fn agent(&self) -> &Agent {
         &self.agent
     }
 
-    /// The agent alone: the end of the run.
+    /// Ends the run and returns its agent.
     pub fn into_agent(self) -> Agent {
         self.agent
     }
@@ -92,32 +98,32 @@ impl Trainer {
         &*self.envs[0]
     }
 
-    /// Environment steps so far.
+    /// The number of environment steps so far, summed over all environments.
     pub fn env_steps(&self) -> u64 {
         self.progress.env_steps
     }
 
-    /// Whole episodes so far.
+    /// The number of finished episodes so far.
     pub fn episodes(&self) -> u64 {
         self.progress.episodes
     }
 
-    /// Whether the run has ended, by its budget or an error. A run that was stopped has not.
+    /// Whether the run has ended, by its budget or by an error. A stopped run has not ended.
     pub fn is_finished(&self) -> bool {
         self.progress.phase == Phase::Finished
     }
 
-    /// Episodes that were dropped because the environment's process was gone.
+    /// The number of episodes lost because a worker process ended.
     pub fn episodes_lost(&self) -> u64 {
         self.progress.episodes_lost
     }
 
-    /// The run's warnings so far, oldest first.
+    /// The warnings of the run so far, oldest first.
     pub fn warnings(&self) -> &[String] {
         &self.progress.warnings
     }
 
-    /// The agent as it is now, to be kept as a file or played.
+    /// The current model, for saving or for a [`Policy`](crate::policy::Policy).
     pub fn model(&self) -> Model {
         Model {
             env: self.config.env.id.clone(),
@@ -127,12 +133,12 @@ impl Trainer {
         }
     }
 
-    /// The parameters of the best evaluation so far.
+    /// The parameters at the best evaluation so far; `None` before the first one.
     pub fn best_parameters(&self) -> Option<&[f32]> {
         self.progress.best.as_ref().map(|(_, parameters)| &**parameters)
     }
 
-    /// The loop's body: one environment step, one update, or one step of an evaluation. At most one event comes of it.
+    /// The body of the loop: one environment step, one update, or one step of an evaluation. It yields at most one event.
     fn advance(&mut self) -> Result<Option<Event>, Error> {
         match self.progress.phase {
             Phase::Step => self.step(),
@@ -143,8 +149,8 @@ impl Trainer {
         }
     }
 
-    /// Steps one environment and stores its transitions. Environments take turns; at the beginning of a round all of them are
-    /// told what to do, so that those in processes of their own work at the same time.
+    /// Steps one environment and stores its transitions. Environments take turns. At the beginning of a round, actions are
+    /// chosen for all of them and announced, so that environments in worker processes run in parallel.
     fn step(&mut self) -> Result<Option<Event>, Error> {
         if self.progress.turn == 0 {
             for i in 0..self.envs.len() {
@@ -155,7 +161,7 @@ impl Trainer {
         let turn = progress.turn;
         progress.turn = (turn + 1) % envs.len();
         let env = &mut envs[turn];
-        // Nothing was chosen where the environment was lost.
+        // No action was chosen if the environment was lost.
         let Some((action, epsilon)) = progress.slots[turn].chosen.take() else { return Ok(None) };
         let step = match env.step(action, next_observation) {
             Err(error @ (Error::WorkerLost { .. } | Error::Stopped { .. })) => {
@@ -186,7 +192,7 @@ impl Trainer {
         Ok(Some(Event::Step { env_steps, action, reward: step.reward }))
     }
 
-    /// One of the updates that follow a step.
+    /// Performs one of the updates that follow an environment step.
     fn update(&mut self, step: StepTaken) -> Result<Option<Event>, Error> {
         let Self { agent, progress, .. } = self;
         let env_steps = progress.env_steps;
@@ -199,7 +205,7 @@ impl Trainer {
         Ok(Some(Event::Learn { env_steps, report }))
     }
 
-    /// What follows a step's updates: target updates, the end of the episode, and which evaluation is due.
+    /// What follows the updates of a step: a target update, the end of the episode, and an evaluation if it is due.
     fn close_step(&mut self, step: StepTaken) -> Option<Event> {
         let Self { config, agent, progress, .. } = self;
         let (target_network, training, evaluation) = (&config.target_network, &config.training, &config.evaluation);
@@ -227,7 +233,7 @@ impl Trainer {
         event
     }
 
-    /// Starts environment `i`'s next episode if none is running, and chooses what it does next.
+    /// Starts the next episode of environment `i` if none is running, and chooses its next action.
     fn choose(&mut self, i: usize) -> Result<(), Error> {
         let Self { config, envs, agent, progress, .. } = self;
         let (env, slot, env_steps) = (&mut envs[i], &mut progress.slots[i], progress.env_steps);
@@ -258,7 +264,7 @@ impl Trainer {
         }
     }
 
-    /// One step of the evaluation under way, or its result.
+    /// Takes one step of the running evaluation, or returns its result.
     fn evaluate(&mut self, last: bool) -> Result<Option<Event>, Error> {
         let Self { config, evaluation_env, agent, progress, evaluation, .. } = self;
         let running = match evaluation {
@@ -266,9 +272,9 @@ impl Trainer {
             None => evaluation.insert(RunningEvaluation::new(config, evaluation_env.spec(), agent)?),
         };
         match running.step(&mut **evaluation_env) {
-            // Played again from the start: with the same seed it is the same evaluation.
+            // The evaluation starts again when the run continues, and gives the same result, because its seed is the same.
             Err(Error::Stopped { .. }) => *evaluation = None,
-            Err(Error::WorkerLost { .. }) if running.lost + 1 < MOST_LOST_IN_A_ROW => running.restart(),
+            Err(Error::WorkerLost { .. }) if running.lost + 1 < MAX_LOST_IN_A_ROW => running.restart(),
             Err(error) => return Err(error),
             Ok(Some(step)) => {
                 if step.ended.is_some_and(|episode| episode.cut) {
@@ -295,10 +301,10 @@ impl Trainer {
 impl Iterator for Trainer {
     type Item = Result<Event, Error>;
 
-    /// The next event, after at most one environment step, one update, or one evaluation step. There are no more after an
-    /// error, after the last evaluation, and once the stop flag is requested.
+    /// The next event, after at most one environment step, one update or one evaluation step. `None` after an error, after
+    /// the last evaluation, and once a stop was requested.
     fn next(&mut self) -> Option<Self::Item> {
-        // Nothing comes of a step whose environment was lost, nor of closing one within its episode.
+        // A step whose environment was lost, and the closing of a step within an episode, yield no event.
         loop {
             if let Some(message) = self.progress.next_warning() {
                 return Some(Ok(Event::Warning { message }));

@@ -1,4 +1,4 @@
-//! Trained agents on disk: a model and the settings that it was trained with.
+//! Trained agents on disk: a model and the settings of its run.
 
 use std::path::{Path, PathBuf};
 
@@ -12,38 +12,39 @@ use crate::policy::Policy;
 use crate::rng::Stream;
 use crate::run::{self, Contents, listed, name};
 
-/// Which of a run's models.
+/// SavedModel model of a run to load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Which {
-    /// That at the end of training.
+pub enum SavedModel {
+    /// The model at the end of training.
     #[default]
     Last,
-    /// That of the best evaluation. A mean that was selected for being the best is too high: play it again.
+    /// The model of the best evaluation during training. That evaluation's mean is biased upwards by the selection:
+    /// evaluate the model again.
     Best,
 }
 
 /// A trained agent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainedAgent {
-    /// The model's file.
+    /// The path of the model file.
     pub path: PathBuf,
     /// The model.
     pub model: Model,
-    /// The environment, with the settings of the run that the model lies in; without further settings where it lies in none.
+    /// The environment with the wrappers of the run; without wrappers if the model file does not belong to a run.
     pub env: EnvConfig,
     /// The run's step limit for greedy episodes.
     pub max_episode_steps: StepLimit,
-    /// The run's seed; 0 where the model lies in no run.
+    /// The run's seed; 0 if the model file does not belong to a run.
     pub seed: u64,
 }
 
 impl TrainedAgent {
-    /// The agent in `path`: a run's directory, or a model file.
+    /// Loads the agent in `path`: a run's directory, or a model file.
     ///
     /// # Errors
-    /// [`Error::File`] where there is none, saying what is there instead; what is wrong with a file.
-    pub fn load(path: &Path, which: Which) -> Result<Self, Error> {
-        let file = model_file(path, which)?;
+    /// [`Error::File`] where `path` holds no agent, with what it holds instead, and for damaged files.
+    pub fn load(path: &Path, saved: SavedModel) -> Result<Self, Error> {
+        let file = model_file(path, saved)?;
         let model = Model::load(&file)?;
         let dir = file.parent().unwrap_or(Path::new(""));
         let mut agent = Self {
@@ -64,26 +65,26 @@ impl TrainedAgent {
         Ok(agent)
     }
 
-    /// The environment that it was trained in, with the run's wrappers.
+    /// Creates the environment that the agent was trained in, with the run's wrappers.
     ///
     /// # Errors
-    /// As [`env::make_configured`].
+    /// Those of [`env::make_configured`].
     pub fn make_environment(&self, options: &MakeOptions) -> Result<Box<dyn Environment>, Error> {
         env::make_configured(&self.env, options)
     }
 
-    /// The run's wrappers around an environment that the library does not make.
+    /// Puts the run's wrappers around an environment of your own.
     ///
     /// # Errors
-    /// What is wrong with a wrapper's settings for this environment.
+    /// [`Error::InvalidValue`] for a wrapper's setting that does not suit this environment.
     pub fn wrap(&self, env: impl Environment + 'static) -> Result<Box<dyn Environment>, Error> {
         wrappers::wrap(Box::new(env), &self.env)
     }
 
-    /// The agent's greedy policy, and `episodes` episodes that start from `seed`, in an environment with the run's wrappers.
+    /// The agent's greedy policy, and `episodes` episodes from `seed`, for an environment with the run's wrappers.
     ///
     /// # Errors
-    /// What does not fit the model.
+    /// [`Error::State`] where the environment does not match the model.
     pub fn greedy(&self, spec: &EnvironmentSpec, seed: u64, episodes: u64) -> Result<(Policy, GreedyEpisodes), Error> {
         let policy = Policy::new(&self.model)?;
         policy.check_environment(spec)?;
@@ -92,8 +93,8 @@ impl TrainedAgent {
         Ok((policy, episodes))
     }
 
-    /// Plays greedy episodes that neither training nor its evaluations have seen, in an environment with the run's wrappers.
-    /// `seed` gives other ones.
+    /// Plays greedy episodes in an environment with the run's wrappers. Their random stream differs from those of training
+    /// and its evaluations. Another `seed` gives other episodes.
     ///
     /// ```
     /// # use quarl::config::TrainConfig;
@@ -108,9 +109,9 @@ impl TrainedAgent {
     /// # }
     /// # writer.finish(&trainer, 0.1, false)?;
     /// use quarl::env::CartPole;
-    /// use quarl::trained::{TrainedAgent, Which};
+    /// use quarl::trained::{TrainedAgent, SavedModel};
     ///
-    /// let agent = TrainedAgent::load(&dir, Which::Last)?;
+    /// let agent = TrainedAgent::load(&dir, SavedModel::Last)?;
     /// let mut env = agent.wrap(CartPole::v0())?; // or an environment of your own
     /// let episodes = agent.evaluate(&mut *env, 0, 10)?;
     /// assert_eq!(episodes.len(), 10);
@@ -118,7 +119,7 @@ impl TrainedAgent {
     /// ```
     ///
     /// # Errors
-    /// As [`GreedyEpisodes::step`], and what does not fit the model.
+    /// Those of [`GreedyEpisodes::step`], and [`Error::State`] where the environment does not match the model.
     pub fn evaluate(&self, env: &mut dyn Environment, seed: u64, episodes: u64) -> Result<Vec<GreedyEpisode>, Error> {
         let (mut policy, mut greedy) = self.greedy(env.spec(), self.report_seed(seed), episodes)?;
         let mut results = Vec::new();
@@ -128,15 +129,15 @@ impl TrainedAgent {
         Ok(results)
     }
 
-    /// The seed of the episodes that its reported scores come from: a stream of its own, apart from all that training and its
-    /// evaluations see. `seed` gives other episodes; agents of different runs get different ones.
+    /// The seed of the episodes for reported scores. It differs from all seeds of training and its evaluations, and between
+    /// runs. Another `seed` gives other episodes.
     pub fn report_seed(&self, seed: u64) -> u64 {
         Stream::Report.part_seed(seed, self.seed)
     }
 }
 
-/// A run's model file, or the file itself.
-fn model_file(path: &Path, which: Which) -> Result<PathBuf, Error> {
+/// The model file of a run, or the file itself.
+fn model_file(path: &Path, saved: SavedModel) -> Result<PathBuf, Error> {
     if path.is_file() {
         return Ok(path.to_owned());
     }
@@ -146,9 +147,9 @@ fn model_file(path: &Path, which: Which) -> Result<PathBuf, Error> {
         Contents::Experiment => {
             let seeds = experiment::seeds(path)?;
             return refused(match seeds.first() {
-                None => "this is an experiment of which no run has begun".to_owned(),
+                None => "this is an experiment without any started run".to_owned(),
                 Some(first) => format!(
-                    "this is an experiment: name one of its {}, such as {}",
+                    "this is an experiment: choose one of its {}, such as {}",
                     counted(&seeds),
                     experiment::run_path(path, *first).display()
                 ),
@@ -157,36 +158,36 @@ fn model_file(path: &Path, which: Which) -> Result<PathBuf, Error> {
         Contents::Several { results, .. } => {
             let names: Vec<String> = results.iter().map(|path| name(path)).collect();
             return refused(format!(
-                "this directory holds several runs or experiments: name one of {}",
+                "this directory holds several runs or experiments: choose one of {}",
                 listed(&names)
             ));
         }
-        // A directory that holds nothing but a model is good enough.
-        Contents::Other { .. } if path.join(file_name(which)).is_file() => {}
+        // A directory with nothing but a model file is accepted.
+        Contents::Other { .. } if path.join(file_name(saved)).is_file() => {}
         Contents::Nothing | Contents::Other { .. } => return Err(Contents::no_results(path)),
     }
-    let file = path.join(file_name(which));
+    let file = path.join(file_name(saved));
     if file.is_file() {
         return Ok(file);
     }
     let best = path.join(run::BEST);
-    refused(match which {
-        Which::Last if best.is_file() => {
+    refused(match saved {
+        SavedModel::Last if best.is_file() => {
             format!(
                 "this run is not finished: it has no {} yet; its best model so far is {}",
                 run::MODEL,
                 best.display()
             )
         }
-        Which::Last => format!("this run is not finished: it has no {} yet", run::MODEL),
-        Which::Best => format!("this run has no {}: it has not been evaluated yet", run::BEST),
+        SavedModel::Last => format!("this run is not finished: it has no {} yet", run::MODEL),
+        SavedModel::Best => format!("this run has no {}: it has not been evaluated yet", run::BEST),
     })
 }
 
-fn file_name(which: Which) -> &'static str {
-    match which {
-        Which::Last => run::MODEL,
-        Which::Best => run::BEST,
+fn file_name(saved: SavedModel) -> &'static str {
+    match saved {
+        SavedModel::Last => run::MODEL,
+        SavedModel::Best => run::BEST,
     }
 }
 

@@ -1,34 +1,34 @@
-//! What an agent learns from: a transition, and a batch of them.
+//! Transitions, and batches of them: the data that an agent learns from.
 
 use crate::observations::Observations;
 use crate::space::Dtype;
 
-/// One step's experience, or several steps' added up.
+/// A transition: the experience of one step, or of n steps combined.
 ///
-/// A transition carries its own discount: gamma^k for k steps, or 0 where the episode terminated. So whoever learns from it
-/// computes `reward + discount * bootstrap` and needs to know neither how it ended nor how many steps it spans.
+/// A transition carries its own discount: gamma^k for k steps, or 0 where the episode terminated. The TD target is
+/// therefore always `reward + discount * bootstrap`, independent of how the episode ended and of the number of steps.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Transition<'a> {
-    /// What was seen.
+    /// The observation, `[features]`.
     pub obs: &'a [f32],
-    /// What was done.
+    /// The action taken at `obs`.
     pub action: usize,
-    /// What was earned, later steps' rewards discounted.
+    /// The reward of the step; for k steps, their discounted sum.
     pub reward: f32,
-    /// What the value of `next_obs` counts for.
+    /// The factor of the bootstrapped value of `next_obs`.
     pub discount: f32,
-    /// What was seen k steps later.
+    /// The observation k steps later, `[features]`.
     pub next_obs: &'a [f32],
-    /// Which actions are allowed at `next_obs`, one entry an action; `None` where all always are.
+    /// The action mask at `next_obs`, one entry for each action; `None` where every action is allowed.
     pub next_mask: Option<&'a [bool]>,
 }
 
-/// Transitions drawn from a replay buffer. Every array has one entry an item.
+/// A batch of transitions sampled from a replay buffer. Every array has one entry for each item.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// Which of the buffer's transitions these are.
+    /// The ids of the transitions in the buffer.
     pub ids: Vec<usize>,
-    /// What each item's loss counts for; all ones when sampling is uniform.
+    /// Importance-sampling weights of the losses; all 1 with uniform sampling.
     pub weights: Vec<f32>,
     /// Observations, `[item][feature]`.
     pub obs: Observations,
@@ -40,12 +40,12 @@ pub struct Batch {
     pub discounts: Vec<f32>,
     /// Next observations, `[item][feature]`.
     pub next_obs: Observations,
-    /// Which actions are allowed at the next observations, `[item][action]`; empty where all always are.
+    /// Action masks at the next observations, `[item][action]`; empty where every action is allowed.
     pub next_masks: Vec<bool>,
 }
 
 impl Batch {
-    /// Room for `size` transitions with observations of `features` floats.
+    /// A batch of `size` transitions with observations of `features` floats.
     pub fn new(size: usize, features: usize) -> Self {
         Self {
             ids: vec![0; size],
@@ -59,7 +59,7 @@ impl Batch {
         }
     }
 
-    /// The same with observations of other numbers.
+    /// The same batch with observations of type `dtype`.
     pub fn with_dtype(mut self, dtype: Dtype) -> Self {
         for observations in [&mut self.obs, &mut self.next_obs] {
             *observations = Observations::zeros(dtype, observations.len());
@@ -67,18 +67,18 @@ impl Batch {
         self
     }
 
-    /// The same with room for the masks of an environment with so many actions.
+    /// The same batch with action masks of `actions` entries.
     pub fn with_action_masks(mut self, actions: usize) -> Self {
         self.next_masks = vec![true; self.len() * actions];
         self
     }
 
-    /// How many transitions it has.
+    /// The number of transitions.
     pub fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// Whether it has none.
+    /// Whether the batch has no transitions.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }

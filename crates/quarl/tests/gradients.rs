@@ -76,7 +76,7 @@ impl Task {
         let mut noise = network.no_noise();
         network.draw_noise(rng, &mut noise);
         Self {
-            ranges: network.plan().tensors().into_iter().map(|tensor| (tensor.name, tensor.range)).collect(),
+            ranges: network.layers().tensors().into_iter().map(|tensor| (tensor.name, tensor.range)).collect(),
             batch,
             levels,
             obs: (0..batch * inputs).map(|_| rng.uniform_in(-2.0, 2.0) as f32).collect(),
@@ -274,13 +274,13 @@ fn computed_gradients(network: &QNetwork, parameters: &[f32], task: &Task) -> Ve
     }
     let mut gradients = vec![f32::NAN; network.parameter_count()];
     network.backward(&effective, &activations, &mut scratch, &mut gradients);
-    network.take_gradients_back(parameters, &task.noise, &mut gradients);
+    network.gradients_from_effective(parameters, &task.noise, &mut gradients);
     gradients
 }
 
 /// First parameters away from the special values that some have (sigmas all alike, normalisations the identity).
 fn random_parameters(network: &QNetwork, rng: &mut Rng) -> Vec<f32> {
-    let mut parameters = network.plan().initial_parameters(0.5, rng);
+    let mut parameters = network.layers().initial_parameters(0.5, rng);
     parameters.iter_mut().for_each(|x| *x += rng.uniform_in(-0.2, 0.2) as f32);
     parameters
 }
@@ -392,8 +392,8 @@ fn every_head_offers_q_values() {
 fn first_parameters_are_uniform_between_plus_and_minus_one_over_the_root_of_the_inputs() {
     let architecture = Architecture::plain(37, &[128, 300], 100);
     let network = QNetwork::new(architecture, CpuPath::Scalar);
-    let parameters = network.plan().initial_parameters(0.5, &mut Rng::from_seed(3));
-    for layer in network.plan().linears() {
+    let parameters = network.layers().initial_parameters(0.5, &mut Rng::from_seed(3));
+    for layer in network.layers().linears() {
         let bound = 1.0 / (layer.inputs as f64).sqrt();
         let both = [&parameters[layer.weight.clone()], &parameters[layer.bias.clone()]];
         for (part, values) in ["weight", "bias"].into_iter().zip(both) {

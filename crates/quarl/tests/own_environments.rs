@@ -13,7 +13,7 @@ use quarl::render::Scene;
 use quarl::run::{self, Status};
 use quarl::space::{BoxSpace, Discrete};
 use quarl::train::Trainer;
-use quarl::trained::{TrainedAgent, Which};
+use quarl::trained::{SavedModel, TrainedAgent};
 
 /// Walking right for three steps earns 1.
 struct Corridor {
@@ -145,7 +145,7 @@ fn a_run_of_an_experiment_is_what_a_trainer_gives_and_its_agent_is_evaluated() {
     let mut trainer = Trainer::builder(config()).environment(|_| corridor()).build().unwrap();
     (&mut trainer).for_each(|event| drop(event.unwrap()));
     assert_eq!(&run::read_config(&run.dir).unwrap(), trainer.config());
-    let agent = TrainedAgent::load(&run.dir, Which::Last).unwrap();
+    let agent = TrainedAgent::load(&run.dir, SavedModel::Last).unwrap();
     assert_eq!(agent.model, trainer.model());
     assert_eq!(summary.episodes, trainer.episodes());
 

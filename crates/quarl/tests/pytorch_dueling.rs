@@ -51,7 +51,7 @@ fn dueling_outputs_and_gradients_are_pytorchs() {
         for path in CpuPath::available() {
             let network = QNetwork::new(architecture(case), path);
             let what = format!("{:?} on {}", network.architecture(), path.name());
-            let tensors = network.plan().tensors();
+            let tensors = network.layers().tensors();
             let recorded: Vec<(String, Value)> = serde_json::from_value(case["gradients"].clone()).unwrap();
             assert_eq!(tensors.len(), recorded.len(), "{what}");
             let place = |name: &str| tensors.iter().find(|tensor| tensor.name == name).unwrap().range.clone();
@@ -89,7 +89,7 @@ fn dueling_outputs_and_gradients_are_pytorchs() {
             }
             let mut gradients = vec![f32::NAN; network.parameter_count()];
             network.backward(&perturbed, &activations, &mut scratch, &mut gradients);
-            network.take_gradients_back(&parameters, noise, &mut gradients);
+            network.gradients_from_effective(&parameters, noise, &mut gradients);
             for (name, expected) in &recorded {
                 assert_recorded(&gradients[place(name)], expected, &format!("{what}: the gradient of {name}"));
             }

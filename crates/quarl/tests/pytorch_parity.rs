@@ -56,7 +56,7 @@ impl Case {
                 let bound = 1.0 / (layer.inputs as f64).sqrt();
                 uniform(stream + i as u32, layer.inputs * layer.outputs + layer.outputs, -bound, bound)
             };
-            network.plan().linears().enumerate().flat_map(of_layer).collect()
+            network.layers().linears().enumerate().flat_map(of_layer).collect()
         };
         let size = case["batch"].as_u64().unwrap() as usize;
         Self {

@@ -6,7 +6,7 @@ use common::layered;
 use quarl::Error;
 use quarl::agent::Agent;
 use quarl::config::TrainConfig;
-use quarl::engine::cpu::network::{Plan, QNetwork};
+use quarl::engine::cpu::network::{LayerStack, QNetwork};
 use quarl::engine::cpu::{self, kernels::CpuPath};
 use quarl::env::EnvironmentSpec;
 use quarl::env::wrappers::ObservationStatistics;
@@ -144,7 +144,7 @@ fn a_greedy_policy_and_a_network_refuse_what_is_not_theirs() {
     let plain = Architecture::plain(4, &[5], 2);
     let implicit = Architecture { head: Head::Implicit { cosines: 3, acting_quantiles: 4 }, ..plain.clone() };
     for architecture in [plain, implicit] {
-        let parameters = Plan::new(&architecture).initial_parameters(0.5, &mut Rng::from_seed(0));
+        let parameters = LayerStack::new(&architecture).initial_parameters(0.5, &mut Rng::from_seed(0));
         let model = Model {
             env: "four numbers, two actions".to_owned(),
             architecture: architecture.clone(),

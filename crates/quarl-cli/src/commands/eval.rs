@@ -9,17 +9,17 @@ use quarl::evaluate::GreedyEpisode;
 use quarl::experiment::{self, RunOutcome};
 use quarl::run::{Contents, Status};
 use quarl::scores::Scores;
-use quarl::trained::{TrainedAgent, Which};
+use quarl::trained::{SavedModel, TrainedAgent};
 use serde_json::json;
 
 use crate::args::EvalArgs;
 use crate::{Outcome, interrupt, output};
 
 pub(crate) fn run(args: EvalArgs) -> Result<Outcome> {
-    let which = if args.best { Which::Best } else { Which::Last };
+    let model = if args.best { SavedModel::Best } else { SavedModel::Last };
     interrupt::listen();
     let is_experiment = matches!(Contents::of(&args.run), Ok(Contents::Experiment));
-    let outcome = if is_experiment { evaluate_experiment(&args, which) } else { evaluate_one(&args, which) }?;
+    let outcome = if is_experiment { evaluate_experiment(&args, model) } else { evaluate_one(&args, model) }?;
     if outcome == Outcome::Interrupted {
         match args.json {
             true => output::json(&json!({ "event": "finished", "interrupted": true, "scores": null })),
@@ -40,8 +40,8 @@ struct Evaluated {
 }
 
 /// Plays the episodes of an agent; none where a signal came.
-fn play(args: &EvalArgs, path: &Path, which: Which, run_seed: Option<u64>) -> Result<Option<Evaluated>> {
-    let mut agent = TrainedAgent::load(path, which)?;
+fn play(args: &EvalArgs, path: &Path, model: SavedModel, run_seed: Option<u64>) -> Result<Option<Evaluated>> {
+    let mut agent = TrainedAgent::load(path, model)?;
     agent.env = args.gym.config(agent.env)?;
     let options = MakeOptions { rendering: false, stop: interrupt::stop_flag() };
     let mut env = agent.make_environment(&options)?;
@@ -70,8 +70,8 @@ fn play(args: &EvalArgs, path: &Path, which: Which, run_seed: Option<u64>) -> Re
     Ok(Some(Evaluated { path: agent.path, env: env.spec().id.clone(), threshold, returns, cut }))
 }
 
-fn evaluate_one(args: &EvalArgs, which: Which) -> Result<Outcome> {
-    let Some(Evaluated { path, env, threshold, returns, cut }) = play(args, &args.run, which, None)? else {
+fn evaluate_one(args: &EvalArgs, model: SavedModel) -> Result<Outcome> {
+    let Some(Evaluated { path, env, threshold, returns, cut }) = play(args, &args.run, model, None)? else {
         return Ok(Outcome::Interrupted);
     };
     let scores = Scores::of(&returns, 0, threshold);
@@ -90,7 +90,7 @@ fn evaluate_one(args: &EvalArgs, which: Which) -> Result<Outcome> {
 }
 
 /// Every finished run's agent, then all of them together.
-fn evaluate_experiment(args: &EvalArgs, which: Which) -> Result<Outcome> {
+fn evaluate_experiment(args: &EvalArgs, model: SavedModel) -> Result<Outcome> {
     let out = &args.run;
     let (mut means, mut failed, mut unfinished, mut cut, mut about) = (Vec::new(), 0, 0, 0, None);
     for RunOutcome { seed, dir, status } in experiment::outcomes(out)? {
@@ -105,7 +105,7 @@ fn evaluate_experiment(args: &EvalArgs, which: Which) -> Result<Outcome> {
                 continue;
             }
         }
-        let Some(evaluated) = play(args, &dir, which, Some(seed))? else { return Ok(Outcome::Interrupted) };
+        let Some(evaluated) = play(args, &dir, model, Some(seed))? else { return Ok(Outcome::Interrupted) };
         let scores = Scores::of(&evaluated.returns, 0, evaluated.threshold);
         if args.json {
             output::json(&json!({ "event": "run", "seed": seed, "model": evaluated.path, "scores": scores }));

@@ -9,7 +9,7 @@ use quarl::evaluate::{GreedyEpisode, GreedyEpisodes, GreedyStep};
 use quarl::policy::Policy;
 use quarl::render::{Frame, GifWriter, Rasterizer, Scene, write_png};
 use quarl::stats;
-use quarl::trained::{TrainedAgent, Which};
+use quarl::trained::{SavedModel, TrainedAgent};
 use serde_json::json;
 
 use crate::args::{PlayArgs, Render};
@@ -22,7 +22,7 @@ const RECORD_SIZE: (u32, u32) = (600, 400);
 
 pub(crate) fn run(args: PlayArgs) -> Result<Outcome> {
     interrupt::listen();
-    let mut agent = TrainedAgent::load(&args.run, Which::Last)?;
+    let mut agent = TrainedAgent::load(&args.run, SavedModel::Last)?;
     agent.env = args.gym.config(agent.env)?;
     let options = MakeOptions { rendering: true, stop: interrupt::stop_flag() };
     let mut env = agent.make_environment(&options)?;

@@ -1,13 +1,13 @@
-//! Whether a categorical head's support is wide enough for the returns that it has to represent.
+//! Detects a categorical head's support that is too narrow for the returns.
 
 use serde::{Deserialize, Serialize};
 
-/// Updates over which the clipped share is averaged: the first so many plainly, then exponentially.
+/// The number of updates over which the clipped share is averaged: an arithmetic mean at first, then an exponential one.
 const UPDATES: u64 = 1_000;
-/// The largest average share of target probability that may be clipped without a warning.
+/// The largest average share that is not reported.
 const LARGEST_SHARE: f64 = 0.01;
 
-/// Watches the share of target probability that projections clip to the support.
+/// Monitors the share of the targets' probability mass that projections clip to the support.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct ClippingMonitor {
     updates: u64,
@@ -16,13 +16,13 @@ pub(super) struct ClippingMonitor {
 }
 
 impl ClippingMonitor {
-    /// Takes one update's share into the average.
+    /// Adds the share of one update to the average.
     pub(super) fn add(&mut self, share: f32) {
         self.updates = (self.updates + 1).min(UPDATES);
         self.average += (f64::from(share) - self.average) / self.updates as f64;
     }
 
-    /// The average share, once: when it is above 1% after 1,000 updates or more.
+    /// The average share, once, when it exceeds 1% after at least 1,000 updates.
     pub(super) fn take_excess(&mut self) -> Option<f64> {
         let is_too_large = self.updates == UPDATES && self.average > LARGEST_SHARE;
         if !is_too_large || self.has_warned {
@@ -37,7 +37,7 @@ impl ClippingMonitor {
 mod tests {
     use super::*;
 
-    /// After which updates there is an excess, for the share that each update has.
+    /// The updates after which an excess is reported, for the given share of each update.
     fn warnings(updates: usize, share: impl Fn(usize) -> f32) -> Vec<usize> {
         let mut monitor = ClippingMonitor::default();
         let mut after = |update: usize| {

@@ -6,34 +6,35 @@ use crate::engine::UpdateDiagnostics;
 use crate::replay::Replay;
 use crate::transition::Batch;
 
-/// One update's numbers, or their means over an episode's updates.
+/// The statistics of one update, or their means over an episode's updates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Diagnostics {
-    /// The mean over the batch of how far off each item was (see [`super::Agent::td_errors`]).
+    /// The mean TD error of the batch (see [`super::Agent::td_errors`]).
     pub td_error: f64,
-    /// The gradients' global norm, before clipping.
+    /// The global norm of the gradients before clipping.
     pub grad_norm: f64,
-    /// The largest Q-value of the batch's observations. Over an episode: the largest of all updates.
+    /// The largest Q-value of the batch. For an episode: the largest of all updates.
     pub max_q: f64,
-    /// The mean over the batch of the best action's Q-value less the second best's; 0 where there is one action.
+    /// The action gap: the mean over the batch of the best action's Q-value less the second best's; 0 with a single action.
     pub action_gap: f64,
-    /// The Euclidean distance between online and target parameters, before the update.
+    /// The Euclidean distance between the online and the target network's parameters, before the update.
     pub target_drift: f64,
-    /// What the batch's least likely item was drawn in proportion to: 1 where sampling is uniform. Over an episode: the
-    /// lowest of all updates.
+    /// The smallest sampling weight of the batch's items; 1 with uniform sampling. For an episode: the smallest of all
+    /// updates.
     pub lowest_priority: f64,
-    /// The same of its most likely item. Over an episode: the highest of all updates.
+    /// The largest sampling weight of the batch's items. For an episode: the largest of all updates.
     pub highest_priority: f64,
-    /// The share of the target's probability that was clipped to the support of a categorical head; none for other heads.
-    // Written even where there is none: a saved run holds the fields without their names.
+    /// The fraction of the target distributions' mass that was clipped to a categorical head's support; `None` for other
+    /// heads.
+    // Serialised even if it is `None`: saved runs store the fields without their names.
     #[serde(default)]
     pub clipped_share: Option<f64>,
-    /// How many equally weighted items the batch amounts to: `(sum of weights)^2 / sum of squared weights`.
+    /// The effective batch size: `(sum of weights)^2 / sum of squared weights`.
     pub effective_batch: f64,
 }
 
 impl Diagnostics {
-    /// The column names of `diagnostics.csv`, after the episode's number.
+    /// The column names of `diagnostics.csv`, after the episode column.
     pub const COLUMNS: [&str; 9] = [
         "td_error",
         "grad_norm",
@@ -46,7 +47,7 @@ impl Diagnostics {
         "clipped_share",
     ];
 
-    /// The numbers, in the order of [`Diagnostics::COLUMNS`]; none where a column does not apply.
+    /// The values in the order of [`Diagnostics::COLUMNS`]; `None` where a column does not apply.
     pub fn values(&self) -> [Option<f64>; 9] {
         [
             Some(self.td_error),
@@ -61,7 +62,7 @@ impl Diagnostics {
         ]
     }
 
-    /// One update's numbers.
+    /// The statistics of one update.
     pub(super) fn new(
         update: &UpdateDiagnostics,
         clipped_share: Option<f32>,
@@ -85,7 +86,7 @@ impl Diagnostics {
         }
     }
 
-    /// Adds one update to an episode's sums (and extremes), which start from `None`.
+    /// Adds one update to an episode's sums and extremes; the first update replaces `None`.
     pub(crate) fn add(so_far: &mut Option<Self>, update: Self) {
         let Some(sums) = so_far else {
             *so_far = Some(update);
@@ -102,7 +103,7 @@ impl Diagnostics {
         sums.clipped_share = sums.clipped_share.zip(update.clipped_share).map(|(sum, share)| sum + share);
     }
 
-    /// An episode's sums as means over so many updates; extremes stay.
+    /// Divides an episode's sums by the number of updates; extremes stay.
     pub(crate) fn mean(self, updates: u64) -> Self {
         let mean = |sum: f64| sum / updates as f64;
         Self {

@@ -1,4 +1,4 @@
-//! An agent written down, and taken up again exactly where it was.
+//! Saving and restoring an agent's state.
 
 use std::borrow::Cow;
 
@@ -12,41 +12,41 @@ use crate::error::Error;
 use crate::replay::Replay;
 use crate::rng::Rng;
 
-/// Everything of an agent that changes while it learns, as plain data.
+/// Everything of an agent that changes during training, as plain data.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AgentState<'a> {
     engine: EngineState,
     memory: Cow<'a, Memory>,
 }
 
-/// What an agent changes apart from its engine.
+/// Everything of an agent, except its engine, that changes during training.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Memory {
     pub(super) replay: Replay,
     pub(super) sampling: Rng,
     pub(super) noise: Rng,
-    /// What observations are normalised by before the network sees them, if they are.
+    /// The mean and variance that normalise observations, if `env.normalize_observation` is set.
     pub(super) observation_statistics: Option<ObservationStatistics>,
     pub(super) clipping: ClippingMonitor,
 }
 
 impl AgentState<'_> {
-    /// The same without a borrow of the agent: a copy of its replay buffer.
+    /// An owned copy, replay buffer included.
     pub fn into_owned(self) -> AgentState<'static> {
         AgentState { engine: self.engine, memory: Cow::Owned(self.memory.into_owned()) }
     }
 
-    /// The engine's part: the parameters of both networks, and the optimizer's arrays.
+    /// The engine's state: the parameters of both networks, and the optimizer's arrays.
     pub fn engine(&self) -> &EngineState {
         &self.engine
     }
 
-    /// [`AgentState::engine`], to change it.
+    /// [`AgentState::engine`], mutably.
     pub fn engine_mut(&mut self) -> &mut EngineState {
         &mut self.engine
     }
 
-    /// Whether so many updates with batches of this size can follow without another transition.
+    /// Whether this many updates with batches of this size are possible without another transition.
     pub(crate) fn allows_updates(&self, updates: u64, batch_size: usize) -> bool {
         let replay = &self.memory.replay;
         updates == 0 || (replay.len() >= batch_size && replay.waiting().is_none_or(|waiting| waiting >= updates))
@@ -54,15 +54,15 @@ impl AgentState<'_> {
 }
 
 impl Agent {
-    /// Everything that changes while it learns.
+    /// Everything that changes during training.
     pub fn state(&self) -> AgentState<'_> {
         AgentState { engine: self.engine.state(), memory: Cow::Borrowed(&self.memory) }
     }
 
-    /// Puts back what [`Agent::state`] gave.
+    /// Restores a state from [`Agent::state`].
     ///
     /// # Errors
-    /// [`Error::State`] where the state is of another agent, or contradicts itself; nothing is changed then.
+    /// [`Error::State`] where the state belongs to another agent, or is inconsistent; nothing is changed then.
     pub fn set_state(&mut self, state: AgentState) -> Result<(), Error> {
         self.check_state(&state)?;
         self.engine.set_state(&state.engine)?;
@@ -71,7 +71,7 @@ impl Agent {
         Ok(())
     }
 
-    /// Whether [`Agent::set_state`] would take `state`.
+    /// Checks that [`Agent::set_state`] would accept `state`.
     pub(crate) fn check_state(&self, state: &AgentState) -> Result<(), Error> {
         let refused = |message: String| Err(Error::State { what: "the agent".to_owned(), message });
         state.engine.check(&self.engine.state())?;
@@ -80,10 +80,10 @@ impl Agent {
         if read.observation_statistics.is_some() != present.observation_statistics.is_some()
             || read.observation_statistics.as_ref().is_some_and(|statistics| !statistics.fits(features))
         {
-            return refused("the statistics of its observations are others".to_owned());
+            return refused("the saved observation statistics belong to another environment".to_owned());
         }
         if !read.replay.fits(&present.replay, actions) {
-            return refused("the replay buffer's size or its actions are others".to_owned());
+            return refused("the saved replay buffer has another size, or belongs to another environment".to_owned());
         }
         Ok(())
     }

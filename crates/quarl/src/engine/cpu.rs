@@ -1,5 +1,5 @@
-//! The engine that quarl comes with: networks, gradients and optimizers on the processor, vectorised by hand, bit for bit
-//! the same on every instruction set.
+//! The built-in engine: networks, gradients and optimizers on the CPU, with SIMD kernels whose results are the same, bit
+//! for bit, on every instruction set.
 
 pub mod buffer;
 pub mod kernels;
@@ -27,28 +27,28 @@ use crate::target::TargetRule;
 
 pub(crate) use target_cache::TargetCache;
 
-/// Makes an engine that computes on this instruction set, for [`crate::train::TrainerBuilder::engine`].
+/// A factory of engines that use the instruction set `path`, for [`crate::train::TrainerBuilder::engine`].
 pub fn on(path: CpuPath) -> EngineFactory {
     Box::new(move |config, spec| Ok(Box::new(CpuEngine::new(config, spec, path)?)))
 }
 
-/// [`on`] the fastest instruction set that this machine has, or the one that the variable `QUARL_CPU` names.
+/// [`on`] the fastest instruction set of this machine, or the one that the environment variable `QUARL_CPU` names.
 ///
 /// # Errors
-/// [`Error::CpuPath`] where it names one that this machine lacks, or that does not exist.
+/// [`Error::CpuPath`] where `QUARL_CPU` names an instruction set that does not exist or that this machine lacks.
 pub fn fastest() -> Result<EngineFactory, Error> {
     Ok(on(CpuPath::select()?))
 }
 
-/// Whether this engine can learn from the observations of an environment, which `spec` shows with the wrappers of `[env]`
-/// around it: not from images, for its layers are fully connected.
+/// Checks that this engine can learn from an environment's observations (`spec` is that of the wrapped environment). It
+/// cannot learn from images, because its layers are fully connected.
 ///
 /// # Errors
 /// [`Error::ImageObservation`], with the shape of one image.
 pub(crate) fn check_observations(config: &TrainConfig, spec: &EnvironmentSpec) -> Result<(), Error> {
     let mut space = spec.observation_space.clone();
     if config.env.frame_stack > 1 {
-        // Stacked vectors are no image.
+        // Stacked vectors have two dimensions, but are not images.
         space.shape.drain(..1.min(space.shape.len()));
     }
     if space.is_image() {
@@ -57,13 +57,13 @@ pub(crate) fn check_observations(config: &TrainConfig, spec: &EnvironmentSpec) -
     Ok(())
 }
 
-/// Networks and optimizer on the processor.
+/// An engine on the CPU.
 pub struct CpuEngine {
     network: QNetwork,
     rule: TargetRule,
     loss: Loss,
     max_grad_norm: Option<f64>,
-    /// Whether there is a target network; without one the online network's Q-values bootstrap.
+    /// Whether there is a target network; without one, targets bootstrap from the online network's Q-values.
     has_target_network: bool,
     online: Buffer,
     target: Buffer,
@@ -72,20 +72,20 @@ pub struct CpuEngine {
     scratch: UpdateScratch,
 }
 
-/// What one forward pass of a single observation writes.
+/// The buffers of a forward pass of one observation.
 struct ActingScratch {
     single: SingleScratch,
     noise: Vec<f32>,
-    /// The parameters that it computes with, where those are not the network's own.
+    /// The effective parameters, if the network is reparametrised.
     effective: Buffer,
     observation: Vec<f32>,
 }
 
 impl CpuEngine {
-    /// An engine whose parameters are all zero.
+    /// Creates an engine whose parameters are all zero.
     ///
     /// # Errors
-    /// [`Error::CpuPath`] where this machine lacks the instruction set; [`Error::ImageObservation`].
+    /// [`Error::CpuPath`] where this machine lacks the instruction set; [`Error::ImageObservation`] for images.
     pub fn new(config: &TrainConfig, spec: &EnvironmentSpec, path: CpuPath) -> Result<Self, Error> {
         check_observations(config, spec)?;
         let path = CpuPath::parse(path.name())?;
@@ -203,18 +203,18 @@ impl Engine for CpuEngine {
         match rule {
             TargetUpdate::Hard => target.copy_from_slice(online),
             TargetUpdate::Polyak(tau) => {
-                kernels::blend(network.path(), target.padded_mut(), online.padded(), tau as f32);
+                kernels::polyak_update(network.path(), target.padded_mut(), online.padded(), tau as f32);
             }
         }
         if let Some(cache) = &mut self.scratch.cache {
-            cache.forget_all();
+            cache.invalidate_all();
         }
     }
 
     fn set_parameters(&mut self, online: &[f32], target: &[f32]) {
         self.online.copy_from_slice(online);
         self.target.copy_from_slice(target);
-        self.forget_all();
+        self.invalidate_all();
     }
 
     fn state(&self) -> EngineState {
@@ -229,15 +229,15 @@ impl Engine for CpuEngine {
         Ok(())
     }
 
-    fn forget(&mut self, id: usize) {
+    fn invalidate(&mut self, id: usize) {
         if let Some(cache) = &mut self.scratch.cache {
-            cache.forget(id);
+            cache.invalidate(id);
         }
     }
 
-    fn forget_all(&mut self) {
+    fn invalidate_all(&mut self) {
         if let Some(cache) = &mut self.scratch.cache {
-            cache.forget_all();
+            cache.invalidate_all();
         }
     }
 
@@ -246,7 +246,7 @@ impl Engine for CpuEngine {
     }
 }
 
-/// The largest Q-value of a batch, and the mean of the best action's Q-value less the second best's.
+/// The largest Q-value of a batch, and the mean action gap (the best action's Q-value less the second best's).
 fn spread(q_values: QValues, items: usize) -> (f64, f64) {
     let (mut max_q, mut gaps) = (f64::NEG_INFINITY, 0.0);
     for item in 0..items {
@@ -260,7 +260,7 @@ fn spread(q_values: QValues, items: usize) -> (f64, f64) {
     (max_q, gaps / items as f64)
 }
 
-/// The Euclidean norm, summed in order in f64.
+/// The Euclidean norm, accumulated in order in f64.
 fn norm(values: impl Iterator<Item = f32>) -> f64 {
     values.map(|x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt()
 }

@@ -1,36 +1,36 @@
-//! Categorical distributions of returns (C51, Bellemare et al. 2017): projection and cross-entropy, as pure functions.
+//! The categorical loss of C51 (Bellemare et al. 2017): projection onto the support and cross-entropy, as pure functions.
 //!
-//! Shapes: distributions are `[atom][stride]`, one item a column; everything else has one entry an item.
+//! Shapes: distributions are `[atom][stride]`, one column for each item; other arrays have one entry for each item.
 
-/// A categorical head's fixed atoms: `atoms` returns, evenly spaced from `v_min` to `v_max`.
+/// The support of a categorical head: `atoms` returns, evenly spaced from `v_min` to `v_max`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Support {
-    /// How many; at least 2.
+    /// The number of atoms, at least 2.
     pub atoms: usize,
-    /// The lowest.
+    /// The return of the lowest atom.
     pub v_min: f32,
-    /// The highest.
+    /// The return of the highest atom.
     pub v_max: f32,
 }
 
-/// The part of the distance between two atoms by which rounding may move a return.
+/// The fraction of the distance between two atoms that is attributed to rounding.
 const ROUNDING: f32 = 1e-3;
 
 impl Support {
-    /// From one atom to the next.
+    /// The distance between two atoms.
     pub fn gap(&self) -> f32 {
         (self.v_max - self.v_min) / (self.atoms - 1) as f32
     }
 }
 
-/// The distribution of `reward + discount * z`, for z distributed over the support as `next` says, put back onto the
-/// support: each moved atom's mass goes to its two neighbours, in proportion to their nearness. What leaves the support
-/// is gathered at its ends. Mass is conserved; so is the mean, where nothing left.
+/// Projects the distribution of `reward + discount * z` onto the support, where z has the distribution `next` over the
+/// support. The mass of each shifted atom is divided between its two neighbours in proportion to their nearness; mass
+/// outside the support goes to the nearest end. Mass is conserved, and so is the mean where nothing is clipped.
 ///
 /// Where the discount is 0 the return is the reward, whatever `next` holds.
 ///
-/// Returns how much of the items' probability mass left the support by more than rounding explains: 1 for each item of which
-/// everything left.
+/// Returns the probability mass that was clipped to the support by more than rounding, summed over the items: 1 for each
+/// item of which everything was clipped.
 pub fn project(
     support: Support,
     rewards: &[f32],
@@ -61,7 +61,7 @@ pub fn project(
         for atom in 0..support.atoms {
             add(moved(atom), next[atom * stride + item]);
         }
-        // Atoms keep their order: where neither end leaves the support, nothing does.
+        // Shifted atoms keep their order: if neither end leaves the support, none does.
         if is_outside(moved(0)) || is_outside(moved(support.atoms - 1)) {
             let outside = (0..support.atoms).filter(|atom| is_outside(moved(*atom)));
             clipped += outside.map(|atom| next[atom * stride + item]).sum::<f32>();
@@ -70,25 +70,25 @@ pub fn project(
     clipped
 }
 
-/// One item's cross-entropy `-sum of target * log p`, from its logits and `p`, their softmax.
+/// The cross-entropy `-sum of target * log p` of one item, from its logits and their softmax `p`.
 pub fn cross_entropy(logits: &[f32], probabilities: &[f32], target: &[f32], stride: usize, item: usize) -> f32 {
     let column = || (item..logits.len()).step_by(stride);
-    // log p = logit - log sum, which the likeliest atom tells exactly enough: its probability is never small.
+    // log p = logit - log sum. The log sum is taken from the most likely atom, whose probability is never small.
     let likeliest = column().fold(item, |best, at| if logits[at] > logits[best] { at } else { best });
     let log_sum = logits[likeliest] - libm::logf(probabilities[likeliest]);
     column().map(|at| target[at] * (log_sum - logits[at])).sum()
 }
 
-/// One item's entropy `-sum of p * log p`. A cross-entropy less its target's entropy is the divergence of the prediction:
-/// zero where they agree.
+/// The entropy `-sum of p * log p` of one item. Cross-entropy less the target's entropy is the Kullback-Leibler divergence,
+/// which is 0 where prediction and target agree.
 pub fn entropy(probabilities: &[f32], stride: usize, item: usize) -> f32 {
     let column = probabilities.iter().skip(item).step_by(stride);
     column.filter(|p| **p > 0.0).map(|p| -p * libm::logf(*p)).sum()
 }
 
-/// The loss of a batch: the cross-entropy of each item's distribution under the action taken from its target, `[atom][stride]`.
-/// `logits`, their softmax `probabilities`, and `gradient` are `[action][atom][stride]`. The TD error is the cross-entropy
-/// less the target's entropy.
+/// The loss of a batch: the cross-entropy between each item's target distribution, `[atom][stride]`, and its predicted
+/// distribution of the action taken. `logits`, their softmax `probabilities`, and `gradient` are `[action][atom][stride]`.
+/// The TD error is the cross-entropy less the target's entropy.
 pub fn of_batch(
     (logits, probabilities): (&[f32], &[f32]),
     stride: usize,
@@ -106,7 +106,7 @@ pub fn of_batch(
         let (logits, probabilities) = (&logits[taken.clone()], &probabilities[taken.clone()]);
         let gradient = &mut gradient[taken];
         let cross_entropy = cross_entropy(logits, probabilities, target, stride, item);
-        // The gradient through the softmax and the cross-entropy together: prediction less target.
+        // The gradient of the cross-entropy with respect to the logits is prediction less target.
         for at in (item..block).step_by(stride) {
             gradient[at] = weights[item] * per_item * (probabilities[at] - target[at]);
         }
@@ -172,9 +172,9 @@ mod tests {
         };
         assert!((clipped([1.5, -0.5], [1.0, 0.5], &mut projected) - (0.8 + 0.1)).abs() < 1e-6);
         assert_eq!(clipped([0.0, 1.0], [1.0, 0.5], &mut projected), 0.0);
-        // After the end the reward is all there is.
+        // Where the discount is 0, the return is the reward.
         assert_eq!(clipped([2.0, 2.1], [0.0, 0.0], &mut projected), 1.0);
-        // A return at the end of the support, up to rounding, is inside.
+        // A return at the end of the support, up to rounding, is not counted as clipped.
         assert_eq!(clipped([2.0 + 1e-6, -1e-6], [0.0, 1.0], &mut projected), 0.0);
     }
 }

@@ -1,20 +1,21 @@
-//! Quantiles of returns (QR-DQN and IQN, Dabney et al. 2018a and b): the quantile Huber loss.
+//! The quantile Huber loss of QR-DQN and IQN (Dabney et al. 2018a and b).
 //!
-//! The sum over all pairs of predictions and target samples is a vector pass of the CPU engine
-//! (`engine/cpu/kernels/distributions.rs`), which [`value_and_gradient`] defines and its tests compare it with.
+//! The CPU engine sums over all pairs of predicted quantiles and target samples with a vectorised kernel
+//! (`engine/cpu/kernels/distributions.rs`). [`value_and_gradient`] defines that kernel, and the kernel's tests compare it
+//! with this function.
 
 use crate::target::{TargetRule, Values};
 
-/// The quantile Huber loss of one prediction against one sample of the target (delta 1), and its derivative with respect to
-/// the prediction, for `error = target - prediction`: `|level - 1 if error < 0| * huber(error)`.
+/// The quantile Huber loss (delta 1) of one predicted quantile against one target sample, `|level - 1 if error < 0| *
+/// huber(error)`, and its derivative with respect to the prediction, for `error = target - prediction`.
 pub fn value_and_gradient(level: f32, error: f32) -> (f32, f32) {
     let weight = if error < 0.0 { 1.0 - level } else { level };
     let clipped = error.clamp(-1.0, 1.0);
     (weight * clipped * (error - 0.5 * clipped), -weight * clipped)
 }
 
-/// Samples of each item's target: `reward + bonus + discount * bootstrap`, where `samples` holds the bootstraps,
-/// `[quantile][stride]`. Where the discount is 0 there is no bootstrap, whatever its value.
+/// Target samples of each item: `reward + bonus + discount * bootstrap`, where `samples` holds the bootstraps,
+/// `[quantile][stride]`. Where the discount is 0 the bootstrap is not evaluated.
 pub fn targets(
     rule: &TargetRule,
     values: &Values,
@@ -32,8 +33,8 @@ pub fn targets(
     }
 }
 
-/// The loss of a batch from each item's loss, `[stride]`, and its gradient with respect to the quantiles of the action taken,
-/// `[quantile][stride]`. `gradient` is `[action][quantile][stride]`.
+/// The loss of a batch from each item's loss, `[stride]`, and from its gradient with respect to the quantiles of the action
+/// taken, `[quantile][stride]`. `gradient` is `[action][quantile][stride]`.
 pub fn of_batch(losses: &[f32], gradients: &[f32], actions: &[usize], weights: &[f32], gradient: &mut [f32]) -> f32 {
     let (block, stride) = (gradients.len(), losses.len());
     let per_item = 1.0 / actions.len() as f32;
@@ -55,7 +56,7 @@ mod tests {
 
     #[test]
     fn by_hand() {
-        // Under the target by 3 at level 0.9; over it by 0.5.
+        // A prediction 3 below the target at level 0.9; a prediction 0.5 above the target.
         assert_eq!(value_and_gradient(0.9, 3.0), (0.9 * 2.5, -0.9));
         let (value, gradient) = value_and_gradient(0.75, -0.5);
         assert_eq!((value, gradient), (0.25 * 0.125, 0.25 * 0.5));

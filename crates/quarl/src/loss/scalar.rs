@@ -1,4 +1,4 @@
-//! The loss of Q-values against targets (DQN).
+//! The loss of Q-values against TD targets: squared error or Huber.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,16 +8,16 @@ use crate::network::QValues;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Loss {
-    /// The squared error, without a half, as PyTorch's `MSELoss`.
+    /// The squared error, without a factor 1/2, as PyTorch's `MSELoss`.
     Mse,
-    /// Half the squared error up to 1, the absolute error less a half beyond (Huber 1964, delta 1); PyTorch's
-    /// `SmoothL1Loss`.
+    /// The Huber loss (Huber 1964) with delta 1: half the squared error up to 1, the absolute error less 1/2 beyond;
+    /// PyTorch's `SmoothL1Loss`.
     #[default]
     Huber,
 }
 
 impl Loss {
-    /// Loss and its derivative with respect to the prediction, for `error = prediction - target`.
+    /// The loss and its derivative with respect to the prediction, for `error = prediction - target`.
     #[inline]
     pub fn value_and_gradient(self, error: f32) -> (f32, f32) {
         match self {
@@ -28,8 +28,8 @@ impl Loss {
     }
 }
 
-/// The loss of a batch: of the Q-values of `actions` against `targets`, one entry an item, with `weights`. `gradient` is
-/// laid out as the Q-values, `[action][stride]`.
+/// The weighted loss of a batch: the Q-values of `actions` against `targets`. `gradient` has the layout of the Q-values,
+/// `[action][stride]`.
 pub fn of_batch(
     loss: Loss,
     q_values: QValues,

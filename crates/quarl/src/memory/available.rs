@@ -1,13 +1,13 @@
-//! How much memory there is for another allocation.
+//! The memory that is available for allocation.
 
-/// The memory that this process can still get, in bytes: on Linux the least of what the machine has available, what the
-/// control group allows, and what the process's own limit allows. Elsewhere it is not known.
+/// The memory that this process can still allocate, in bytes: on Linux the minimum of the machine's available memory, the
+/// control group's limit, and the process's own limit. `None` elsewhere.
 #[cfg(target_os = "linux")]
 pub fn available() -> Option<u64> {
     [machine(), control_group(), address_space()].into_iter().flatten().min()
 }
 
-/// The memory that this process can still get: not known on this system.
+/// The memory that this process can still allocate: unknown on this system.
 #[cfg(not(target_os = "linux"))]
 pub fn available() -> Option<u64> {
     None
@@ -18,20 +18,20 @@ fn read(path: impl AsRef<std::path::Path>) -> Option<String> {
     std::fs::read_to_string(path).ok()
 }
 
-/// `MemAvailable`: what can be had without swapping.
+/// `MemAvailable`: the memory that can be allocated without swapping.
 #[cfg(target_os = "linux")]
 fn machine() -> Option<u64> {
     kibibytes(&read("/proc/meminfo")?, "MemAvailable:")
 }
 
-/// The number behind a name in a table of kibibytes, in bytes.
+/// The number after a name in a table of kibibytes, in bytes.
 #[cfg(any(target_os = "linux", test))]
 fn kibibytes(table: &str, name: &str) -> Option<u64> {
     let number = table.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?;
     number.parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// The least of what this process's control group and those above it leave, for either version of control groups.
+/// The minimum that this process's control group and its parents leave, for either version of control groups.
 #[cfg(target_os = "linux")]
 fn control_group() -> Option<u64> {
     let groups = read("/proc/self/cgroup")?;
@@ -45,11 +45,11 @@ fn control_group() -> Option<u64> {
             }
             _ => return None,
         };
-        // In a container the group's path may be the host's: its own group is then the root.
+        // In a container, the group's path may be the host's; the process's own group is then the root.
         let own = std::path::Path::new(group.trim_start_matches('/'));
         let left = own.ancestors().filter_map(|group| {
             let file = |name: &str| read(std::path::Path::new(root).join(group).join(name))?.trim().parse::<u64>().ok();
-            // Files that were read count as used, but are given up before an allocation fails.
+            // Cached files count as used, but are evicted before an allocation fails.
             let reclaimable = read(std::path::Path::new(root).join(group).join("memory.stat")).and_then(|table| {
                 table.lines().find_map(|line| line.strip_prefix("inactive_file ")?.parse::<u64>().ok())
             });
@@ -60,7 +60,7 @@ fn control_group() -> Option<u64> {
     left.min()
 }
 
-/// What the process's limit of address space (`ulimit -v`) leaves.
+/// The rest of the process's address-space limit (`ulimit -v`).
 #[cfg(target_os = "linux")]
 fn address_space() -> Option<u64> {
     let limits = read("/proc/self/limits")?;

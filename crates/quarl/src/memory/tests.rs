@@ -13,7 +13,7 @@ fn spec(config: &TrainConfig) -> EnvironmentSpec {
 }
 
 fn bytes(config: &TrainConfig, name: &str) -> u64 {
-    plan(config, &spec(config)).iter().find(|part| part.name.contains(name)).unwrap().bytes
+    requirements(config, &spec(config)).iter().find(|part| part.name.contains(name)).unwrap().bytes
 }
 
 #[test]

@@ -1,14 +1,14 @@
-//! A view of Q-values, wherever they are kept.
+//! A view of Q-values in any memory.
 
 use crate::error::Error;
 
-/// Q-values of a batch, wherever they are kept: item b's value of action a is at `a * stride + b`.
+/// The Q-values of a batch: the value of action `a` for item `b` is at index `a * stride + b`.
 #[derive(Clone, Copy, Debug)]
 pub struct QValues<'a> {
     values: &'a [f32],
     actions: usize,
     stride: usize,
-    /// Which actions are allowed, `[item][action]`; empty where all are.
+    /// Action masks, `[item][action]`; empty where every action is allowed.
     allowed: &'a [bool],
 }
 
@@ -16,16 +16,16 @@ impl<'a> QValues<'a> {
     /// A view of `values`, `[actions][stride]`.
     ///
     /// # Panics
-    /// When `values` is shorter than that.
+    /// When `values` has fewer numbers than that.
     pub fn new(values: &'a [f32], actions: usize, stride: usize) -> Self {
         assert!(actions > 0 && values.len() >= actions * stride, "Q-values need [actions][stride] numbers");
         Self { values, actions, stride, allowed: &[] }
     }
 
-    /// The same, with only some actions allowed: `[item][action]`; without a mask, all are.
+    /// The same Q-values with action masks `[item][action]`; `None` allows every action.
     ///
     /// # Errors
-    /// [`Error::MaskLength`] where the mask is not that of a whole number of items.
+    /// [`Error::MaskLength`] where the mask does not have a whole number of items.
     pub fn masked(self, mask: Option<&'a [bool]>) -> Result<Self, Error> {
         let Some(allowed) = mask else { return Ok(self) };
         let items = allowed.len() / self.actions;
@@ -35,22 +35,22 @@ impl<'a> QValues<'a> {
         Ok(self.with_masks(allowed))
     }
 
-    /// [`QValues::masked`] for masks whose length is known to be right; empty where all actions are allowed.
+    /// [`QValues::masked`] for masks of a correct length; empty where every action is allowed.
     pub(crate) fn with_masks(self, allowed: &'a [bool]) -> Self {
         Self { allowed, ..self }
     }
 
-    /// How many actions there are.
+    /// The number of actions.
     pub fn actions(&self) -> usize {
         self.actions
     }
 
-    /// From one action's values to the next one's.
+    /// The distance between the values of two successive actions.
     pub fn stride(&self) -> usize {
         self.stride
     }
 
-    /// The value of `action` for `item`.
+    /// The Q-value of `action` for `item`.
     #[inline]
     pub fn get(&self, item: usize, action: usize) -> f32 {
         self.values[action * self.stride + item]
@@ -62,8 +62,8 @@ impl<'a> QValues<'a> {
         self.allowed.is_empty() || self.allowed[item * self.actions + action]
     }
 
-    /// The allowed action with the highest value for `item`; the lowest such action where several are equal, and action 0
-    /// where none is allowed.
+    /// The greedy action for `item`: the allowed action with the highest Q-value, the lowest such index among equals, and 0
+    /// where no action is allowed.
     #[inline]
     pub fn argmax(&self, item: usize) -> usize {
         if !self.allowed.is_empty() {

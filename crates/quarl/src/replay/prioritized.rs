@@ -1,57 +1,59 @@
-//! Prioritised sampling (Schaul et al. 2016, proportional variant): what was surprising is replayed more often.
+//! Prioritised sampling (Schaul et al. 2016, proportional variant): transitions with a large TD error are sampled more
+//! often.
 
 use serde::{Deserialize, Serialize};
 
 use super::sum_tree::SumTree;
 use crate::rng::Rng;
 
-/// Draws transition i with probability `P(i) = p_i / sum of p`, where `p_i = (priority_i + eps)^alpha`, and weighs it by
-/// `(N P(i))^-beta`, divided by the batch's largest weight.
+/// Samples transition i with probability `P(i) = p_i / sum of p`, where `p_i = (priority_i + eps)^alpha`. Its
+/// importance-sampling weight is `(N P(i))^-beta`, divided by the largest weight of the batch.
 ///
-/// New transitions enter at the largest `priority + eps` ever seen, 1 at first, so that each is likely to be seen soon.
+/// A new transition enters with the largest `priority + eps` so far (1 at first), so that it is likely to be sampled soon.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prioritized {
     alpha: f64,
     eps: f64,
-    /// The largest priority ever seen, eps included, before the exponent.
+    /// The largest priority so far, eps included, before the exponent.
     largest: f64,
     tree: SumTree,
 }
 
 impl Prioritized {
-    /// For `capacity` transitions; none has entered yet. `alpha` is in [0, 1] (0: uniform), `eps` above 0.
+    /// Creates an empty sampler for `capacity` transitions. `alpha` is in [0, 1] (0 is uniform), `eps` above 0.
     pub fn new(capacity: usize, alpha: f64, eps: f64) -> Self {
         Self { alpha, eps, largest: 1.0, tree: SumTree::new(capacity) }
     }
 
-    /// A new transition takes place `id`.
+    /// Adds a new transition at place `id`.
     pub fn enter(&mut self, id: usize) {
         self.tree.set(id, libm::pow(self.largest, self.alpha));
     }
 
-    /// A transition's priority (an absolute TD error, say) is now this. What is not a finite number counts as the largest
-    /// that a priority can be.
+    /// Sets the priority of a transition (its absolute TD error). A priority that is not finite is replaced by the largest
+    /// f32.
     pub fn update(&mut self, id: usize, priority: f32) {
-        // min takes the number where the other is NaN.
+        // f64::min returns the other number where one is NaN.
         let priority = f64::from(priority).min(f64::from(f32::MAX)) + self.eps;
         self.largest = self.largest.max(priority);
         self.tree.set(id, libm::pow(priority, self.alpha));
     }
 
-    /// A transition's p, the exponent applied.
+    /// The weight p of transition `id`, with the exponent alpha applied.
     pub fn weight(&self, id: usize) -> f64 {
         self.tree.get(id)
     }
 
-    /// Draws one of `len` transitions from each of `ids.len()` equal parts of the total, and weighs them with `beta`.
+    /// Stratified sampling: draws one of `len` transitions from each of `ids.len()` equal parts of the total weight, and
+    /// computes importance-sampling weights with exponent `beta`.
     ///
     /// # Panics
-    /// When no transition has entered.
+    /// When the buffer is empty.
     pub fn sample(&self, len: usize, beta: f64, rng: &mut Rng, ids: &mut [usize], weights: &mut [f32]) {
         let total = self.tree.total();
         let part = total / ids.len() as f64;
-        // The rarest item of a batch has the largest weight; dividing by it before the power saves a second pass over
-        // powers: (N P(i))^-beta / max = (p_min / p_i)^beta, for N and the total cancel.
+        // The item with the smallest p has the largest weight: (N P(i))^-beta / max = (p_min / p_i)^beta, because N and the
+        // total cancel. This needs one power for each item.
         let mut smallest = f64::INFINITY;
         for (i, id) in ids.iter_mut().enumerate() {
             let found = self.tree.find((i as f64 + rng.uniform()) * part);
@@ -64,7 +66,7 @@ impl Prioritized {
         }
     }
 
-    /// Whether this, read back from somewhere, can take the place of `fresh`, with `len` transitions entered.
+    /// Whether this sampler, read from a file, is compatible with `fresh`, a new one, for `len` stored transitions.
     pub(super) fn fits(&self, fresh: &Self, len: usize) -> bool {
         (self.alpha, self.eps) == (fresh.alpha, fresh.eps)
             && self.largest.is_finite()

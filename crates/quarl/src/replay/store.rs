@@ -1,4 +1,4 @@
-//! The ring that transitions are kept in: each field has its own array, as long as what has been stored so far.
+//! The ring of transitions: one array for each field, which grows with the number of transitions stored.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,26 +7,26 @@ use crate::observations::{Observations, put, try_reserve};
 use crate::space::{BoxSpace, Dtype};
 use crate::transition::{Batch, Transition};
 
-/// The latest transitions, up to a capacity; a new one takes the oldest one's place.
+/// The latest transitions, up to a capacity; when it is full, a new transition replaces the oldest one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Store {
     capacity: usize,
     features: usize,
-    /// How many transitions were ever pushed; the next goes to `pushed % capacity`.
+    /// The number of transitions ever pushed; the next one is written to place `pushed % capacity`.
     pushed: u64,
     obs: Observations,
     actions: Vec<u32>,
     rewards: Vec<f32>,
     discounts: Vec<f32>,
     next_obs: Observations,
-    /// How many actions a mask has; 0 where all actions are always allowed.
+    /// The length of an action mask; 0 where every action is always allowed.
     masked_actions: usize,
     next_masks: Vec<bool>,
 }
 
 impl Store {
-    /// Room for `capacity` transitions with observations of this space and masks of so many actions (0 for no masks); none
-    /// where there is not that much memory.
+    /// Creates an empty ring of `capacity` transitions for observations of `space` and masks of `masked_actions` entries (0
+    /// without masks); `None` where the memory is not available.
     pub(super) fn new(capacity: usize, space: &BoxSpace, masked_actions: usize) -> Option<Self> {
         let mut store = Self {
             capacity,
@@ -43,8 +43,8 @@ impl Store {
         store.try_reserve().then_some(store)
     }
 
-    /// Asks for all memory at once, and touches none of it: a large buffer costs what is in it. (After this, storing
-    /// allocates nothing; a copy has to ask anew.)
+    /// Reserves the memory of a full ring without touching it, so that only used pages count. After this, storing a
+    /// transition allocates nothing. A clone has to reserve again.
     pub(super) fn try_reserve(&mut self) -> bool {
         let Some(numbers) = self.capacity.checked_mul(self.features) else { return false };
         let Some(masks) = self.capacity.checked_mul(self.masked_actions) else { return false };
@@ -72,12 +72,12 @@ impl Store {
         self.pushed.min(self.capacity as u64) as usize
     }
 
-    /// Where the transition stored as number `nth` is, or was.
+    /// The place of the `nth` transition ever stored, whether or not it has been replaced.
     pub(super) fn id(&self, nth: u64) -> usize {
         (nth % self.capacity as u64) as usize
     }
 
-    /// Copies the next observations of the transitions that `batch.ids` names into the batch.
+    /// Copies the next observations of the transitions `batch.ids` into the batch.
     pub(super) fn gather_next_obs(&self, batch: &mut Batch) {
         self.next_obs.gather(&batch.ids, self.features, &mut batch.next_obs);
     }
@@ -87,7 +87,7 @@ impl Store {
         self.next_obs.copy_to(id, out);
     }
 
-    /// Whether a transition has this buffer's lengths.
+    /// Refuses a transition with other lengths than this ring's.
     pub(super) fn check(&self, transition: &Transition) -> Result<(), Error> {
         for observation in [transition.obs, transition.next_obs] {
             self.check_observations(observation.len(), 1)?;
@@ -99,11 +99,11 @@ impl Store {
         }
     }
 
-    /// Whether a batch has this buffer's lengths.
+    /// Refuses a batch with other lengths than this ring's.
     pub(super) fn check_batch(&self, batch: &Batch) -> Result<(), Error> {
         for (from, to) in [(&self.obs, &batch.obs), (&self.next_obs, &batch.next_obs)] {
             if (from.dtype(), to.dtype()) == (Dtype::F32, Dtype::U8) {
-                let message = "its observations are bytes, those of the replay buffer are floats".to_owned();
+                let message = "its observations are bytes, but those of the replay buffer are floats".to_owned();
                 return Err(Error::Unusable { what: "a batch".to_owned(), message });
             }
         }
@@ -125,7 +125,7 @@ impl Store {
         if actual == expected { Ok(()) } else { Err(Error::MaskLength { expected, actual }) }
     }
 
-    /// Stores a transition and says where.
+    /// Stores a transition and returns its place.
     pub(super) fn push(&mut self, transition: Transition) -> usize {
         let Transition { obs, action, reward, discount, next_obs, next_mask } = transition;
         let id = self.id(self.pushed);
@@ -142,7 +142,7 @@ impl Store {
         id
     }
 
-    /// Copies the transitions that `batch.ids` names into the batch, all but their next observations.
+    /// Copies the transitions `batch.ids` into the batch, without their next observations.
     pub(super) fn gather(&self, batch: &mut Batch) {
         self.obs.gather(&batch.ids, self.features, &mut batch.obs);
         for (item, id) in batch.ids.iter().copied().enumerate() {
@@ -155,7 +155,7 @@ impl Store {
         }
     }
 
-    /// Whether this, read back from somewhere, can take the place of `fresh` for an agent with `actions` actions.
+    /// Whether this ring, read from a file, is compatible with `fresh`, a new one, for an agent with `actions` actions.
     pub(super) fn fits(&self, fresh: &Self, actions: usize) -> bool {
         let len = self.len();
         (self.capacity, self.features) == (fresh.capacity, fresh.features)

@@ -1,8 +1,8 @@
-//! A tree of sums: draws an item in proportion to its weight in a few cache lines, however many items there are.
+//! A sum tree: samples an item with probability proportional to its weight in logarithmic time.
 
 use serde::{Deserialize, Serialize};
 
-/// Children a node: eight f64 fill one cache line, so that going down one level costs one access to memory.
+/// Children of a node: eight f64 fill one cache line, so one level costs one memory access.
 const WIDTH: usize = 8;
 
 /// The weights of eight items, or the sums of eight nodes of the level below.
@@ -13,15 +13,15 @@ struct Node([f64; WIDTH]);
 impl Node {
     const ZERO: Self = Self([0.0; WIDTH]);
 
-    /// The children's sum, always in this order: a parent is a function of its children, whatever happened before.
+    /// The sum of the children, always in the same order, so that it depends on nothing but the children.
     #[inline]
     fn sum(&self) -> f64 {
         let [a, b, c, d, e, f, g, h] = self.0;
         ((a + b) + (c + d)) + ((e + f) + (g + h))
     }
 
-    /// The child that `mass` falls on, and what is left of it there. Rounding may leave more mass than there is: the last
-    /// child that weighs anything has it then.
+    /// The child that contains `mass`, and the remaining mass within that child. Rounding may leave more mass than the
+    /// children have; then the last child with a positive weight is returned.
     #[inline]
     fn child(&self, mut mass: f64) -> Option<(usize, f64)> {
         let mut last = None;
@@ -38,19 +38,19 @@ impl Node {
     }
 }
 
-/// Weights of a fixed number of items, all 0 at first, with their sums.
+/// Weights of a fixed number of items, all 0 at first, and their sums.
 ///
-/// Saved as the weights alone: the sums follow from them bit for bit.
+/// Only the weights are saved: the sums follow from them bit for bit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Vec<f64>", into = "Vec<f64>")]
 pub struct SumTree {
     items: usize,
-    /// The items' level first, the root's (one node) last.
+    /// The level of the items first, the root (one node) last.
     levels: Vec<Vec<Node>>,
 }
 
 impl SumTree {
-    /// For `items` items (at least one), each with weight 0.
+    /// Creates a tree of `items` items (at least one), each with weight 0.
     pub fn new(items: usize) -> Self {
         let mut levels = Vec::new();
         let mut nodes = items.div_ceil(WIDTH).max(1);
@@ -62,17 +62,17 @@ impl SumTree {
         Self { items, levels }
     }
 
-    /// How many items it has.
+    /// The number of items.
     pub fn len(&self) -> usize {
         self.items
     }
 
-    /// Whether it has none.
+    /// Whether the tree has no items.
     pub fn is_empty(&self) -> bool {
         self.items == 0
     }
 
-    /// An item's weight.
+    /// The weight of an item.
     ///
     /// # Panics
     /// When there is no such item.
@@ -87,8 +87,8 @@ impl SumTree {
         self.levels[self.levels.len() - 1][0].sum()
     }
 
-    /// Gives an item a weight, at least 0 and finite, and recomputes every sum it is part of from its parts: differences
-    /// added to the old sums would drift.
+    /// Sets the weight of an item (at least 0, finite), and recomputes every sum that contains it from its parts. Adding
+    /// differences to the old sums would accumulate rounding errors.
     ///
     /// # Panics
     /// When there is no such item.
@@ -105,8 +105,8 @@ impl SumTree {
         }
     }
 
-    /// The item on which `mass`, from 0 to below the total, falls when all weights are laid end to end in order; none where
-    /// nothing weighs anything. An item of weight 0 is never found.
+    /// The item that contains `mass` (from 0 to below the total) when the weights are laid end to end in order; `None`
+    /// where all weights are 0. An item of weight 0 is never returned.
     #[inline]
     pub fn find(&self, mut mass: f64) -> Option<usize> {
         let mut at = 0;
@@ -117,7 +117,7 @@ impl SumTree {
         Some(at)
     }
 
-    /// Every item's weight.
+    /// The weights of all items.
     pub fn weights(&self) -> impl Iterator<Item = f64> + '_ {
         self.levels[0].iter().flat_map(|node| node.0).take(self.items)
     }
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
     use crate::rng::Rng;
 
-    /// The definition: go through the items and take each one's weight off.
+    /// The definition: subtract one weight after the other.
     fn naive_find(weights: &[f64], mut mass: f64) -> Option<usize> {
         for (item, weight) in weights.iter().enumerate() {
             if mass < *weight {

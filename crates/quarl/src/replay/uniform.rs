@@ -1,17 +1,17 @@
-//! Uniform sampling: every transition as likely as any other.
+//! Uniform sampling without replacement.
 
 use serde::{Deserialize, Serialize};
 
 use crate::rng::Rng;
 
-/// Up to so many ids a batch, looking through those drawn is faster than marking them.
+/// Up to this batch size, comparing an id with all earlier ones is faster than marking ids in a bit set.
 const SMALL_BATCH: usize = 64;
 
-/// Draws batches uniformly, without replacement.
+/// Samples batches uniformly, without replacement.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Uniform {
-    /// One bit for each transition that the buffer has room for: whether it is in the batch being drawn. All zero between
-    /// draws; empty until a large batch is drawn.
+    /// One bit for each place of the buffer: whether the batch being drawn contains it. All zero between draws; empty until
+    /// the first large batch.
     #[serde(skip)]
     drawn: Vec<u64>,
 }
@@ -23,11 +23,11 @@ impl PartialEq for Uniform {
 }
 
 impl Uniform {
-    /// Fills `ids` with different numbers below `len`, every subset as likely as any other (Floyd's algorithm: one draw an
-    /// item), in time linear in the batch. `capacity` is what `len` can grow to.
+    /// Fills `ids` with distinct numbers below `len`; every subset is equally likely (Floyd's algorithm: one random number
+    /// for each item, linear time). `capacity` is the maximum of `len`.
     ///
     /// # Panics
-    /// When there are fewer than `ids.len()`.
+    /// When `len` is less than `ids.len()`.
     pub(super) fn sample(&mut self, len: usize, capacity: usize, rng: &mut Rng, ids: &mut [usize]) {
         let size = ids.len();
         assert!(size <= len && len <= capacity, "cannot draw {size} different transitions from {len}");

@@ -1,14 +1,14 @@
-//! The bootstrap: how far would the answer move if other seeds had been run? Asked by drawing runs again, with
-//! replacement, from those there are (Efron 1979; percentile intervals).
+//! Bootstrap confidence intervals (Efron 1979; percentile intervals): runs are resampled with replacement, to estimate how
+//! much a statistic would vary with other seeds.
 //!
-//! Randomness comes in as a closure, `draw(n)`, that answers with an index below `n`; [`resampler`] makes one.
+//! Randomness comes from a closure, `draw(n)`, which returns an index below `n`; [`resampler`] makes one.
 
 use super::{Interval, LEAST_FOR_INTERVAL, mean, quantile_in_place};
 
-/// How a bootstrap is run.
+/// The settings of a bootstrap.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bootstrap {
-    /// How many resamples are drawn. 2000 settle a 95% interval to within a few percent of its width.
+    /// The number of resamples. With 2000, the ends of a 95% interval are accurate to a few percent of its width.
     pub resamples: usize,
     /// The confidence, between 0 and 1.
     pub level: f64,
@@ -28,8 +28,8 @@ impl Bootstrap {
     }
 }
 
-/// A source of indexes for the bootstrap: SplitMix64 (Steele et al. 2014) from a seed. The same seed gives the same
-/// indexes on every machine, so that an interval is a function of its data.
+/// A source of random indexes: SplitMix64 (Steele et al. 2014). The same seed gives the same indexes on every machine, so
+/// that an interval depends only on its data.
 pub fn resampler(seed: u64) -> impl FnMut(usize) -> usize {
     let mut state = seed;
     move |n| {
@@ -38,18 +38,18 @@ pub fn resampler(seed: u64) -> impl FnMut(usize) -> usize {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^= z >> 31;
-        // The high half of a 64 by 64 bit product scales to 0..n; its bias, n / 2^64, is beyond any resample count.
+        // The high half of a 64 by 64 bit product scales to 0..n; its bias, n / 2^64, is negligible.
         ((u128::from(z) * n as u128) >> 64) as usize
     }
 }
 
-/// The percentile bootstrap interval of any statistic of the values, such as [`median`](super::median) or
+/// The percentile bootstrap interval of a statistic of the values, such as [`median`](super::median) or
 /// [`interquartile_mean`](super::interquartile_mean).
 ///
 /// Undefined (NaN) for fewer than [`LEAST_FOR_INTERVAL`] values.
 ///
 /// # Panics
-/// When `draw(n)` answers with an index that is not below `n`.
+/// When `draw(n)` returns an index that is not below `n`.
 pub fn bootstrap_interval(
     values: &[f64],
     statistic: impl Fn(&[f64]) -> f64,
@@ -71,26 +71,26 @@ pub fn bootstrap_interval(
 /// The percentile bootstrap interval of the mean; see [`bootstrap_interval`].
 ///
 /// # Panics
-/// When `draw(n)` answers with an index that is not below `n`.
+/// When `draw(n)` returns an index that is not below `n`.
 pub fn bootstrap_mean(values: &[f64], bootstrap: &Bootstrap, draw: &mut impl FnMut(usize) -> usize) -> Interval {
     bootstrap_interval(values, mean, bootstrap, draw)
 }
 
-/// The pointwise mean of several curves, and how sure it is. All four have the length of the longest run.
+/// The pointwise mean of several curves with a confidence band. All four vectors have the length of the longest run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Curve {
-    /// The mean over the runs that have a value here; NaN where none has.
+    /// The mean over the runs that have a value at this point; NaN where none has.
     pub mean: Vec<f64>,
-    /// The band's lower edge; NaN where fewer than [`LEAST_FOR_INTERVAL`] runs have a value, or no band was asked for.
+    /// The lower edge of the band; NaN where fewer than [`LEAST_FOR_INTERVAL`] runs have a value, or without a band.
     pub low: Vec<f64>,
-    /// The band's upper edge; NaN where `low` is.
+    /// The upper edge of the band; NaN where `low` is.
     pub high: Vec<f64>,
-    /// How many runs have a value here.
+    /// The number of runs that have a value at this point.
     pub n: Vec<usize>,
 }
 
-/// The mean over the runs, episode by episode. Runs may differ in length; beyond its end, and where it is NaN, a run
-/// does not count.
+/// The mean over the runs, episode by episode. Runs may differ in length; a run does not count beyond its end, and where it
+/// is NaN.
 pub fn mean_curve<R: AsRef<[f64]>>(runs: &[R]) -> Curve {
     let length = runs.iter().map(|run| run.as_ref().len()).max().unwrap_or(0);
     let (mut sum, mut n) = (vec![0.0; length], vec![0; length]);
@@ -106,12 +106,12 @@ pub fn mean_curve<R: AsRef<[f64]>>(runs: &[R]) -> Curve {
     Curve { mean, low: vec![f64::NAN; length], high: vec![f64::NAN; length], n }
 }
 
-/// [`mean_curve`] with the bootstrap interval of the mean at each episode. Whole runs are drawn, the same ones for
-/// every episode, so that the band is as smooth as the curves are. The confidence holds at each episode by itself, not
+/// [`mean_curve`] with a bootstrap interval of the mean at each episode. Whole runs are resampled, the same ones for every
+/// episode, so the band is as smooth as the curves. The confidence level holds for each episode separately (pointwise), not
 /// for the curve as a whole.
 ///
 /// # Panics
-/// When `draw(n)` answers with an index that is not below `n`.
+/// When `draw(n)` returns an index that is not below `n`.
 pub fn mean_curve_with_band<R: AsRef<[f64]>>(
     runs: &[R],
     bootstrap: &Bootstrap,
@@ -120,7 +120,7 @@ pub fn mean_curve_with_band<R: AsRef<[f64]>>(
     let mut curve = mean_curve(runs);
     let (length, resamples) = (curve.mean.len(), bootstrap.resamples);
 
-    // How often each run appears in each resample: adding a run once, times its count, is one pass instead of several.
+    // How often each run appears in each resample: a run is added once, times its count.
     let mut counts = vec![0.0; resamples * runs.len()];
     for counts in counts.chunks_exact_mut(runs.len().max(1)) {
         for _ in 0..runs.len() {
@@ -128,7 +128,7 @@ pub fn mean_curve_with_band<R: AsRef<[f64]>>(
         }
     }
 
-    // Some episodes at a time, to bound the memory of long runs: resamples x BLOCK means.
+    // Blocks of episodes, to limit the memory for long runs: resamples x BLOCK means.
     const BLOCK: usize = 256;
     let (mut sum, mut weight) = ([0.0; BLOCK], [0.0; BLOCK]);
     let mut resampled = vec![0.0; resamples * BLOCK];
@@ -151,7 +151,7 @@ pub fn mean_curve_with_band<R: AsRef<[f64]>>(
             }
         }
         for offset in (0..width).filter(|offset| curve.n[start + offset] >= LEAST_FOR_INTERVAL) {
-            // A resample in which no run reaches this episode has no mean here, and is left out.
+            // A resample in which no run reaches this episode has no mean, and is left out.
             present.clear();
             present.extend(resampled[offset * resamples..][..resamples].iter().filter(|mean| !mean.is_nan()));
             let interval = bootstrap.interval_of(&mut present);
@@ -161,7 +161,7 @@ pub fn mean_curve_with_band<R: AsRef<[f64]>>(
     curve
 }
 
-/// The `q`-quantile over the runs, episode by episode, of those that have a value there; NaN where none has.
+/// The `q`-quantile over the runs that have a value, episode by episode; NaN where none has.
 #[cfg(any(test, feature = "plot"))]
 pub(crate) fn quantile_curve<R: AsRef<[f64]>>(runs: &[R], q: f64) -> Vec<f64> {
     let length = runs.iter().map(|run| run.as_ref().len()).max().unwrap_or(0);

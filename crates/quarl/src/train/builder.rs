@@ -1,4 +1,4 @@
-//! How a run is put together: its environments, its agent, and what can stop it.
+//! Builds a run from a configuration, environments, an engine and a stop flag.
 
 use super::Trainer;
 use super::progress::{Phase, Progress, Slot};
@@ -13,18 +13,18 @@ use crate::exploration::Explorer;
 use crate::memory;
 use crate::stop::StopFlag;
 
-/// What an environment of a run is for.
+/// The purpose of an environment within a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EnvironmentRole {
-    /// Training; which one of `training.num_envs`, from 0.
+    /// A training environment, with its index among `training.num_envs`.
     Training(usize),
-    /// Greedy evaluation.
+    /// The evaluation environment.
     Evaluation,
 }
 
 type Factory = Box<dyn FnMut(EnvironmentRole) -> Result<Box<dyn Environment>, Error>>;
 
-/// The parts of a run, before it is built. See [`Trainer::builder`].
+/// Builds a [`Trainer`]. See [`Trainer::builder`].
 pub struct TrainerBuilder {
     config: TrainConfig,
     factory: Option<Factory>,
@@ -37,9 +37,9 @@ impl TrainerBuilder {
         Self { config, factory: None, engine: None, stop: StopFlag::default() }
     }
 
-    /// Trains on environments that `factory` makes, not on the one that `env.id` names. It is called once for each training
-    /// environment and once for the evaluation environment, which all have to be alike. The wrappers of `[env]` are put
-    /// around them, and `env.id` becomes their id.
+    /// Trains on environments that `factory` creates, instead of the one that `env.id` names. `factory` is called once for
+    /// each training environment and once for the evaluation environment; all of them have to have the same spaces. The
+    /// wrappers of `[env]` are put around them, and `env.id` becomes their id.
     ///
     /// ```
     /// use quarl::config::TrainConfig;
@@ -62,7 +62,7 @@ impl TrainerBuilder {
         self
     }
 
-    /// Computes with the engine that `factory` makes; without it, on the processor ([`cpu::fastest`]).
+    /// Uses the engine that `factory` creates instead of the CPU engine ([`cpu::fastest`]).
     pub fn engine(
         self,
         factory: impl FnOnce(&TrainConfig, &EnvironmentSpec) -> Result<Box<dyn Engine>, Error> + 'static,
@@ -70,15 +70,17 @@ impl TrainerBuilder {
         Self { engine: Some(Box::new(factory)), ..self }
     }
 
-    /// Stops when `stop` is requested: the trainer then yields no more events, even while an environment in Python is working.
+    /// Stops the run when `stop` is requested: the trainer then yields no more events. Calls of environments in Python are
+    /// cancelled.
     pub fn stop_flag(self, stop: StopFlag) -> Self {
         Self { stop, ..self }
     }
 
-    /// The run, ready to start.
+    /// Builds the run.
     ///
     /// # Errors
-    /// What is wrong with the configuration, with `QUARL_CPU` or with an environment.
+    /// [`Error::Setting`] for an invalid configuration, [`Error::CpuPath`] for an invalid `QUARL_CPU`, and errors of the
+    /// environments.
     pub fn build(self) -> Result<Trainer, Error> {
         let Self { mut config, factory, engine, stop } = self;
         config.validate()?;
@@ -100,7 +102,7 @@ impl TrainerBuilder {
         }
         resolve(&mut config, spec)?;
         if is_cpu_engine {
-            // Checked before the memory plan: no size that it advises to lower would make images learnable.
+            // Checked before the memory requirements: lowering a size would not make images learnable.
             cpu::check_observations(&config, spec)?;
         }
         memory::check(&config, spec, 1)?;
@@ -142,7 +144,7 @@ impl TrainerBuilder {
     }
 }
 
-/// Puts into a configuration what the environment decides: its id, and the step limit of greedy episodes.
+/// Sets the values of a configuration that depend on the environment: its id, and the step limit of greedy episodes.
 ///
 /// # Errors
 /// [`Error::Setting`] where a setting was chosen for another environment.
@@ -154,7 +156,7 @@ pub(crate) fn resolve(config: &mut TrainConfig, spec: &EnvironmentSpec) -> Resul
     Ok(())
 }
 
-/// The training environments and the evaluation environment of one run.
+/// The training environments and the evaluation environment of a run.
 type Environments = (Vec<Box<dyn Environment>>, Box<dyn Environment>);
 
 fn own_environments(config: &TrainConfig, mut factory: Factory) -> Result<Environments, Error> {

@@ -1,4 +1,4 @@
-//! A greedy evaluation beside training, while it is under way.
+//! A greedy evaluation during training.
 
 use crate::agent::Agent;
 use crate::config::TrainConfig;
@@ -8,16 +8,16 @@ use crate::evaluate::{GreedyEpisodes, GreedyStep, step_limit};
 use crate::policy::Policy;
 use crate::rng::Stream;
 
-/// Greedy episodes of the agent as it is now. Every evaluation of a run starts from the same observations.
+/// The greedy episodes of an evaluation. Every evaluation of a run has the same initial observations.
 pub(super) struct RunningEvaluation {
     policy: Policy,
     first: GreedyEpisodes,
     episodes: GreedyEpisodes,
     id: String,
     max_episode_steps: u32,
-    /// The returns of the episodes that have ended.
+    /// The returns of the finished episodes.
     pub(super) returns: Vec<f64>,
-    /// How often it was restarted because the environment's process was lost.
+    /// The number of restarts after a loss of the environment's worker process.
     pub(super) lost: u64,
 }
 
@@ -37,14 +37,14 @@ impl RunningEvaluation {
         })
     }
 
-    /// One greedy step. `None` once all episodes have been played.
+    /// Takes one greedy step. Returns `None` after the last episode.
     pub(super) fn step(&mut self, env: &mut dyn Environment) -> Result<Option<GreedyStep>, Error> {
         let step = self.episodes.step(&mut self.policy, env)?;
         self.returns.extend(step.and_then(|step| step.ended).map(|episode| episode.total_reward));
         Ok(step)
     }
 
-    /// Starts again after the environment's process was lost.
+    /// Starts again after the environment's worker process was lost.
     pub(super) fn restart(&mut self) {
         self.lost += 1;
         self.returns.clear();
@@ -54,7 +54,7 @@ impl RunningEvaluation {
     pub(super) fn cut_warning(&self) -> String {
         let Self { id, max_episode_steps, .. } = self;
         format!(
-            "{id}: a greedy evaluation episode had not ended after {max_episode_steps} steps and was truncated there \
+            "{id}: a greedy evaluation episode did not end within {max_episode_steps} steps and was truncated \
              (evaluation.max_episode_steps)"
         )
     }

@@ -1,11 +1,11 @@
-//! What a run tells while it trains.
+//! The events of a training run.
 
 use serde::{Deserialize, Serialize};
 
 use crate::agent::LearnReport;
 use crate::agent::diagnostics::Diagnostics;
 
-/// What happened.
+/// An event of a training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 #[serde(tag = "event", rename_all = "lowercase")]
@@ -14,35 +14,35 @@ pub enum Event {
     Step {
         /// Environment steps so far, this one included.
         env_steps: u64,
-        /// What was done.
+        /// The action taken.
         action: usize,
-        /// What was earned.
+        /// The reward.
         reward: f64,
     },
     /// The network was updated.
     Learn {
         /// Environment steps so far.
         env_steps: u64,
-        /// What the update saw.
+        /// The results of the update.
         #[serde(flatten)]
         report: LearnReport,
     },
     /// An episode ended.
     Episode(EpisodeRecord),
-    /// A step of a greedy evaluation was taken.
+    /// A greedy evaluation took a step.
     EvaluationStep {
-        /// The evaluation's episode, from 0.
+        /// The episode within the evaluation, counted from 0.
         episode: u64,
         /// The action taken.
         action: usize,
         /// The step's reward.
         reward: f64,
     },
-    /// The agent was evaluated, greedily and apart from training.
+    /// A greedy evaluation finished.
     Evaluation(Evaluation),
-    /// Something the user should know. Each warning comes once in a run.
+    /// A warning for the user. Each warning is yielded once in a run.
     Warning {
-        /// What it is, and what to do about it.
+        /// What is wrong, and what to do.
         message: String,
     },
 }
@@ -50,39 +50,39 @@ pub enum Event {
 /// One row of `episodes.csv`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpisodeRecord {
-    /// Which episode, from 0.
+    /// The episode, counted from 0.
     pub episode: u64,
-    /// Environment steps at its end, of all episodes so far.
+    /// Environment steps at the end of the episode, all episodes included.
     pub env_steps: u64,
-    /// The sum of its rewards, undiscounted.
+    /// The return: the undiscounted sum of the rewards.
     #[serde(rename = "return")]
     pub total_reward: f64,
-    /// How many steps it took.
+    /// The number of steps.
     pub length: u64,
-    /// The exploration rate at its last step.
+    /// The exploration probability at the last step.
     pub epsilon: f64,
-    /// Mean loss over its updates; none where there was no update.
+    /// The mean loss of the episode's updates; `None` without updates.
     pub mean_loss: Option<f64>,
-    /// Mean Q(s, a) of the sampled items over its updates; none where there was no update.
+    /// The mean Q(s, a) of the sampled items over the episode's updates; `None` without updates.
     pub mean_q: Option<f64>,
-    /// What `diagnostics.csv` says of it, where `training.diagnostics` asks for that and there was an update.
+    /// The row of `diagnostics.csv`; `None` unless `training.diagnostics` is set and there were updates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagnostics: Option<Diagnostics>,
 }
 
-/// How the greedy policy did at one moment of training.
+/// The result of a greedy evaluation during training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Episodes trained so far.
+    /// The number of training episodes so far.
     pub episodes: u64,
-    /// Environment steps trained so far.
+    /// The number of environment steps so far.
     pub env_steps: u64,
-    /// Each greedy episode's return.
+    /// The return of each greedy episode.
     pub returns: Vec<f64>,
-    /// Their mean.
+    /// The mean return.
     pub mean_return: f64,
-    /// Whether no earlier evaluation was better: these are the parameters that `best.safetensors` keeps.
+    /// Whether no earlier evaluation had a higher mean. `best.safetensors` then holds these parameters.
     pub best: bool,
-    /// Whether training has ended.
+    /// Whether this is the evaluation at the end of training.
     pub last: bool,
 }

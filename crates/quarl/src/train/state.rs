@@ -1,4 +1,4 @@
-//! A run written down, and taken up again exactly where it was.
+//! Saving and restoring a run.
 
 use super::Trainer;
 use super::progress::Progress;
@@ -6,15 +6,16 @@ use crate::agent::AgentState;
 use crate::env::state;
 use crate::error::Error;
 
-/// What [`Trainer::save_state`] writes after the configuration: the loop, the agent, each training environment.
+/// What [`Trainer::save_state`] writes after the configuration: the loop's state, the agent's, and each training
+/// environment's.
 type Saved = (Progress, AgentState<'static>, Vec<Vec<u8>>);
 
 impl Trainer {
-    /// The whole changing state: network, optimiser, replay, random streams, environments and counters. An evaluation under
-    /// way is not part of it: after [`Trainer::load_state`] it starts again, and its result is the same.
+    /// Serialises everything that changes: networks, optimizer, replay buffer, random streams, environments and counters. A
+    /// running evaluation is not included: it starts again after [`Trainer::load_state`], with the same result.
     ///
     /// # Errors
-    /// [`Error::State`] where the environment cannot be saved.
+    /// [`Error::State`] where an environment cannot be saved in the middle of an episode.
     pub fn save_state(&self) -> Result<Vec<u8>, Error> {
         for (i, env) in self.envs.iter().enumerate() {
             if self.progress.episode_runs(i) && !env.saves_within_episodes() {
@@ -28,14 +29,14 @@ impl Trainer {
         postcard::to_stdvec(&(config, &self.progress, &self.agent.state(), envs)).map_err(damaged)
     }
 
-    /// Puts back what [`Trainer::save_state`] gave for the same configuration: the same run continues.
+    /// Restores a state from [`Trainer::save_state`] of a run with the same configuration, which then continues.
     ///
     /// # Errors
-    /// [`Error::State`] where the bytes are damaged, or of another configuration; nothing is changed then.
+    /// [`Error::State`] where the bytes are damaged, or belong to another configuration; nothing is changed then.
     pub fn load_state(&mut self, state: &[u8]) -> Result<(), Error> {
         let (config, rest): (String, _) = postcard::take_from_bytes(state).map_err(damaged)?;
         if config != self.config.to_toml() {
-            return Err(refused("it was saved under another configuration".to_owned()));
+            return Err(refused("it was saved with another configuration".to_owned()));
         }
         let ((progress, agent, envs), rest): (Saved, _) = postcard::take_from_bytes(rest).map_err(damaged)?;
         if !rest.is_empty() {
@@ -43,7 +44,7 @@ impl Trainer {
         }
         let actions = self.env().spec().action_space.n;
         if envs.len() != self.envs.len() || !progress.fits(&self.progress, self.agent.parameters().len(), actions) {
-            return Err(refused("the saved state contradicts itself".to_owned()));
+            return Err(refused("the saved state is inconsistent".to_owned()));
         }
         self.agent.check_state(&agent)?;
         if !agent.allows_updates(progress.phase.updates(), self.config.batch_size()) {

@@ -218,12 +218,12 @@ impl Engine for Checked {
         self.real.set_state(state)
     }
 
-    fn forget(&mut self, id: usize) {
-        self.real.forget(id);
+    fn invalidate(&mut self, id: usize) {
+        self.real.invalidate(id);
     }
 
-    fn forget_all(&mut self) {
-        self.real.forget_all();
+    fn invalidate_all(&mut self) {
+        self.real.invalidate_all();
     }
 
     fn update_flops(&self) -> Option<u64> {

@@ -1,7 +1,7 @@
-//! Floats on cache-line boundaries, padded with zeros to whole vectors.
+//! Arrays of floats aligned to cache lines and padded with zeros to whole vectors.
 //!
-//! A vector load that straddles two cache lines costs twice; with buffers from the ordinary allocator nearly all of them
-//! would.
+//! A vector load that straddles two cache lines costs twice as much, and with the ordinary allocator's alignment nearly all
+//! loads would.
 
 use std::ops::{Deref, DerefMut};
 
@@ -10,13 +10,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::kernels::LANES;
 
-/// One vector, one cache line.
+/// One vector, which is one cache line.
 #[derive(Clone, Copy, Debug, Zeroable, Pod)]
 #[repr(C, align(64))]
 struct Line([f32; LANES]);
 
-/// A fixed number of floats, aligned to 64 bytes. It dereferences to a slice of just those floats;
-/// [`Buffer::padded`] has the zeros at the end, too.
+/// A fixed number of floats, aligned to 64 bytes. It dereferences to a slice of these floats; [`Buffer::padded`] includes
+/// the zeros behind them.
 #[derive(Clone, Debug, Default)]
 pub struct Buffer {
     lines: Vec<Line>,
@@ -24,7 +24,7 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// `len` zeros.
+    /// A buffer of `len` zeros.
     pub fn zeros(len: usize) -> Self {
         Self { lines: vec![Line([0.0; LANES]); len.div_ceil(LANES)], len }
     }
@@ -36,12 +36,12 @@ impl Buffer {
         buffer
     }
 
-    /// The floats and the padding behind them: a multiple of 16.
+    /// The floats and the padding behind them; the length is a multiple of 16.
     pub fn padded(&self) -> &[f32] {
         bytemuck::cast_slice(&self.lines)
     }
 
-    /// [`Buffer::padded`], to write to. Whoever writes to the padding leaves zeros there.
+    /// [`Buffer::padded`], mutably. The padding has to be zero afterwards.
     pub fn padded_mut(&mut self) -> &mut [f32] {
         bytemuck::cast_slice_mut(&mut self.lines)
     }

@@ -1,34 +1,34 @@
-//! The arithmetic that training spends its time in, for each instruction set, bit for bit the same on all of them.
+//! SIMD kernels: the arithmetic of training, for each instruction set, with the same results, bit for bit, on all of them.
 //!
-//! Layout: weights are PyTorch's `[out][in]`; activations are *feature-major*, `[feature][item]`, so that a row is one
-//! feature over the whole batch and its length, padded to a multiple of 16, fills whole vectors. Then the forward product
-//! (W x), the backward product (W^T dy) and the weight gradient (dy x^T) are one kernel, `product`; only x^T needs a
-//! transposition.
+//! Layout: weights are PyTorch's `[out][in]`; activations are *feature-major*, `[feature][item]`, so that a row holds one
+//! feature of the whole batch, and its length, padded to a multiple of 16, fills whole vectors. With this layout the
+//! forward product (W x), the backward product (W^T dy) and the weight gradient (dy x^T) are one kernel, `product`; only
+//! x^T needs a transposition.
 //!
-//! This is the one module with `unsafe` code. The functions here are safe: they check every length, then call the wrapper
-//! of the chosen path.
+//! This is the only module with `unsafe` code. The functions here are safe: they check every length, then call the
+//! implementation of the chosen path.
 #![allow(unsafe_code)]
 
+mod arguments;
 mod distributions;
 mod exp;
 mod generic;
 mod lanes;
-mod passes;
 mod path;
 #[cfg(test)]
 mod tests;
 mod units;
 
 use crate::network::Activation;
-pub(crate) use lanes::LANES;
-use passes::holds;
-pub(crate) use passes::{
-    AdamPass, Epilogue, LAYER_NORM_EPS, LayerNormPass, Product, QuantileHuberPass, RmsPropPass, SgdPass,
+use arguments::holds;
+pub(crate) use arguments::{
+    AdamStep, Epilogue, LAYER_NORM_EPS, LayerNormCache, Product, QuantileHuber, RmsPropStep, SgdStep,
 };
+pub(crate) use lanes::LANES;
 pub use path::CpuPath;
 pub(crate) use path::Implementation;
 
-/// Compiles each kernel for each instruction set, and gives it one safe door.
+/// Compiles each kernel for each instruction set, and defines its safe function.
 macro_rules! kernels {
     ($($kernel:tt)*) => {
         #[cfg(target_arch = "x86_64")]
@@ -40,12 +40,13 @@ macro_rules! kernels {
         #[cfg(target_arch = "aarch64")]
         compiled! { neon, lanes::Neon, target_feature(enable = "neon"), [0, 0, 6], 6, $($kernel)* }
         compiled! { scalar, lanes::Scalar<false>, inline(never), [0, 0, 2], 2, $($kernel)* }
-        doors! { $($kernel)* }
+        safe_functions! { $($kernel)* }
     };
 }
 
-/// One module: every kernel over one `Lanes` type, with its instruction set switched on; how many rows a product's tiles of
-/// four vectors, two and one have (0: none such); how many chains of multiply-adds keep the processor busy.
+/// One module with every kernel over one `Lanes` type, compiled for its instruction set. The bracketed numbers are the rows
+/// of a product's tiles with four, two and one vectors (0: no such tile); the last number is the count of independent
+/// multiply-add chains that keeps the processor busy.
 macro_rules! compiled {
     (
         $module:ident, $lanes:ty, $instructions:meta, [$rows_of_4:literal, $rows_of_2:literal, $rows_of_1:literal], $chains:literal,
@@ -59,20 +60,20 @@ macro_rules! compiled {
             pub(super) const CHAINS: usize = $chains;
             $(#[$instructions]
             pub(super) unsafe fn $name($($arg: $type),*) $(-> $ret)? {
-                // SAFETY: the caller has seen that the processor has these instructions, and has checked the lengths.
+                // SAFETY: the caller has checked that the processor has these instructions, and has checked the lengths.
                 unsafe { generic::$name::<$lanes, $({ $tile }),*>($($arg),*) }
             })*
         }
     };
 }
 
-/// The safe functions: they check the lengths and ask the processor.
-macro_rules! doors {
+/// The safe functions: they check the lengths and that the processor has the instructions.
+macro_rules! safe_functions {
     ($($(#[$doc:meta])* fn $name:ident[$($tile:ident),*]($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)? { $($check:stmt)* })*) => {
         $($(#[$doc])* pub(crate) fn $name(path: impl Into<Implementation>, $($arg: $type),*) $(-> $ret)? {
             let implementation = path.into();
             $($check)*
-            // Anyone can name a path, so the processor is asked each time (a test of a bit).
+            // A caller can pass any path, so the processor is checked each time (one bit test).
             assert!(implementation.is_available(), "this machine's processor lacks {implementation:?}");
             // SAFETY: the processor has the instructions; the lengths have just been checked.
             unsafe {
@@ -93,7 +94,7 @@ macro_rules! doors {
 }
 
 kernels! {
-    /// The matrix product behind forward, backward and weight gradients; see [`Product`].
+    /// The matrix product of forward pass, backward pass and weight gradients; see [`Product`].
     fn product[ROWS_OF_4, ROWS_OF_2, ROWS_OF_1](product: &mut Product) {
         product.check()
     }
@@ -104,12 +105,12 @@ kernels! {
         assert!(holds(source.len(), rows, columns, source_stride) && holds(target.len(), columns, rows, target_stride))
     }
 
-    /// The sum of each row of `source` (`[sums.len()][stride]`, the stride a multiple of 16): bias gradients.
+    /// The sum of each row of `source` (`[sums.len()][stride]`, the stride a multiple of 16); used for bias gradients.
     fn row_sums[](source: &[f32], stride: usize, sums: &mut [f32]) {
         assert!(stride > 0 && stride.is_multiple_of(LANES) && holds(source.len(), sums.len(), stride, stride))
     }
 
-    /// `output = weight * input + bias`, with `weight` as `[output][input]`: one observation through one layer.
+    /// `output = weight * input + bias`, with `weight` as `[output][input]`: one layer for one observation.
     fn affine[](weight: &[f32], bias: &[f32], input: &[f32], relu: bool, output: &mut [f32]) {
         assert!(!input.is_empty() && holds(weight.len(), output.len(), input.len(), input.len()))
         assert!(bias.len() >= output.len())
@@ -120,67 +121,69 @@ kernels! {
         assert!(values.len().is_multiple_of(LANES))
     }
 
-    /// One step of Adam; see [`AdamPass`]. Returns zero if all new parameters are finite, else NaN.
-    fn adam[](pass: &mut AdamPass) -> f32 {
-        assert!(pass.parameters.len().is_multiple_of(LANES) && pass.gradients.len() == pass.parameters.len())
-        assert!(pass.first_moment.len() == pass.parameters.len() && pass.second_moment.len() == pass.parameters.len())
+    /// One step of Adam; see [`AdamStep`]. Returns zero if all new parameters are finite, else NaN.
+    fn adam[](step: &mut AdamStep) -> f32 {
+        assert!(step.parameters.len().is_multiple_of(LANES) && step.gradients.len() == step.parameters.len())
+        assert!(step.first_moment.len() == step.parameters.len() && step.second_moment.len() == step.parameters.len())
     }
 
-    /// One step of RMSProp; see [`RmsPropPass`]. Returns zero if all new parameters are finite, else NaN.
-    fn rmsprop[](pass: &mut RmsPropPass) -> f32 {
-        assert!(pass.parameters.len().is_multiple_of(LANES) && pass.gradients.len() == pass.parameters.len())
-        assert!(pass.square.len() == pass.parameters.len())
-        assert!(pass.mean.is_empty() || pass.mean.len() == pass.parameters.len())
-        assert!(pass.velocity.is_empty() || pass.velocity.len() == pass.parameters.len())
+    /// One step of RMSProp; see [`RmsPropStep`]. Returns zero if all new parameters are finite, else NaN.
+    fn rmsprop[](step: &mut RmsPropStep) -> f32 {
+        assert!(step.parameters.len().is_multiple_of(LANES) && step.gradients.len() == step.parameters.len())
+        assert!(step.square.len() == step.parameters.len())
+        assert!(step.mean.is_empty() || step.mean.len() == step.parameters.len())
+        assert!(step.velocity.is_empty() || step.velocity.len() == step.parameters.len())
     }
 
-    /// One step of gradient descent; see [`SgdPass`]. Returns zero if all new parameters are finite, else NaN.
-    fn sgd[](pass: &mut SgdPass) -> f32 {
-        assert!(pass.parameters.len().is_multiple_of(LANES) && pass.gradients.len() == pass.parameters.len())
-        assert!(pass.velocity.is_empty() || pass.velocity.len() == pass.parameters.len())
+    /// One step of SGD; see [`SgdStep`]. Returns zero if all new parameters are finite, else NaN.
+    fn sgd[](step: &mut SgdStep) -> f32 {
+        assert!(step.parameters.len().is_multiple_of(LANES) && step.gradients.len() == step.parameters.len())
+        assert!(step.velocity.is_empty() || step.velocity.len() == step.parameters.len())
     }
 
-    /// `target += tau * (source - target)` (lengths equal, a multiple of 16).
-    fn blend[](target: &mut [f32], source: &[f32], tau: f32) {
+    /// Polyak averaging: `target += tau * (source - target)` (equal lengths, a multiple of 16).
+    fn polyak_update[](target: &mut [f32], source: &[f32], tau: f32) {
         assert!(target.len() == source.len() && target.len().is_multiple_of(LANES))
     }
 
-    /// `values` through an activation, in place (length a multiple of 16).
+    /// Applies an activation to `values` in place (length a multiple of 16).
     fn activate[](activation: Activation, values: &mut [f32]) {
         assert!(values.len().is_multiple_of(LANES))
     }
 
-    /// From the gradient with respect to an activation's output to that with respect to its input, in place; `outputs` is
-    /// what came out (lengths equal, a multiple of 16).
+    /// From the gradient with respect to an activation's output to the gradient with respect to its input, in place;
+    /// `outputs` are the activation's outputs (equal lengths, a multiple of 16).
     fn activation_gradient[](activation: Activation, outputs: &[f32], deltas: &mut [f32]) {
         assert!(outputs.len() == deltas.len() && deltas.len().is_multiple_of(LANES))
     }
 
-    /// Normalises each item of `values` (`[unit][stride]`) over its units, then scales and shifts each unit (Ba et al. 2016).
-    fn layer_norm[](pass: &mut LayerNormPass, weight: &[f32], bias: &[f32], values: &mut [f32]) {
-        passes::check_layer_norm(pass, weight.len(), values.len())
+    /// Normalises each item of `values` (`[unit][stride]`) over its units, then scales and shifts each unit (Ba et al.
+    /// 2016).
+    fn layer_norm[](cache: &mut LayerNormCache, weight: &[f32], bias: &[f32], values: &mut [f32]) {
+        arguments::check_layer_norm(cache, weight.len(), values.len())
         assert!(bias.len() == weight.len())
     }
 
-    /// From the gradient with respect to a layer normalisation's output to that with respect to its input, in place.
+    /// From the gradient with respect to a layer normalisation's output to the gradient with respect to its input, in
+    /// place.
     fn layer_norm_gradient[](
-        pass: &LayerNormPass,
+        cache: &LayerNormCache,
         weight: &[f32],
         deltas: &mut [f32],
         weight_gradient: &mut [f32],
         bias_gradient: &mut [f32],
     ) {
-        passes::check_layer_norm(pass, weight.len(), deltas.len())
+        arguments::check_layer_norm(cache, weight.len(), deltas.len())
         assert!(weight_gradient.len() == weight.len() && bias_gradient.len() == weight.len())
     }
 
-    /// `merged = embedded * trunk`: `[unit][level][stride]` times `[unit][stride]`, repeated for each level.
+    /// `merged = embedded * trunk`: `[unit][level][stride]` times `[unit][stride]`, the latter repeated for each level.
     fn merge[](trunk: &[f32], stride: usize, embedded: &[f32], merged: &mut [f32]) {
-        passes::check_merge(trunk.len(), stride, embedded.len(), merged.len())
+        arguments::check_merge(trunk.len(), stride, embedded.len(), merged.len())
     }
 
-    /// From the gradient with respect to [`merge`]'s result (`deltas`, which becomes that of the embedding before its ReLU)
-    /// to that with respect to the trunk, summed over levels in their order.
+    /// The gradient of [`merge`] with respect to the trunk, summed over levels in order. `deltas` is the gradient with
+    /// respect to the result; it becomes the gradient with respect to the embedding before its ReLU.
     fn merge_gradient[](
         trunk: &[f32],
         stride: usize,
@@ -188,19 +191,19 @@ kernels! {
         deltas: &mut [f32],
         trunk_deltas: &mut [f32],
     ) {
-        passes::check_merge(trunk.len(), stride, embedded.len(), deltas.len())
+        arguments::check_merge(trunk.len(), stride, embedded.len(), deltas.len())
         assert!(trunk_deltas.len() == trunk.len())
     }
 
-    /// Each item's probabilities from its logits, both `[atom][stride]`, the stride a multiple of 16.
+    /// Each item's softmax probabilities from its logits, both `[atom][stride]`, the stride a multiple of 16.
     fn softmax[](logits: &[f32], stride: usize, probabilities: &mut [f32]) {
         assert!(stride > 0 && stride.is_multiple_of(LANES) && !logits.is_empty())
         assert!(logits.len().is_multiple_of(stride) && probabilities.len() == logits.len())
     }
 
-    /// See [`QuantileHuberPass`].
-    fn quantile_huber[](pass: &mut QuantileHuberPass) {
-        pass.check()
+    /// The quantile Huber loss; see [`QuantileHuber`].
+    fn quantile_huber[](huber: &mut QuantileHuber) {
+        huber.check()
     }
 
     /// [`CpuPath::multiply_adds`].
@@ -208,8 +211,8 @@ kernels! {
 }
 
 impl CpuPath {
-    /// The path's independent multiply-adds, `repetitions` times: what the processor can do at most. One repetition is
-    /// [`CpuPath::multiply_add_flops`] operations. The result only keeps the work from being optimised away.
+    /// Runs independent multiply-adds `repetitions` times, for measuring the processor's peak. One repetition is
+    /// [`CpuPath::multiply_add_flops`] operations. The result only prevents the compiler from removing the work.
     ///
     /// # Panics
     /// When this machine lacks the path.

@@ -1,4 +1,4 @@
-//! From gradients to new parameters.
+//! Optimizers: gradient descent rules that update the parameters.
 
 mod adam;
 pub(crate) mod config;
@@ -16,42 +16,42 @@ use super::kernels::{self, CpuPath};
 use crate::config::{OptimizerConfig, OptimizerKind};
 use crate::engine::Array;
 
-/// A rule with what it remembers.
+/// An optimizer with its state.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Optimizer {
     /// Adam.
     Adam(Adam),
     /// RMSProp.
     RmsProp(RmsProp),
-    /// Gradient descent.
+    /// Stochastic gradient descent.
     Sgd(Sgd),
 }
 
-/// What a step is taken with.
+/// The inputs of an optimizer step.
 #[derive(Clone, Copy)]
 pub struct Step<'a> {
-    /// The instruction set to compute with.
+    /// The instruction set.
     pub path: CpuPath,
     /// The learning rate.
     pub learning_rate: f64,
-    /// What the gradients are multiplied by first (clipping).
+    /// The factor of all gradients (gradient-norm clipping).
     pub gradient_scale: f32,
-    /// The loss's gradient with respect to each parameter.
+    /// The gradient of the loss with respect to each parameter.
     pub gradients: &'a Buffer,
 }
 
-/// A part of an optimizer, to be saved and put back.
+/// A part of an optimizer's state, for saving and restoring.
 pub(super) enum Part<'a> {
-    /// Settings: compared, never changed.
+    /// Settings: compared when a state is restored, never changed.
     Settings(Vec<f64>),
     /// A number that changes.
     Number(&'a mut f64),
-    /// One number a parameter.
+    /// One number for each parameter.
     Moment(&'a mut Buffer),
 }
 
 impl Optimizer {
-    /// The rule that `config` says, for `parameters` parameters.
+    /// The optimizer of `config`, for `parameters` parameters.
     pub fn new(parameters: usize, config: &OptimizerConfig) -> Self {
         match config.kind {
             OptimizerKind::Adam => Self::Adam(Adam::new(parameters, config.beta1, config.beta2, config.eps)),
@@ -69,7 +69,7 @@ impl Optimizer {
         }
     }
 
-    /// Its settings and what it has accumulated, by name.
+    /// The settings and the accumulated state, by name.
     pub fn arrays(&self) -> BTreeMap<String, Array> {
         let mut arrays = BTreeMap::new();
         self.clone().visit(|name, part| {
@@ -83,7 +83,7 @@ impl Optimizer {
         arrays
     }
 
-    /// Puts back what [`Optimizer::arrays`] of an optimizer with the same settings gave.
+    /// Restores [`Optimizer::arrays`] of an optimizer with the same settings.
     pub fn set_arrays(&mut self, arrays: &BTreeMap<String, Array>) {
         self.visit(|name, part| match (part, arrays.get(name)) {
             (Part::Number(number), Some(Array::F64(saved))) => saved.iter().for_each(|saved| *number = *saved),
@@ -100,7 +100,7 @@ impl Optimizer {
         }
     }
 
-    /// Takes a step. False where a parameter is no longer finite.
+    /// Updates the parameters. Returns false where a parameter is no longer finite.
     #[must_use]
     pub fn step(&mut self, step: Step, parameters: &mut Buffer) -> bool {
         match self {
@@ -111,11 +111,11 @@ impl Optimizer {
     }
 }
 
-/// What to multiply gradients by so that their global norm is at most `max_norm`; as PyTorch's `clip_grad_norm_`.
+/// The factor that scales gradients to a global norm of at most `max_norm`, as PyTorch's `clip_grad_norm_`.
 pub fn clip_scale(path: CpuPath, gradients: &Buffer, max_norm: f64) -> f32 {
     let mut sum_of_squares = f64::from(kernels::sum_of_squares(path, gradients.padded()));
     if sum_of_squares.is_infinite() {
-        // Squares of finite gradients can be too large for f32; a norm taken for infinite would make all gradients zero.
+        // The squares of finite gradients can overflow f32; an infinite norm would make all gradients zero.
         sum_of_squares = gradients.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
     }
     let norm = sum_of_squares.sqrt();

@@ -1,8 +1,8 @@
-//! A cache of the target network's Q-values at each stored transition's next observation.
+//! A cache of the target network's Q-values at the next observations of stored transitions.
 //!
-//! Between two hard updates the target network is a fixed function, and replay draws each transition many times. A cached
-//! output does not depend on the batch that it was computed in, to the bit, so that training with and without the cache is the
-//! same training.
+//! Between two hard updates the target network does not change, and replay samples each transition many times. A cached
+//! output is the same, bit for bit, in whatever batch it was computed, so training with and without the cache gives the
+//! same result.
 
 use super::kernels::LANES;
 use super::network::{Activations, QNetwork};
@@ -11,94 +11,95 @@ use crate::network::{Architecture, Head};
 use crate::observations::ObservationsView;
 use crate::replay::Replay;
 
-/// The largest replay buffer that is remembered: in larger ones a transition is hardly ever drawn twice between two copies.
-const LARGEST_CAPACITY: usize = 1 << 16;
+/// The largest replay buffer with a cache. In larger ones, a transition is rarely sampled twice between two hard updates.
+const MAX_CAPACITY: usize = 1 << 16;
 
-/// Q'(s', .) by replay id. Nothing of it needs saving: it can be worked out again.
+/// Q'(s', .) by transition id. The cache is not saved, because it can be recomputed.
 pub(crate) struct TargetCache {
     outputs: Outputs,
-    /// Transitions are counted as they are stored. Those in `older..newer` have been looked at since the last copy.
+    /// Transitions are counted in the order in which they were stored. `older..newer` have been considered for prefetching
+    /// since the last hard update.
     older: u64,
     newer: u64,
-    /// Whether the target network or all transitions have changed since.
+    /// Whether the target network or all transitions have changed since the outputs were computed.
     is_stale: bool,
-    /// A pass over as few observations as a vector holds, and whose they are.
-    few: Activations,
+    /// A forward pass over one vector of observations, and their ids.
+    small_batch: Activations,
     ids: Vec<usize>,
     observations: Vec<f32>,
 }
 
-/// What has been worked out since the last copy.
+/// The outputs computed since the last hard update.
 struct Outputs {
     actions: usize,
     /// `[id][action]`
     rows: Vec<f32>,
-    is_known: Vec<bool>,
+    is_cached: Vec<bool>,
 }
 
 impl Outputs {
-    fn is_known(&self, id: usize) -> bool {
-        self.is_known[id]
+    fn is_cached(&self, id: usize) -> bool {
+        self.is_cached[id]
     }
 
     fn row(&mut self, id: usize) -> &mut [f32] {
         &mut self.rows[id * self.actions..(id + 1) * self.actions]
     }
 
-    /// The outputs of a pass over these transitions' next observations.
-    fn keep(&mut self, ids: &[usize], pass: &Activations) {
+    /// Stores the outputs of a forward pass over these transitions' next observations.
+    fn store(&mut self, ids: &[usize], pass: &Activations) {
         for (item, id) in ids.iter().enumerate() {
             for (action, value) in self.row(*id).iter_mut().enumerate() {
                 *value = pass.outputs()[action * pass.stride() + item];
             }
-            self.is_known[*id] = true;
+            self.is_cached[*id] = true;
         }
     }
 }
 
 impl TargetCache {
-    /// Whether a run has one: its target network stands still between two copies, outputs the same whenever it is asked, and is
-    /// asked about a transition more than once.
+    /// Whether a run uses the cache: its target network changes only by hard updates, its outputs do not depend on noise or
+    /// sampled quantile levels, and transitions are sampled more than once.
     pub(crate) fn is_used(config: &TrainConfig, architecture: &Architecture) -> bool {
         let stands_still = config.target_network.kind != TargetNetworkKind::None
             && !config.target_network.follows_updates()
             && !architecture.is_reparametrised()
             && !config.env.normalize_observation;
-        let is_drawn_often = config.replay.kind != ReplayKind::None && config.replay.capacity <= LARGEST_CAPACITY;
+        let is_drawn_often = config.replay.kind != ReplayKind::None && config.replay.capacity <= MAX_CAPACITY;
         stands_still && is_drawn_often && architecture.head == Head::Scalar
     }
 
-    /// The cache of a run that has one.
+    /// Creates the cache of a run; `None` if it does not use one.
     pub(super) fn new(network: &QNetwork, config: &TrainConfig) -> Option<Self> {
         let architecture = network.architecture();
         Self::is_used(config, architecture).then(|| Self {
             outputs: Outputs {
                 actions: architecture.actions,
                 rows: vec![0.0; config.replay.capacity * architecture.actions],
-                is_known: vec![false; config.replay.capacity],
+                is_cached: vec![false; config.replay.capacity],
             },
             older: 0,
             newer: 0,
             is_stale: true,
-            few: network.activations(LANES, 1),
+            small_batch: network.activations(LANES, 1),
             ids: Vec::with_capacity(LANES),
             observations: vec![0.0; LANES * architecture.inputs],
         })
     }
 
-    /// The target network has changed, or all transitions have.
-    pub(super) fn forget_all(&mut self) {
+    /// Invalidates all outputs, because the target network or all transitions have changed.
+    pub(super) fn invalidate_all(&mut self) {
         self.is_stale = true;
     }
 
-    /// Another transition has taken the place of this one.
-    pub(super) fn forget(&mut self, id: usize) {
-        self.outputs.is_known[id] = false;
+    /// Invalidates the output of a transition that another one has replaced.
+    pub(super) fn invalidate(&mut self, id: usize) {
+        self.outputs.is_cached[id] = false;
     }
 
-    /// Puts what is known of the batch's transitions into the outputs of `pass`; where only a few are not known, they are
-    /// worked out first. False where a pass over the whole batch is the better way: nothing has been done then.
-    pub(super) fn recall(
+    /// Copies the batch's cached outputs into `pass`, after computing the missing ones if they are few. Returns false,
+    /// without any effect, where a forward pass over the whole batch is faster.
+    pub(super) fn lookup(
         &mut self,
         network: &QNetwork,
         parameters: &[f32],
@@ -107,19 +108,19 @@ impl TargetCache {
         pass: &mut Activations,
     ) -> bool {
         if self.is_stale {
-            self.outputs.is_known.fill(false);
+            self.outputs.is_cached.fill(false);
             (self.older, self.newer) = (replay.pushed(), replay.pushed());
             self.is_stale = false;
         }
-        let unknown = ids.iter().filter(|id| !self.outputs.is_known(**id)).count();
+        let unknown = ids.iter().filter(|id| !self.outputs.is_cached(**id)).count();
         if unknown > LANES {
             return false;
         }
         if unknown > 0 {
             self.ids.clear();
-            self.ids.extend(ids.iter().filter(|id| !self.outputs.is_known(**id)));
-            self.look_ahead(replay);
-            self.work_out(network, parameters, replay);
+            self.ids.extend(ids.iter().filter(|id| !self.outputs.is_cached(**id)));
+            self.prefetch(replay);
+            self.compute(network, parameters, replay);
         }
         for (item, id) in ids.iter().enumerate() {
             for (action, value) in self.outputs.row(*id).iter().enumerate() {
@@ -129,13 +130,13 @@ impl TargetCache {
         true
     }
 
-    /// Takes over what a pass over the whole batch gave.
-    pub(super) fn remember(&mut self, ids: &[usize], pass: &Activations) {
-        self.outputs.keep(ids, pass);
+    /// Stores the outputs of a forward pass over the whole batch.
+    pub(super) fn store(&mut self, ids: &[usize], pass: &Activations) {
+        self.outputs.store(ids, pass);
     }
 
-    /// Fills the vector up with transitions that will be asked for sooner or later: a full one costs no more.
-    fn look_ahead(&mut self, replay: &Replay) {
+    /// Fills the vector with transitions that will be sampled later: a full vector costs the same as a partly filled one.
+    fn prefetch(&mut self, replay: &Replay) {
         let (stored, oldest) = (replay.pushed(), replay.pushed() - replay.len() as u64);
         self.newer = self.newer.max(oldest);
         while self.ids.len() < LANES {
@@ -149,21 +150,21 @@ impl TargetCache {
                 return;
             };
             let id = replay.id(next);
-            if !self.outputs.is_known(id) && !self.ids.contains(&id) {
+            if !self.outputs.is_cached(id) && !self.ids.contains(&id) {
                 self.ids.push(id);
             }
         }
     }
 
-    /// Asks the target network about `self.ids`.
-    fn work_out(&mut self, network: &QNetwork, parameters: &[f32], replay: &Replay) {
+    /// Computes the target network's outputs for `self.ids`.
+    fn compute(&mut self, network: &QNetwork, parameters: &[f32], replay: &Replay) {
         let features = replay.features();
         for (observation, id) in self.observations.chunks_exact_mut(features).zip(&self.ids) {
             replay.next_obs(*id, observation);
         }
-        self.few.copy_inputs(ObservationsView::F32(&self.observations));
-        network.forward(parameters, &mut self.few);
-        self.outputs.keep(&self.ids, &self.few);
+        self.small_batch.copy_inputs(ObservationsView::F32(&self.observations));
+        network.forward(parameters, &mut self.small_batch);
+        self.outputs.store(&self.ids, &self.small_batch);
     }
 }
 
@@ -210,7 +211,7 @@ mod tests {
             &["agent.target=max"][..],
             &["agent.target=double", "network.dueling=true", "network.layer_norm=true"],
             &["agent.target=munchausen", "replay.kind=prioritized", "network.activation=elu"],
-            // Batches that fit into one vector, and ones of several.
+            // Batches that fit into one vector, and larger ones.
             &["agent.batch_size=5"],
             &["agent.batch_size=50", "target_network.kind=soft", "target_network.tau=0.1"],
         ] {
@@ -225,7 +226,7 @@ mod tests {
                 }
                 computing.drop_caches();
                 assert_eq!(caching.learn(step).unwrap(), computing.learn(step).unwrap(), "{switches:?}: {step}");
-                // Sooner and later than everything is known; and a state put back in between.
+                // Before and after everything is cached; and a state restored in between.
                 if step % 90 == 20 || step % 90 == 25 {
                     caching.update_target();
                     computing.update_target();
@@ -243,7 +244,7 @@ mod tests {
         let config = config(&[]);
         let space = env::make(&config.env.id).unwrap().spec().observation_space.clone();
         let network = network(&config);
-        let parameters = network.plan().initial_parameters(0.5, &mut Stream::Initialisation.rng(0));
+        let parameters = network.layers().initial_parameters(0.5, &mut Stream::Initialisation.rng(0));
         let mut replay = Replay::new(&config.replay, 1, &space, 0).unwrap();
         for i in 0..60 {
             let obs = [i as f32 * 0.01; 4];
@@ -254,15 +255,15 @@ mod tests {
         let mut cache = TargetCache::new(&network, &config).unwrap();
         let ids: Vec<usize> = (0..40).collect();
         let mut pass = network.activations(ids.len(), 1);
-        let recall =
-            |cache: &mut TargetCache, pass: &mut Activations| cache.recall(&network, &parameters, &replay, &ids, pass);
-        assert!(!recall(&mut cache, &mut pass), "of 40 unknown ones a whole pass is the better way");
-        cache.remember(&ids, &pass);
-        assert!(recall(&mut cache, &mut pass));
-        cache.forget(7);
-        assert!(recall(&mut cache, &mut pass), "one alone is computed");
-        cache.forget_all();
-        assert!(!recall(&mut cache, &mut pass));
+        let lookup =
+            |cache: &mut TargetCache, pass: &mut Activations| cache.lookup(&network, &parameters, &replay, &ids, pass);
+        assert!(!lookup(&mut cache, &mut pass), "of 40 unknown ones a whole pass is the better way");
+        cache.store(&ids, &pass);
+        assert!(lookup(&mut cache, &mut pass));
+        cache.invalidate(7);
+        assert!(lookup(&mut cache, &mut pass), "one alone is computed");
+        cache.invalidate_all();
+        assert!(!lookup(&mut cache, &mut pass));
     }
 
     #[test]

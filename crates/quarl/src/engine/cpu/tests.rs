@@ -39,7 +39,7 @@ const SWITCHES: [fn(&mut TrainConfig); 4] = [
 fn learnt(config: &TrainConfig, spec: &EnvironmentSpec, path: CpuPath, pause: bool) -> Vec<u32> {
     let mut engine = CpuEngine::new(config, spec, path).unwrap();
     let mut rng = Stream::Initialisation.rng(3);
-    let parameters = engine.network.plan().initial_parameters(0.5, &mut rng);
+    let parameters = engine.network.layers().initial_parameters(0.5, &mut rng);
     engine.set_parameters(&parameters, &parameters);
     let size = config.agent.batch_size;
     let mut replay = Replay::new(&config.replay, 1, &spec.observation_space, 0).unwrap();
@@ -48,7 +48,7 @@ fn learnt(config: &TrainConfig, spec: &EnvironmentSpec, path: CpuPath, pause: bo
         let discount = if rng.uniform() < 0.2 { 0.0 } else { 0.9 };
         let transition =
             Transition { obs: &obs, action: rng.below(2), reward: 1.0, discount, next_obs: &next_obs, next_mask: None };
-        engine.forget(replay.push(transition).unwrap());
+        engine.invalidate(replay.push(transition).unwrap());
     }
     let (mut batch, mut td_errors) = (Batch::new(size, 4), vec![0.0; size]);
     for update in 0..3 {

@@ -1,10 +1,10 @@
-//! One update: forward passes, targets, the loss's gradient, the backward pass.
+//! One update: forward passes, TD targets, the gradient of the loss, and the backward pass.
 //!
-//! The loss depends on the head ([`crate::loss`]), the bootstrap on the target rule ([`crate::target`]); all else is the same
-//! for all.
+//! The loss depends on the head ([`crate::loss`]), the bootstrap on the target rule ([`crate::target`]); everything else is
+//! common to all variants.
 
 use super::buffer::Buffer;
-use super::kernels::{self, QuantileHuberPass};
+use super::kernels::{self, QuantileHuber};
 use super::network::{Activations, BackwardScratch, QNetwork};
 use super::target_cache::TargetCache;
 use crate::config::{AgentConfig, TrainConfig};
@@ -18,16 +18,16 @@ use crate::rng::Rng;
 use crate::target::{self, ExtraPass, Network, TargetRule, Values};
 use crate::transition::Batch;
 
-/// One network's forward pass over a batch: its activations, and noise of its own.
-pub(super) struct Pass {
+/// The forward pass of one network over a batch: its activations and its own noise.
+pub(super) struct ForwardPass {
     pub(super) activations: Activations,
     levels: usize,
     noise: Vec<f32>,
-    /// The parameters that it computes with, where those are not the network's own.
+    /// The effective parameters, if the network is reparametrised.
     effective: Buffer,
 }
 
-impl Pass {
+impl ForwardPass {
     fn new(network: &QNetwork, batch: usize, levels: usize) -> Self {
         let is_reparametrised = network.is_reparametrised();
         Self {
@@ -38,7 +38,7 @@ impl Pass {
         }
     }
 
-    /// The network at these observations, with noise and quantile levels of its own.
+    /// Runs the network on these observations, with new noise and new quantile levels.
     fn forward(&mut self, network: &QNetwork, parameters: &[f32], observations: ObservationsView, rng: &mut Rng) {
         let Self { activations, noise, effective, .. } = self;
         activations.copy_inputs(observations);
@@ -56,7 +56,7 @@ impl Pass {
         self.activations.q_values()
     }
 
-    /// The distribution of each action's return: a categorical head's probabilities, or quantiles.
+    /// The return distribution of each action: a categorical head's probabilities, or quantiles.
     fn distributions(&self, head: Head) -> &[f32] {
         match head {
             Head::Categorical { .. } => self.activations.probabilities(),
@@ -65,33 +65,33 @@ impl Pass {
     }
 }
 
-/// What one update writes, allocated once.
+/// The buffers of an update, allocated once.
 pub(super) struct UpdateScratch {
-    /// The online network at the observations: the one that is trained.
-    pub(super) online: Pass,
+    /// The online network at the observations; it is trained.
+    pub(super) online: ForwardPass,
     /// The target network at the next observations.
-    target_next: Pass,
-    /// Its outputs for stored transitions, where it would give the same again.
+    target_next: ForwardPass,
+    /// The cache of the target network's outputs for stored transitions, if it is used.
     pub(super) cache: Option<TargetCache>,
-    /// The pass that the target rule needs besides these two, or, for an implicit head, the one that chooses the next action
-    /// at quantile levels of its own.
-    extra: Option<Pass>,
+    /// The target rule's extra forward pass; for an implicit head without one, the target network at the quantile levels
+    /// that select the next action.
+    extra: Option<ForwardPass>,
     backward: BackwardScratch,
     pub(super) gradients: Buffer,
-    /// Scalar heads: each item's target.
+    /// The TD target of each item, for a scalar head.
     targets: Vec<f32>,
-    /// Distributional heads: arrays of the action taken; else empty.
+    /// Arrays of the action taken, for distributional heads; empty for a scalar head.
     distribution: Distribution,
 }
 
-/// Arrays of one action, `[atom][stride]`.
+/// Arrays of one action for each item, `[atom][stride]`.
 #[derive(Default)]
 struct Distribution {
-    /// The target: probabilities, or samples.
+    /// The target distribution: probabilities, or quantile samples.
     target: Buffer,
-    /// A categorical target before its projection.
+    /// The categorical target before its projection.
     bootstrap: Buffer,
-    /// The quantiles of the action taken.
+    /// The predicted quantiles of the action taken.
     prediction: Buffer,
     levels: Buffer,
     gradients: Buffer,
@@ -127,11 +127,11 @@ impl Distribution {
     }
 }
 
-/// The loss of a batch, and its gradient with respect to the outputs in [`BackwardScratch`].
+/// The loss of a batch. Its gradient with respect to the outputs is in [`BackwardScratch`].
 pub(super) struct BatchLoss {
-    /// The sum over the items of weight times loss.
+    /// The weighted sum of the items' losses.
     pub(super) sum: f32,
-    /// The share of the target's probability that was clipped to a categorical head's support.
+    /// The fraction of the targets' mass that was clipped to a categorical head's support.
     pub(super) clipped_share: Option<f32>,
 }
 
@@ -144,13 +144,13 @@ impl UpdateScratch {
             Head::Scalar | Head::Categorical { .. } | Head::Quantile { .. } => (1, 1),
         };
         let is_implicit = matches!(head, Head::Implicit { .. });
-        let online = Pass::new(network, batch_size, levels);
+        let online = ForwardPass::new(network, batch_size, levels);
         let needs_extra = rule.extra_pass().is_some() || is_implicit;
         let extra_levels = rule.extra_levels(levels, acting_levels);
         Self {
-            target_next: Pass::new(network, batch_size, levels),
+            target_next: ForwardPass::new(network, batch_size, levels),
             cache: TargetCache::new(network, config),
-            extra: needs_extra.then(|| Pass::new(network, batch_size, extra_levels)),
+            extra: needs_extra.then(|| ForwardPass::new(network, batch_size, extra_levels)),
             backward: network.backward_scratch(&online.activations),
             gradients: Buffer::zeros(network.parameter_count()),
             targets: vec![0.0; batch_size],
@@ -159,7 +159,7 @@ impl UpdateScratch {
         }
     }
 
-    /// Floating-point operations of one update, counting products only.
+    /// Floating-point operations of one update, counting matrix products only.
     pub(super) fn flops(&self, network: &QNetwork) -> usize {
         let batch = self.targets.len();
         let passes = [Some(&self.online), Some(&self.target_next), self.extra.as_ref()];
@@ -167,7 +167,7 @@ impl UpdateScratch {
             + network.backward_flops(batch, self.online.levels)
     }
 
-    /// All forward passes.
+    /// Runs all forward passes.
     pub(super) fn forward(
         &mut self,
         network: &QNetwork,
@@ -178,18 +178,18 @@ impl UpdateScratch {
     ) -> Result<(), Error> {
         let Self { cache, target_next, extra, .. } = self;
         let is_recalled = cache.as_mut().is_some_and(|cache| {
-            cache.recall(network, target, batch.replay(), &batch.get().ids, &mut target_next.activations)
+            cache.lookup(network, target, batch.replay(), &batch.get().ids, &mut target_next.activations)
         });
         if !is_recalled {
             let batch = batch.with_next_observations()?;
             target_next.forward(network, target, batch.next_obs.view(), rng);
             if let Some(cache) = cache {
-                cache.remember(&batch.ids, &target_next.activations);
+                cache.store(&batch.ids, &target_next.activations);
             }
         }
         match (extra, rule.extra_pass()) {
             (None, _) => {}
-            // An implicit head chooses the next action at quantile levels of its own, still by the target network.
+            // An implicit head selects the next action at quantile levels of its own, with the target network.
             (Some(extra), None) => {
                 extra.forward(network, target, batch.with_next_observations()?.next_obs.view(), rng);
             }
@@ -217,7 +217,7 @@ impl UpdateScratch {
         let Batch { rewards, discounts, actions, weights, next_masks, .. } = batch;
         let head = network.architecture().head;
         let values = {
-            let extra_values = extra.as_ref().map(Pass::q_values);
+            let extra_values = extra.as_ref().map(ForwardPass::q_values);
             let present = rule.extra_pass() == Some(ExtraPass::TargetAtPresent);
             let target_next = target_next.q_values().with_masks(next_masks);
             Values {
@@ -261,7 +261,7 @@ impl UpdateScratch {
                 let random_levels = online.activations.levels();
                 kernels::quantile_huber(
                     network.path(),
-                    &mut QuantileHuberPass {
+                    &mut QuantileHuber {
                         predictions: prediction,
                         levels: if random_levels.is_empty() { levels } else { random_levels },
                         targets: target,
@@ -277,12 +277,12 @@ impl UpdateScratch {
         }
     }
 
-    /// The loss's gradient with respect to every parameter of the online network.
+    /// The gradient of the loss with respect to every parameter of the online network.
     pub(super) fn backward(&mut self, network: &QNetwork, online: &[f32]) {
-        let Self { backward, gradients, online: Pass { activations, noise, effective, .. }, .. } = self;
+        let Self { backward, gradients, online: ForwardPass { activations, noise, effective, .. }, .. } = self;
         let parameters = if network.is_reparametrised() { effective } else { online };
         network.backward(parameters, activations, backward, gradients);
-        network.take_gradients_back(online, noise, gradients);
+        network.gradients_from_effective(online, noise, gradients);
     }
 
     /// The online network's Q-values of the batch.
@@ -291,7 +291,7 @@ impl UpdateScratch {
     }
 }
 
-/// Copies the column of `item` under `action`, from `[action][atom][stride]` to `[atom][stride]`.
+/// Copies the column of `item` and `action` from `[action][atom][stride]` to `[atom][stride]`.
 fn gather(from: &[f32], stride: usize, item: usize, action: usize, to: &mut [f32]) {
     for (at, value) in (item..to.len()).step_by(stride).zip(from[action * to.len()..].iter().skip(item).step_by(stride))
     {
@@ -299,7 +299,7 @@ fn gather(from: &[f32], stride: usize, item: usize, action: usize, to: &mut [f32
     }
 }
 
-/// The target rule that the configuration says.
+/// The target rule of a configuration.
 pub(super) fn target_rule(config: &AgentConfig) -> TargetRule {
     TargetRule::new(config.target).with_munchausen(config.munchausen())
 }

@@ -1,8 +1,8 @@
-//! The exponential in multiply-adds: portable, and sixteen at a time.
+//! The exponential function from multiply-adds: portable, for sixteen lanes.
 
 use super::lanes::Lanes;
 
-/// e^x, to two units in the last place for x in [-87, 88]; outside, as if x were the nearer end (NaN: the lower).
+/// e^x, to two units in the last place for x in [-87, 88]; x outside is clamped to this interval (NaN to -87).
 ///
 /// x = n ln 2 + r with |r| <= ln 2 / 2, a polynomial for e^r (the coefficients of Moshier's Cephes library), and n added to
 /// the exponent's bits. Adding 1.5 * 2^23 rounds to the nearest whole number, which then stands in the lowest bits.
@@ -12,7 +12,7 @@ use super::lanes::Lanes;
 #[inline(always)]
 #[allow(clippy::excessive_precision)]
 pub(super) unsafe fn exp<V: Lanes>(x: V) -> V {
-    // SAFETY: the caller vouches for the instruction set.
+    // SAFETY: the caller guarantees the instruction set.
     unsafe {
         let splat = |x: f32| V::splat(x);
         let x = x.max(splat(-87.0)).min(splat(88.0));

@@ -1,23 +1,23 @@
-//! The kernels themselves, written once over [`Lanes`] and compiled once for each instruction set.
+//! The kernels, written once over [`Lanes`] and compiled for each instruction set.
 //!
-//! Everything here is `inline(always)`: the only callers are the thin wrappers in the parent module that switch the
-//! instruction set on.
+//! Everything here is `inline(always)`: the only callers are the wrappers in the parent module that enable the instruction
+//! set.
 //!
 //! # Safety
 //! Each function may only be called where its `Lanes` type's instruction set is available. The slices' lengths have been
 //! checked by the parent module.
 
 use super::lanes::{LANES, Lanes};
-use super::{AdamPass, Epilogue, Product};
+use super::{AdamStep, Epilogue, Product};
 pub(super) use super::{distributions::*, units::*};
 
-/// [`super::product`]: tiles whose sums stay in registers while k runs, as wide as fits: `MR4` rows by 4 vectors, `MR2` rows
-/// by 2 (where a path's registers hold such), and `MR1` rows by 1.
+/// [`super::product`]: tiles whose sums stay in registers while k runs, of the widest kind that fits: `MR4` rows by 4
+/// vectors, `MR2` rows by 2 (on paths with enough registers), and `MR1` rows by 1.
 #[inline(always)]
 pub(super) unsafe fn product<V: Lanes, const MR4: usize, const MR2: usize, const MR1: usize>(product: &mut Product) {
     let vectors = product.columns.div_ceil(LANES);
     let mut vector = 0;
-    // SAFETY: the parent has checked the slices; the caller vouches for the instruction set.
+    // SAFETY: the parent has checked the slices; the caller guarantees the instruction set.
     unsafe {
         while MR4 > 0 && vector + 4 <= vectors {
             column_of_tiles::<V, MR4, 4>(product, vector * LANES);
@@ -60,11 +60,11 @@ unsafe fn column_of_tiles<V: Lanes, const MR: usize, const NV: usize>(product: &
     }
 }
 
-/// One tile. Each element is summed in the order k = 0, 1, 2, .. with fused multiply-adds, starting from its bias: so its
+/// One tile. Each element is summed in the order k = 0, 1, 2, .. with fused multiply-adds, starting from its bias, so its
 /// value depends neither on the tile's shape nor on the path.
 #[inline(always)]
 unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(product: &mut Product, row: usize, column: usize) {
-    // SAFETY: the parent has checked that every index used here lies within the slices; the caller vouches for the
+    // SAFETY: the parent has checked that every index used here lies within the slices; the caller guarantees the
     // instruction set.
     unsafe {
         let mut sums = [[V::splat(0.0); NV]; MR];
@@ -74,7 +74,7 @@ unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(product: &mut Product
             }
         }
         let b = product.b.get_unchecked(column..);
-        // Two loops, so that the distance between A's rows is a constant where it can be.
+        // Two loops, so that the distance between A's rows is a constant in the first one.
         if product.a_transposed {
             let a = product.a.get_unchecked(row..);
             add_all_products(&mut sums, product.depth, a, (1, product.a_stride), b, product.b_stride);
@@ -82,7 +82,7 @@ unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(product: &mut Product
             let a = product.a.get_unchecked(row * product.a_stride..);
             add_all_products(&mut sums, product.depth, a, (product.a_stride, 1), b, product.b_stride);
         }
-        // One loop for each epilogue: a decision a vector would cost as much as storing it.
+        // One loop for each epilogue: a branch for each vector would cost as much as storing it.
         match product.epilogue {
             Epilogue::Plain => store(product, row, column, sums, |sum, _| sum),
             Epilogue::Relu => store(product, row, column, sums, |sum, _| sum.where_positive(sum)),
@@ -119,7 +119,8 @@ unsafe fn store<V: Lanes, const MR: usize, const NV: usize>(
     }
 }
 
-/// Adds the products of all k to a tile's sums, four k a turn: counting would else compete with multiplying.
+/// Adds the products of all k to a tile's sums. Four k are unrolled: loop counters would otherwise compete with
+/// multiplications.
 #[inline(always)]
 unsafe fn add_all_products<V: Lanes, const MR: usize, const NV: usize>(
     sums: &mut [[V; NV]; MR],
@@ -171,7 +172,7 @@ unsafe fn add_products<V: Lanes, const MR: usize, const NV: usize, const K: usiz
     b: *const f32,
     b_stride: usize,
 ) {
-    // SAFETY: the caller vouches for `MR` rows and `K` columns of A from `a` on, `K` rows of B from `b` on, and for the
+    // SAFETY: the caller guarantees `MR` rows and `K` columns of A from `a` on, `K` rows of B from `b` on, and for the
     // instruction set.
     unsafe {
         for k in 0..K {
@@ -221,7 +222,7 @@ pub(super) unsafe fn transpose<V: Lanes>(
 #[inline(always)]
 pub(super) unsafe fn row_sums<V: Lanes>(source: &[f32], stride: usize, sums: &mut [f32]) {
     for (row, out) in source.chunks_exact(stride).zip(sums) {
-        // SAFETY: a row is a whole number of vectors; the caller vouches for the instruction set.
+        // SAFETY: a row is a whole number of vectors; the caller guarantees the instruction set.
         unsafe {
             let mut sum = V::load_at(row, 0);
             for at in (LANES..stride).step_by(LANES) {
@@ -261,7 +262,7 @@ unsafe fn affine_rows<V: Lanes, const ROWS: usize>(
 ) {
     let inputs = input.len();
     let whole = inputs - inputs % LANES;
-    // SAFETY: each row has `inputs` floats, `whole` of them in whole vectors; the caller vouches for the instruction set.
+    // SAFETY: each row has `inputs` floats, `whole` of them in whole vectors; the caller guarantees the instruction set.
     unsafe {
         let rows = weight.get_unchecked(row * inputs..);
         let mut sums = [V::splat(0.0); ROWS];
@@ -287,7 +288,7 @@ unsafe fn affine_rows<V: Lanes, const ROWS: usize>(
 /// [`super::sum_of_squares`]: four vectors of partial sums, added pairwise.
 #[inline(always)]
 pub(super) unsafe fn sum_of_squares<V: Lanes>(values: &[f32]) -> f32 {
-    // SAFETY: the length is a multiple of the vector's; the caller vouches for the instruction set.
+    // SAFETY: the length is a multiple of the vector's; the caller guarantees the instruction set.
     unsafe {
         let mut sums = [V::splat(0.0); 4];
         for (i, chunk) in values.chunks_exact(LANES).enumerate() {
@@ -298,78 +299,79 @@ pub(super) unsafe fn sum_of_squares<V: Lanes>(values: &[f32]) -> f32 {
     }
 }
 
-/// Moments below this are set to zero: far above the subnormal numbers (1.2e-38), far below what matters beside eps.
+/// Moments below this number are set to zero. It is far above subnormal numbers (1.2e-38), and far too small to change a
+/// step.
 const SMALLEST_MOMENT: f32 = 1e-30;
 
-/// [`super::adam`]: one pass over gradient, both moments and parameters. Square root and division are the processor's own:
-/// exact, hence the same everywhere, and as fast as Newton's iterations in multiply-adds (measured).
+/// [`super::adam`]: one loop over gradients, both moments and parameters. Square root and division are the processor's:
+/// they are exact, hence the same everywhere, and as fast as Newton iterations with multiply-adds (measured).
 ///
-/// The moments of a unit that is never active decay for ever; below [`SMALLEST_MOMENT`] they count as zero. As subnormal
-/// numbers they would slow each operation down a hundredfold (measured: a step five times slower after some hundred steps),
-/// and they are too small to move a parameter.
+/// The moments of a unit that is never active decay towards zero. Below [`SMALLEST_MOMENT`] they are set to zero: as
+/// subnormal numbers they would slow every operation down (measured: a step takes five times as long after some hundred
+/// steps), and they are too small to change a parameter.
 #[inline(always)]
-pub(super) unsafe fn adam<V: Lanes>(pass: &mut AdamPass) -> f32 {
-    // SAFETY: all four slices have the same length, a multiple of the vector's; the caller vouches for the instruction set.
+pub(super) unsafe fn adam<V: Lanes>(step: &mut AdamStep) -> f32 {
+    // SAFETY: all four slices have the same length, a multiple of the vector's; the caller guarantees the instruction set.
     unsafe {
-        let gradient_scale = V::splat(pass.gradient_scale);
-        let one_minus_beta1 = V::splat(pass.one_minus_beta1);
-        let (beta2, one_minus_beta2) = (V::splat(pass.beta2), V::splat(pass.one_minus_beta2));
-        let (root_scale, eps, step_size) = (V::splat(pass.root_scale), V::splat(pass.eps), V::splat(pass.step_size));
+        let gradient_scale = V::splat(step.gradient_scale);
+        let one_minus_beta1 = V::splat(step.one_minus_beta1);
+        let (beta2, one_minus_beta2) = (V::splat(step.beta2), V::splat(step.one_minus_beta2));
+        let (root_scale, eps, step_size) = (V::splat(step.root_scale), V::splat(step.eps), V::splat(step.step_size));
         let smallest = V::splat(SMALLEST_MOMENT);
         let zero = V::splat(0.0);
         let mut nothing = zero;
-        for at in (0..pass.parameters.len()).step_by(LANES) {
-            let gradient = V::load_at(pass.gradients, at).mul(gradient_scale);
-            let old = V::load_at(pass.first_moment, at);
+        for at in (0..step.parameters.len()).step_by(LANES) {
+            let gradient = V::load_at(step.gradients, at).mul(gradient_scale);
+            let old = V::load_at(step.first_moment, at);
             let moment = gradient.sub(old).mul_add(one_minus_beta1, old).flush_below(smallest);
-            let square = V::load_at(pass.second_moment, at).mul(beta2);
+            let square = V::load_at(step.second_moment, at).mul(beta2);
             let square = gradient.mul(gradient).mul_add(one_minus_beta2, square).flush_below(smallest);
             let denominator = square.sqrt().mul_add(root_scale, eps);
             let update = moment.mul(step_size).div(denominator);
-            moment.store_at(pass.first_moment, at);
-            square.store_at(pass.second_moment, at);
-            let updated = V::load_at(pass.parameters, at).sub(update);
-            updated.store_at(pass.parameters, at);
+            moment.store_at(step.first_moment, at);
+            square.store_at(step.second_moment, at);
+            let updated = V::load_at(step.parameters, at).sub(update);
+            updated.store_at(step.parameters, at);
             nothing = updated.mul_add(zero, nothing);
         }
         nothing.sum()
     }
 }
 
-/// [`super::rmsprop`]: one pass over gradient and moments. Averages below [`SMALLEST_MOMENT`] count as zero, as Adam's do.
+/// [`super::rmsprop`]: one loop over gradients and moments. Averages below [`SMALLEST_MOMENT`] are set to zero, as in Adam.
 #[inline(always)]
-pub(super) unsafe fn rmsprop<V: Lanes>(pass: &mut super::RmsPropPass) -> f32 {
+pub(super) unsafe fn rmsprop<V: Lanes>(step: &mut super::RmsPropStep) -> f32 {
     // SAFETY: the slices have one length, a multiple of the vector's, and empty ones are not touched; the caller vouches
     // for the instruction set.
     unsafe {
-        let (centered, with_momentum) = (!pass.mean.is_empty(), !pass.velocity.is_empty());
-        let gradient_scale = V::splat(pass.gradient_scale);
-        let (alpha, one_minus_alpha) = (V::splat(pass.alpha), V::splat(pass.one_minus_alpha));
-        let (eps_inside, eps_outside) = (V::splat(pass.eps_inside), V::splat(pass.eps_outside));
-        let (momentum, lr) = (V::splat(pass.momentum), V::splat(pass.lr));
+        let (centered, with_momentum) = (!step.mean.is_empty(), !step.velocity.is_empty());
+        let gradient_scale = V::splat(step.gradient_scale);
+        let (alpha, one_minus_alpha) = (V::splat(step.alpha), V::splat(step.one_minus_alpha));
+        let (eps_inside, eps_outside) = (V::splat(step.eps_inside), V::splat(step.eps_outside));
+        let (momentum, lr) = (V::splat(step.momentum), V::splat(step.lr));
         let (smallest, zero) = (V::splat(SMALLEST_MOMENT), V::splat(0.0));
         let mut nothing = zero;
-        for at in (0..pass.parameters.len()).step_by(LANES) {
-            let gradient = V::load_at(pass.gradients, at).mul(gradient_scale);
-            let square = V::load_at(pass.square, at).mul(alpha);
+        for at in (0..step.parameters.len()).step_by(LANES) {
+            let gradient = V::load_at(step.gradients, at).mul(gradient_scale);
+            let square = V::load_at(step.square, at).mul(alpha);
             let square = gradient.mul(gradient).mul_add(one_minus_alpha, square).flush_below(smallest);
-            square.store_at(pass.square, at);
+            square.store_at(step.square, at);
             let mut under_root = square;
             if centered {
-                let old = V::load_at(pass.mean, at);
+                let old = V::load_at(step.mean, at);
                 let mean = gradient.sub(old).mul_add(one_minus_alpha, old).flush_below(smallest);
-                mean.store_at(pass.mean, at);
-                // Rounding can leave less than nothing.
+                mean.store_at(step.mean, at);
+                // Rounding can make it negative.
                 let variance = square.sub(mean.mul(mean));
                 under_root = variance.where_positive(variance);
             }
             let mut update = gradient.div(under_root.add(eps_inside).sqrt().add(eps_outside));
             if with_momentum {
-                update = V::load_at(pass.velocity, at).mul_add(momentum, update).flush_below(smallest);
-                update.store_at(pass.velocity, at);
+                update = V::load_at(step.velocity, at).mul_add(momentum, update).flush_below(smallest);
+                update.store_at(step.velocity, at);
             }
-            let updated = V::load_at(pass.parameters, at).sub(update.mul(lr));
-            updated.store_at(pass.parameters, at);
+            let updated = V::load_at(step.parameters, at).sub(update.mul(lr));
+            updated.store_at(step.parameters, at);
             nothing = updated.mul_add(zero, nothing);
         }
         nothing.sum()
@@ -378,35 +380,35 @@ pub(super) unsafe fn rmsprop<V: Lanes>(pass: &mut super::RmsPropPass) -> f32 {
 
 /// [`super::sgd`].
 #[inline(always)]
-pub(super) unsafe fn sgd<V: Lanes>(pass: &mut super::SgdPass) -> f32 {
+pub(super) unsafe fn sgd<V: Lanes>(step: &mut super::SgdStep) -> f32 {
     // SAFETY: the slices have one length, a multiple of the vector's, and an empty one is not touched; the caller vouches
     // for the instruction set.
     unsafe {
-        let with_momentum = !pass.velocity.is_empty();
-        let gradient_scale = V::splat(pass.gradient_scale);
-        let (momentum, lr) = (V::splat(pass.momentum), V::splat(pass.lr));
+        let with_momentum = !step.velocity.is_empty();
+        let gradient_scale = V::splat(step.gradient_scale);
+        let (momentum, lr) = (V::splat(step.momentum), V::splat(step.lr));
         let (smallest, zero) = (V::splat(SMALLEST_MOMENT), V::splat(0.0));
         let mut nothing = zero;
-        for at in (0..pass.parameters.len()).step_by(LANES) {
-            let gradient = V::load_at(pass.gradients, at).mul(gradient_scale);
+        for at in (0..step.parameters.len()).step_by(LANES) {
+            let gradient = V::load_at(step.gradients, at).mul(gradient_scale);
             let mut update = gradient;
             if with_momentum {
-                let velocity = V::load_at(pass.velocity, at).mul_add(momentum, gradient).flush_below(smallest);
-                velocity.store_at(pass.velocity, at);
-                update = if pass.nesterov { velocity.mul_add(momentum, gradient) } else { velocity };
+                let velocity = V::load_at(step.velocity, at).mul_add(momentum, gradient).flush_below(smallest);
+                velocity.store_at(step.velocity, at);
+                update = if step.nesterov { velocity.mul_add(momentum, gradient) } else { velocity };
             }
-            let updated = V::load_at(pass.parameters, at).sub(update.mul(lr));
-            updated.store_at(pass.parameters, at);
+            let updated = V::load_at(step.parameters, at).sub(update.mul(lr));
+            updated.store_at(step.parameters, at);
             nothing = updated.mul_add(zero, nothing);
         }
         nothing.sum()
     }
 }
 
-/// [`super::blend`].
+/// [`super::polyak_update`].
 #[inline(always)]
-pub(super) unsafe fn blend<V: Lanes>(target: &mut [f32], source: &[f32], tau: f32) {
-    // SAFETY: both slices have the same length, a multiple of the vector's; the caller vouches for the instruction set.
+pub(super) unsafe fn polyak_update<V: Lanes>(target: &mut [f32], source: &[f32], tau: f32) {
+    // SAFETY: both slices have the same length, a multiple of the vector's; the caller guarantees the instruction set.
     unsafe {
         let tau = V::splat(tau);
         for at in (0..target.len()).step_by(LANES) {
@@ -416,13 +418,13 @@ pub(super) unsafe fn blend<V: Lanes>(target: &mut [f32], source: &[f32], tau: f3
     }
 }
 
-/// [`super::multiply_add_loop`]: as many independent chains as the units can hold, and nothing else.
+/// [`super::multiply_add_loop`]: as many independent chains as the processor can execute at once.
 #[inline(always)]
 pub(super) unsafe fn multiply_add_loop<V: Lanes, const CHAINS: usize>(repetitions: u64) -> f32 {
-    // SAFETY: the caller vouches for the instruction set.
+    // SAFETY: the caller guarantees the instruction set.
     unsafe {
         let (factor, addend) = (V::splat(0.999_999), V::splat(1e-6));
-        // No two chains alike, and none known: else the compiler computes equal ones once.
+        // All chains differ and none is constant, so that the compiler cannot merge them.
         let starts = std::hint::black_box([[0.5_f32; LANES]; CHAINS]);
         let mut sums: [V; CHAINS] = std::array::from_fn(|i| V::load_at(&starts[i], 0));
         for _ in 0..repetitions {
@@ -430,7 +432,7 @@ pub(super) unsafe fn multiply_add_loop<V: Lanes, const CHAINS: usize>(repetition
                 *sum = sum.mul_add(factor, addend);
             }
         }
-        // Asked for lane by lane, so that the scalar path's lanes are kept together as in the other kernels.
+        // Summed lane by lane, so that the scalar path's lanes stay together as in the other kernels.
         let sums = std::hint::black_box(sums);
         sums.into_iter().fold(V::splat(0.0), |a, b| a.add(b)).sum()
     }

@@ -1,4 +1,4 @@
-//! Sixteen virtual lanes, whatever the processor's registers hold.
+//! Vectors of sixteen virtual lanes, independent of the processor's register size.
 //!
 //! Every kernel is written once over [`Lanes`]. A vector always has 16 lanes: one AVX-512 register, two AVX2 registers,
 //! four NEON registers or a plain array. Since the lanes, the order of operations and the fused multiply-adds are the
@@ -14,7 +14,7 @@ pub(super) use arm::Neon;
 #[cfg(target_arch = "x86_64")]
 pub(super) use x86::{Avx2, Avx512};
 
-/// How many lanes a vector has on every path.
+/// The number of lanes of a vector on every path.
 pub(crate) const LANES: usize = 16;
 
 /// Sixteen `f32` and the few operations that the kernels need.
@@ -33,38 +33,38 @@ pub(super) trait Lanes: Copy {
     #[inline(always)]
     unsafe fn load_at(source: &[f32], at: usize) -> Self {
         debug_assert!(at + LANES <= source.len(), "reads 16 floats at {at} of {}", source.len());
-        // SAFETY: the caller vouches for 16 floats from `at` on and for the instruction set.
+        // SAFETY: the caller guarantees 16 floats from `at` on and for the instruction set.
         unsafe { Self::load(source.as_ptr().add(at)) }
     }
     /// Writes to the 16 floats of `target` from `at` on, which must be there.
     #[inline(always)]
     unsafe fn store_at(self, target: &mut [f32], at: usize) {
         debug_assert!(at + LANES <= target.len(), "writes 16 floats at {at} of {}", target.len());
-        // SAFETY: the caller vouches for 16 floats from `at` on and for the instruction set.
+        // SAFETY: the caller guarantees 16 floats from `at` on and for the instruction set.
         unsafe { self.store(target.as_mut_ptr().add(at)) }
     }
     /// The `valid` (at most 16) floats of `source` from `at` on, and zeros behind them.
     #[inline(always)]
     unsafe fn load_partial_at(source: &[f32], at: usize, valid: usize) -> Self {
         debug_assert!(at + valid <= source.len(), "reads {valid} floats at {at} of {}", source.len());
-        // SAFETY: the caller vouches for `valid` floats from `at` on and for the instruction set.
+        // SAFETY: the caller guarantees `valid` floats from `at` on and for the instruction set.
         unsafe { Self::load_partial(source.as_ptr().add(at), valid) }
     }
     /// Writes the first `valid` (at most 16) floats to `target`, from `at` on.
     #[inline(always)]
     unsafe fn store_partial_at(self, target: &mut [f32], at: usize, valid: usize) {
         debug_assert!(at + valid <= target.len(), "writes {valid} floats at {at} of {}", target.len());
-        // SAFETY: the caller vouches for `valid` floats from `at` on and for the instruction set.
+        // SAFETY: the caller guarantees `valid` floats from `at` on and for the instruction set.
         unsafe { self.store_partial(target.as_mut_ptr().add(at), valid) }
     }
-    /// Tells the processor that what `source` points to will be read soon. Any address will do.
+    /// Prefetches `source`. Any address is allowed.
     #[inline(always)]
     unsafe fn prefetch(_source: *const f32) {}
     /// The `valid` (at most 16) floats at `source`, and zeros behind them.
     #[inline(always)]
     unsafe fn load_partial(source: *const f32, valid: usize) -> Self {
         let mut lanes = [0.0; LANES];
-        // SAFETY: the caller vouches for `valid` readable floats and for the instruction set.
+        // SAFETY: the caller guarantees `valid` readable floats and for the instruction set.
         unsafe {
             std::ptr::copy_nonoverlapping(source, lanes.as_mut_ptr(), valid.min(LANES));
             Self::load(lanes.as_ptr())
@@ -74,7 +74,7 @@ pub(super) trait Lanes: Copy {
     #[inline(always)]
     unsafe fn store_partial(self, target: *mut f32, valid: usize) {
         let mut lanes = [0.0; LANES];
-        // SAFETY: the caller vouches for `valid` writable floats and for the instruction set.
+        // SAFETY: the caller guarantees `valid` writable floats and for the instruction set.
         unsafe {
             self.store(lanes.as_mut_ptr());
             std::ptr::copy_nonoverlapping(lanes.as_ptr(), target, valid.min(LANES));
@@ -96,7 +96,7 @@ pub(super) trait Lanes: Copy {
     unsafe fn max(self, other: Self) -> Self;
     /// The smaller, lane by lane; `other` where either is NaN.
     unsafe fn min(self, other: Self) -> Self;
-    /// `self * 2^n`, where n stands in the lowest nine bits of `n` as a whole number (the others do not matter).
+    /// `self * 2^n`, where n is the whole number in the lowest nine bits of `n` (the other bits are ignored).
     unsafe fn add_to_exponent(self, n: Self) -> Self;
     /// `self` where `condition > 0`, else (NaN included) zero.
     unsafe fn where_positive(self, condition: Self) -> Self;
@@ -110,7 +110,7 @@ pub(super) trait Lanes: Copy {
         let mut block = [[0.0_f32; LANES]; LANES];
         let mut columns = [[0.0_f32; LANES]; LANES];
         for (row, out) in rows.iter().zip(&mut block) {
-            // SAFETY: `out` has 16 floats; the caller vouches for the instruction set.
+            // SAFETY: `out` has 16 floats; the caller guarantees the instruction set.
             unsafe { row.store(out.as_mut_ptr()) };
         }
         for (i, row) in block.iter().enumerate() {
@@ -118,21 +118,21 @@ pub(super) trait Lanes: Copy {
                 columns[j][i] = *x;
             }
         }
-        // SAFETY: each column has 16 floats; the caller vouches for the instruction set.
+        // SAFETY: each column has 16 floats; the caller guarantees the instruction set.
         std::array::from_fn(|j| unsafe { Self::load(columns[j].as_ptr()) })
     }
 }
 
-/// The portable path: an array, one lane after the other. `FMA` says that it is compiled for processors with fused
-/// multiply-add, where `f32::mul_add` is one instruction; elsewhere it would be a call of a slow function.
+/// The portable path: an array of lanes. `FMA` means that it is compiled for processors with fused multiply-add, where
+/// `f32::mul_add` is one instruction; elsewhere it would call a slow function.
 #[derive(Clone, Copy)]
 pub(super) struct Scalar<const FMA: bool>([f32; LANES]);
 
 /// `a * b + c`, rounded once.
 ///
-/// WebAssembly has no such instruction, so there it is rounded twice (and results differ from the other paths in the last
-/// place). Elsewhere, without hardware support, the product is exact in `f64`, and rounding the sum *to odd* before it is
-/// rounded to `f32` gives what a single rounding would have given (Boldo & Melquiond 2008).
+/// WebAssembly has no such instruction: there the result is rounded twice, and differs from the other paths in the last
+/// place. Elsewhere, without hardware support, the product is exact in `f64`, and rounding the sum *to odd* before rounding
+/// it to `f32` gives the same result as a single rounding (Boldo & Melquiond 2008).
 #[inline(always)]
 pub(super) fn fused(a: f32, b: f32, c: f32) -> f32 {
     if cfg!(target_arch = "wasm32") {
@@ -146,20 +146,21 @@ pub(super) fn fused(a: f32, b: f32, c: f32) -> f32 {
     let back = sum - product;
     let lost = (product - (sum - back)) + (c - back);
     let bits = sum.to_bits();
-    // Towards what was lost, if anything was and the last bit is even. (NaN, from an infinity, counts as nothing lost.)
+    // Rounds to odd: towards the lost part, if there is one and the last bit is even. (NaN, from an infinity, counts as
+    // nothing lost.)
     let inexact = u64::from((lost < 0.0) | (lost > 0.0)) & !bits & 1;
     let away = u64::from((lost > 0.0) == (sum > 0.0));
     f64::from_bits(bits.wrapping_add(inexact * away).wrapping_sub(inexact * (1 - away))) as f32
 }
 
-/// Whether a number is above 0 (NaN is not), asked of its bits. On AArch64 LLVM makes FMAXNM of `if x > 0.0 { x } else { 0.0 }`,
-/// which gives NaN for a signalling NaN.
+/// Whether a number is above 0 (NaN is not), tested on its bits. On AArch64, LLVM compiles `if x > 0.0 { x } else { 0.0 }`
+/// to FMAXNM, which returns NaN for a signalling NaN.
 #[inline(always)]
 fn is_positive(x: f32) -> bool {
     x.to_bits().wrapping_sub(1) < f32::INFINITY.to_bits()
 }
 
-/// Sixteen lanes from their indices. A plain loop, because Miri takes many times as long for [`std::array::from_fn`].
+/// Computes sixteen lanes from their indices. A plain loop, because Miri is many times slower with [`std::array::from_fn`].
 #[inline(always)]
 fn each_lane(lane: impl Fn(usize) -> f32) -> [f32; LANES] {
     let mut lanes = [0.0; LANES];
@@ -178,12 +179,12 @@ impl<const FMA: bool> Lanes for Scalar<FMA> {
     }
     #[inline(always)]
     unsafe fn load(source: *const f32) -> Self {
-        // SAFETY: the caller vouches for 16 readable floats.
+        // SAFETY: the caller guarantees 16 readable floats.
         Self(unsafe { source.cast::<[f32; LANES]>().read_unaligned() })
     }
     #[inline(always)]
     unsafe fn store(self, target: *mut f32) {
-        // SAFETY: the caller vouches for 16 writable floats.
+        // SAFETY: the caller guarantees 16 writable floats.
         unsafe { target.cast::<[f32; LANES]>().write_unaligned(self.0) }
     }
     #[inline(always)]

@@ -1,21 +1,21 @@
-//! The instruction sets, and which of them a machine has.
+//! The instruction sets, and their detection.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// Which instruction set the kernels use. Results are the same on every path; only the time differs.
+/// The instruction set that the kernels use. Results are the same on every path; only the speed differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CpuPath {
-    /// AVX-512F: 16 floats a register.
+    /// AVX-512F: 16 floats per register.
     Avx512,
-    /// AVX2 with FMA: 8 floats a register.
+    /// AVX2 with FMA: 8 floats per register.
     Avx2,
-    /// AArch64's NEON: 4 floats a register.
+    /// AArch64's NEON: 4 floats per register.
     Neon,
-    /// Plain Rust without intrinsics; works everywhere. On x86-64 it uses the processor's fused multiply-add where there is
-    /// one, and is some hundred times slower than AVX-512 where there is none.
+    /// Plain Rust without intrinsics, on every machine. On x86-64 it uses fused multiply-add where the processor has it;
+    /// without that instruction it is about a hundred times slower than AVX-512.
     Scalar,
 }
 
@@ -23,7 +23,7 @@ impl CpuPath {
     /// All paths, the fastest first.
     pub const ALL: [Self; 4] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Scalar];
 
-    /// Its name, as `QUARL_CPU` takes it.
+    /// The name, as used in `QUARL_CPU`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Avx512 => "avx512",
@@ -33,20 +33,20 @@ impl CpuPath {
         }
     }
 
-    /// Whether this machine has it.
+    /// Whether this machine supports it.
     pub fn is_available(self) -> bool {
         Implementation::from(self).is_available()
     }
 
-    /// The paths that this machine has, the fastest first.
+    /// The paths that this machine supports, the fastest first.
     pub fn available() -> Vec<Self> {
         Self::ALL.into_iter().filter(|path| path.is_available()).collect()
     }
 
-    /// The path to use: what the environment variable `QUARL_CPU` names, else the fastest that the machine has.
+    /// The path to use: the one that the environment variable `QUARL_CPU` names, otherwise the fastest one of this machine.
     ///
     /// # Errors
-    /// [`Error::CpuPath`] where the variable names no path, or one that this machine lacks.
+    /// [`Error::CpuPath`] where the variable names an unknown path, or one that this machine does not support.
     pub fn select() -> Result<Self, Error> {
         match std::env::var("QUARL_CPU") {
             Ok(wanted) if !wanted.is_empty() => Self::parse(&wanted),
@@ -54,45 +54,44 @@ impl CpuPath {
         }
     }
 
-    /// The path of this name, if this machine has it.
+    /// The path with this name, if this machine supports it.
     ///
     /// # Errors
-    /// As [`CpuPath::select`].
+    /// Those of [`CpuPath::select`].
     pub fn parse(wanted: &str) -> Result<Self, Error> {
         let available = || Self::available().iter().map(|path| path.name()).collect::<Vec<_>>().join(", ");
         let error = |what: &str| Error::CpuPath {
             wanted: wanted.to_owned(),
-            remedy: format!("{what}; this machine has {}", available()),
+            remedy: format!("{what}; choose one of {}", available()),
         };
         match Self::ALL.into_iter().find(|path| path.name() == wanted) {
-            None => Err(error("no such path")),
-            Some(path) if !path.is_available() => Err(error("this machine's processor lacks it")),
+            None => Err(error("there is no such instruction set")),
+            Some(path) if !path.is_available() => Err(error("this machine's processor does not support it")),
             Some(path) => Ok(path),
         }
     }
 }
 
-/// One compiled copy of the kernels: a path has one, the scalar path on x86-64 two.
+/// A compiled copy of the kernels. Each path has one; the scalar path on x86-64 has two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Implementation {
     Avx512,
     Avx2,
     Neon,
-    /// The scalar path on an x86-64 processor with fused multiply-add: the same plain Rust, in which the compiler may use
-    /// that instruction.
+    /// The scalar path on an x86-64 processor with fused multiply-add: the same plain Rust, compiled with that instruction.
     ScalarFma,
     Scalar,
 }
 
 impl Implementation {
-    /// All implementations that this machine can run, the fastest first.
+    /// All implementations that this machine supports, the fastest first.
     #[cfg(test)]
     pub(super) fn available() -> Vec<Self> {
         let all = [Self::Avx512, Self::Avx2, Self::Neon, Self::ScalarFma, Self::Scalar];
         all.into_iter().filter(|implementation| implementation.is_available()).collect()
     }
 
-    /// Whether this machine can run it.
+    /// Whether this machine supports it.
     pub(crate) fn is_available(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]

@@ -5,7 +5,7 @@
 
 mod heads;
 mod merging;
-mod passes;
+mod parameter_updates;
 mod product;
 mod reductions;
 mod rounding;

@@ -1,12 +1,12 @@
-//! What stands between two layers: activations, layer normalisation and the merging in of quantile levels, `[unit][item]`.
+//! Kernels between two layers: activations, layer normalisation and the merging of quantile levels, `[unit][item]`.
 //!
 //! # Safety
 //! As in [`super::generic`].
 
-// The unit indexes several tables of different layouts; iterating over one of them would hide that.
+// The unit indexes several arrays of different layouts; iterating over one of them would hide that.
 #![allow(clippy::needless_range_loop)]
 
-use super::LayerNormPass;
+use super::LayerNormCache;
 use super::exp::exp;
 use super::lanes::{LANES, Lanes};
 use crate::network::Activation;
@@ -14,14 +14,15 @@ use crate::network::Activation;
 /// [`super::activate`].
 #[inline(always)]
 pub(super) unsafe fn activate<V: Lanes>(activation: Activation, values: &mut [f32]) {
-    // SAFETY: the length is a multiple of the vector's; the caller vouches for the instruction set.
+    // SAFETY: the length is a multiple of the vector's; the caller guarantees the instruction set.
     unsafe {
         let (zero, one, two) = (V::splat(0.0), V::splat(1.0), V::splat(2.0));
         for at in (0..values.len()).step_by(LANES) {
             let x = V::load_at(values, at);
             let y = match activation {
                 Activation::Relu => x.where_positive(x),
-                // tanh x = 1 - 2 / (e^2x + 1): exact to a rounding of 1, as its gradient 1 - y^2 needs it.
+                // tanh x = 1 - 2 / (e^2x + 1): its absolute error is a rounding of 1, which is enough for the gradient 1 -
+                // y^2.
                 Activation::Tanh => one.sub(two.div(exp(x.add(x)).add(one))),
                 Activation::Elu => x.max(zero).add(exp(x.min(zero)).sub(one)),
             };
@@ -33,7 +34,7 @@ pub(super) unsafe fn activate<V: Lanes>(activation: Activation, values: &mut [f3
 /// [`super::activation_gradient`].
 #[inline(always)]
 pub(super) unsafe fn activation_gradient<V: Lanes>(activation: Activation, outputs: &[f32], deltas: &mut [f32]) {
-    // SAFETY: both lengths are the same multiple of the vector's; the caller vouches for the instruction set.
+    // SAFETY: both lengths are the same multiple of the vector's; the caller guarantees the instruction set.
     unsafe {
         let (zero, one) = (V::splat(0.0), V::splat(1.0));
         for at in (0..deltas.len()).step_by(LANES) {
@@ -51,11 +52,16 @@ pub(super) unsafe fn activation_gradient<V: Lanes>(activation: Activation, outpu
 
 /// [`super::layer_norm`].
 #[inline(always)]
-pub(super) unsafe fn layer_norm<V: Lanes>(pass: &mut LayerNormPass, weight: &[f32], bias: &[f32], values: &mut [f32]) {
-    let (all_normalised, inverse_deviations) = (&mut pass.normalised[..], &mut pass.inverse_deviations[..]);
+pub(super) unsafe fn layer_norm<V: Lanes>(
+    cache: &mut LayerNormCache,
+    weight: &[f32],
+    bias: &[f32],
+    values: &mut [f32],
+) {
+    let (all_normalised, inverse_deviations) = (&mut cache.normalised[..], &mut cache.inverse_deviations[..]);
     let stride = inverse_deviations.len();
     let units = weight.len();
-    // SAFETY: the parent has checked the lengths; the caller vouches for the instruction set.
+    // SAFETY: the parent has checked the lengths; the caller guarantees the instruction set.
     unsafe {
         let (one, count) = (V::splat(1.0), V::splat(units as f32));
         for column in (0..stride).step_by(LANES) {
@@ -84,16 +90,16 @@ pub(super) unsafe fn layer_norm<V: Lanes>(pass: &mut LayerNormPass, weight: &[f3
 /// [`super::layer_norm_gradient`].
 #[inline(always)]
 pub(super) unsafe fn layer_norm_gradient<V: Lanes>(
-    pass: &LayerNormPass,
+    cache: &LayerNormCache,
     weight: &[f32],
     deltas: &mut [f32],
     weight_gradient: &mut [f32],
     bias_gradient: &mut [f32],
 ) {
-    let (normalised, inverse_deviations) = (&pass.normalised[..], &pass.inverse_deviations[..]);
+    let (normalised, inverse_deviations) = (&cache.normalised[..], &cache.inverse_deviations[..]);
     let stride = inverse_deviations.len();
     let units = weight.len();
-    // SAFETY: the parent has checked the lengths; the caller vouches for the instruction set.
+    // SAFETY: the parent has checked the lengths; the caller guarantees the instruction set.
     unsafe {
         let normalised = |at: usize| V::load_at(normalised, at);
         for unit in 0..units {
@@ -131,7 +137,7 @@ pub(super) unsafe fn merge<V: Lanes>(trunk: &[f32], stride: usize, embedded: &[f
     let columns = merged.len() / (trunk.len() / stride);
     for (unit, trunk) in trunk.chunks_exact(stride).enumerate() {
         for column in (0..stride).step_by(LANES) {
-            // SAFETY: the parent has checked the lengths; the caller vouches for the instruction set.
+            // SAFETY: the parent has checked the lengths; the caller guarantees the instruction set.
             unsafe {
                 let of_trunk = V::load_at(trunk, column);
                 for at in (unit * columns + column..(unit + 1) * columns).step_by(stride) {

@@ -1,4 +1,4 @@
-//! A batch, or one observation, on its way through the network.
+//! The activations of a forward pass, for a batch or one observation.
 
 use super::head::HeadPass;
 use super::layers::layer::{Columns, Features, Forward, LayerPass};
@@ -7,18 +7,19 @@ use crate::engine::cpu::buffer::Buffer;
 use crate::error::Error;
 use crate::observations::ObservationsView;
 
-/// Every layer's output for one batch, *feature-major*: `[feature][item]`, rows padded to whole vectors.
+/// The outputs of every layer for one batch, *feature-major*: `[feature][item]`, rows padded to whole vectors.
 #[derive(Debug)]
 pub struct Activations {
     pub(super) columns: Columns,
-    /// The observations.
+    /// The observations; empty for a single observation.
     pub(super) inputs: Buffer,
     pub(super) passes: Vec<Box<dyn LayerPass>>,
     head: HeadPass,
 }
 
 impl QNetwork {
-    /// Room for a batch's activations; for an implicit head, at `levels` quantile levels an item (else give 1).
+    /// Allocates the activations of a batch, with `levels` quantile levels for each item (1 for heads without quantile
+    /// levels).
     pub fn activations(&self, batch: usize, levels: usize) -> Activations {
         self.room(Columns::of_batch(batch), levels)
     }
@@ -26,7 +27,7 @@ impl QNetwork {
     fn room(&self, columns: Columns, levels: usize) -> Activations {
         let mut next = columns;
         let mut passes = Vec::new();
-        for layer in &self.plan().layers {
+        for layer in &self.layers().layers {
             passes.push(layer.pass(next, levels));
             let after = layer.output_columns(next.stride, levels);
             next = if after == next.stride { next } else { Columns { items: after, stride: after } };
@@ -34,18 +35,18 @@ impl QNetwork {
         let inputs = self.architecture().inputs * columns.stride;
         Activations {
             columns,
-            // One observation is read where it is.
+            // A single observation is read from the caller's slice.
             inputs: Buffer::zeros(if columns.is_one() { 0 } else { inputs }),
             head: HeadPass::new(self.architecture(), columns, next),
             passes,
         }
     }
 
-    /// The outputs and Q-values for the inputs (and levels) in `activations`; every layer's output is kept there for
-    /// [`QNetwork::backward`]. Of `parameters` the first [`QNetwork::forward_parameter_count`] are read.
+    /// Computes the outputs for the inputs (and quantile levels) in `activations`, which keeps the outputs of every layer
+    /// for [`QNetwork::backward`]. Of `parameters`, the first [`QNetwork::forward_parameter_count`] are read.
     ///
     /// # Panics
-    /// When parameters or activations are of another network.
+    /// When parameters or activations belong to another network.
     pub fn forward(&self, parameters: &[f32], activations: &mut Activations) {
         let Activations { columns, inputs, passes, head } = activations;
         let inputs = Features { values: inputs, columns: *columns, activation: None };
@@ -67,10 +68,10 @@ fn outputs(passes: &[Box<dyn LayerPass>]) -> &[f32] {
 }
 
 impl Activations {
-    /// Puts a batch of observations, `[item][feature]`, in the first layer's place.
+    /// Copies a batch of observations, `[item][feature]`, into the inputs.
     ///
     /// # Errors
-    /// [`Error::ObservationLength`] where they are not as many numbers as the batch's observations have.
+    /// [`Error::ObservationLength`] where their total length is not that of the batch.
     pub fn set_inputs(&mut self, observations: &[f32]) -> Result<(), Error> {
         let Columns { items, stride } = self.columns;
         let expected = items * (self.inputs.len() / stride);
@@ -82,7 +83,7 @@ impl Activations {
         Ok(())
     }
 
-    /// [`Activations::set_inputs`] for observations whose length is known to be right.
+    /// [`Activations::set_inputs`] for observations of a correct length.
     pub(crate) fn copy_inputs(&mut self, observations: ObservationsView) {
         match observations {
             ObservationsView::F32(values) => self.transpose(values, |x| *x),
@@ -100,29 +101,29 @@ impl Activations {
         }
     }
 
-    /// An implicit head's quantile levels, `[level][stride]`, each in [0, 1]; empty for any other head.
+    /// The quantile levels of an implicit head, `[level][stride]`, each in [0, 1]; empty for other heads.
     pub fn levels(&self) -> &[f32] {
         self.passes.iter().map(|pass| pass.levels()).find(|levels| !levels.is_empty()).unwrap_or(&[])
     }
 
-    /// [`Activations::levels`], for the caller to choose before a forward pass. (The padding behind the items of each level
-    /// may hold any level.)
+    /// [`Activations::levels`], to be set before a forward pass. The padding behind the items of each level may have any
+    /// level.
     pub fn levels_mut(&mut self) -> &mut [f32] {
         self.passes.iter_mut().map(|pass| pass.levels_mut()).find(|levels| !levels.is_empty()).unwrap_or(&mut [])
     }
 
-    /// From one feature to the next: the batch, padded to a multiple of 16.
+    /// The distance between two features: the batch size, padded to a multiple of 16.
     pub fn stride(&self) -> usize {
         self.columns.stride
     }
 
-    /// What the last forward pass gave: `[action][atom][stride]`; a categorical head's are logits, and an implicit head's
-    /// levels count as atoms.
+    /// The outputs of the last forward pass, `[action][atom][stride]`. Those of a categorical head are logits. The quantile
+    /// levels of an implicit head take the place of atoms.
     pub fn outputs(&self) -> &[f32] {
         outputs(&self.passes)
     }
 
-    /// Puts what is known already in the place of what a forward pass would give, for a scalar head.
+    /// Sets an output of a scalar head to a cached value.
     pub(crate) fn set_output(&mut self, action: usize, item: usize, value: f32) {
         let stride = self.columns.stride;
         if let Some(last) = self.passes.last_mut() {
@@ -130,31 +131,30 @@ impl Activations {
         }
     }
 
-    /// A categorical head's probabilities, laid out as the outputs; empty for any other head.
+    /// A categorical head's probabilities, in the layout of the outputs; empty for other heads.
     pub fn probabilities(&self) -> &[f32] {
         self.head.probabilities()
     }
 
-    /// The Q-values that the last forward pass left.
+    /// The Q-values of the last forward pass.
     pub fn q_values(&self) -> QValues<'_> {
         self.head.q_values(self.outputs())
     }
 }
 
-/// Room for one observation's way through the network.
+/// The buffers of a forward pass of one observation.
 #[derive(Debug)]
 pub struct SingleScratch(Activations);
 
 impl SingleScratch {
-    /// The levels that an implicit head's Q-values are averaged over: midpoints unless the caller writes others. Empty for
-    /// any other head.
+    /// The quantile levels that an implicit head's Q-values are averaged over: midpoints by default. Empty for other heads.
     pub fn levels_mut(&mut self) -> &mut [f32] {
         self.0.levels_mut()
     }
 }
 
 impl QNetwork {
-    /// Room for [`QNetwork::q_values`].
+    /// Allocates the buffers of [`QNetwork::q_values`].
     pub fn single_scratch(&self) -> SingleScratch {
         let levels = match self.architecture().head {
             Head::Implicit { acting_quantiles, .. } => acting_quantiles,
@@ -163,10 +163,11 @@ impl QNetwork {
         SingleScratch(self.room(Columns::ONE, levels))
     }
 
-    /// One observation's Q-values, without a batch's padding.
+    /// The Q-values of one observation, computed without a batch's padding.
     ///
     /// # Errors
-    /// [`Error::ObservationLength`] and [`Error::State`] where observation or parameters are not those of this network.
+    /// [`Error::ObservationLength`] and [`Error::State`] where observation or parameters do not have this network's
+    /// lengths.
     pub fn q_values<'a>(
         &self,
         parameters: &[f32],
@@ -177,7 +178,7 @@ impl QNetwork {
         if parameters.len() < self.forward_parameter_count() {
             return Err(Error::State {
                 what: "the network's parameters".to_owned(),
-                message: format!("it has {}, {} were given", self.forward_parameter_count(), parameters.len()),
+                message: format!("the network has {}, {} were given", self.forward_parameter_count(), parameters.len()),
             });
         }
         let SingleScratch(Activations { columns, passes, head, .. }) = scratch;

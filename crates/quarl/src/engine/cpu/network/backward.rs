@@ -1,22 +1,22 @@
-//! Gradients of a batch that went through the network.
+//! The backward pass over a batch.
 
 use super::layers::layer::{Backward, Features};
 use super::{Activations, QNetwork};
 use crate::engine::cpu::buffer::Buffer;
 
-/// What a backward pass writes besides the gradients.
+/// The buffers of a backward pass.
 #[derive(Clone, Debug)]
 pub struct BackwardScratch {
-    /// The loss's gradient with respect to each layer's outputs, before their activation; the last one's is what the caller
-    /// fills.
+    /// The gradient of the loss with respect to each layer's outputs, before their activation. The caller sets the last
+    /// one.
     deltas: Vec<Buffer>,
-    /// What the layers' own backward passes write.
+    /// The buffers of the layers' own backward passes.
     scratch: Vec<Vec<Buffer>>,
     transposed: Buffer,
 }
 
 impl QNetwork {
-    /// Room for a backward pass over a batch of the same size.
+    /// Allocates the buffers of a backward pass over a batch of the size of `activations`.
     pub fn backward_scratch(&self, activations: &Activations) -> BackwardScratch {
         let passes = &activations.passes;
         let inputs = |i: usize| if i == 0 { activations.columns } else { passes[i - 1].outputs().columns };
@@ -27,8 +27,9 @@ impl QNetwork {
         }
     }
 
-    /// The loss's gradient with respect to every parameter that a forward pass reads, from its gradient with respect to the
-    /// outputs ([`BackwardScratch::output_deltas`]) and the activations that [`QNetwork::forward`] left.
+    /// Backpropagation: computes the gradient of the loss with respect to every parameter that a forward pass reads, from
+    /// the gradient with respect to the outputs ([`BackwardScratch::output_deltas`]) and the activations of
+    /// [`QNetwork::forward`].
     pub fn backward(
         &self,
         parameters: &[f32],
@@ -43,7 +44,7 @@ impl QNetwork {
         for (i, (pass, scratch)) in passes.iter().zip(scratch).enumerate().rev() {
             let (earlier, deltas) = deltas.split_at_mut(i);
             let inputs = if i == 0 { observations } else { passes[i - 1].outputs() };
-            // Nobody needs the gradient of the observations.
+            // The gradient with respect to the observations is not needed.
             let input_deltas = earlier.last_mut().map(|deltas| &mut **deltas);
             pass.backward(&mut cx, inputs, &mut deltas[0], input_deltas, scratch);
         }
@@ -51,8 +52,8 @@ impl QNetwork {
 }
 
 impl BackwardScratch {
-    /// The loss's gradient with respect to each output, `[action][atom][stride]`, all zero: for the caller to fill (padding
-    /// stays zero).
+    /// The gradient of the loss with respect to each output, `[action][atom][stride]`, set to zero, for the caller to fill.
+    /// The padding has to stay zero.
     pub fn output_deltas(&mut self) -> &mut [f32] {
         match self.deltas.last_mut() {
             Some(deltas) => {

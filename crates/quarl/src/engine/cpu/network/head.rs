@@ -1,7 +1,7 @@
-//! From a network's outputs to Q-values: what each head means by its numbers.
+//! Conversion of a network's outputs to Q-values, for each head.
 //!
-//! Outputs are `[action][atom][stride]`, Q-values `[action][stride]`; an implicit head's levels count as atoms. Acting and
-//! Double's selection see Q-values only and never ask how a head represents them.
+//! Outputs are `[action][atom][stride]`, Q-values `[action][stride]`; the quantile levels of an implicit head take the
+//! place of atoms. Acting and Double DQN's action selection use Q-values only, independent of the head.
 
 use super::layers::layer::Columns;
 use super::{Architecture, Head, QValues};
@@ -9,29 +9,29 @@ use crate::engine::cpu::buffer::Buffer;
 use crate::engine::cpu::kernels::{self, CpuPath};
 use crate::network::head::support;
 
-/// Room for the Q-values of a batch, or of one observation.
+/// The buffers for the Q-values of a batch, or of one observation.
 #[derive(Debug)]
 pub(super) struct HeadPass {
-    /// A categorical head's probabilities, laid out as the outputs; else empty.
+    /// A categorical head's probabilities, in the layout of the outputs; otherwise empty.
     probabilities: Buffer,
-    /// A categorical head's atoms; else empty.
+    /// The returns of a categorical head's atoms; otherwise empty.
     support: Vec<f32>,
-    /// `[action][stride]`; empty for a scalar head, whose outputs are these.
+    /// `[action][stride]`; empty for a scalar head, whose outputs are the Q-values.
     q_values: Buffer,
     actions: usize,
     stride: usize,
-    /// How many quantiles each action has in the outputs of one observation, without padding.
+    /// The number of quantiles of each action in the outputs of one observation, without padding.
     quantiles: usize,
 }
 
 impl HeadPass {
-    /// For observations of `columns`, whose outputs have `output_columns`.
+    /// Allocates the buffers for observations of `columns`, whose outputs have `output_columns`.
     pub(super) fn new(architecture: &Architecture, columns: Columns, output_columns: Columns) -> Self {
         let Architecture { actions, head, .. } = *architecture;
         let outputs = actions * head.atoms() * output_columns.stride;
         let (probabilities, atoms) = match head {
             Head::Categorical { atoms, v_min, v_max } => {
-                // Acting on one observation needs the mean alone.
+                // Acting on one observation needs only the mean.
                 (if columns.is_one() { 0 } else { outputs }, support(atoms, v_min, v_max))
             }
             Head::Scalar | Head::Quantile { .. } | Head::Implicit { .. } => (0, Vec::new()),
@@ -103,7 +103,7 @@ impl HeadPass {
         }
     }
 
-    /// The Q-values computed last; `outputs` are those that they were computed from.
+    /// The Q-values computed last; `outputs` are the outputs that they were computed from.
     pub(super) fn q_values<'a>(&'a self, outputs: &'a [f32]) -> QValues<'a> {
         let values = if self.q_values.is_empty() { outputs } else { &self.q_values };
         QValues::new(values, self.actions, self.stride)

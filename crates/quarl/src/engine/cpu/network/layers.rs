@@ -1,7 +1,8 @@
-//! The layers, one file each; from an architecture to its layers, and which part of the flat parameter vector is whose.
+//! The layers, one file each; the construction of a network's layers and their places in the flat parameter vector.
 //!
-//! First come all layers' parameters in the order in which an observation meets them: what a forward pass reads. Parameters
-//! of a reparametrisation (a noisy network's sigmas) follow behind, so that the front part is a network like any other.
+//! The vector begins with all layers' parameters in the order of the forward pass, which reads this part only. The
+//! parameters of a reparametrisation (a noisy network's sigmas) follow. The first part is therefore the parameter vector of
+//! an ordinary network.
 
 mod dense;
 mod dueling;
@@ -25,12 +26,12 @@ use quantile_embedding::QuantileEmbedding;
 use reparametrisation::Reparametrisation;
 use weight_norm::WeightNorm;
 
-/// The layers of a network.
+/// The layers of a network, and the places of their parameters in the flat vector.
 #[derive(Debug)]
-pub struct Plan {
-    /// In the order in which an observation meets them.
+pub struct LayerStack {
+    /// In the order of the forward pass.
     pub(super) layers: Vec<Box<dyn Layer>>,
-    /// What the layers' parameters go through before a pass.
+    /// Reparametrisations, which compute the effective parameters before a forward pass.
     pub(super) reparametrisations: Vec<Box<dyn Reparametrisation>>,
     /// The length of the part of the vector that a forward pass reads.
     pub(super) forward_len: usize,
@@ -38,11 +39,11 @@ pub struct Plan {
     pub(super) len: usize,
 }
 
-impl Plan {
-    /// The plan of a network.
+impl LayerStack {
+    /// The layers of an architecture.
     ///
     /// # Panics
-    /// When a layer would have no units.
+    /// When a layer has no units.
     pub fn new(architecture: &Architecture) -> Self {
         let Architecture {
             inputs,
@@ -59,7 +60,7 @@ impl Plan {
         } = architecture;
         let outputs = architecture.outputs();
         let has_units = *inputs > 0 && outputs > 0 && !hidden.iter().chain(dueling_hidden).any(|units| *units == 0);
-        assert!(has_units, "every layer needs a unit: {architecture:?}");
+        assert!(has_units, "every layer needs at least one unit: {architecture:?}");
         let layout = &mut Layout::default();
         let mut layers: Vec<Box<dyn Layer>> = Vec::new();
         let mut width = *inputs;
@@ -91,7 +92,7 @@ impl Plan {
         Self { reparametrisations, forward_len, len: layout.len, layers }
     }
 
-    /// How many parameters the network has.
+    /// The number of parameters.
     pub fn parameter_count(&self) -> usize {
         self.len
     }
@@ -101,14 +102,14 @@ impl Plan {
         self.layers.iter().flat_map(|layer| layer.linears())
     }
 
-    /// Every named part, together the whole vector.
+    /// All named tensors, which together cover the whole vector.
     pub fn tensors(&self) -> Vec<Tensor> {
         let of_layers = self.layers.iter().flat_map(|layer| layer.tensors());
         of_layers.chain(self.reparametrisations.iter().flat_map(|each| each.tensors())).collect()
     }
 
-    /// First parameters: each layer's as PyTorch initialises it, a noisy network's sigmas from `noisy_sigma` (Fortunato et
-    /// al. 2018: 0.5).
+    /// Draws initial parameters: each layer's as PyTorch initialises it; a noisy network's sigmas from `noisy_sigma` (0.5
+    /// in Fortunato et al. 2018).
     pub fn initial_parameters(&self, noisy_sigma: f64, rng: &mut Rng) -> Vec<f32> {
         let mut parameters = vec![0.0; self.len];
         self.layers.iter().for_each(|layer| layer.initialise(&mut parameters, rng));
@@ -141,36 +142,36 @@ mod tests {
         let quantile = Architecture { head: Head::Quantile { quantiles: 6 }, ..everything() };
         let linear_streams = Architecture { dueling_hidden: None, ..everything() };
         for architecture in [everything(), linear_streams, quantile, Architecture::plain(4, &[], 2)] {
-            let plan = Plan::new(&architecture);
-            let mut owners = vec![0; plan.len];
-            for tensor in plan.tensors() {
+            let layers = LayerStack::new(&architecture);
+            let mut owners = vec![0; layers.len];
+            for tensor in layers.tensors() {
                 assert_eq!(tensor.shape.iter().product::<usize>(), tensor.range.len(), "{}", tensor.name);
                 owners[tensor.range].iter_mut().for_each(|owners| *owners += 1);
             }
             assert!(owners.iter().all(|owners| *owners == 1), "{architecture:?}");
-            assert_eq!(architecture.parameter_count(), Some(plan.len), "{architecture:?}");
+            assert_eq!(architecture.parameter_count(), Some(layers.len), "{architecture:?}");
         }
     }
 
     #[test]
     fn a_plain_network_is_its_layers_one_after_the_other() {
-        let plan = Plan::new(&Architecture::plain(4, &[3], 2));
-        let ranges: Vec<_> = plan.linears().map(|layer| (layer.weight.clone(), layer.bias.clone())).collect();
+        let layers = LayerStack::new(&Architecture::plain(4, &[3], 2));
+        let ranges: Vec<_> = layers.linears().map(|layer| (layer.weight.clone(), layer.bias.clone())).collect();
         assert_eq!(ranges, [(0..12, 12..15), (15..21, 21..23)]);
-        assert_eq!((plan.forward_len, plan.len), (23, 23));
+        assert_eq!((layers.forward_len, layers.len), (23, 23));
     }
 
     #[test]
     fn each_stream_of_a_dueling_network_has_a_hidden_layer_of_its_own() {
         let architecture = Architecture { head: Head::Quantile { quantiles: 5 }, ..everything() };
-        let plan = Plan::new(&architecture);
+        let layers = LayerStack::new(&architecture);
         let shapes: Vec<(&str, usize, usize)> =
-            plan.linears().skip(2).map(|layer| (&*layer.name, layer.inputs, layer.outputs)).collect();
+            layers.linears().skip(2).map(|layer| (&*layer.name, layer.inputs, layer.outputs)).collect();
         let expected = [("value_hidden", 7, 6), ("value", 6, 5), ("advantage_hidden", 7, 6), ("advantage", 6, 10)];
         assert_eq!(shapes, expected);
-        let tensors = plan.tensors();
+        let tensors = layers.tensors();
         let names = names(&tensors);
-        assert!(plan.linears().all(|layer| names.contains(&&*format!("{}.bias_sigma", layer.name))), "{names:?}");
+        assert!(layers.linears().all(|layer| names.contains(&&*format!("{}.bias_sigma", layer.name))), "{names:?}");
         assert!(
             ["norm1", "norm2", "value_norm", "advantage_norm"]
                 .iter()

@@ -1,10 +1,10 @@
-//! Adam (Kingma & Ba 2015) as PyTorch defines it.
+//! Adam (Kingma & Ba 2015), as PyTorch defines it.
 
 use super::{Part, Step};
 use crate::engine::cpu::buffer::Buffer;
-use crate::engine::cpu::kernels::{self, AdamPass};
+use crate::engine::cpu::kernels::{self, AdamStep};
 
-/// Adam: bias-corrected, eps outside the root.
+/// Adam, bias-corrected, with eps outside the root.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Adam {
     beta1: f64,
@@ -12,13 +12,13 @@ pub struct Adam {
     eps: f64,
     first_moment: Buffer,
     second_moment: Buffer,
-    /// beta1^t and beta2^t, kept as running products: the same on every platform.
+    /// beta1^t and beta2^t as running products, which are the same on every platform.
     beta1_power: f64,
     beta2_power: f64,
 }
 
 impl Adam {
-    /// For `parameters` parameters.
+    /// The optimizer for `parameters` parameters.
     pub fn new(parameters: usize, beta1: f64, beta2: f64, eps: f64) -> Self {
         Self {
             beta1,
@@ -31,7 +31,7 @@ impl Adam {
         }
     }
 
-    /// Calls `visit` with each part.
+    /// Calls `visit` with each part of the state.
     pub(super) fn visit(&mut self, mut visit: impl FnMut(&str, Part)) {
         visit("adam.settings", Part::Settings(vec![self.beta1, self.beta2, self.eps]));
         visit("adam.first_moment", Part::Moment(&mut self.first_moment));
@@ -40,14 +40,14 @@ impl Adam {
         visit("adam.beta2_power", Part::Number(&mut self.beta2_power));
     }
 
-    /// As [`super::Optimizer::step`].
+    /// See [`super::Optimizer::step`].
     pub(super) fn step(&mut self, step: Step, parameters: &mut Buffer) -> bool {
         let Step { path, learning_rate, gradient_scale, gradients } = step;
         self.beta1_power *= self.beta1;
         self.beta2_power *= self.beta2;
         let nothing = kernels::adam(
             path,
-            &mut AdamPass {
+            &mut AdamStep {
                 parameters: parameters.padded_mut(),
                 gradients: gradients.padded(),
                 first_moment: self.first_moment.padded_mut(),

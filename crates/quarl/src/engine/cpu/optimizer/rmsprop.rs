@@ -1,26 +1,27 @@
-//! RMSProp (Tieleman & Hinton 2012) as PyTorch defines it.
+//! RMSProp (Tieleman & Hinton 2012), as PyTorch defines it.
 
 use super::{Part, Step};
 use crate::engine::cpu::buffer::Buffer;
-use crate::engine::cpu::kernels::{self, RmsPropPass};
+use crate::engine::cpu::kernels::{self, RmsPropStep};
 
-/// What distinguishes one RMSProp from another.
+/// The settings of RMSProp.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RmsPropSettings {
-    /// How much of the mean squared gradient is kept each step, in [0, 1).
+    /// The decay of the mean squared gradient, in [0, 1).
     pub alpha: f64,
-    /// Added to the root of the mean squared gradient, or under it.
+    /// The number added to the root of the mean squared gradient, or under it.
     pub eps: f64,
-    /// Whether eps is added under the root, as Nature DQN did.
+    /// Whether eps is added under the root, as in Nature DQN.
     pub eps_inside_sqrt: bool,
-    /// Whether the mean gradient's square is taken off: divide by the deviation, not the size (Graves 2013).
+    /// Whether the squared mean gradient is subtracted, so that the gradient is divided by its standard deviation (Graves
+    /// 2013).
     pub centered: bool,
-    /// How much of the last step is taken again, in [0, 1).
+    /// The momentum, in [0, 1).
     pub momentum: f64,
 }
 
-/// RMSProp: `p -= lr g / (sqrt(E[g^2]) + eps)`; centred, `E[g^2] - E[g]^2` is under the root; with momentum, `lr` times
-/// `b = momentum b + g / (..)` is the step.
+/// RMSProp: `p -= lr g / (sqrt(E[g^2]) + eps)`. Centred: `E[g^2] - E[g]^2` under the root. With momentum: `p -= lr b`,
+/// where `b = momentum b + g / (..)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RmsProp {
     settings: RmsPropSettings,
@@ -32,7 +33,7 @@ pub struct RmsProp {
 }
 
 impl RmsProp {
-    /// For `parameters` parameters.
+    /// The optimizer for `parameters` parameters.
     pub fn new(parameters: usize, settings: RmsPropSettings) -> Self {
         let only_if = |needed: bool| Buffer::zeros(if needed { parameters } else { 0 });
         Self {
@@ -43,7 +44,7 @@ impl RmsProp {
         }
     }
 
-    /// Calls `visit` with each part.
+    /// Calls `visit` with each part of the state.
     pub(super) fn visit(&mut self, mut visit: impl FnMut(&str, Part)) {
         let RmsPropSettings { alpha, eps, eps_inside_sqrt, centered, momentum } = self.settings;
         let settings = vec![alpha, eps, f64::from(eps_inside_sqrt), f64::from(centered), momentum];
@@ -53,13 +54,13 @@ impl RmsProp {
         visit("rmsprop.velocity", Part::Moment(&mut self.velocity));
     }
 
-    /// As [`super::Optimizer::step`].
+    /// See [`super::Optimizer::step`].
     pub(super) fn step(&mut self, step: Step, parameters: &mut Buffer) -> bool {
         let Step { path, learning_rate, gradient_scale, gradients } = step;
         let RmsPropSettings { alpha, eps, eps_inside_sqrt, momentum, .. } = self.settings;
         let nothing = kernels::rmsprop(
             path,
-            &mut RmsPropPass {
+            &mut RmsPropStep {
                 parameters: parameters.padded_mut(),
                 gradients: gradients.padded(),
                 square: self.square.padded_mut(),

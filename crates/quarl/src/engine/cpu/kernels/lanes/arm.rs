@@ -8,7 +8,7 @@ use super::Lanes;
 #[derive(Clone, Copy)]
 pub(crate) struct Neon([float32x4_t; 4]);
 
-// SAFETY (all blocks below): NEON is part of AArch64; the caller vouches for valid pointers.
+// SAFETY (all blocks below): NEON is part of AArch64; the caller guarantees valid pointers.
 impl Lanes for Neon {
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
@@ -68,7 +68,7 @@ impl Lanes for Neon {
     #[inline(always)]
     unsafe fn where_positive(self, condition: Self) -> Self {
         Self(std::array::from_fn(|i| unsafe {
-            // Asked of the bits, as in the parent's `is_positive`.
+            // Tested on the bits, as in the parent's `is_positive`.
             let bits = vreinterpretq_u32_f32(condition.0[i]);
             let positive = vcltq_u32(vsubq_u32(bits, vdupq_n_u32(1)), vdupq_n_u32(f32::INFINITY.to_bits()));
             vreinterpretq_f32_u32(vandq_u32(positive, vreinterpretq_u32_f32(self.0[i])))

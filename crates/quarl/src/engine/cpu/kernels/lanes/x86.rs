@@ -18,7 +18,7 @@ unsafe fn sum_four(x: __m128) -> f32 {
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512(__m512);
 
-// SAFETY (all blocks below): the caller vouches for AVX-512F and for valid pointers, as the trait demands.
+// SAFETY (all blocks below): the caller guarantees AVX-512F and for valid pointers, as the trait demands.
 impl Lanes for Avx512 {
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
@@ -144,7 +144,7 @@ impl Lanes for Avx512 {
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(__m256, __m256);
 
-// SAFETY (all blocks below): the caller vouches for AVX2 and FMA and for valid pointers, as the trait demands.
+// SAFETY (all blocks below): the caller guarantees AVX2 and FMA and for valid pointers, as the trait demands.
 impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
@@ -265,7 +265,7 @@ impl Lanes for Avx2 {
 /// Masks for the first `valid` of 16 lanes.
 #[inline(always)]
 unsafe fn first(valid: usize) -> (__m256i, __m256i) {
-    // SAFETY: the caller vouches for AVX2.
+    // SAFETY: the caller guarantees AVX2.
     unsafe {
         let valid = _mm256_set1_epi32(valid as i32);
         let low = _mm256_cmpgt_epi32(valid, _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -277,7 +277,7 @@ unsafe fn first(valid: usize) -> (__m256i, __m256i) {
 /// An 8 by 8 block, transposed: pairs of rows, pairs of pairs, then halves of registers.
 #[inline(always)]
 unsafe fn transpose_eight(rows: [__m256; 8]) -> [__m256; 8] {
-    // SAFETY: the caller vouches for AVX.
+    // SAFETY: the caller guarantees AVX.
     unsafe {
         let mut fours = [_mm256_setzero_ps(); 8];
         for i in 0..2 {

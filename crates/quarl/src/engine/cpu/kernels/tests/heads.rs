@@ -2,7 +2,7 @@
 //! path, and near what `f64` says.
 
 use super::super::{
-    LAYER_NORM_EPS, LayerNormPass, QuantileHuberPass, activate, activation_gradient, layer_norm, layer_norm_gradient,
+    LAYER_NORM_EPS, LayerNormCache, QuantileHuber, activate, activation_gradient, layer_norm, layer_norm_gradient,
     quantile_huber, softmax,
 };
 use super::{Implementation, LANES, ODD_SIZES, any_float, assert_same, cases, name};
@@ -112,7 +112,7 @@ fn check_layer_norm(rng: &mut Rng, units: usize, stride: usize) {
     let upstream = uniform(rng, units * stride, 1.0);
     let run = |path: Implementation| {
         let mut pass =
-            LayerNormPass { normalised: Buffer::zeros(units * stride), inverse_deviations: Buffer::zeros(stride) };
+            LayerNormCache { normalised: Buffer::zeros(units * stride), inverse_deviations: Buffer::zeros(stride) };
         let (mut y, mut deltas) = (x.clone(), upstream.clone());
         let (mut of_weight, mut of_bias) = (vec![0.0; units], vec![0.0; units]);
         layer_norm(path, &mut pass, &weight, &bias, &mut y);
@@ -199,7 +199,7 @@ fn check_quantile_huber(rng: &mut Rng, (count, samples): (usize, usize), stride:
         let (mut losses, mut distances) = (vec![f32::NAN; stride], vec![f32::NAN; stride]);
         quantile_huber(
             path,
-            &mut QuantileHuberPass {
+            &mut QuantileHuber {
                 predictions: &predictions,
                 levels: &levels,
                 targets: &targets,

@@ -3,10 +3,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::super::passes::holds;
+use super::super::arguments::holds;
 use super::super::{
-    Epilogue, LayerNormPass, Product, QuantileHuberPass, affine, layer_norm, product, quantile_huber, row_sums,
-    transpose,
+    Epilogue, LayerNormCache, Product, QuantileHuber, affine, layer_norm, product, quantile_huber, row_sums, transpose,
 };
 use super::{CpuPath, LANES};
 use crate::engine::cpu::buffer::Buffer;
@@ -105,11 +104,11 @@ fn the_other_kernels_refuse_sizes_that_their_slices_do_not_hold() {
     assert!(refuses(|| row_sums(path, &source, usize::MAX - 15, &mut [0.0; 2])));
     assert!(refuses(|| affine(path, &source, &[0.0; 16], &source, false, &mut [0.0; 2])));
     assert!(refuses(|| affine(path, &source, &[0.0; 1], &source[..32], false, &mut [0.0; 2])));
-    let mut pass = LayerNormPass { normalised: Buffer::zeros(16), inverse_deviations: Buffer::zeros(16) };
-    assert!(refuses(|| layer_norm(path, &mut pass, &[1.0; 2], &[0.0; 2], &mut [0.0; 16])));
+    let mut cache = LayerNormCache { normalised: Buffer::zeros(16), inverse_deviations: Buffer::zeros(16) };
+    assert!(refuses(|| layer_norm(path, &mut cache, &[1.0; 2], &[0.0; 2], &mut [0.0; 16])));
     assert!(refuses(|| quantile_huber(
         path,
-        &mut QuantileHuberPass {
+        &mut QuantileHuber {
             predictions: &source[..32],
             levels: &source[..16],
             targets: &source[..16],

@@ -1,14 +1,14 @@
-//! A dense layer: fully connected, normalised where there is layer normalisation, then activated where it is hidden.
+//! A dense layer: fully connected, with optional layer normalisation and activation.
 
 use super::layer::{Backward, Columns, Features, Forward, Layer, LayerPass, Layout, Tensor};
 use super::layer_norm::LayerNorm;
 use super::linear::Linear;
 use crate::engine::cpu::buffer::Buffer;
-use crate::engine::cpu::kernels::{self, LayerNormPass};
+use crate::engine::cpu::kernels::{self, LayerNormCache};
 use crate::network::Activation;
 use crate::rng::Rng;
 
-/// A dense layer. The last layer of a network has neither normalisation nor activation.
+/// A dense layer. The output layer of a network has neither normalisation nor activation.
 #[derive(Clone, Debug)]
 pub(crate) struct Dense {
     pub(crate) linear: Linear,
@@ -17,7 +17,7 @@ pub(crate) struct Dense {
 }
 
 impl Dense {
-    /// A hidden layer; `norm` is the normalisation's name, where there is one.
+    /// A hidden layer; `norm` is the name of its layer normalisation, if it has one.
     pub(crate) fn hidden(
         layout: &mut Layout,
         name: String,
@@ -30,7 +30,7 @@ impl Dense {
         Self { linear, norm, activation: Some(activation) }
     }
 
-    /// The last layer.
+    /// An output layer.
     pub(crate) fn output(layout: &mut Layout, name: String, inputs: usize, outputs: usize) -> Self {
         Self { linear: Linear::new(layout, name, inputs, outputs), norm: None, activation: None }
     }
@@ -44,7 +44,7 @@ impl Dense {
         }
     }
 
-    /// Whether the ReLU is part of the matrix product.
+    /// Whether the ReLU is applied within the matrix product.
     fn is_fused(&self) -> bool {
         self.activation == Some(Activation::Relu) && self.norm.is_none()
     }
@@ -75,18 +75,18 @@ impl Layer for Dense {
     }
 }
 
-/// A dense layer with room for its outputs.
+/// A dense layer with the buffers for its outputs.
 #[derive(Debug)]
 pub(crate) struct DensePass {
     layer: Dense,
     columns: Columns,
-    /// After the activation, `[unit][stride]`.
+    /// The outputs after the activation, `[unit][stride]`.
     units: Buffer,
-    norm: Option<LayerNormPass>,
+    norm: Option<LayerNormCache>,
 }
 
 impl DensePass {
-    /// The gradients of its parameters; `deltas` becomes the gradient of the product.
+    /// Computes the gradients of the parameters. `deltas` becomes the gradient with respect to the matrix product.
     pub(crate) fn parameter_gradients(&self, cx: &mut Backward, inputs: Features, deltas: &mut [f32]) {
         if let (Some(norm), Some(pass)) = (&self.layer.norm, &self.norm) {
             norm.backward(cx, pass, deltas);
@@ -107,7 +107,7 @@ impl LayerPass for DensePass {
             norm.forward(cx, *columns, norm_pass, units);
         }
         if let (Some(activation), false) = (layer.activation, layer.is_fused()) {
-            // The padding stays zero, for each of these functions makes zero of zero.
+            // The padding stays zero, because each of these functions maps zero to zero.
             kernels::activate(cx.path, activation, units.padded_mut());
         }
     }
@@ -131,7 +131,7 @@ impl LayerPass for DensePass {
         self.parameter_gradients(cx, inputs, deltas);
         if let Some(input_deltas) = input_deltas {
             self.linear().input_gradients(cx, inputs, deltas, input_deltas);
-            inputs.finish_gradient(cx.path, input_deltas);
+            inputs.apply_remaining_gradient(cx.path, input_deltas);
         }
     }
 

@@ -1,7 +1,7 @@
-//! The end of a dueling network: two streams, `Q = V + A - mean of A` (Wang et al. 2016), for every atom and column.
+//! The output of a dueling network: two streams, `Q = V + A - mean of A` (Wang et al. 2016), for every atom and column.
 //!
-//! The streams' outputs stand in one array, `[1 + actions][block]`, the value first; the layer's are `[actions][block]`. A
-//! block is whatever one action has: its atoms times the columns.
+//! The streams' outputs are in one array, `[1 + actions][block]`, the value first. The outputs of the layer are
+//! `[actions][block]`. A block holds the atoms of one action times the columns.
 
 use super::dense::{Dense, DensePass};
 use super::layer::{Backward, Columns, Features, Forward, Layer, LayerPass, Layout, Tensor};
@@ -10,15 +10,15 @@ use crate::engine::cpu::buffer::Buffer;
 use crate::network::Architecture;
 use crate::rng::Rng;
 
-/// The streams and what combines them.
+/// The two streams.
 #[derive(Clone, Debug)]
 pub(crate) struct Dueling {
-    /// The value's and the advantages'.
+    /// The value stream and the advantage stream.
     streams: [Stream; 2],
     actions: usize,
 }
 
-/// A hidden layer, but in old model files, and a linear layer.
+/// A hidden layer (absent in old model files) and an output layer.
 #[derive(Clone, Debug)]
 struct Stream {
     hidden: Option<Dense>,
@@ -82,18 +82,18 @@ impl Layer for Dueling {
     }
 }
 
-/// The streams with room for their outputs.
+/// The streams with the buffers for their outputs.
 #[derive(Debug)]
 struct DuelingPass {
     streams: [StreamPass; 2],
-    /// The streams' outputs.
+    /// The outputs of both streams.
     both: Buffer,
     outputs: Buffer,
     actions: usize,
     columns: Columns,
 }
 
-/// A stream with room for its hidden layer's outputs.
+/// A stream with the buffers for its hidden layer.
 #[derive(Debug)]
 struct StreamPass {
     hidden: Option<DensePass>,
@@ -101,7 +101,7 @@ struct StreamPass {
 }
 
 impl StreamPass {
-    /// The part that sees what the stream sees.
+    /// The first layer of the stream.
     fn first(&self) -> &Linear {
         self.hidden.as_ref().map_or(&self.output, DensePass::linear)
     }
@@ -153,7 +153,7 @@ impl LayerPass for DuelingPass {
                     let seen = hidden.outputs();
                     stream.output.gradients(cx, seen.values, seen.columns, deltas);
                     stream.output.input_gradients(cx, seen, deltas, hidden_deltas);
-                    seen.finish_gradient(cx.path, hidden_deltas);
+                    seen.apply_remaining_gradient(cx.path, hidden_deltas);
                     hidden.parameter_gradients(cx, inputs, hidden_deltas);
                     &mut **hidden_deltas
                 }
@@ -162,7 +162,7 @@ impl LayerPass for DuelingPass {
                     deltas
                 }
             };
-            // What both streams see has the sum of their gradients.
+            // The gradient with respect to the common input is the sum of the two streams' gradients.
             let Some(sum) = &mut input_deltas else { continue };
             if i == 0 {
                 stream.first().input_gradients(cx, inputs, deltas, sum);
@@ -172,7 +172,7 @@ impl LayerPass for DuelingPass {
             }
         }
         if let Some(sum) = input_deltas {
-            inputs.finish_gradient(cx.path, sum);
+            inputs.apply_remaining_gradient(cx.path, sum);
         }
     }
 
@@ -195,12 +195,12 @@ impl LayerPass for DuelingPass {
     }
 }
 
-/// Values and advantages into outputs.
+/// Combines values and advantages into outputs.
 fn combine(streams: &[f32], actions: usize, outputs: &mut [f32]) {
     let block = outputs.len() / actions;
     let (value, advantages) = streams.split_at(block);
     let per_action = 1.0 / actions as f32;
-    // The first action's place holds value less mean advantage for a moment, for all to add their own to.
+    // The first action's place temporarily holds value less mean advantage, which every action adds its advantage to.
     let (base, others) = outputs.split_at_mut(block);
     base.copy_from_slice(&advantages[..block]);
     for advantage in advantages.chunks_exact(block).skip(1) {
@@ -221,7 +221,7 @@ fn combine(streams: &[f32], actions: usize, outputs: &mut [f32]) {
     }
 }
 
-/// From the loss's gradient with respect to the outputs to that with respect to values and advantages.
+/// From the gradient with respect to the outputs to the gradient with respect to values and advantages.
 fn split_gradient(output_deltas: &[f32], actions: usize, stream_deltas: &mut [f32]) {
     let block = output_deltas.len() / actions;
     let per_action = 1.0 / actions as f32;
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn gradients_by_hand() {
-        // One column; the loss falls on the second action alone: V gets all of it, each advantage its part.
+        // One column; the loss depends on the second action only: V gets the whole gradient, each advantage its part.
         let mut deltas = [f32::NAN; 4];
         split_gradient(&[0.0, 3.0, 0.0], 3, &mut deltas);
         assert_eq!(deltas, [3.0, -1.0, 2.0, -1.0]);

@@ -1,8 +1,8 @@
-//! What a layer is: parameters in the flat vector, and passes over a batch or one observation.
+//! The trait of layers: parameters in the flat vector, and forward and backward passes.
 //!
-//! A [`Layer`] is a description: which part of the flat parameter vector is whose. A [`LayerPass`] is the same layer with
-//! room for the outputs of one batch, which it keeps for the backward pass. Features are *feature-major*,
-//! `[feature][column]`, rows padded to whole vectors; a pass over one observation has one column and no padding.
+//! A [`Layer`] describes the places of its parameters in the flat vector. A [`LayerPass`] is the same layer with buffers
+//! for the outputs of one batch, which the backward pass reads. Features are *feature-major*, `[feature][column]`, rows
+//! padded to whole vectors; for a single observation there is one column and no padding.
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -14,7 +14,7 @@ use crate::engine::cpu::kernels::{self, Epilogue, LANES};
 use crate::network::Activation;
 use crate::rng::Rng;
 
-/// Columns of features: of `stride` columns the first `items` are anything but padding.
+/// The columns of a feature array: `stride` columns, of which the first `items` are not padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Columns {
     pub(crate) items: usize,
@@ -22,33 +22,33 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    /// One observation's.
+    /// A single observation.
     pub(crate) const ONE: Self = Self { items: 1, stride: 1 };
 
-    /// A batch's, padded to whole vectors.
+    /// The columns of a batch, padded to whole vectors.
     pub(crate) fn of_batch(items: usize) -> Self {
         Self { items, stride: items.next_multiple_of(LANES) }
     }
 
-    /// Whether these are one observation's.
+    /// Whether this is a single observation.
     pub(crate) fn is_one(self) -> bool {
         self == Self::ONE
     }
 }
 
-/// What a layer sees: features, and the activation that they come from.
+/// The inputs of a layer, and the activation that produced them.
 #[derive(Clone, Copy)]
 pub(crate) struct Features<'a> {
     /// `[feature][stride]`
     pub(crate) values: &'a [f32],
     pub(crate) columns: Columns,
-    /// The function that gave these values, if a gradient has to be taken back through one.
+    /// The activation that produced these values, if a gradient has to be propagated through it.
     pub(crate) activation: Option<Activation>,
 }
 
 impl<'a> Features<'a> {
-    /// What takes a gradient back through the activation as far as a matrix product can do it while storing its result;
-    /// [`Features::finish_gradient`] does the rest.
+    /// The part of the gradient through the activation that a matrix product applies while it stores its result;
+    /// [`Features::apply_remaining_gradient`] applies the rest.
     pub(crate) fn gradient_epilogue(&self) -> Epilogue<'a> {
         match self.activation {
             Some(Activation::Relu) => Epilogue::WherePositive(self.values),
@@ -57,7 +57,7 @@ impl<'a> Features<'a> {
     }
 
     /// See [`Features::gradient_epilogue`].
-    pub(crate) fn finish_gradient(&self, path: CpuPath, deltas: &mut [f32]) {
+    pub(crate) fn apply_remaining_gradient(&self, path: CpuPath, deltas: &mut [f32]) {
         match self.activation {
             Some(Activation::Relu) | None => {}
             Some(activation) => kernels::activation_gradient(path, activation, self.values, deltas),
@@ -65,35 +65,35 @@ impl<'a> Features<'a> {
     }
 }
 
-/// What every layer of a forward pass reads.
+/// The inputs of every layer's forward pass.
 #[derive(Clone, Copy)]
 pub(crate) struct Forward<'a> {
     pub(crate) path: CpuPath,
     pub(crate) parameters: &'a [f32],
 }
 
-/// What every layer of a backward pass reads and writes.
+/// The inputs and outputs of every layer's backward pass.
 pub(crate) struct Backward<'a> {
     pub(crate) path: CpuPath,
     pub(crate) parameters: &'a [f32],
     /// The gradient with respect to each parameter.
     pub(crate) gradients: &'a mut [f32],
-    /// Room for a layer's inputs, item-major: `[column][feature]`.
+    /// A buffer for a layer's inputs, item-major: `[column][feature]`.
     pub(crate) transposed: &'a mut [f32],
 }
 
-/// A named part of the flat vector, as a model file keeps it.
+/// A named tensor of a model file, and its place in the flat vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tensor {
-    /// PyTorch style: `l1.weight`.
+    /// The name, in PyTorch's style: `l1.weight`.
     pub name: String,
-    /// Its dimensions, the last one contiguous.
+    /// The dimensions, the last one contiguous.
     pub shape: Vec<usize>,
-    /// Where it is.
+    /// The place in the flat vector.
     pub range: Range<usize>,
 }
 
-/// Hands out the flat vector from its beginning.
+/// Allocates places in the flat vector, from its beginning.
 #[derive(Default)]
 pub(crate) struct Layout {
     pub(crate) len: usize,
@@ -108,33 +108,33 @@ impl Layout {
 
 /// A layer of a network.
 pub(crate) trait Layer: Debug + Send + Sync {
-    /// Its parameters by name.
+    /// The parameters by name.
     fn tensors(&self) -> Vec<Tensor>;
 
-    /// Its fully connected parts, in the order of the flat vector.
+    /// The fully connected parts, in the order of the flat vector.
     fn linears(&self) -> Vec<&Linear>;
 
-    /// Writes its first parameters.
+    /// Draws the initial parameters.
     fn initialise(&self, parameters: &mut [f32], rng: &mut Rng);
 
-    /// Room for passes over features of these columns, at `levels` quantile levels where it is the layer that merges them in.
+    /// Allocates the buffers for `columns`, with `levels` quantile levels if this is the layer that merges them in.
     fn pass(&self, columns: Columns, levels: usize) -> Box<dyn LayerPass>;
 
-    /// How many columns its outputs have for so many columns of inputs.
+    /// The number of output columns for `columns` input columns.
     fn output_columns(&self, columns: usize, _levels: usize) -> usize {
         columns
     }
 
-    /// Multiply-adds of a forward pass for each column of its outputs.
+    /// Multiply-adds of a forward pass for each output column.
     fn forward_products(&self) -> usize {
         self.linears().iter().map(|linear| linear.inputs * linear.outputs).sum()
     }
 
-    /// Multiply-adds of a backward pass for each column of its outputs, with or without the gradient of its inputs.
+    /// Multiply-adds of a backward pass for each output column, with or without the gradient of the inputs.
     fn backward_products(&self, with_inputs: bool) -> usize;
 }
 
-/// A layer with room for the outputs of a batch.
+/// A layer with buffers for the outputs of a batch.
 pub(crate) trait LayerPass: Debug + Send + Sync {
     /// Computes the outputs.
     fn forward(&mut self, cx: Forward, inputs: Features);
@@ -142,12 +142,12 @@ pub(crate) trait LayerPass: Debug + Send + Sync {
     /// The outputs of the last forward pass.
     fn outputs(&self) -> Features<'_>;
 
-    /// [`LayerPass::outputs`], to write others in their place.
+    /// [`LayerPass::outputs`], mutably.
     fn outputs_mut(&mut self) -> &mut [f32];
 
-    /// The gradients of its parameters and, where somebody needs it, that of its inputs *before* their activation. `deltas` is
-    /// the loss's gradient with respect to its outputs before *their* activation, and may be overwritten. `scratch` is what
-    /// [`LayerPass::gradient_scratch`] gave.
+    /// Computes the gradients of the parameters and, if `input_deltas` is given, the gradient with respect to the inputs
+    /// *before* their activation. `deltas` is the gradient of the loss with respect to the outputs before *their*
+    /// activation, and may be overwritten. `scratch` has the buffers of [`LayerPass::gradient_scratch`].
     fn backward(
         &self,
         cx: &mut Backward,
@@ -157,20 +157,20 @@ pub(crate) trait LayerPass: Debug + Send + Sync {
         scratch: &mut [Buffer],
     );
 
-    /// What a backward pass writes besides, for inputs of these columns.
+    /// Allocates further buffers of the backward pass, for inputs with these columns.
     fn gradient_scratch(&self, _inputs: Columns) -> Vec<Buffer> {
         Vec::new()
     }
 
-    /// Room that [`Backward::transposed`] has to have.
+    /// The length that [`Backward::transposed`] must have.
     fn transposed_len(&self) -> usize;
 
-    /// The quantile levels that it merges in, `[level][stride]`; empty for most.
+    /// The quantile levels that this layer merges in, `[level][stride]`; empty for other layers.
     fn levels_mut(&mut self) -> &mut [f32] {
         &mut []
     }
 
-    /// [`LayerPass::levels_mut`], to read.
+    /// [`LayerPass::levels_mut`], immutably.
     fn levels(&self) -> &[f32] {
         &[]
     }

@@ -1,19 +1,20 @@
-//! Layer normalisation (Ba et al. 2016): each item's units to mean 0 and variance 1, then a learnt scale and shift.
+//! Layer normalisation (Ba et al. 2016): normalises each item's units to mean 0 and variance 1, then applies a learnt scale
+//! and shift.
 
 use std::ops::Range;
 
 use super::layer::{Backward, Columns, Forward, Layout, Tensor};
 use crate::engine::cpu::buffer::Buffer;
-use crate::engine::cpu::kernels::{self, LayerNormPass};
+use crate::engine::cpu::kernels::{self, LayerNormCache};
 
-/// A layer normalisation's place in the flat parameter vector.
+/// The place of a layer normalisation in the flat parameter vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LayerNorm {
-    /// Its name in a model file: `norm1`, ..
+    /// The name in a model file: `norm1`, ..
     pub name: String,
-    /// What each normalised unit is multiplied by, `[units]`.
+    /// The scale of each normalised unit, `[units]`.
     pub weight: Range<usize>,
-    /// What is then added, `[units]`; it follows the weight.
+    /// The shift of each unit, `[units]`; it follows the scale.
     pub bias: Range<usize>,
 }
 
@@ -30,38 +31,42 @@ impl LayerNorm {
         })
     }
 
-    /// The identity, but for the normalisation.
+    /// Initialises scale to 1 and shift to 0.
     pub(crate) fn initialise(&self, parameters: &mut [f32]) {
         parameters[self.weight.clone()].fill(1.0);
         parameters[self.bias.clone()].fill(0.0);
     }
 
-    /// What a pass keeps for the gradient.
-    pub(crate) fn pass(&self, columns: Columns) -> LayerNormPass {
+    /// Allocates the values that the gradient needs.
+    pub(crate) fn pass(&self, columns: Columns) -> LayerNormCache {
         let kept = |len: usize| Buffer::zeros(if columns.is_one() { 0 } else { len });
-        LayerNormPass { normalised: kept(self.weight.len() * columns.stride), inverse_deviations: kept(columns.stride) }
+        LayerNormCache {
+            normalised: kept(self.weight.len() * columns.stride),
+            inverse_deviations: kept(columns.stride),
+        }
     }
 
     /// Normalises the units in place.
-    pub(crate) fn forward(&self, cx: Forward, columns: Columns, pass: &mut LayerNormPass, units: &mut [f32]) {
+    pub(crate) fn forward(&self, cx: Forward, columns: Columns, cache: &mut LayerNormCache, units: &mut [f32]) {
         let (weight, bias) = (&cx.parameters[self.weight.clone()], &cx.parameters[self.bias.clone()]);
         if columns.is_one() {
             normalise_one(weight, bias, units);
         } else {
-            kernels::layer_norm(cx.path, pass, weight, bias, units);
+            kernels::layer_norm(cx.path, cache, weight, bias, units);
         }
     }
 
-    /// The gradients of weight and bias; and in `deltas`, in place, that of the units before the normalisation.
-    pub(crate) fn backward(&self, cx: &mut Backward, pass: &LayerNormPass, deltas: &mut [f32]) {
+    /// Computes the gradients of scale and shift; `deltas` becomes, in place, the gradient with respect to the units before
+    /// the normalisation.
+    pub(crate) fn backward(&self, cx: &mut Backward, cache: &LayerNormCache, deltas: &mut [f32]) {
         let weight = &cx.parameters[self.weight.clone()];
         let (weight_gradient, bias_gradient) =
             cx.gradients[self.weight.start..self.bias.end].split_at_mut(self.weight.len());
-        kernels::layer_norm_gradient(cx.path, pass, weight, deltas, weight_gradient, bias_gradient);
+        kernels::layer_norm_gradient(cx.path, cache, weight, deltas, weight_gradient, bias_gradient);
     }
 }
 
-/// One item's normalisation, summed in plain order.
+/// Normalises a single observation, summing in plain order.
 fn normalise_one(weight: &[f32], bias: &[f32], values: &mut [f32]) {
     let count = values.len() as f32;
     let mean = values.iter().sum::<f32>() / count;

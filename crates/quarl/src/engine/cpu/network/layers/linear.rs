@@ -1,4 +1,4 @@
-//! A fully connected layer's product: `y = W x + b`, for a batch or one observation.
+//! The product of a fully connected layer: `y = W x + b`, for a batch or one observation.
 
 use std::ops::Range;
 
@@ -6,18 +6,18 @@ use super::layer::{Backward, Columns, Features, Forward, Layout, Tensor};
 use crate::engine::cpu::kernels::{self, Epilogue, LANES, Product};
 use crate::rng::Rng;
 
-/// A fully connected layer's place in the flat parameter vector.
+/// The place of a fully connected layer in the flat parameter vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Linear {
-    /// Its name in a model file, PyTorch style: `l1`, `l2`, ..
+    /// The name in a model file, in PyTorch's style: `l1`, `l2`, ..
     pub name: String,
-    /// How many numbers go in.
+    /// The number of inputs.
     pub inputs: usize,
-    /// How many numbers come out.
+    /// The number of outputs.
     pub outputs: usize,
-    /// Where the weight is, `[outputs][inputs]` as in PyTorch.
+    /// The place of the weight, `[outputs][inputs]` as in PyTorch.
     pub weight: Range<usize>,
-    /// Where the bias is, `[outputs]`; it follows the weight.
+    /// The place of the bias, `[outputs]`; it follows the weight.
     pub bias: Range<usize>,
 }
 
@@ -38,8 +38,8 @@ impl Linear {
         ]
     }
 
-    /// PyTorch's default for `Linear`: weights and biases uniform in +-1/sqrt(inputs) (He et al. 2015 with a = sqrt(5), which
-    /// comes to just that).
+    /// PyTorch's default initialisation of `Linear`: weights and biases uniform in +-1/sqrt(inputs) (He et al. 2015 with a
+    /// = sqrt(5)).
     pub(crate) fn initialise(&self, parameters: &mut [f32], rng: &mut Rng) {
         let bound = 1.0 / (self.inputs as f64).sqrt();
         for parameter in &mut parameters[self.weight.start..self.bias.end] {
@@ -47,7 +47,7 @@ impl Linear {
         }
     }
 
-    /// The outputs, through a ReLU where `relu` says so.
+    /// Computes the outputs, with a ReLU if `relu` is true.
     pub(crate) fn forward(&self, cx: Forward, inputs: &[f32], columns: Columns, relu: bool, outputs: &mut [f32]) {
         let (weight, bias) = (&cx.parameters[self.weight.clone()], &cx.parameters[self.bias.clone()]);
         if columns.is_one() {
@@ -72,7 +72,7 @@ impl Linear {
         );
     }
 
-    /// The gradients of weight and bias, from the inputs and the gradient of the outputs.
+    /// Computes the gradients of weight and bias from the inputs and the gradient with respect to the outputs.
     pub(crate) fn gradients(&self, cx: &mut Backward, inputs: &[f32], columns: Columns, deltas: &[f32]) {
         let Backward { path, gradients, transposed, .. } = cx;
         let Columns { items, stride } = columns;
@@ -98,7 +98,8 @@ impl Linear {
         kernels::row_sums(*path, deltas, stride, &mut gradients[self.bias.clone()]);
     }
 
-    /// The gradient of the inputs, before their activation as far as [`Features::gradient_epilogue`] goes.
+    /// Computes the gradient with respect to the inputs, with the part of their activation that
+    /// [`Features::gradient_epilogue`] covers.
     pub(crate) fn input_gradients(&self, cx: &Backward, inputs: Features, deltas: &[f32], input_deltas: &mut [f32]) {
         let stride = inputs.columns.stride;
         kernels::product(
@@ -120,7 +121,7 @@ impl Linear {
         );
     }
 
-    /// Room for its inputs, item-major.
+    /// The length of the item-major buffer for its inputs.
     pub(crate) fn transposed_len(&self, columns: Columns) -> usize {
         columns.stride * self.inputs.next_multiple_of(LANES)
     }

@@ -1,6 +1,7 @@
 //! Noisy networks (Fortunato et al. 2018): weights and biases with learnt, factorised Gaussian noise.
 //!
-//! A noisy layer computes with `w = mu + sigma * f(eps_out) f(eps_in)^T` and `b = mu + sigma * f(eps_out)`, where
+//! The effective parameters of a noisy layer are `w = mu + sigma * f(eps_out) f(eps_in)^T` and `b = mu + sigma *
+//! f(eps_out)`, where
 //! `f(x) = sgn(x) sqrt|x|`.
 
 use std::ops::Range;
@@ -10,7 +11,7 @@ use super::linear::Linear;
 use super::reparametrisation::Reparametrisation;
 use crate::rng::Rng;
 
-/// The scales of the noise: for each fully connected part, laid out as its weight and bias.
+/// The noise scales sigma: for each fully connected part, in the layout of its weight and bias.
 #[derive(Debug)]
 pub(crate) struct Noisy {
     layers: Vec<(Linear, Range<usize>)>,
@@ -30,7 +31,7 @@ impl Noisy {
         }
     }
 
-    /// Calls `visit(linear, where its sigmas start, row, (f(eps) of its inputs, f(eps) of this output))`.
+    /// Calls `visit(linear, start of its sigmas, row, (f(eps) of its inputs, f(eps) of this output))`.
     fn for_each_row(&self, noise: &[f32], mut visit: impl FnMut(&Linear, usize, usize, (&[f32], f32))) {
         let mut values = noise;
         for (linear, sigma) in &self.layers {
@@ -64,7 +65,7 @@ impl Reparametrisation for Noisy {
         self.layers.iter().flat_map(of_layer).collect()
     }
 
-    /// Every sigma is `noisy_sigma`/sqrt(inputs).
+    /// Initialises every sigma to `noisy_sigma`/sqrt(inputs).
     fn initialise(&self, noisy_sigma: f64, parameters: &mut [f32]) {
         for (linear, sigma) in &self.layers {
             let bound = 1.0 / (linear.inputs as f64).sqrt();
@@ -94,8 +95,9 @@ impl Reparametrisation for Noisy {
         });
     }
 
-    /// The gradients of the mus are those of the effective parameters as they are; the sigmas' are written behind them.
-    fn take_back(&self, _parameters: &[f32], noise: &[f32], gradients: &mut [f32]) {
+    /// The gradients of the mus equal those of the effective parameters; the gradients of the sigmas are written behind
+    /// them.
+    fn gradients_from_effective(&self, _parameters: &[f32], noise: &[f32], gradients: &mut [f32]) {
         let Some((_, first)) = self.layers.first() else { return };
         let behind = first.start;
         let (of_mu, of_sigma) = gradients.split_at_mut(behind);

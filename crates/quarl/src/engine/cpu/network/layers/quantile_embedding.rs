@@ -1,7 +1,8 @@
-//! The embedding of quantile levels (IQN, Dabney et al. 2018b): a level becomes a vector as long as the features of an
-//! observation, `phi_j(tau) = relu(sum over i of cos(pi i tau) w_ij + b_j)`, and the two are multiplied unit by unit.
+//! The quantile embedding of IQN (Dabney et al. 2018b): maps a quantile level to a vector of the length of the
+//! observation's features, `phi_j(tau) = relu(sum over i of cos(pi i tau) w_ij + b_j)`, and multiplies the two element by
+//! element.
 //!
-//! From here on columns are items at levels: `[..][level][stride]`, one batch behind the other.
+//! From this layer on, columns are items at quantile levels: `[..][level][stride]`, one batch for each level.
 
 use super::layer::{Backward, Columns, Features, Forward, Layer, LayerPass, Layout, Tensor};
 use super::linear::Linear;
@@ -10,10 +11,10 @@ use crate::engine::cpu::kernels::{self, LANES};
 use crate::network::head::midpoints;
 use crate::rng::Rng;
 
-/// The embedding's layer.
+/// The embedding layer.
 #[derive(Clone, Debug)]
 pub(crate) struct QuantileEmbedding {
-    /// From a level's cosines to as many units as there are features.
+    /// From the cosines of a level to one unit for each feature.
     linear: Linear,
 }
 
@@ -40,7 +41,7 @@ impl Layer for QuantileEmbedding {
         let merged_columns = self.output_columns(columns.stride, levels);
         let mut level_of_column = Buffer::from_slice(&vec![0.5; merged_columns]);
         if columns.is_one() {
-            // Acting averages over fixed levels unless the caller writes others.
+            // By default, acting averages over fixed levels, the midpoints.
             level_of_column.iter_mut().zip(midpoints(levels)).for_each(|(level, middle)| *level = middle);
         }
         let units = self.linear.outputs;
@@ -57,7 +58,7 @@ impl Layer for QuantileEmbedding {
     }
 
     fn output_columns(&self, columns: usize, levels: usize) -> usize {
-        // One observation's levels stand beside each other, padded to whole vectors.
+        // The levels of a single observation are columns, padded to whole vectors.
         if columns == 1 { levels.next_multiple_of(LANES) } else { columns * levels }
     }
 
@@ -66,22 +67,22 @@ impl Layer for QuantileEmbedding {
     }
 }
 
-/// The embedding with room for what becomes of the levels.
+/// The embedding with its buffers.
 #[derive(Debug)]
 struct QuantileEmbeddingPass {
     layer: QuantileEmbedding,
-    /// Each column's quantile level.
+    /// The quantile level of each column.
     levels: Buffer,
-    /// How many of them count: all but the padding behind one observation's.
+    /// The number of levels without the padding of a single observation.
     used: usize,
     recurrence: Vec<f64>,
     /// `[cosines][columns]`
     cosines: Buffer,
-    /// One observation's features, each repeated: `[feature][LANES]`.
+    /// The features of a single observation, each repeated: `[feature][LANES]`.
     repeated: Buffer,
-    /// `[feature][columns]`, after its ReLU.
+    /// `[feature][columns]`, after the ReLU.
     embedded: Buffer,
-    /// `[feature][columns]`: the products.
+    /// `[feature][columns]`: the products of features and embedding.
     merged: Buffer,
 }
 
@@ -123,7 +124,7 @@ impl LayerPass for QuantileEmbeddingPass {
         input_deltas: Option<&mut [f32]>,
         scratch: &mut [Buffer],
     ) {
-        // The kernel writes the gradient of the features in any case.
+        // The kernel always writes the gradient with respect to the features.
         let input_deltas = match input_deltas {
             Some(input_deltas) => input_deltas,
             None => &mut scratch[0],
@@ -152,9 +153,10 @@ impl LayerPass for QuantileEmbeddingPass {
     }
 }
 
-/// `cos(pi i tau)` for i = 0, 1, .., `cosines - 1`: `[cosines][levels.len()]`, by `cos((i+1)x) = 2 cos x cos(ix) - cos((i-1)x)`.
+/// `cos(pi i tau)` for i = 0, 1, .., `cosines - 1`: `[cosines][levels.len()]`, by `cos((i+1)x) = 2 cos x cos(ix) -
+/// cos((i-1)x)`.
 ///
-/// In f64, where the recurrence loses at most some i^2 roundings: nothing of an f32.
+/// Computed in f64: the recurrence accumulates about i^2 rounding errors, which is less than the precision of f32.
 fn compute_cosines(levels: &[f32], scratch: &mut [f64], embedded: &mut [f32]) {
     let columns = levels.len();
     let (twice_cosine, rest) = scratch.split_at_mut(columns);

@@ -1,7 +1,7 @@
-//! Weight normalisation (Salimans & Kingma 2016): each row of a weight is `w = g v / |v|`, its length learnt apart from its
-//! direction.
+//! Weight normalisation (Salimans & Kingma 2016): each row of a weight is `w = g v / |v|`, so that length and direction are
+//! learnt separately.
 //!
-//! The flat vector holds `v` in the weight's place, and `g` behind the layers, one for each row.
+//! The flat vector holds `v` in the place of the weight, and `g` behind the layers, one for each row.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use super::layer::{Layout, Tensor};
 use super::linear::Linear;
 use super::reparametrisation::Reparametrisation;
 
-/// The lengths: for each fully connected part, one for each of its outputs.
+/// The row lengths g: for each fully connected part, one for each output.
 #[derive(Debug)]
 pub(crate) struct WeightNorm {
     layers: Vec<(Linear, Range<usize>)>,
@@ -24,7 +24,7 @@ impl WeightNorm {
         Self { layers: linears.into_iter().map(with_lengths).collect() }
     }
 
-    /// Where each row of a weight is, and its length `g`.
+    /// The place of each row of a weight, and of its length `g`.
     fn rows(&self) -> impl Iterator<Item = (Range<usize>, usize)> {
         self.layers.iter().flat_map(|(linear, lengths)| {
             (0..linear.outputs).map(move |row| {
@@ -50,7 +50,7 @@ impl Reparametrisation for WeightNorm {
         self.layers.iter().map(of_layer).collect()
     }
 
-    /// `g = |v|`: the network starts as it would without weight normalisation.
+    /// Initialises `g = |v|`, so that the network starts as without weight normalisation.
     fn initialise(&self, _noisy_sigma: f64, parameters: &mut [f32]) {
         for (row, g) in self.rows() {
             parameters[g] = length(&parameters[row]);
@@ -65,7 +65,7 @@ impl Reparametrisation for WeightNorm {
     }
 
     /// `dL/dg = dL/dw . v / |v|` and `dL/dv = g / |v| (dL/dw - dL/dg v / |v|)`.
-    fn take_back(&self, parameters: &[f32], _noise: &[f32], gradients: &mut [f32]) {
+    fn gradients_from_effective(&self, parameters: &[f32], _noise: &[f32], gradients: &mut [f32]) {
         for (row, g) in self.rows() {
             let v = &parameters[row.clone()];
             let per_length = 1.0 / length(v);

@@ -1,10 +1,10 @@
-//! One pass over all parameters: the optimisers, and moving the target network.
+//! Kernels that update all parameters: the optimizers and Polyak averaging, against their definitions.
 
-use super::super::{AdamPass, RmsPropPass, SgdPass, adam, blend, rmsprop, sgd};
+use super::super::{AdamStep, RmsPropStep, SgdStep, adam, polyak_update, rmsprop, sgd};
 use super::{Implementation, LANES, ODD_SIZES, any_float, assert_same, cases, name, ordinary};
 use crate::rng::Rng;
 
-/// What one pass of Adam reads and writes.
+/// The arrays of an Adam step.
 #[derive(Clone, Debug)]
 struct Moments {
     parameters: Vec<f32>,
@@ -12,7 +12,7 @@ struct Moments {
     second: Vec<f32>,
 }
 
-/// The rates of one pass.
+/// The scalars of an Adam step.
 #[derive(Clone, Copy, Debug)]
 struct Rates {
     gradient_scale: f32,
@@ -27,8 +27,8 @@ const USUAL: Rates =
     Rates { gradient_scale: 0.5, beta1: 0.9, beta2: 0.999, root_scale: 3.25, eps: 1e-8, step_size: 5e-3 };
 
 impl Moments {
-    fn pass(&mut self, path: Implementation, gradients: &[f32], rates: Rates) -> f32 {
-        let mut pass = AdamPass {
+    fn step(&mut self, path: Implementation, gradients: &[f32], rates: Rates) -> f32 {
+        let mut step = AdamStep {
             parameters: &mut self.parameters,
             gradients,
             first_moment: &mut self.first,
@@ -41,7 +41,7 @@ impl Moments {
             eps: rates.eps,
             step_size: rates.step_size,
         };
-        adam(path, &mut pass)
+        adam(path, &mut step)
     }
 
     /// The pass's definition, number by number.
@@ -63,7 +63,7 @@ impl Moments {
 }
 
 #[test]
-fn a_pass_of_adam_is_its_definition_bit_for_bit_on_every_path() {
+fn an_adam_step_is_its_definition_bit_for_bit_on_every_path() {
     let mut rng = Rng::from_seed(1);
     for case in 0..cases(2000) {
         let len = LANES * (case % 20);
@@ -72,7 +72,7 @@ fn a_pass_of_adam_is_its_definition_bit_for_bit_on_every_path() {
 }
 
 #[test]
-fn a_pass_of_adam_is_its_definition_at_odd_sizes() {
+fn an_adam_step_is_its_definition_at_odd_sizes() {
     let mut rng = Rng::from_seed(4);
     for size in ODD_SIZES {
         check_adam(&mut rng, 1, size.next_multiple_of(LANES));
@@ -90,7 +90,7 @@ fn check_adam(rng: &mut Rng, case: usize, len: usize) {
     let finite = expected.parameters.iter().all(|x| x.is_finite());
     for path in Implementation::available() {
         let mut after = before.clone();
-        let nothing = after.pass(path, &gradients, USUAL);
+        let nothing = after.step(path, &gradients, USUAL);
         let case = format!("{} {len} parameters", name(path));
         assert_same(&after.parameters, &expected.parameters, &case);
         assert_same(&after.first, &expected.first, &case);
@@ -101,7 +101,7 @@ fn check_adam(rng: &mut Rng, case: usize, len: usize) {
 }
 
 #[test]
-fn a_pass_of_adam_is_kingma_and_bas_formula_in_f64_up_to_rounding() {
+fn an_adam_step_is_kingma_and_bas_formula_in_f64_up_to_rounding() {
     let mut rng = Rng::from_seed(2);
     let before = Moments {
         parameters: ordinary(&mut rng, 512),
@@ -133,7 +133,7 @@ fn moments_too_small_to_matter_become_zero_and_nan_stays() {
     gradients[..8].copy_from_slice(&values);
     for path in Implementation::available() {
         let mut moments = Moments { parameters: vec![0.0; LANES], first: vec![0.0; LANES], second: vec![0.0; LANES] };
-        assert!(moments.pass(path, &gradients, rates).is_nan());
+        assert!(moments.step(path, &gradients, rates).is_nan());
         assert_same(&moments.first[..8], &expected, &name(path));
         assert!(moments.second[0] == 0.0 && moments.second[6].is_nan(), "{}", name(path));
     }
@@ -146,39 +146,39 @@ fn one_parameter_that_is_not_finite_is_noticed_wherever_it_is() {
             for at in 0..3 * LANES {
                 let zeros = vec![0.0; 3 * LANES];
                 let mut moments = Moments { parameters: zeros.clone(), first: zeros.clone(), second: zeros.clone() };
-                assert_eq!(moments.pass(path, &zeros, USUAL), 0.0);
+                assert_eq!(moments.step(path, &zeros, USUAL), 0.0);
                 moments.parameters[at] = bad;
-                assert!(moments.pass(path, &zeros, USUAL).is_nan(), "{} {bad} at {at}", name(path));
+                assert!(moments.step(path, &zeros, USUAL).is_nan(), "{} {bad} at {at}", name(path));
             }
         }
     }
 }
 
 #[test]
-fn moving_the_target_is_its_definition_bit_for_bit_on_every_path() {
+fn polyak_averaging_is_its_definition_bit_for_bit_on_every_path() {
     let mut rng = Rng::from_seed(3);
     for case in 0..cases(2000) {
         let len = LANES * (case % 20);
-        check_blend(&mut rng, len);
+        check_polyak_update(&mut rng, len);
     }
 }
 
 #[test]
-fn moving_the_target_is_its_definition_at_odd_sizes() {
+fn polyak_averaging_is_its_definition_at_odd_sizes() {
     let mut rng = Rng::from_seed(5);
     for size in ODD_SIZES {
-        check_blend(&mut rng, size.next_multiple_of(LANES));
+        check_polyak_update(&mut rng, size.next_multiple_of(LANES));
     }
 }
 
-fn check_blend(rng: &mut Rng, len: usize) {
+fn check_polyak_update(rng: &mut Rng, len: usize) {
     let target: Vec<f32> = (0..len).map(|_| any_float(rng)).collect();
     let source: Vec<f32> = (0..len).map(|_| any_float(rng)).collect();
     let tau = rng.uniform() as f32;
     let expected: Vec<f32> = target.iter().zip(&source).map(|(t, s)| (s - t).mul_add(tau, *t)).collect();
     for path in Implementation::available() {
         let mut moved = target.clone();
-        blend(path, &mut moved, &source, tau);
+        polyak_update(path, &mut moved, &source, tau);
         assert_same(&moved, &expected, &name(path));
     }
 }
@@ -204,7 +204,7 @@ fn only_if(on: bool, values: &[f32]) -> Vec<f32> {
 }
 
 #[test]
-fn a_pass_of_rmsprop_is_its_definition_at_odd_sizes() {
+fn a_step_of_rmsprop_is_its_definition_at_odd_sizes() {
     let mut rng = Rng::from_seed(6);
     let (scale, alpha, momentum, lr) = (0.5_f32, 0.95_f32, 0.9_f32, 1e-2_f32);
     for len in ODD_SIZES.map(|size| size.next_multiple_of(LANES)) {
@@ -234,7 +234,7 @@ fn a_pass_of_rmsprop_is_its_definition_at_odd_sizes() {
             for path in Implementation::available() {
                 let mut after = [parameters.clone(), square.clone(), mean.clone(), velocity.clone()];
                 let [parameters, square, mean, velocity] = &mut after;
-                let mut pass = RmsPropPass {
+                let mut step = RmsPropStep {
                     parameters,
                     gradients: &gradients,
                     square,
@@ -248,7 +248,7 @@ fn a_pass_of_rmsprop_is_its_definition_at_odd_sizes() {
                     momentum,
                     lr,
                 };
-                assert_eq!(rmsprop(path, &mut pass), 0.0);
+                assert_eq!(rmsprop(path, &mut step), 0.0);
                 assert_same(&after.concat(), &expected.concat(), &format!("{} {len} {switches:?}", name(path)));
             }
         }
@@ -256,7 +256,7 @@ fn a_pass_of_rmsprop_is_its_definition_at_odd_sizes() {
 }
 
 #[test]
-fn a_pass_of_sgd_is_its_definition_at_odd_sizes() {
+fn a_step_of_sgd_is_its_definition_at_odd_sizes() {
     let mut rng = Rng::from_seed(7);
     let (scale, momentum, lr) = (0.5_f32, 0.9_f32, 1e-2_f32);
     for len in ODD_SIZES.map(|size| size.next_multiple_of(LANES)) {
@@ -278,7 +278,7 @@ fn a_pass_of_sgd_is_its_definition_at_odd_sizes() {
                 let mut after = [parameters.clone(), velocity.clone()];
                 let [parameters, velocity] = &mut after;
                 let nesterov = switches.nesterov;
-                let mut pass = SgdPass {
+                let mut step = SgdStep {
                     parameters,
                     gradients: &gradients,
                     velocity,
@@ -287,7 +287,7 @@ fn a_pass_of_sgd_is_its_definition_at_odd_sizes() {
                     nesterov,
                     lr,
                 };
-                assert_eq!(sgd(path, &mut pass), 0.0);
+                assert_eq!(sgd(path, &mut step), 0.0);
                 assert_same(&after.concat(), &expected.concat(), &format!("{} {len} {switches:?}", name(path)));
             }
         }

@@ -1,10 +1,10 @@
-//! What the larger kernels work on, and the checks that their slices are long enough.
+//! The arguments of the larger kernels, and checks of their lengths.
 
 use super::LANES;
 use crate::engine::cpu::buffer::Buffer;
 
-/// Whether `len` floats hold a matrix of `rows` rows of `columns`, each row `stride` behind the one before. The last row ends
-/// with its columns. A size that does not fit into the address space is never held, whatever it would wrap around to.
+/// Whether `len` floats hold a matrix of `rows` rows of `columns`, with a distance of `stride` between rows. The last row
+/// ends with its columns. A size that overflows the address space is never held.
 pub(super) fn holds(len: usize, rows: usize, columns: usize, stride: usize) -> bool {
     match rows.checked_sub(1) {
         None => true,
@@ -15,29 +15,29 @@ pub(super) fn holds(len: usize, rows: usize, columns: usize, stride: usize) -> b
     }
 }
 
-/// What happens to an element of a product before it is stored.
+/// The operation on an element of a product before it is stored.
 #[derive(Clone, Copy)]
 pub(crate) enum Epilogue<'a> {
-    /// Nothing.
+    /// No operation.
     Plain,
     /// `max(x, 0)`.
     Relu,
-    /// Zero where this array, laid out as the result, is not positive: the gradient through a ReLU.
+    /// Zero where this array, in the layout of the result, is not positive: the gradient of a ReLU.
     WherePositive(&'a [f32]),
 }
 
-/// `C[i][j] = bias[i] + sum over k of A[i][k] * B[k][j]`, k in ascending order, fused.
+/// `C[i][j] = bias[i] + sum over k of A[i][k] * B[k][j]`, k in ascending order, with fused multiply-adds.
 pub(crate) struct Product<'a> {
     /// Rows of A and C.
     pub(crate) rows: usize,
-    /// Columns of C to store. B's rows are padded to whole vectors.
+    /// Columns of C to store. Rows of B are padded to whole vectors.
     pub(crate) columns: usize,
     /// Columns of A, rows of B.
     pub(crate) depth: usize,
     /// `[rows][depth]`, or `[depth][rows]` if `a_transposed`.
     pub(crate) a: &'a [f32],
     pub(crate) a_transposed: bool,
-    /// From one stored row of A to the next.
+    /// The distance between two stored rows of A.
     pub(crate) a_stride: usize,
     /// `[depth][b_stride]`.
     pub(crate) b: &'a [f32],
@@ -45,13 +45,13 @@ pub(crate) struct Product<'a> {
     /// `[rows][c_stride]`.
     pub(crate) c: &'a mut [f32],
     pub(crate) c_stride: usize,
-    /// What each row starts from; zero if there is none.
+    /// The initial value of each row; zero without a bias.
     pub(crate) bias: Option<&'a [f32]>,
     pub(crate) epilogue: Epilogue<'a>,
 }
 
 impl Product<'_> {
-    /// Panics where a slice is too short for the shape: a mistake of this crate, never of its user.
+    /// Panics where a slice is too short for the shape, which is a defect of this crate.
     pub(super) fn check(&self) {
         let Self { rows, columns, depth, a_stride, b_stride, c_stride, .. } = *self;
         assert!(rows > 0 && depth > 0 && columns > 0);
@@ -63,19 +63,19 @@ impl Product<'_> {
         assert!(holds(self.c.len(), rows, columns, c_stride));
         assert!(self.bias.is_none_or(|bias| bias.len() >= rows));
         if let Epilogue::WherePositive(gate) = self.epilogue {
-            // The gate's rows lie as C's do, so the last vector of one may reach into the next.
+            // The gate has the row distance of C, so the last vector of one row may reach into the next.
             assert!(holds(gate.len(), rows, columns, c_stride) && gate.len() - (rows - 1) * c_stride >= vectors);
         }
     }
 }
 
-/// One step of Adam over all parameters. The slices have one length, a multiple of 16.
-pub(crate) struct AdamPass<'a> {
+/// One step of Adam over all parameters. The slices have the same length, a multiple of 16.
+pub(crate) struct AdamStep<'a> {
     pub(crate) parameters: &'a mut [f32],
     pub(crate) gradients: &'a [f32],
     pub(crate) first_moment: &'a mut [f32],
     pub(crate) second_moment: &'a mut [f32],
-    /// What the gradients are multiplied by first (clipping).
+    /// The factor of all gradients (gradient-norm clipping).
     pub(crate) gradient_scale: f32,
     pub(crate) one_minus_beta1: f32,
     pub(crate) beta2: f32,
@@ -87,37 +87,37 @@ pub(crate) struct AdamPass<'a> {
     pub(crate) step_size: f32,
 }
 
-/// Added to the variance before its root is taken, as PyTorch's `LayerNorm` does.
+/// The number added to the variance before its root is taken, as in PyTorch's `LayerNorm`.
 pub(crate) const LAYER_NORM_EPS: f32 = 1e-5;
 
-/// What a layer normalisation keeps for its gradient.
+/// The values of a layer normalisation that its gradient needs.
 #[derive(Clone, Debug)]
-pub(crate) struct LayerNormPass {
-    /// The normalised values, before weight and bias, `[unit][stride]`.
+pub(crate) struct LayerNormCache {
+    /// The normalised values before scale and shift, `[unit][stride]`.
     pub(crate) normalised: Buffer,
-    /// One over each item's standard deviation, `[stride]`.
+    /// The inverse standard deviation of each item, `[stride]`.
     pub(crate) inverse_deviations: Buffer,
 }
 
-/// The quantile Huber loss of each item (Dabney et al. 2018a, delta 1): summed over predictions, averaged over targets.
-/// All arrays are `[..][stride]`, the stride a multiple of 16.
-pub(crate) struct QuantileHuberPass<'a> {
+/// The quantile Huber loss of each item (Dabney et al. 2018a, delta 1): summed over predictions, averaged over targets. All
+/// arrays are `[..][stride]`, the stride a multiple of 16.
+pub(crate) struct QuantileHuber<'a> {
     /// The predicted quantiles of the action taken.
     pub(crate) predictions: &'a [f32],
-    /// Each prediction's quantile level, in (0, 1).
+    /// The quantile level of each prediction, in (0, 1).
     pub(crate) levels: &'a [f32],
     /// Samples of the target distribution.
     pub(crate) targets: &'a [f32],
-    /// The loss's gradient with respect to each prediction.
+    /// The gradient of the loss with respect to each prediction.
     pub(crate) gradients: &'a mut [f32],
-    /// Each item's loss, `[stride]`.
+    /// The loss of each item, `[stride]`.
     pub(crate) losses: &'a mut [f32],
-    /// Each item's mean absolute TD error over all pairs, `[stride]`.
+    /// The mean absolute TD error of each item over all pairs, `[stride]`.
     pub(crate) distances: &'a mut [f32],
 }
 
-impl QuantileHuberPass<'_> {
-    /// Panics where the slices do not fit together: a mistake of this crate, never of its user.
+impl QuantileHuber<'_> {
+    /// Panics where the lengths of the slices do not match, which is a defect of this crate.
     pub(super) fn check(&self) {
         let stride = self.losses.len();
         assert!(stride > 0 && stride.is_multiple_of(LANES) && self.distances.len() == stride);
@@ -127,8 +127,9 @@ impl QuantileHuberPass<'_> {
     }
 }
 
-/// One step of RMSProp over all parameters. The slices have one length, a multiple of 16, or none where they are not used.
-pub(crate) struct RmsPropPass<'a> {
+/// One step of RMSProp over all parameters. The slices have the same length, a multiple of 16, or are empty where they are
+/// not used.
+pub(crate) struct RmsPropStep<'a> {
     pub(crate) parameters: &'a mut [f32],
     pub(crate) gradients: &'a [f32],
     pub(crate) square: &'a mut [f32],
@@ -139,15 +140,15 @@ pub(crate) struct RmsPropPass<'a> {
     pub(crate) gradient_scale: f32,
     pub(crate) alpha: f32,
     pub(crate) one_minus_alpha: f32,
-    /// Added under the root and after it; one of them is zero.
+    /// Added under the root and after it; one of the two is zero.
     pub(crate) eps_inside: f32,
     pub(crate) eps_outside: f32,
     pub(crate) momentum: f32,
     pub(crate) lr: f32,
 }
 
-/// One step of gradient descent over all parameters. The slices have one length, a multiple of 16.
-pub(crate) struct SgdPass<'a> {
+/// One step of SGD over all parameters. The slices have the same length, a multiple of 16.
+pub(crate) struct SgdStep<'a> {
     pub(crate) parameters: &'a mut [f32],
     pub(crate) gradients: &'a [f32],
     /// Empty without momentum.
@@ -163,8 +164,8 @@ pub(super) fn check_merge(trunk: usize, stride: usize, embedded: usize, merged: 
     assert!(embedded == merged && merged.is_multiple_of(trunk));
 }
 
-pub(super) fn check_layer_norm(pass: &LayerNormPass, units: usize, len: usize) {
-    let stride = pass.inverse_deviations.len();
-    assert!(stride > 0 && stride.is_multiple_of(LANES) && pass.normalised.len() == len);
+pub(super) fn check_layer_norm(cache: &LayerNormCache, units: usize, len: usize) {
+    let stride = cache.inverse_deviations.len();
+    assert!(stride > 0 && stride.is_multiple_of(LANES) && cache.normalised.len() == len);
     assert!(len.is_multiple_of(stride) && len / stride == units);
 }
