@@ -1,4 +1,4 @@
-//! The command line: what can be said, and what a configuration it amounts to.
+//! The command line: its commands and options, and the configuration that they select.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -13,9 +13,9 @@ use toml::{Table, Value};
 
 use crate::output::Usage;
 
-/// Deep Q-learning: see it learn, trust the result, use the agent.
+/// Train deep Q-learning agents (DQN and its variants), evaluate them, compare them over many seeds, and watch them act
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true, after_help = examples::QUARL)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -23,26 +23,89 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Train an agent, then watch it play
+    /// Train an agent in one run
+    ///
+    /// Train an agent and write the run (configuration, tables, models, figure) to a directory. The progress line shows
+    /// episodes, returns and the time left. In a terminal, the trained agent then plays one greedy episode.
+    #[command(after_help = examples::TRAIN)]
     Train(TrainArgs),
-    /// Let a trained agent play greedily
+    /// Let a trained agent act greedily, in a window, in the terminal, or recorded to a file
+    #[command(after_help = examples::PLAY)]
     Play(PlayArgs),
-    /// Say how good a trained agent is, on episodes that training has not seen
+    /// Evaluate a trained agent, or all agents of an experiment, on new greedy episodes
+    ///
+    /// Play greedy episodes (no exploration) whose random stream differs from that of training, and print the mean, the
+    /// interquartile mean and 95% confidence intervals of their returns, and the share of episodes that reach the
+    /// environment's threshold.
+    #[command(after_help = examples::EVAL)]
     Eval(EvalArgs),
-    /// Repeat the training with many seeds and average
+    /// Train with many seeds and aggregate the runs
+    ///
+    /// Train the same configuration with successive seeds, several runs in parallel. Writes the mean learning curve with
+    /// its 95% confidence band, and the share of seeds whose trained agent reaches the environment's threshold. The same
+    /// command continues an interrupted experiment.
+    #[command(after_help = examples::EXPERIMENT)]
     Experiment(ExperimentArgs),
-    /// Draw runs and experiments in one figure
+    /// Draw learning curves of runs and experiments in one figure
+    #[command(after_help = examples::PLOT)]
     Plot(PlotArgs),
-    /// List the built-in environments, or show what one of Gymnasium's offers
+    /// List the built-in environments, or describe a Gymnasium environment
+    #[command(after_help = examples::ENVS)]
     Envs(EnvsArgs),
-    /// List the presets, or print one
+    /// List the presets (named configurations), or print one with a comment for each setting
+    #[command(after_help = examples::PRESETS)]
     Presets(PresetsArgs),
-    /// Measure this machine, and training on it
+    /// Measure the speed of training on this machine
+    ///
+    /// Measure one update and one whole training step of the textbook preset, in microseconds, and compare the update with
+    /// the processor's peak of floating-point operations.
+    #[command(after_help = examples::BENCH)]
     Bench(BenchArgs),
 }
 
+/// The examples below each command's help.
+mod examples {
+    pub(super) const QUARL: &str = "\
+Examples:
+  quarl train                          Train DQN on CartPole-v0 with the textbook's settings
+  quarl play runs/CartPole-v0-textbook-seed0
+                                       Watch the trained agent";
+    pub(super) const TRAIN: &str = "\
+Examples:
+  quarl train CartPole-v1 --preset rainbow --seed 3
+  quarl train --preset dqn --set agent.target=double --set optimizer.lr=0.0005 --steps 20000";
+    pub(super) const PLAY: &str = "\
+Examples:
+  quarl play runs/CartPole-v0-textbook-seed0
+  quarl play runs/CartPole-v0-textbook-seed0 --record agent.gif";
+    pub(super) const EVAL: &str = "\
+Examples:
+  quarl eval runs/CartPole-v0-textbook-seed0
+  quarl eval runs/CartPole-v0-textbook-seed0 --best --episodes 1000";
+    pub(super) const EXPERIMENT: &str = "\
+Examples:
+  quarl experiment --runs 20 --out textbook-20
+  quarl experiment --ablate replay,target_network --runs 20 --out ablation";
+    pub(super) const PLOT: &str = "\
+Examples:
+  quarl plot runs --out runs.svg
+  quarl plot textbook-20 double-20 --label DQN --label 'Double DQN' --out comparison.png";
+    pub(super) const ENVS: &str = "\
+Examples:
+  quarl envs
+  quarl envs gym:LunarLander-v3";
+    pub(super) const PRESETS: &str = "\
+Examples:
+  quarl presets
+  quarl presets rainbow CartPole-v1 > rainbow.toml";
+    pub(super) const BENCH: &str = "\
+Examples:
+  quarl bench
+  quarl bench --presets";
+}
+
 impl Command {
-    /// Whether only the result is wanted (`--quiet`).
+    /// Whether only the result is printed (`--quiet`).
     #[cfg(unix)]
     pub(crate) fn is_quiet(&self) -> bool {
         match self {
@@ -53,61 +116,62 @@ impl Command {
     }
 }
 
-/// Reads a whole number of a range.
+/// Parses a whole number within a range.
 fn whole<T: TryFrom<u64>, const LOW: u64, const HIGH: u64>(text: &str) -> Result<T, String> {
     let number = text.parse::<u64>().ok().filter(|number| (LOW..=HIGH).contains(number));
     let number = number.and_then(|number| T::try_from(number).ok());
     number.ok_or_else(|| format!("expected a whole number from {LOW} to {HIGH}"))
 }
 
-/// Reads a number of pictures a second.
+/// Parses a number of frames per second.
 fn fps(text: &str) -> Result<f64, String> {
     text.parse().map_err(|_| "expected a number from 0.01 to 1000".to_owned())
 }
 
-/// What decides the configuration.
+/// The arguments that select a configuration.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
-    /// The environment (see `quarl envs`) [default: the preset's, CartPole-v0 without one]
+    /// Environment id: one of `quarl envs`, or gym:ID for a Gymnasium environment [default: that of the preset;
+    /// CartPole-v0 without a preset]
     pub(crate) env: Option<String>,
-    /// Start from these settings (see `quarl presets`) [default: textbook for CartPole-v0, tuned for the others]
+    /// Preset to start from (see `quarl presets`) [default: textbook for CartPole-v0, tuned for other environments]
     #[arg(long, value_name = "NAME")]
     pub(crate) preset: Option<String>,
-    /// Read settings from a TOML file; complete, or to be laid over --preset
+    /// TOML file with settings: a complete configuration, or settings that override those of --preset
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Set one key, such as agent.gamma=0.99; may be repeated
+    /// Set one configuration key, such as agent.gamma=0.99; may be given several times
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) assignments: Vec<String>,
     #[command(flatten)]
     pub(crate) gym: GymArgs,
-    /// The seed; the first one of an experiment
+    /// Random seed; for an experiment the seed of the first run [default: 0]
     #[arg(long, value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
     pub(crate) seed: Option<i64>,
-    /// Train for so many episodes
+    /// Train for this number of episodes
     #[arg(long, conflicts_with = "steps", value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
     pub(crate) episodes: Option<i64>,
-    /// Train for so many environment steps
+    /// Train for this number of environment steps
     #[arg(long, value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
     pub(crate) steps: Option<i64>,
 }
 
-/// How to get at an environment of Gymnasium's (`gym:ID`).
+/// The arguments for Gymnasium environments (`gym:ID`).
 #[derive(Debug, Default, Args)]
 pub(crate) struct GymArgs {
-    /// For gym:ID: the Python interpreter [default: the active virtual environment's, ./.venv's, or python3]
+    /// Python interpreter for gym:ID [default: that of the active virtual environment, else .venv/bin/python, else python3]
     #[arg(long, value_name = "PYTHON")]
     pub(crate) python: Option<String>,
-    /// For gym:ID: an argument for gymnasium.make; may be repeated
+    /// Keyword argument of gymnasium.make for gym:ID, such as continuous=false; may be given several times
     #[arg(long = "env-arg", value_name = "KEY=VALUE")]
     pub(crate) env_args: Vec<String>,
-    /// For gym:ID: import this module first, because it registers environments; may be repeated
+    /// Python module that registers environments for gym:ID, imported first; may be given several times
     #[arg(long = "gym-import", value_name = "MODULE")]
     pub(crate) imports: Vec<String>,
 }
 
 impl GymArgs {
-    /// The settings for an environment, over `env`.
+    /// The environment settings `env`, overridden by these arguments.
     pub(crate) fn config(&self, mut env: EnvConfig) -> Result<EnvConfig> {
         if let Some(python) = &self.python {
             env.gym.python.clone_from(python);
@@ -119,7 +183,7 @@ impl GymArgs {
         Ok(env)
     }
 
-    /// Records the settings for a training run.
+    /// Records these arguments as settings of a training run.
     fn record(&self, mut builder: ConfigBuilder) -> Result<ConfigBuilder> {
         if let Some(python) = &self.python {
             builder = builder.set("env.gym.python", python.as_str());
@@ -131,7 +195,7 @@ impl GymArgs {
         Ok(if arguments.is_empty() { builder } else { builder.set("env.gym.kwargs", arguments) })
     }
 
-    /// The arguments for gymnasium.make.
+    /// The keyword arguments of gymnasium.make.
     fn arguments(&self) -> Result<Table> {
         let argument = |argument: &String| -> Result<(String, Value)> {
             let pair = argument.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
@@ -151,7 +215,7 @@ impl GymArgs {
     }
 }
 
-/// An argument for Python: a value as TOML or Python writes it, else text. TOML has no None: the worker reads its name as that.
+/// A value for Python, written as in TOML or Python; anything else is text. TOML has no None: the worker converts the text.
 fn python_value(text: &str) -> Value {
     match text {
         "True" => true.into(),
@@ -160,15 +224,15 @@ fn python_value(text: &str) -> Value {
     }
 }
 
-/// A configuration, and the name of where it came from.
+/// A configuration and its name.
 pub(crate) struct Resolved {
     pub(crate) config: TrainConfig,
-    /// The preset's name, or `custom`.
+    /// The name of the preset, or `custom`.
     pub(crate) name: String,
 }
 
 impl ConfigArgs {
-    /// The configuration that these arguments say, checked.
+    /// The configuration that these arguments select, checked.
     pub(crate) fn resolve(&self) -> Result<Resolved> {
         let mut builder = match &self.preset {
             Some(preset) => TrainConfig::preset(preset),
@@ -189,7 +253,7 @@ impl ConfigArgs {
         let config = builder.build().map_err(|error| match error {
             Error::MissingKeys { keys } => {
                 let file = self.config.as_ref().map_or(String::new(), |path| format!("{}: ", path.display()));
-                let message = format!("{file}not given: {keys}; --preset NAME fills in what a file leaves out");
+                let message = format!("{file}missing keys: {keys}; set them, or use --preset NAME as a base");
                 anyhow::Error::new(Usage(message))
             }
             error => error.into(),
@@ -203,11 +267,11 @@ impl ConfigArgs {
     }
 }
 
-/// A configuration file. One that cannot be read is wrong usage, as one that says something wrong.
+/// Reads a configuration file. A file that cannot be read is a usage error, like an invalid one.
 fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).map_err(|error| {
         let reason = match error.kind() {
-            _ if path.is_dir() => "this is a directory; name a TOML file".to_owned(),
+            _ if path.is_dir() => "this is a directory; give the path of a TOML file".to_owned(),
             ErrorKind::InvalidData => "this is not a text file (UTF-8)".to_owned(),
             _ => error.to_string(),
         };
@@ -219,50 +283,50 @@ fn read(path: &Path) -> Result<String> {
 pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// Where to write the run [default: a new directory under runs/]
+    /// Directory of the run [default: a new directory below runs/, such as runs/CartPole-v0-textbook-seed0]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Replace the run in an existing directory
+    /// Replace the run in an existing directory; other files are never replaced
     #[arg(long)]
     pub(crate) force: bool,
-    /// No progress and no drawing: only the mean of the greedy episodes and the directory
+    /// Print only the mean greedy return and the run's directory
     #[arg(long, conflicts_with = "json")]
     pub(crate) quiet: bool,
-    /// One event a line, as JSON, on standard output
+    /// Print one JSON object per line for each event
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Render {
-    /// In a window of its own
+    /// In a window
     Window,
     /// As text in the terminal
     Terminal,
-    /// Not at all
+    /// Do not show the episodes
     None,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct PlayArgs {
-    /// A run's directory (its last model), or a model file such as best.safetensors
+    /// Directory of a run (its final model), or a model file such as best.safetensors
     pub(crate) run: PathBuf,
-    /// How many episodes
+    /// Number of episodes
     #[arg(long, default_value_t = 1, value_parser = whole::<u64, 1, { i64::MAX as u64 }>)]
     pub(crate) episodes: u64,
-    /// The first episode's seed
+    /// Seed of the first episode's reset; later episodes continue its random stream
     #[arg(long, default_value_t = 0, value_parser = whole::<u64, 0, { u64::MAX }>)]
     pub(crate) seed: u64,
-    /// Where to show it [default: a window, else the terminal; nowhere while recording]
+    /// Where to show the episodes [default: a window, or the terminal if no window can be opened; nowhere with --record]
     #[arg(long, value_enum)]
     pub(crate) render: Option<Render>,
-    /// Write what is seen to a file: all of it to a .gif, the last picture to a .png
+    /// Record to a file: .gif for all frames, .png for the last frame
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
-    /// Steps shown a second [default: what looks natural, 50 for CartPole]
+    /// Environment steps per second [default: the environment's own rate, 50 for CartPole]
     #[arg(long, value_parser = fps)]
     pub(crate) fps: Option<f64>,
-    /// One event a line, as JSON, on standard output; shown nowhere unless --render says so
+    /// Print one JSON object per line for each event; without --render, show nothing
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
@@ -271,18 +335,18 @@ pub(crate) struct PlayArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct EvalArgs {
-    /// A run's directory (its last model), a model file such as best.safetensors, or an experiment's directory (all its runs)
+    /// Directory of a run (its final model), a model file such as best.safetensors, or directory of an experiment (all runs)
     pub(crate) run: PathBuf,
-    /// How many episodes each agent plays
+    /// Number of episodes for each agent
     #[arg(long, default_value_t = 100, value_parser = whole::<u64, 1, 1_000_000>)]
     pub(crate) episodes: u64,
-    /// The seed of the episodes; they are never those that training or its evaluations saw
+    /// Seed of the episodes; whatever its value, they differ from those of training and its evaluations
     #[arg(long, default_value_t = 0, value_parser = whole::<u64, 0, { u64::MAX }>)]
     pub(crate) seed: u64,
-    /// Of a run's directory, the model of its best evaluation instead of its last one
+    /// Evaluate the model of the best evaluation during training instead of the final model
     #[arg(long)]
     pub(crate) best: bool,
-    /// One event a line, as JSON, on standard output
+    /// Print one JSON object per line for each event
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
@@ -293,53 +357,53 @@ pub(crate) struct EvalArgs {
 pub(crate) struct ExperimentArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// Train every combination of these parts on and off, each in its own directory: replay, target_network, double,
-    /// prioritized, n_step, dueling, noisy, distributional
+    /// Train every combination of these parts switched on and off, each in its own directory. PART: replay,
+    /// target_network, double, prioritized, n_step, dueling, noisy, distributional
     #[arg(long, value_name = "PART,..", value_delimiter = ',')]
     pub(crate) ablate: Vec<Part>,
-    /// How many runs, with successive seeds
+    /// Number of runs, with successive seeds
     #[arg(long, default_value_t = 100, value_parser = whole::<u64, 1, 1_000_000>)]
     pub(crate) runs: u64,
-    /// How many at a time [default: one for each core]
+    /// Number of runs in parallel [default: the number of cores]
     #[arg(long, value_parser = whole::<u16, 1, { u16::MAX as u64 }>)]
     pub(crate) jobs: Option<u16>,
-    /// Where to write; an experiment of the same settings is continued, also while other processes run parts of it
+    /// Directory of the experiment. An experiment with the same settings is continued; several processes may share it
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
-    /// Run again what failed with an error that is to be expected again
+    /// Also run seeds again whose run failed with a reproducible error, such as a loss that is not finite
     #[arg(long)]
     pub(crate) retry_failed: bool,
-    /// No progress: only the mean of the greedy episodes and the directory
+    /// Print only the mean greedy return and the experiment's directory
     #[arg(long, conflicts_with = "json")]
     pub(crate) quiet: bool,
-    /// One event a line, as JSON, on standard output
+    /// Print one JSON object per line for each event
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct PlotArgs {
-    /// Directories of runs, experiments or ablations, or directories of runs such as `runs`
+    /// Directories of runs, experiments or ablations, or a directory that contains them, such as runs
     #[arg(required = true)]
     pub(crate) paths: Vec<PathBuf>,
-    /// Where to draw, .svg or .png [default: quarl-plot.svg and quarl-plot.png here]
+    /// File of the figure, .svg or .png [default: quarl-plot.svg and quarl-plot.png in the current directory]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// The name of a path's curve in the legend; once for each path, in order [default: the end of the path]
+    /// Legend entry of a curve; given once for each path, in order [default: the name of the directory]
     #[arg(long = "label", value_name = "NAME")]
     pub(crate) labels: Vec<String>,
-    /// The figure's title [default: the environment]
+    /// Title of the figure [default: the environment]
     #[arg(long)]
     pub(crate) title: Option<String>,
-    /// Over how many episodes each curve is averaged; 1 for no smoothing
+    /// Number of episodes in the moving average; 1 for no smoothing
     #[arg(long, default_value_t = 10, value_parser = whole::<u64, 1, 1_000_000>)]
     pub(crate) window: u64,
-    /// What runs to the right [default: steps where a run has a budget of steps, else episodes]
+    /// Quantity on the x axis [default: steps if a run has a budget of steps, otherwise episodes]
     #[arg(long, value_enum)]
     pub(crate) x: Option<XAxis>,
 }
 
-/// What a figure's curves run over.
+/// The quantity on a figure's x axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum XAxis {
     /// Episodes, counted from 0
@@ -350,9 +414,9 @@ pub(crate) enum XAxis {
 
 #[derive(Debug, Args)]
 pub(crate) struct EnvsArgs {
-    /// One environment; `gym:ID` for one of Gymnasium's, `gym:` to list all of those
+    /// Environment to describe: a built-in id, or gym:ID; gym: lists the ids of all Gymnasium environments
     pub(crate) env: Option<String>,
-    /// One environment a line, as JSON, on standard output
+    /// Print one JSON object per line for each environment
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
@@ -361,24 +425,24 @@ pub(crate) struct EnvsArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PresetsArgs {
-    /// Print this preset, complete
+    /// Preset to print as a complete configuration file
     pub(crate) name: Option<String>,
-    /// As it is for this environment
+    /// Environment for which the preset is printed [default: the preset's own]
     pub(crate) env: Option<String>,
-    /// One preset a line, as JSON, on standard output
+    /// Print one JSON object per line for each preset
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
-    /// As one line of JSON
+    /// Print one JSON object per line
     #[arg(long)]
     pub(crate) json: bool,
-    /// Measure every path that this machine has, not just the one in use
+    /// Measure every instruction set of this machine, not only the one in use
     #[arg(long)]
     pub(crate) all: bool,
-    /// Measure one update of every preset instead, beside textbook's
+    /// Measure one update of every preset, and compare it with that of textbook
     #[arg(long, conflicts_with = "all")]
     pub(crate) presets: bool,
 }

@@ -1,4 +1,4 @@
-//! Where scenes are shown while an agent acts: a window, the terminal, or nowhere.
+//! Displays scenes while an agent acts: in a window, in the terminal, or nowhere.
 
 use std::time::{Duration, Instant};
 
@@ -8,38 +8,38 @@ use quarl::render::Scene;
 use crate::terminal::Terminal;
 use crate::window::Window;
 
-/// What the person watching wants.
+/// The request of the person watching.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum KeepGoing {
-    /// Go on.
+    /// Continue.
     Yes,
-    /// The window was closed, or Esc or `q` was pressed: no more is to be seen.
+    /// The window was closed, or Esc or `q` was pressed: end the display.
     Closed,
-    /// A signal came, or Ctrl-C, which a terminal in raw mode hands over as a key.
+    /// A signal arrived, or Ctrl-C was pressed, which a terminal in raw mode delivers as a key.
     Interrupted,
 }
 
-/// Shows one scene after another, each for its share of a second.
+/// A display of scenes at a fixed rate.
 pub(crate) enum Display {
-    /// In a window of its own.
+    /// A window.
     Window(Box<Window>),
-    /// As text in the terminal.
+    /// Text in the terminal.
     Terminal(Terminal),
-    /// Not at all, and without waiting.
+    /// No display, without waiting.
     None,
 }
 
 impl Display {
-    /// A window. Only on the main thread, which is where window systems want it.
+    /// Opens a window. Window systems require the main thread.
     ///
     /// # Errors
-    /// When there is no screen to open it on; the message says what to do instead.
+    /// When there is no screen; the message names an alternative.
     pub(crate) fn window(title: &str, fps: f64) -> Result<Self> {
         Ok(Self::Window(Box::new(Window::open(title, Pace::new(fps)?)?)))
     }
 
-    /// The terminal, which is given back as it was when this is dropped.
+    /// Opens the terminal, which is restored when the display is dropped.
     ///
     /// # Errors
     /// When standard output is not a terminal.
@@ -47,7 +47,7 @@ impl Display {
         Ok(Self::Terminal(Terminal::open(Pace::new(fps)?)?))
     }
 
-    /// Shows `scene` and a line about it, then waits until it is time for the next one.
+    /// Shows `scene` and a caption, then waits until the next scene is due.
     pub(crate) fn show(&mut self, scene: &Scene, caption: &str) -> Result<KeepGoing> {
         match self {
             Self::Window(window) => window.show(scene, caption),
@@ -57,7 +57,7 @@ impl Display {
     }
 }
 
-/// The clock of a film shown live.
+/// The timing of frames.
 pub(crate) struct Pace {
     interval: Duration,
     next: Option<Instant>,
@@ -65,11 +65,14 @@ pub(crate) struct Pace {
 
 impl Pace {
     fn new(fps: f64) -> Result<Self> {
-        ensure!((0.01..=1000.0).contains(&fps), "cannot show {fps} frames a second: give 0.01 to 1000");
+        ensure!(
+            (0.01..=1000.0).contains(&fps),
+            "cannot show {fps} frames per second: choose a number from 0.01 to 1000"
+        );
         Ok(Self { interval: Duration::from_secs_f64(1.0 / fps), next: None })
     }
 
-    /// When the frame after the one shown `now` is due. A late frame delays the others: none is hurried to catch up.
+    /// When the frame after the one shown at `now` is due. A late frame delays the following ones.
     pub(crate) fn due(&mut self, now: Instant) -> Instant {
         let due = self.next.map_or(now + self.interval, |next| (next + self.interval).max(now));
         self.next = Some(due);

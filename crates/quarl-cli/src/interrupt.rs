@@ -1,5 +1,5 @@
-//! Ctrl-C, SIGTERM and SIGHUP: the first asks the work to stop and keep what there is, a second Ctrl-C ends the program at
-//! once.
+//! Ctrl-C, SIGTERM and SIGHUP. The first signal requests a stop that keeps the results; a second Ctrl-C ends the program
+//! immediately.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -7,34 +7,34 @@ use std::time::{Duration, Instant};
 
 use quarl::StopFlag;
 
-/// How long to wait for anything else without asking whether a signal has come.
+/// The interval in which a wait checks for signals.
 pub(crate) const SLICE: Duration = Duration::from_millis(100);
 
 const SIGINT: i32 = 2;
 
-/// The first signal that came; 0 before.
+/// The first signal received; 0 before.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
-/// Whether the first signal ends the program, as nothing is lost then.
+/// Whether the first signal ends the program immediately, because nothing would be lost.
 static AT_ONCE: AtomicBool = AtomicBool::new(false);
 
-/// Says whether the next signal ends the program at once: where all results are in files, and what follows can be repeated.
+/// Sets whether the next signal ends the program immediately: when all results are in files and the rest can be repeated.
 pub(crate) fn end_at_once(at_once: bool) {
     AT_ONCE.store(at_once, Ordering::SeqCst);
 }
 
-/// What a signal requests. Whoever works for long is given it.
+/// The flag that a signal requests. All long work is given it.
 pub(crate) fn stop_flag() -> StopFlag {
     static STOP: OnceLock<StopFlag> = OnceLock::new();
     STOP.get_or_init(StopFlag::default).clone()
 }
 
-/// Starts to listen. Before, and where no handler can be installed, a signal just ends the program, as it does everywhere.
+/// Starts to handle signals. Before, and where no handler can be installed, a signal ends the program.
 pub(crate) fn listen() {
     #[cfg(unix)]
     {
         use signal_hook::consts::{SIGHUP, SIGTERM};
-        // Under nohup, a terminal that goes away is nobody's concern.
+        // Under nohup, a closed terminal has to be ignored.
         let signals = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| *signal != SIGHUP || !is_ignored(SIGHUP));
         if let Ok(mut signals) = signal_hook::iterator::Signals::new(signals) {
             std::thread::spawn(move || signals.forever().for_each(receive));
@@ -44,7 +44,7 @@ pub(crate) fn listen() {
     let _ = ctrlc::set_handler(|| receive(SIGINT));
 }
 
-/// Whether the program was started with this signal ignored; false where that cannot be known.
+/// Whether the program was started with this signal ignored; false where that is unknown.
 #[cfg(unix)]
 fn is_ignored(signal: i32) -> bool {
     let ignored = || {
@@ -55,7 +55,7 @@ fn is_ignored(signal: i32) -> bool {
     ignored().is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
 }
 
-/// Requests the stop. Only Ctrl-C is taken for impatience when it is repeated: a terminal that closes sends SIGHUP twice.
+/// Requests the stop. Only a repeated Ctrl-C ends the program immediately: a closing terminal sends SIGHUP twice.
 fn receive(signal: i32) {
     let is_first = SIGNAL.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst).is_ok();
     if AT_ONCE.load(Ordering::SeqCst) || (!is_first && signal == SIGINT) {
@@ -65,12 +65,12 @@ fn receive(signal: i32) {
     stop_flag().request();
 }
 
-/// Whether a signal has come.
+/// Whether a signal was received.
 pub(crate) fn requested() -> bool {
     stop_flag().is_requested()
 }
 
-/// As if Ctrl-C had come as a signal: a terminal in raw mode hands it over as a key.
+/// Acts as Ctrl-C does: a terminal in raw mode delivers Ctrl-C as a key.
 pub(crate) fn request() {
     receive(SIGINT);
 }

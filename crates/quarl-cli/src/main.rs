@@ -1,6 +1,6 @@
-//! The `quarl` command: train, play, eval, experiment, plot, and what there is to know before.
+//! The `quarl` command.
 
-// An experiment reports a run that panics and goes on with the others, which needs unwinding.
+// An experiment records a run that panics and continues with the others, which needs unwinding.
 #[cfg(not(panic = "unwind"))]
 compile_error!("quarl needs unwinding: no profile may set panic = \"abort\"");
 
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     match result.and_then(|outcome| output::check().map(|()| outcome)) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Interrupted) => ExitCode::from(interrupt::exit_status()),
-        // A signal came while an environment in Python was being started.
+        // A signal arrived while an environment in Python was being started.
         Err(error) if matches!(error.downcast_ref(), Some(quarl::Error::Stopped { .. })) => {
             ExitCode::from(interrupt::exit_status())
         }
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints what the argument parser has to say: help or the version on standard output, wrong usage on standard error.
+/// Prints a message of the argument parser: help or the version to standard output, wrong usage to standard error.
 fn help(message: &clap::Error) -> ExitCode {
     let printed = message.print();
     if !message.use_stderr() {
@@ -67,11 +67,11 @@ fn help(message: &clap::Error) -> ExitCode {
     ExitCode::from(message.exit_code() as u8)
 }
 
-/// How a command that did not fail ended.
+/// The outcome of a command that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// It did what it was asked to.
+    /// The command completed.
     Done,
-    /// A signal came (see [`interrupt`]); the results so far have been kept.
+    /// A signal arrived (see [`interrupt`]); the results so far have been kept.
     Interrupted,
 }

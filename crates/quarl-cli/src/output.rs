@@ -1,14 +1,14 @@
-//! What is said on standard output and standard error, and with which exit status it ends.
+//! Standard output, standard error and the exit status.
 //!
-//! A closed pipe (`quarl train | head`) ends the output and not the work. Any other failure of standard output does not end the
-//! work either, but the command then exits with 1.
+//! A closed pipe (`quarl train | head`) ends the output, but not the work. Any other failure of standard output does not
+//! end the work either, but the command then exits with 1.
 
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::OnceLock;
 
 use quarl::{Error, stats};
 
-/// The first failed write to standard output that was not to a closed pipe.
+/// The first failed write to standard output, except to a closed pipe.
 static FAILURE: OnceLock<std::io::Error> = OnceLock::new();
 
 /// Writes a line to standard output.
@@ -22,17 +22,17 @@ pub(crate) fn text(text: impl AsRef<str>) {
     note(stdout.write_all(text.as_ref().as_bytes()).and_then(|()| stdout.flush()));
 }
 
-/// Remembers a failed write to standard output for [`check`].
+/// Records a failed write to standard output for [`check`].
 pub(crate) fn note(written: std::io::Result<()>) {
     if let Err(error) = written
         && error.kind() != ErrorKind::BrokenPipe
     {
-        // Only the first failure counts: the later ones follow from it.
+        // Only the first failure is reported: later ones follow from it.
         let _ = FAILURE.set(error);
     }
 }
 
-/// Fails where a write to standard output failed, except to a closed pipe.
+/// Fails if a write to standard output failed, except to a closed pipe.
 pub(crate) fn check() -> anyhow::Result<()> {
     FAILURE.get().map_or(Ok(()), |error| Err(anyhow::anyhow!("cannot write to standard output: {error}")))
 }
@@ -49,33 +49,33 @@ pub(crate) fn warning(message: &str) {
     let _ = writeln!(std::io::stderr(), "warning: {message}");
 }
 
-/// Writes an error to standard error, with the arguments that would help.
+/// Writes an error to standard error, with the options that help.
 pub(crate) fn error(error: &anyhow::Error) {
     let remedy = match error.downcast_ref::<Error>() {
-        Some(Error::Exists { .. }) => ": choose another --out, or replace the run in it with --force",
+        Some(Error::Exists { .. }) => ": choose another directory with --out, or replace the run in it with --force",
         _ => "",
     };
     let _ = writeln!(std::io::stderr(), "error: {error:#}{remedy}");
 }
 
-/// All that `--quiet` leaves: two lines that scripts can rely on.
+/// Prints the result of `--quiet`: two lines for scripts.
 pub(crate) fn quiet_result(greedy_mean: Option<f64>, dir: &std::path::Path) {
     let mean = greedy_mean.map_or_else(|| "none".to_owned(), tidy);
     line(format!("mean greedy return: {mean}\ndirectory: {}", dir.display()));
 }
 
-/// A mean to ten significant digits: 9.35, where the sum of decimal fractions gives 9.350000000000001.
+/// A mean rounded to ten significant digits: 9.35, where the sum of decimal fractions gives 9.350000000000001.
 fn tidy(mean: f64) -> String {
     format!("{mean:.9e}").parse().unwrap_or(mean).to_string()
 }
 
-/// A 95% interval in brackets, to stand behind the number that it belongs to.
+/// A 95% confidence interval in brackets, printed behind its number.
 pub(crate) fn interval([low, high]: [f64; 2], decimals: usize) -> String {
     format!(" (95% interval {low:.decimals$} to {high:.decimals$})")
 }
 
-/// What to know about intervals of `n` values, such as `runs`, where they are few.
-/// `shown` is whether there is an interval.
+/// A caution about intervals of only `n` values (runs or episodes), if `n` is small. `shown` is whether there is an
+/// interval.
 pub(crate) fn caveat(n: usize, values: &str, shown: bool) -> Option<String> {
     if n < stats::LEAST_FOR_INTERVAL {
         Some(format!("no intervals: fewer than {} {values}", stats::LEAST_FOR_INTERVAL))
@@ -91,18 +91,18 @@ pub(crate) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
 }
 
-/// Whether standard output is a terminal in which a line can be drawn again.
+/// Whether standard output is a terminal that can redraw a line.
 pub(crate) fn is_capable_terminal() -> bool {
-    // Windows' terminals can, and say nothing of it.
+    // Windows' terminals can redraw lines, but do not set TERM.
     is_terminal() && std::env::var_os("TERM").map_or(cfg!(windows), |term| !term.is_empty() && term != "dumb")
 }
 
-/// Whether colours are wanted on standard output: in a terminal that has them, unless NO_COLOR is set (no-color.org).
+/// Whether to use colours: in a terminal that supports them, unless NO_COLOR is set (no-color.org).
 pub(crate) fn has_colors() -> bool {
     is_capable_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// 2 for what the user has to say differently, 1 for what failed.
+/// The exit status of an error: 2 for wrong usage or configuration, 1 for failures.
 pub(crate) fn exit_status(error: &anyhow::Error) -> u8 {
     match error.downcast_ref::<Error>() {
         Some(
@@ -121,7 +121,7 @@ pub(crate) fn exit_status(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// Wrong usage that the argument parser cannot see.
+/// A usage error that the argument parser cannot detect.
 #[derive(Debug)]
 pub(crate) struct Usage(pub(crate) String);
 

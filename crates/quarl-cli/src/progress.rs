@@ -1,4 +1,4 @@
-//! How a run in progress is shown: one line that is redrawn on a terminal, a plain line now and then elsewhere.
+//! Progress display: one line that is redrawn on a terminal, or occasional plain lines elsewhere.
 
 mod line;
 mod screen;
@@ -16,24 +16,24 @@ use line::{Color, Part, number};
 use screen::Screen;
 use time_left::{TimeLeft, duration};
 
-/// Over how many episodes the shown mean goes.
+/// The number of episodes in the displayed mean.
 const MEAN_WINDOW: usize = 50;
 
-/// A plain line every so many episodes.
+/// The interval of plain lines, in episodes.
 const PLAIN_EVERY: u64 = 10;
 
-/// A run's progress.
+/// The progress display of a run.
 pub(crate) struct TrainProgress {
     screen: Option<Screen>,
     counts_steps: bool,
-    /// Episodes or environment steps.
+    /// The budget in episodes or environment steps.
     budget: u64,
     episodes: u64,
     env_steps: u64,
     last: Option<EpisodeRecord>,
     recent: VecDeque<f64>,
     evaluation: Option<f64>,
-    /// Whether the run has ended, its closing evaluation included.
+    /// Whether the run has ended, including its final evaluation.
     is_complete: bool,
     started: Instant,
     time_left: TimeLeft,
@@ -56,7 +56,7 @@ impl TrainProgress {
         }
     }
 
-    /// Takes note of an event, and shows it where it is time to.
+    /// Processes an event and redraws if it is due.
     pub(crate) fn event(&mut self, event: &Event) {
         match event {
             Event::Step { env_steps, .. } => self.env_steps = *env_steps,
@@ -89,7 +89,7 @@ impl TrainProgress {
         if self.screen.is_none() {
             let Evaluation { episodes, returns, mean_return, .. } = evaluation;
             output::line(format!(
-                "evaluation after {episodes} episodes: mean return {} of {} greedy episodes",
+                "evaluation after {episodes} episodes: mean return {} over {} greedy episodes",
                 number(*mean_return),
                 returns.len()
             ));
@@ -103,7 +103,7 @@ impl TrainProgress {
         output::warning(message);
     }
 
-    /// How much of the budget is used, from 0 to 1.
+    /// The fraction of the budget that is used, from 0 to 1.
     fn share(&self) -> f64 {
         let done = if self.counts_steps { self.env_steps } else { self.episodes };
         if self.budget == 0 { 0.0 } else { done as f64 / self.budget as f64 }
@@ -142,7 +142,7 @@ impl TrainProgress {
         }
     }
 
-    /// Draws the line a last time and ends it, so that later output starts on a line of its own.
+    /// Draws the line a last time and ends it, so that later output starts on a new line.
     pub(crate) fn finish(&mut self, is_complete: bool) {
         self.is_complete = is_complete;
         self.draw();
@@ -150,7 +150,7 @@ impl TrainProgress {
     }
 }
 
-/// An experiment's progress.
+/// The progress display of an experiment.
 pub(crate) struct ExperimentProgress {
     screen: Option<Screen>,
     runs: u64,
@@ -159,16 +159,16 @@ pub(crate) struct ExperimentProgress {
     todo: u64,
     /// Episodes or steps of a run.
     length: u64,
-    /// Episodes or steps of all runs.
+    /// Episodes or steps of all runs so far.
     done: Cell<u64>,
-    /// Of the last finished run.
+    /// The mean greedy return of the last finished run.
     greedy_mean: Option<f64>,
     started: Instant,
     time_left: Cell<TimeLeft>,
 }
 
 impl ExperimentProgress {
-    /// For `todo` of `runs` runs of `length` episodes or steps each.
+    /// The display for `todo` of `runs` runs of `length` episodes or steps each.
     pub(crate) fn new(runs: u64, todo: u64, length: u64) -> Self {
         let progress = Self {
             screen: Screen::open(),
@@ -186,7 +186,7 @@ impl ExperimentProgress {
         progress
     }
 
-    /// Some run has done so many more of its episodes or steps.
+    /// Adds `by` episodes or steps of some run.
     pub(crate) fn advance(&self, by: u64) {
         self.done.set(self.done.get() + by);
         if self.screen.as_ref().is_some_and(Screen::is_due) {
@@ -210,7 +210,7 @@ impl ExperimentProgress {
         ));
     }
 
-    /// A run has failed.
+    /// Counts a failed run.
     pub(crate) fn run_failed(&mut self) {
         self.failed += 1;
         self.draw();
@@ -221,7 +221,7 @@ impl ExperimentProgress {
         output::warning(message);
     }
 
-    /// Says something that is no warning.
+    /// Prints a message that is not a warning.
     pub(crate) fn note(&self, message: &str) {
         self.clear();
         output::line(message);
@@ -271,18 +271,18 @@ impl ExperimentProgress {
         }
     }
 
-    /// Draws the line a last time and ends it, so that later output starts on a line of its own.
+    /// Draws the line a last time and ends it, so that later output starts on a new line.
     pub(crate) fn finish(&self) {
         self.draw();
     }
 }
 
-/// The share that the line shows. The budget is used before the closing evaluation, and 100% is only shown after it.
+/// The displayed fraction. The budget is used up before the final evaluation; 100% is displayed only after it.
 fn shown(share: f64, is_complete: bool) -> f64 {
     if is_complete { share } else { share.min(0.99) }
 }
 
-/// The time that is left.
+/// The remaining time.
 fn left(seconds: Option<f64>) -> Part {
     let text = seconds.map_or_else(|| "-:--".to_owned(), duration);
     Part::new(9, format!("{text} left"), format!("{text} left"))

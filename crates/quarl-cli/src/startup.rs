@@ -1,4 +1,4 @@
-//! What a slow start is waiting for: starting Python and importing its packages can take a minute.
+//! Reports what a slow start is waiting for: starting Python and importing its packages can take a minute.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -6,20 +6,20 @@ use std::time::{Duration, Instant};
 
 use quarl::env::gym::{PREFIX, startups};
 
-/// How long to wait before saying so.
+/// The delay before the first report.
 const SLOW: Duration = Duration::from_secs(2);
 
-/// How often to look.
+/// The interval of checks.
 const EVERY: Duration = Duration::from_millis(200);
 
-/// From here on, says on standard error what environments in Python are doing whenever starting them takes long: each
-/// activity once.
+/// From now on, reports on standard error what environments in Python are doing if starting them takes long. Each activity
+/// is reported once.
 pub(crate) fn report_slow_starts() {
     std::thread::spawn(|| {
         let (mut waiting_since, mut told) = (None, HashSet::new());
         loop {
             std::thread::sleep(EVERY);
-            // Of several that are started at a time or in turn, the latest.
+            // The latest one, if several environments are being started.
             let Some(startup) = startups().pop() else {
                 waiting_since = None;
                 continue;

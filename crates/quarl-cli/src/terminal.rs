@@ -1,4 +1,4 @@
-//! Scenes as text, redrawn in place on the terminal's second screen.
+//! Displays scenes as text, redrawn in place on the terminal's alternate screen.
 
 use std::io::{IsTerminal, Write, stdin, stdout};
 use std::sync::Once;
@@ -19,26 +19,26 @@ use quarl::render::{Scene, TextStyle, scene_text};
 use crate::display::{KeepGoing, Pace};
 use crate::interrupt;
 
-/// Whether the terminal is not as it was found. One for the process, as the terminal is, so that a panic hook and a
-/// signal handler can undo it, too.
+/// Whether the terminal's state was changed. A global variable, so that a panic hook and a signal handler can restore the
+/// terminal.
 static CHANGED: AtomicBool = AtomicBool::new(false);
 
-/// The terminal while it shows scenes; dropping it gives the terminal back.
+/// The terminal while it shows scenes; dropping it restores the terminal.
 pub(crate) struct Terminal {
     pace: Pace,
     style: TextStyle,
-    /// A terminal without cursor movements: pictures follow each other as plain text.
+    /// Whether the terminal has no cursor movements; scenes are then printed one below the other.
     plain: bool,
-    /// What is on the screen, and at which size it was drawn.
+    /// The lines on the screen, and the size for which they were drawn.
     shown: Vec<String>,
     size: (u16, u16),
 }
 
 impl Terminal {
-    /// Switches to the second screen.
+    /// Switches to the alternate screen.
     pub(crate) fn open(pace: Pace) -> Result<Self> {
         if !stdout().is_terminal() {
-            bail!("standard output is not a terminal, so nothing can be shown there: record it with --record FILE.gif");
+            bail!("standard output is not a terminal, so nothing can be shown: use --record FILE.gif");
         }
         let variable = |name: &str| std::env::var(name).ok();
         let plain = variable("TERM").as_deref() == Some("dumb");
@@ -50,7 +50,7 @@ impl Terminal {
         Ok(Self { pace, style: TextStyle::detect(variable), plain, shown: Vec::new(), size: (0, 0) })
     }
 
-    /// Draws `scene` with `caption` beneath, then waits until the next one is due, or a key is pressed.
+    /// Draws `scene` with `caption` beneath, then waits until the next scene is due, or a key is pressed.
     pub(crate) fn show(&mut self, scene: &Scene, caption: &str) -> Result<KeepGoing> {
         let due = self.pace.due(Instant::now());
         let size = size().context("cannot ask the terminal for its size")?;
@@ -78,16 +78,17 @@ impl Drop for Terminal {
     }
 }
 
-/// Gives the terminal back as it was found. Does nothing if it is so already; for handlers that end the process.
+/// Restores the terminal if it was changed; also for handlers that end the process.
 pub(crate) fn restore() {
     if CHANGED.swap(false, Ordering::SeqCst) {
-        // Nobody is left to tell if this fails.
+        // Errors are ignored, because nothing can be done about them here.
         let _ = disable_raw_mode();
         let _ = execute!(stdout(), EndSynchronizedUpdate, Show, LeaveAlternateScreen);
     }
 }
 
-/// A panic may abort before anything is dropped, and its message belongs on the first screen.
+/// Restores the terminal on a panic: a panic may abort before anything is dropped, and its message belongs on the main
+/// screen.
 fn restore_on_panic() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
@@ -99,7 +100,7 @@ fn restore_on_panic() {
     });
 }
 
-/// What turns a screen that shows the lines `shown` into one that shows `lines`.
+/// The escape codes and text that turn a screen with the lines `shown` into one with `lines`.
 fn redraw(shown: &[String], lines: &[String]) -> Vec<u8> {
     let mut bytes = Vec::new();
     // Writing to memory cannot fail.
@@ -117,8 +118,8 @@ fn redraw(shown: &[String], lines: &[String]) -> Vec<u8> {
 
 /// Waits until `due`, listening to the keyboard if there is one.
 ///
-/// Keys come one by one only in raw mode, which also takes Ctrl-C from the signals. So the terminal is in raw mode here
-/// and nowhere else: during a long stretch of training Ctrl-C stays the signal that everybody expects.
+/// Single keys are available only in raw mode, which also turns Ctrl-C into a key. The terminal is therefore in raw mode
+/// here only: during training, Ctrl-C remains a signal.
 fn wait_for_key(due: Instant) -> Result<KeepGoing> {
     if !stdin().is_terminal() || !CHANGED.load(Ordering::SeqCst) {
         interrupt::sleep_until(due);

@@ -1,7 +1,7 @@
-//! Scenes in a window of their own.
+//! A window that shows scenes.
 //!
-//! The window does not run the program: the loop that trains or plays does, and gives the window some time with every
-//! scene it shows.
+//! The window has no event loop of its own: the training or playing loop calls it with every scene, and the window handles
+//! its events then.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -14,13 +14,13 @@ use quarl::render::{Frame, Rasterizer, Scene};
 use crate::display::{KeepGoing, Pace};
 use crate::interrupt;
 
-/// The longest wait before the window system's events are handled.
+/// The maximum time until the window system's events are handled.
 const POLL: Duration = Duration::from_millis(10);
-/// The longest time until the scene is drawn again: X11 forgets what another window has covered.
+/// The maximum time until the scene is redrawn: X11 does not keep the contents of covered windows.
 const REPAINT: Duration = Duration::from_millis(250);
-/// The size in pixels until the first scene says what fits it.
+/// The size in pixels before the first scene.
 const DEFAULT_SIZE: (usize, usize) = (600, 400);
-/// What to do where no window can be opened.
+/// The advice if no window can be opened.
 const REMEDY: &str = "show it in the terminal with --render terminal, or record it with --record FILE.gif";
 
 /// An open window.
@@ -59,7 +59,7 @@ impl Window {
         let due = self.pace.due(Instant::now());
         let size = comfortable_size(scene);
         if self.opened_size != size {
-            // minifb's windows are resized by their user alone.
+            // minifb cannot resize a window, so another one is opened.
             self.window = open(caption, size, &self.quit)?;
             self.opened_size = size;
         }
@@ -91,7 +91,7 @@ impl Window {
     /// Draws `scene` over the whole window, and handles the window system's events.
     fn draw(&mut self, scene: &Scene, (width, height): (usize, usize)) -> Result<()> {
         if width == 0 || height == 0 {
-            // A minimised window has no size.
+            // A minimised window has size 0.
             self.window.update();
             return Ok(());
         }
@@ -115,20 +115,20 @@ fn open(title: &str, (width, height): (usize, usize), quit: &Rc<Cell<bool>>) -> 
     };
     let mut window = with_stdout_discarded(|| minifb::Window::new(title, width, height, options))
         .map_err(|e| anyhow!("no window can be opened ({e}): {REMEDY}"))?;
-    // The pace of the scenes is kept here.
+    // [`Pace`] determines the frame rate.
     window.set_target_fps(0);
     window.set_input_callback(Box::new(QuitKeys(quit.clone())));
     Ok(window)
 }
 
-/// Runs `open` with standard output discarded: minifb prints a line there where a Wayland compositor draws no title bars,
-/// and under `--json` standard output is the caller's.
+/// Runs `open` with standard output discarded. minifb prints a line there if a Wayland compositor draws no title bars,
+/// which would break the output of `--json`.
 #[cfg(all(unix, not(target_vendor = "apple")))]
 fn with_stdout_discarded<T>(open: impl FnOnce() -> T) -> T {
     use rustix::{io, stdio};
     let sink = std::fs::OpenOptions::new().write(true).open("/dev/null");
     let (Ok(sink), Ok(stdout)) = (sink, io::fcntl_dupfd_cloexec(stdio::stdout(), 3)) else { return open() };
-    // Where redirection fails, the line is printed; nothing else is lost.
+    // If the redirection fails, the line is printed.
     let _ = stdio::dup2_stdout(sink);
     let result = open();
     let _ = stdio::dup2_stdout(stdout);
@@ -140,7 +140,7 @@ fn with_stdout_discarded<T>(open: impl FnOnce() -> T) -> T {
     open()
 }
 
-/// Notices the keys that close the window; also those that are pressed and released between two polls.
+/// Detects the keys that close the window, also those pressed and released between two polls.
 struct QuitKeys(Rc<Cell<bool>>);
 
 impl InputCallback for QuitKeys {
@@ -157,7 +157,7 @@ impl InputCallback for QuitKeys {
     }
 }
 
-/// The size to open a window at: the scene's own, unless that would be tiny or huge.
+/// The initial size of the window: that of the scene, unless it is tiny or huge.
 fn comfortable_size(scene: &Scene) -> (usize, usize) {
     let (width, height) = match scene {
         Scene::Shapes { width, height, .. } => (f64::from(*width), f64::from(*height)),
@@ -171,7 +171,7 @@ fn comfortable_size(scene: &Scene) -> (usize, usize) {
     ((width * scale).round().max(60.0) as usize, (height * scale).round().max(60.0) as usize)
 }
 
-/// Why there cannot be a window here, if that is known without trying.
+/// The reason why no window can be opened, if it is known without trying.
 #[cfg(all(unix, not(target_vendor = "apple")))]
 fn missing_screen(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
     let is_set = |name| variable(name).is_some_and(|value| !value.is_empty());

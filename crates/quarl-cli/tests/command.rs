@@ -217,7 +217,7 @@ fn an_interrupted_experiment_does_only_what_is_missing() {
     assert_eq!(read(&here, "out/mean.csv"), mean);
     assert_eq!(kept.metadata().unwrap().modified().unwrap(), modified);
     let other = ["experiment", "--episodes", "7", "--seed", "3", "--runs", "3", "--out", "out"];
-    assert!(fail(&here, &other, 2).contains("another configuration"));
+    assert!(fail(&here, &other, 2).contains("an experiment with other settings"));
 }
 
 #[test]
@@ -457,7 +457,7 @@ fn eval_reports_scores_of_runs_models_and_experiments() {
         "  mean ",
         "standard deviation",
         "interquartile mean",
-        "lowest, highest",
+        "minimum, maximum",
         "at least 195",
         "95% interval",
     ] {

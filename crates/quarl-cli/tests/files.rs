@@ -82,10 +82,10 @@ fn force_replaces_a_run_and_nothing_else() {
 
     fs::write(here.path().join("run/notes.txt"), "mine").unwrap();
     for (out, expected, status) in [
-        ("run", "run exists already, and holds files that are not a run's (notes.txt): move them", 2),
+        ("run", "run exists already, and holds files that do not belong to a run (notes.txt): move them", 2),
         ("experiment", "experiment exists already and holds an experiment", 2),
         ("foreign", "foreign exists already and holds no run (config.toml)", 2),
-        ("file", "file: this is a file; name a directory", 1),
+        ("file", "file: this is a file; a directory is needed", 1),
     ] {
         for more in [&[][..], &["--force"]] {
             let message = fail(&here, &[&SHORT[..], &[out], more].concat(), status);
@@ -110,8 +110,8 @@ fn an_experiment_refuses_what_it_cannot_continue_and_names_the_keys_that_differ(
     fs::write(here.path().join("foreign/a.txt"), "mine").unwrap();
     for (out, more, expected) in [
         ("run", &[][..], "holds a run, not an experiment"),
-        ("foreign", &[], "holds no experiment (a.txt)"),
-        ("ablation", &[], "holds no experiment (all, "),
+        ("foreign", &[], "does not hold an experiment (a.txt)"),
+        ("ablation", &[], "does not hold an experiment (all, "),
         ("many", &["--set", "agent.gamma=0.5"], "agent.gamma is 0.98 there and 0.5 here"),
         ("many", &["--ablate", "replay"], "holds an experiment without ablation"),
         ("run", &["--ablate", "replay"], "holds a run"),
@@ -157,7 +157,7 @@ fn an_experiment_reports_all_runs_that_it_holds() {
     let before =
         ["summary.json", "mean.csv", "greedy.csv", "curve.svg"].map(|name| read(&here, format!("many/{name}")));
     let said = succeed(&here, &experiment("many", &["--runs", "2"]));
-    assert!(said.contains("many holds 4 runs: the results are those of all of them"), "{said}");
+    assert!(said.contains("many holds 4 runs; the results include all of them"), "{said}");
     assert!(said.contains("\n4 runs; each"), "{said}");
     let after = ["summary.json", "mean.csv", "greedy.csv", "curve.svg"].map(|name| read(&here, format!("many/{name}")));
     assert_eq!(after, before);

@@ -1,6 +1,7 @@
-//! Atomic writes: a file appears with all of its bytes, or keeps those that it had.
+//! Atomic file writes: a file has all of its new bytes, or keeps its old ones.
 //!
-//! The bytes go to a temporary file in the same directory, are synchronised with the disk, and the file is renamed.
+//! The bytes are written to a temporary file in the same directory and synchronised with the disk; then the file is
+//! renamed.
 
 use std::fs::OpenOptions;
 use std::io::{Seek, SeekFrom, Write};
@@ -10,10 +11,10 @@ use tempfile::NamedTempFile;
 
 use crate::error::Error;
 
-/// What a temporary file's name ends with; it begins with a dot and the final name.
+/// The suffix of a temporary file's name, which consists of a dot, the final name, random characters and this suffix.
 pub(crate) const SUFFIX: &str = ".part";
 
-/// A file that appears at `path` on [`AtomicFile::commit`]. Dropped before, it leaves `path` as it was.
+/// A file that is renamed to `path` by [`AtomicFile::commit`]. If it is dropped before, `path` is unchanged.
 pub(crate) struct AtomicFile {
     path: PathBuf,
     file: NamedTempFile,
@@ -28,13 +29,13 @@ impl AtomicFile {
         if path.is_dir() {
             return Err(Error::File {
                 path: path.to_owned(),
-                message: "this is a directory; name a file in it".into(),
+                message: "this is a directory; give the path of a file in it".into(),
             });
         }
-        // The parent of a bare name is the empty path, which the system does not take for the current directory.
+        // The parent of a bare file name is the empty path, which the system does not accept as the current directory.
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let prefix = format!(".{}.", name.to_string_lossy());
-        // Opened here, not by tempfile: its own files are private, and its errors tell the temporary name.
+        // Opened here instead of by tempfile, whose files are private and whose errors contain the temporary name.
         let open = |temporary: &Path| OpenOptions::new().read(true).write(true).create_new(true).open(temporary);
         let file = tempfile::Builder::new().prefix(&prefix).suffix(SUFFIX).make_in(directory, open);
         let file = file.map_err(Error::io("create", path))?;
@@ -44,14 +45,14 @@ impl AtomicFile {
     /// Renames the file to its final name.
     pub(crate) fn commit(self) -> Result<(), Error> {
         let Self { path, file } = self;
-        // Without this a power cut just after the rename could leave the name with nothing behind it.
+        // Without synchronising, a power failure just after the rename could leave an empty file.
         file.as_file().sync_all().map_err(Error::io("write", &path))?;
         file.persist(&path).map_err(|failed| Error::io("write", &path)(failed.error))?;
         Ok(())
     }
 }
 
-// Through the file itself: the errors of `NamedTempFile` tell the temporary name.
+// Implemented with the file itself, because the errors of `NamedTempFile` contain the temporary name.
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.file.as_file_mut().write(bytes)
@@ -68,7 +69,7 @@ impl Seek for AtomicFile {
     }
 }
 
-/// Writes `bytes` to `path`: afterwards it holds all of them, or what it held before.
+/// Writes `bytes` to `path` atomically: the file has all of them, or keeps its old contents.
 pub(crate) fn atomic_write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut file = AtomicFile::create(path)?;
     file.write_all(bytes).map_err(Error::io("write", path))?;

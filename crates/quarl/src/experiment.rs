@@ -1,11 +1,11 @@
-//! The same configuration with many seeds, several runs at a time, one thread each.
+//! Experiments: the same configuration with many seeds, several runs in parallel, one thread each.
 //!
-//! Run k is exactly what `train` with that seed is, whatever runs beside it. A run that is complete is not run again, so an
-//! interrupted experiment goes on where it was. A run that fails is recorded with its reason; the others go on.
+//! Run k equals a single training run with that seed, byte for byte, whatever runs in parallel. A complete run is not
+//! repeated, so an interrupted experiment continues. A failed run is recorded with its error, and the other runs continue.
 //!
-//! Several processes may share an experiment. Each claims a run by locking its directory; a run whose process was killed can be
-//! claimed again. A process that finds no unclaimed run waits for those of the others. Files of the whole experiment are
-//! written under a lock that is held only while they are written.
+//! Several processes may share an experiment. Each claims a run by locking its directory; a run whose process was killed
+//! can be claimed again. A process without unclaimed runs waits for the runs of the others. The files of the whole
+//! experiment are written under a lock that is held only while they are written.
 //!
 //! ```
 //! use quarl::config::TrainConfig;
@@ -47,7 +47,7 @@ pub use figures::{draw, draw_ablation};
 pub use plan::Plan;
 pub use runner::{ExperimentEvent, Runs};
 
-/// An experiment in its directory. See [`Plan::open`].
+/// An experiment and its directory. See [`Plan::open`].
 pub struct Experiment {
     plan: Plan,
     missing: Vec<u64>,
@@ -56,30 +56,30 @@ pub struct Experiment {
 }
 
 impl Experiment {
-    /// The configuration, with all that the environment decides; its seed is the first run's.
+    /// The configuration, including the values that depend on the environment. Its seed is that of the first run.
     pub fn config(&self) -> &TrainConfig {
         &self.plan.config
     }
 
-    /// How many runs are asked for.
+    /// The number of runs requested.
     pub fn runs(&self) -> u64 {
         self.plan.runs
     }
 
-    /// Its directory.
+    /// The experiment's directory.
     pub fn dir(&self) -> &Path {
         &self.plan.out
     }
 
-    /// The seeds of the runs that had still to be run when it was opened.
+    /// The seeds that were not complete when the experiment was opened.
     pub fn missing(&self) -> &[u64] {
         &self.missing
     }
 
-    /// Starts the runs that are missing.
+    /// Starts the missing runs.
     ///
     /// # Errors
-    /// [`Error::Io`] where the system gives no threads.
+    /// [`Error::Io`] where a thread cannot be started.
     pub fn start(&self) -> Result<Runs, Error> {
         Runs::start(&self.plan, self.missing.clone(), runner::train)
     }
@@ -90,21 +90,21 @@ pub(crate) fn run_path(out: &Path, seed: u64) -> PathBuf {
     out.join(RUNS).join(format!("seed-{seed}"))
 }
 
-/// One run of an experiment's directory.
+/// A run in an experiment's directory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunOutcome {
-    /// Its seed.
+    /// The run's seed.
     pub seed: u64,
-    /// Its directory.
+    /// The run's directory.
     pub dir: PathBuf,
-    /// How it stands.
+    /// The run's status.
     pub status: Status,
 }
 
 /// The runs in an experiment's directory, in ascending order of their seeds.
 ///
 /// # Errors
-/// [`Error::Io`] where it cannot be read.
+/// [`Error::Io`] where the directory cannot be read.
 pub fn outcomes(out: &Path) -> Result<Vec<RunOutcome>, Error> {
     let outcome = |seed| {
         let dir = run_path(out, seed);

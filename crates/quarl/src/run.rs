@@ -1,19 +1,18 @@
-//! What a run leaves on disk.
+//! Runs on disk: the files of a run, written during training and read afterwards.
 //!
-//! | file | what |
+//! | file | contents |
 //! | --- | --- |
-//! | `config.toml` | the complete configuration; training again from it gives the same bytes |
-//! | `episodes.csv` | one row an episode, written as it ends |
-//! | `evaluations.csv` | one row a greedy evaluation |
+//! | `config.toml` | the complete configuration; training with it again gives the same files |
+//! | `episodes.csv` | one row for each training episode, written when it ends |
+//! | `evaluations.csv` | one row for each greedy evaluation |
 //! | `best.safetensors` | the parameters of the best evaluation so far |
-//! | `model.safetensors` | the parameters at the end |
-//! | `summary.json` | the run in a few numbers; written last, when everything else is on the disk |
+//! | `model.safetensors` | the parameters at the end of training |
+//! | `summary.json` | summary statistics; written last, after everything else has reached the disk |
 //!
-//! Nothing but `summary.json` holds a time of day or a duration: all other files are the same whenever and wherever the run
-//! is repeated.
+//! Only `summary.json` contains durations. All other files are the same whenever and wherever the run is repeated.
 //!
-//! One process at a time writes a run: it holds the directory's lock until it has written everything. A run is
-//! [complete](Status::Complete) where its summary says so and agrees with its tables and models.
+//! One process at a time writes a run: it holds the directory's lock until everything is written. A run is
+//! [complete](Status::Complete) if its summary says so and agrees with its tables and models.
 
 mod contents;
 #[cfg(feature = "plot")]
@@ -37,30 +36,30 @@ pub(crate) use figures::{WINDOW, read_curve, threshold, write_figures};
 pub use reader::{Status, read_config, read_episodes, status};
 pub use writer::RunWriter;
 
-/// The configuration's file name.
+/// The file name of the configuration.
 pub(crate) const CONFIG: &str = "config.toml";
-/// The episodes' file name.
+/// The file name of the training episodes' table.
 pub const EPISODES: &str = "episodes.csv";
-/// The evaluations' file name.
+/// The file name of the evaluations' table.
 pub const EVALUATIONS: &str = "evaluations.csv";
-/// What an episode's updates looked like from inside, where `training.diagnostics` asks for it.
+/// The file name of the diagnostics' table, which is written if `training.diagnostics` is set.
 pub(crate) const DIAGNOSTICS: &str = "diagnostics.csv";
-/// The best model's file name.
+/// The file name of the best model.
 pub const BEST: &str = "best.safetensors";
-/// The last model's file name.
+/// The file name of the final model.
 pub const MODEL: &str = "model.safetensors";
-/// The summary's file name.
+/// The file name of the summary.
 pub(crate) const SUMMARY: &str = "summary.json";
-/// The figures' file names.
+/// The file names of the figure.
 pub(crate) const CURVES: [&str; 2] = ["curve.svg", "curve.png"];
 
-/// The name by default of a preset's runs on an environment, without their seed: `CartPole-v0-textbook`. The colons and slashes
-/// of Gymnasium's ids, which shells and file systems do not take as letters, become hyphens.
+/// The default name of a preset's runs in an environment, without the seed: `CartPole-v0-textbook`. Colons and slashes of
+/// Gymnasium's ids are replaced by hyphens, because they are not suitable for directory names.
 pub fn default_name(env: &str, preset: &str) -> String {
     format!("{}-{preset}", env.replace([':', '/'], "-"))
 }
 
-/// One row of `episodes.csv`, as it is written; [`EpisodeRecord`] is what is read.
+/// One row of `episodes.csv` as it is written; it is read as [`EpisodeRecord`].
 #[derive(Default, Serialize)]
 struct EpisodeRow {
     episode: u64,
@@ -93,73 +92,74 @@ impl From<&EpisodeRecord> for EpisodeRow {
 /// One row of `evaluations.csv`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct EvaluationRow {
-    /// Episodes trained so far.
+    /// The number of training episodes so far.
     pub episodes: u64,
-    /// Environment steps trained so far.
+    /// The number of environment steps so far.
     pub env_steps: u64,
     /// The mean return of the greedy episodes.
     #[serde(serialize_with = "table::plain")]
     pub mean_return: f64,
-    /// The lowest return.
+    /// The minimum return.
     #[serde(serialize_with = "table::plain")]
     pub min_return: f64,
-    /// The highest return.
+    /// The maximum return.
     #[serde(serialize_with = "table::plain")]
     pub max_return: f64,
-    /// Whether no earlier evaluation was better.
+    /// Whether no earlier evaluation had a higher mean.
     pub best: bool,
 }
 
-/// The first line of `diagnostics.csv`.
+/// The header line of `diagnostics.csv`.
 fn diagnostics_header() -> String {
     format!("episode,{}", Diagnostics::COLUMNS.join(","))
 }
 
-/// A run in a few numbers.
+/// The summary statistics of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// The version of quarl that trained it.
+    /// The version of quarl that trained the run.
     pub quarl_version: String,
-    /// The environment.
+    /// The environment's id.
     pub env: String,
     /// The run's seed.
     pub seed: u64,
-    /// The instruction set it was computed on (which changes nothing but the time).
+    /// The instruction set in use, which affects only the speed.
     pub cpu_path: String,
-    /// Whole episodes trained.
+    /// The number of finished training episodes.
     pub episodes: u64,
-    /// Environment steps trained.
+    /// The number of environment steps.
     pub env_steps: u64,
-    /// The mean return of the training episodes; `None` where none has ended.
+    /// The mean return of the training episodes; `None` if none has ended.
     #[serde(default)]
     pub mean_return: Option<f64>,
-    /// How long training took, evaluations included.
+    /// The duration of training in seconds, evaluations included.
     pub wall_seconds: f64,
-    /// Environment steps a second.
+    /// Environment steps per second.
     pub steps_per_second: f64,
-    /// The returns of the closing evaluation's greedy episodes; `None` where the run was stopped before it.
+    /// The returns of the final evaluation's greedy episodes; `None` if the run was stopped before.
     pub greedy_returns: Option<Vec<f64>>,
-    /// Their mean.
+    /// The mean of these returns.
     pub greedy_mean: Option<f64>,
-    /// The mean return of the best evaluation, whose network is `best.safetensors`; `None` where there was no evaluation.
+    /// The mean return of the best evaluation, whose parameters are in `best.safetensors`; `None` without an evaluation.
     pub best_mean: Option<f64>,
-    /// How many episodes had been trained then.
+    /// The number of training episodes at the best evaluation.
     pub best_episodes: Option<u64>,
-    /// The mean return from which the task counts as solved, if it is agreed upon.
+    /// The mean return from which the task counts as solved; `None` if no threshold is agreed upon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reward_threshold: Option<f64>,
-    /// Whether training was stopped before its budget was used.
+    /// Whether training was stopped before its budget was used up.
     pub interrupted: bool,
-    /// Episodes that were dropped because the environment's process was gone.
+    /// The number of episodes lost because a worker process ended.
     #[serde(default)]
     pub episodes_lost: u64,
     /// The run's warnings.
     #[serde(default)]
     pub warnings: Vec<String>,
-    /// What stopped it before its budget was used, where something failed.
+    /// The error that ended the run, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Whether the error lies outside the run, such as a full disk, so that the same run may succeed another time.
+    /// Whether the cause of the error lies outside the run, such as a full disk, so that the same run may succeed when it
+    /// is repeated.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub error_is_transient: bool,
 }

@@ -1,9 +1,9 @@
-//! "Did you mean": the remedy for a mistyped name.
+//! Suggestions for mistyped names.
 
-/// How alike two names must be (Jaro-Winkler, 1 for equal ones) for one to be offered in place of the other.
+/// The minimum similarity of two names (Jaro-Winkler, 1 for equal names) for a suggestion.
 const ALIKE: f64 = 0.75;
 
-/// The known names nearest to `given`, whatever its case; none where no name is like it.
+/// The known names that are most similar to `given`, ignoring case; empty if none is similar.
 pub(crate) fn nearest<'a>(given: &str, known: &[&'a str]) -> Vec<&'a str> {
     let given = given.to_lowercase();
     let likeness = |name: &str| strsim::jaro_winkler(&given, &name.to_lowercase());
@@ -11,7 +11,7 @@ pub(crate) fn nearest<'a>(given: &str, known: &[&'a str]) -> Vec<&'a str> {
     known.iter().copied().filter(|name| likeness(name) >= best).collect()
 }
 
-/// The known names nearest to `given`, then all known ones: `did you mean CartPole-v0 or CartPole-v1? known: ..`.
+/// Suggests the most similar known names, then lists all: `did you mean CartPole-v0 or CartPole-v1? known: ..`.
 pub(crate) fn remedy(given: &str, known: &[&str]) -> String {
     let list = known.join(", ");
     match nearest(given, known)[..] {

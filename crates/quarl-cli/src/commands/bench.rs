@@ -1,7 +1,7 @@
-//! `quarl bench`: what this machine can do, and how much of it training uses.
+//! `quarl bench`: measures the speed of training, relative to the peak of the processor.
 //!
-//! Everything is measured once in each of many short rounds, in turn. What else the machine does only ever adds time, so
-//! that the fastest round is what the machine can do, and the median is what it did; both are told.
+//! Every quantity is measured in each of many short rounds, in turn. Other load only adds time, so the fastest round shows
+//! the machine's capability, and the median shows what was typical; both are printed.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -17,26 +17,27 @@ use serde::Serialize;
 use crate::args::BenchArgs;
 use crate::{Outcome, output};
 
-/// One path's figures.
+/// The results for one instruction set.
 #[derive(Debug, Serialize)]
 struct Figures {
     cpu_path: &'static str,
-    /// What one core reaches with independent multiply-adds alone, in the fastest round.
+    /// The peak of independent multiply-adds on one core, in the fastest round.
     fma_peak_gflops: f64,
     fma_peak_gflops_median: f64,
-    /// One textbook update: batch 32, network 4-128-128-2, with nothing remembered from updates before.
+    /// One textbook update (batch 32, network 4-128-128-2), without cached values.
     update_us: f64,
     update_us_median: f64,
-    /// Its products' floating-point operations over its time, as a share of the peak: the fastest rounds of both, and the
-    /// median of the rounds' own shares.
+    /// The floating-point operations of an update's matrix products per second, as a fraction of the peak: from the fastest
+    /// rounds, and the median over the rounds.
     update_peak_fraction: f64,
     update_peak_fraction_median: f64,
-    /// One whole textbook training step: act, step, store, sample, update, with the resets and target copies that fall due.
+    /// One whole textbook training step: act, step, store, sample, update, with resets and target updates when they are
+    /// due.
     step_us: f64,
     step_us_median: f64,
 }
 
-/// The fastest of many rounds, and the one in the middle.
+/// The times of many rounds.
 #[derive(Default)]
 struct Rounds(Vec<f64>);
 
@@ -54,17 +55,17 @@ impl Rounds {
     }
 }
 
-/// One preset's update.
+/// The results for one preset.
 #[derive(Debug, Serialize)]
 struct PresetFigures {
     preset: &'static str,
     cpu_path: &'static str,
-    /// One update, with the preset's own network and batch.
+    /// One update with the preset's network and batch.
     update_us: f64,
     update_us_median: f64,
-    /// That over textbook's, measured in turn with it.
+    /// The update time relative to that of textbook, which is measured in turn.
     times_textbook: f64,
-    /// Its products' floating-point operations over its time, as a share of the peak.
+    /// The floating-point operations of its matrix products per second, as a fraction of the peak.
     update_peak_fraction: f64,
 }
 
@@ -75,7 +76,7 @@ pub(crate) fn run(args: BenchArgs) -> Result<Outcome> {
     }
     let paths = if args.all { CpuPath::available() } else { vec![in_use] };
     if !args.json {
-        output::line("The fastest round, and the median of all rounds in brackets.");
+        output::line("The fastest round, and in brackets the median of all rounds.");
         output::line(format!(
             "{:<8} {:>15} {:>17} {:>18} {:>17}",
             "path", "peak, GFLOP/s", "update, us", "update, % of peak", "whole step, us"
@@ -124,7 +125,7 @@ fn run_presets(args: &BenchArgs, path: CpuPath) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// A preset with nothing but training.
+/// A preset without evaluations and with an unlimited budget.
 fn only_training(preset: &str) -> Result<TrainConfig> {
     let mut config = TrainConfig::preset(preset).build()?;
     config.evaluation.every_episodes = None;
@@ -134,7 +135,7 @@ fn only_training(preset: &str) -> Result<TrainConfig> {
     Ok(config)
 }
 
-/// Textbook's and a preset's updates in turn.
+/// Measures updates of textbook and of a preset in turn.
 fn measure_preset(preset: &'static str, path: CpuPath) -> Result<PresetFigures> {
     const ROUNDS: usize = 30;
     let learner = |preset: &str| -> Result<Agent> {
@@ -161,20 +162,20 @@ fn measure_preset(preset: &'static str, path: CpuPath) -> Result<PresetFigures> 
     })
 }
 
-/// Multiply-adds' floating-point operations a second.
+/// Multiply-add operations per second.
 fn multiply_adds(path: CpuPath, repetitions: u64) -> Result<f64> {
-    // Once untimed: a processor that meets denser vector work than before slows down until its clock has settled.
+    // Once without timing: a processor reduces its clock for denser vector code, which takes a moment.
     black_box(path.multiply_adds(repetitions));
     let elapsed = time(|| Ok(black_box(path.multiply_adds(repetitions))))?;
     Ok((repetitions * path.multiply_add_flops()) as f64 / elapsed.as_secs_f64())
 }
 
-/// Floating-point operations of an update, which the engine on the processor always knows.
+/// Floating-point operations of an update, which the CPU engine always knows.
 fn update_flops(agent: &Agent) -> f64 {
     agent.update_flops().unwrap_or_default() as f64
 }
 
-/// Seconds an update that works everything out.
+/// Seconds per update, with all caches invalidated.
 fn updates_from_nothing(agent: &mut Agent, count: u64) -> Result<f64> {
     let elapsed = time(|| {
         (0..count).try_for_each(|_| {
@@ -186,8 +187,8 @@ fn updates_from_nothing(agent: &mut Agent, count: u64) -> Result<f64> {
 }
 
 fn measure(path: CpuPath) -> Result<Figures> {
-    // Long enough rounds for each agent to have the caches to itself, as in training; 20,000 steps after the first 2,000.
-    // Without a fused multiply-add the scalar path is a hundred times slower; fewer repetitions keep it bearable.
+    // Rounds are long enough for each agent to have the processor's caches to itself, as in training: 20,000 steps after
+    // the first 2,000. Without fused multiply-add the scalar path is a hundred times slower, and gets fewer repetitions.
     let is_slow = multiply_adds(path, 1000)? < 1e10;
     let (rounds, updates_a_round, steps_a_round, warm_up) = if is_slow { (5, 2, 2, 100) } else { (100, 50, 200, 2000) };
     let mut stepper = Trainer::builder(only_training("textbook")?).engine(cpu::on(path)).build()?;
@@ -229,7 +230,7 @@ fn time<T>(work: impl FnOnce() -> Result<T, quarl::Error>) -> Result<Duration> {
     Ok(started.elapsed())
 }
 
-/// Trains for `steps` more environment steps.
+/// Trains for `steps` environment steps.
 fn advance(trainer: &mut Trainer, steps: u64) -> Result<(), quarl::Error> {
     let mut left = steps;
     while left > 0 {

@@ -1,4 +1,4 @@
-//! `quarl envs`: what there is to learn.
+//! `quarl envs`: lists the environments, or describes one.
 
 use anyhow::Result;
 use quarl::env::{self, EnvironmentSpec};

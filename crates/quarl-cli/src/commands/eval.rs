@@ -1,4 +1,4 @@
-//! `quarl eval`: how good a trained agent is, on episodes that neither training nor its evaluations have seen.
+//! `quarl eval`: evaluates trained agents on greedy episodes that differ from those of training and its evaluations.
 
 use std::path::{Path, PathBuf};
 
@@ -23,23 +23,23 @@ pub(crate) fn run(args: EvalArgs) -> Result<Outcome> {
     if outcome == Outcome::Interrupted {
         match args.json {
             true => output::json(&json!({ "event": "finished", "interrupted": true, "scores": null })),
-            false => output::line("interrupted: there are no scores of only some of the episodes"),
+            false => output::line("interrupted: scores need all episodes, so none are printed"),
         }
     }
     Ok(outcome)
 }
 
-/// What came of one agent's episodes.
+/// The episodes of one agent.
 struct Evaluated {
     path: PathBuf,
     env: String,
     threshold: Option<f64>,
     returns: Vec<f64>,
-    /// How many episodes the step limit of evaluations ended.
+    /// The number of episodes that the step limit of evaluations truncated.
     cut: usize,
 }
 
-/// Plays the episodes of an agent; none where a signal came.
+/// Plays the episodes of an agent; `None` after a signal.
 fn play(args: &EvalArgs, path: &Path, model: SavedModel, run_seed: Option<u64>) -> Result<Option<Evaluated>> {
     let mut agent = TrainedAgent::load(path, model)?;
     agent.env = args.gym.config(agent.env)?;
@@ -89,7 +89,7 @@ fn evaluate_one(args: &EvalArgs, model: SavedModel) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Every finished run's agent, then all of them together.
+/// Evaluates the agent of every complete run, then all of them together.
 fn evaluate_experiment(args: &EvalArgs, model: SavedModel) -> Result<Outcome> {
     let out = &args.run;
     let (mut means, mut failed, mut unfinished, mut cut, mut about) = (Vec::new(), 0, 0, 0, None);
@@ -111,17 +111,17 @@ fn evaluate_experiment(args: &EvalArgs, model: SavedModel) -> Result<Outcome> {
             output::json(&json!({ "event": "run", "seed": seed, "model": evaluated.path, "scores": scores }));
         } else {
             let mean = scores.mean.unwrap_or(f64::NAN);
-            output::line(format!("run with seed {seed}: mean return {mean:.2} of {} greedy episodes", scores.n));
+            output::line(format!("run with seed {seed}: mean return {mean:.2} over {} greedy episodes", scores.n));
         }
         means.extend(scores.mean);
         cut += evaluated.cut;
         about = Some((evaluated.env, evaluated.threshold));
     }
     if unfinished > 0 {
-        output::warning(&format!("{} of the runs are not finished and left out", unfinished));
+        output::warning(&format!("{} of the runs are not finished and are left out", unfinished));
     }
     let Some((env, threshold)) = about else {
-        let message = "none of its runs is finished".to_owned();
+        let message = "none of the runs in this experiment is finished: run the experiment first".to_owned();
         return Err(Error::File { path: out.clone(), message }.into());
     };
     let scores = Scores::of(&means, failed, threshold);
@@ -148,7 +148,7 @@ fn evaluate_experiment(args: &EvalArgs, model: SavedModel) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The statistics of `what`, over so many `values`: episodes or runs.
+/// Prints the statistics of `what` over `values` (episodes or runs).
 fn say_scores(scores: &Scores, what: &str, values: &str) {
     let number = |value: Option<f64>| value.map_or_else(|| "none".to_owned(), |value| format!("{value:.2}"));
     let interval = |interval: Option<[f64; 2]>| interval.map_or(String::new(), |ends| output::interval(ends, 2));
@@ -157,7 +157,7 @@ fn say_scores(scores: &Scores, what: &str, values: &str) {
     row("mean", number(scores.mean) + &interval(scores.mean_interval));
     row("standard deviation", number(scores.std));
     row("interquartile mean", number(scores.iqm) + &interval(scores.iqm_interval));
-    row("lowest, highest", format!("{}, {}", number(scores.min), number(scores.max)));
+    row("minimum, maximum", format!("{}, {}", number(scores.min), number(scores.max)));
     if let (Some(threshold), Some(reached), Some(share)) = (scores.threshold, scores.reached, scores.reached_share) {
         let interval = interval(scores.reached_interval);
         let tried = scores.n + scores.failed;
@@ -172,8 +172,8 @@ fn say_scores(scores: &Scores, what: &str, values: &str) {
 fn warn_of_cut(cut: usize, episodes: usize) {
     if cut > 0 {
         output::warning(&format!(
-            "{cut} of {episodes} episodes had not ended at the step limit of evaluations (evaluation.max_episode_steps) and \
-             were truncated there"
+            "{cut} of {episodes} episodes did not end within the step limit of evaluations and were truncated \
+             (evaluation.max_episode_steps)"
         ));
     }
 }

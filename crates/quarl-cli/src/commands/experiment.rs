@@ -1,4 +1,4 @@
-//! `quarl experiment`: the same settings with many seeds, because one run proves nothing.
+//! `quarl experiment`: trains the same configuration with many seeds.
 
 mod report;
 
@@ -35,22 +35,24 @@ pub(crate) fn run(args: ExperimentArgs) -> Result<Outcome> {
 /// How an experiment ended.
 enum Ended {
     Interrupted,
-    /// With these failed runs, if any.
+    /// All runs have ended; the failed ones by seed.
     Completed(BTreeMap<u64, String>),
 }
 
 impl Ended {
-    /// An experiment with failed runs is reported and drawn as any other, and then ends with an error.
+    /// An experiment with failed runs is reported and drawn like any other, and then ends with an error.
     fn outcome(self) -> Result<Outcome> {
         match self {
             Self::Interrupted => Ok(Outcome::Interrupted),
             Self::Completed(failed) if failed.is_empty() => Ok(Outcome::Done),
-            Self::Completed(failed) => Err(anyhow!("{}; --retry-failed runs failed runs again", reasons(&failed))),
+            Self::Completed(failed) => {
+                Err(anyhow!("{}; use --retry-failed to run failed seeds again", reasons(&failed)))
+            }
         }
     }
 }
 
-/// How many runs failed, and why the first few did.
+/// The number of failed runs, and the reasons of the first few.
 fn reasons(failed: &BTreeMap<u64, String>) -> String {
     const SHOWN: usize = 3;
     let shown: Vec<String> = failed.iter().take(SHOWN).map(|(seed, error)| format!("seed {seed}: {error}")).collect();
@@ -59,7 +61,7 @@ fn reasons(failed: &BTreeMap<u64, String>) -> String {
     format!("{runs} failed ({}{more})", shown.join("; "))
 }
 
-/// Runs every combination of the parts on and off, one after the other, and draws them together.
+/// Runs every combination of the parts on and off, one after the other, and draws their curves in one figure.
 fn run_ablation(plan: &Plan, variants: &[Variant], audience: Audience, out: &Path) -> Result<Outcome> {
     plan.check_ablation(variants)?;
     let mut failures = Vec::new();
@@ -73,14 +75,14 @@ fn run_ablation(plan: &Plan, variants: &[Variant], audience: Audience, out: &Pat
         }
     }
     if let Some(figure) = experiment::draw_ablation(out, variants)? {
-        audience.line(format!("drawn together in {}", figure.display()));
+        audience.line(format!("figure of all combinations: {}", figure.display()));
         if audience == Audience::Json {
             output::json(&json!({ "event": "drawn", "dir": out, "figure": figure }));
         }
     }
     match failures.is_empty() {
         true => Ok(Outcome::Done),
-        false => Err(anyhow!("{}; --retry-failed runs failed runs again", failures.join("; "))),
+        false => Err(anyhow!("{}; use --retry-failed to run failed seeds again", failures.join("; "))),
     }
 }
 
@@ -99,14 +101,14 @@ fn run_plan(plan: Plan, audience: Audience, variant: Option<&str>) -> Result<End
     }
     report.runs_ended();
     drop(runs);
-    // All runs are in files now: what follows only reads them.
+    // All runs are in files now; everything after this can be repeated.
     interrupt::end_at_once(true);
     if interrupt::requested() {
         report.interrupted();
         return Ok(Ended::Interrupted);
     }
     let (rows, summary) = experiment.aggregate()?;
-    // Those of earlier invocations too. What could not be recorded is only known here.
+    // Includes failures of earlier invocations. Failures that could not be recorded are known only here.
     failed.extend(summary.failed.iter().map(|run| (run.seed, run.error.clone())));
     report.result(&rows, &summary);
     Ok(Ended::Completed(failed))

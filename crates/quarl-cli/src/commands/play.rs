@@ -1,4 +1,4 @@
-//! `quarl play`: a trained agent, acting greedily.
+//! `quarl play`: lets a trained agent act greedily.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ use crate::display::{Display, KeepGoing};
 use crate::output::Usage;
 use crate::{Outcome, interrupt, output};
 
-/// How large a recording is: as large as Gymnasium draws.
+/// The size of recordings in pixels, as in Gymnasium.
 const RECORD_SIZE: (u32, u32) = (600, 400);
 
 pub(crate) fn run(args: PlayArgs) -> Result<Outcome> {
@@ -29,7 +29,7 @@ pub(crate) fn run(args: PlayArgs) -> Result<Outcome> {
     let (policy, episodes) = agent.greedy(env.spec(), args.seed, args.episodes)?;
     let fps = args.fps.unwrap_or(f64::from(env.spec().render_fps));
     if !(0.01..=1000.0).contains(&fps) {
-        return Err(Usage(format!("--fps {fps}: choose from 0.01 to 1000")).into());
+        return Err(Usage(format!("--fps {fps}: choose a number from 0.01 to 1000")).into());
     }
     if args.json && args.render == Some(Render::Terminal) {
         return Err(
@@ -76,7 +76,7 @@ pub(crate) fn run(args: PlayArgs) -> Result<Outcome> {
     Ok(if interrupt::requested() { Outcome::Interrupted } else { Outcome::Done })
 }
 
-/// Greedy episodes shown on a display, recorded in a file, or played just for their returns.
+/// Greedy episodes that are displayed, recorded in a file, or both.
 pub(crate) struct Show {
     pub(crate) display: Display,
     pub(crate) recorder: Option<Recorder>,
@@ -84,11 +84,11 @@ pub(crate) struct Show {
 }
 
 impl Show {
-    /// Plays until the last episode ends, the display is closed, or a signal comes; the whole episodes.
+    /// Plays until the last episode ends, the display is closed, or a signal arrives. Returns the finished episodes.
     pub(crate) fn run(mut self, mut policy: Policy, env: &mut dyn Environment) -> Result<Vec<GreedyEpisode>> {
         let mut played = Vec::new();
         let outcome = self.play(&mut policy, env, &mut played);
-        // A signal while the environment was working is no failure.
+        // A signal while the environment was working is not a failure.
         if !matches!(&outcome, Err(error) if matches!(error.downcast_ref(), Some(Error::Stopped { .. }))) {
             outcome?;
         }
@@ -114,8 +114,7 @@ impl Show {
             let go_on = self.show(env, &format!("episode {episode}  return {total_reward}"))?;
             if cut {
                 output::warning(&format!(
-                    "episode {episode} had not ended after {length} steps and was truncated there \
-                     (evaluation.max_episode_steps)"
+                    "episode {episode} did not end within {length} steps and was truncated (evaluation.max_episode_steps)"
                 ));
             }
             if go_on != KeepGoing::Yes {
@@ -144,7 +143,7 @@ impl Show {
     }
 }
 
-/// What is seen, into a file.
+/// Records scenes in a file.
 pub(crate) struct Recorder {
     target: Target,
     rasterizer: Rasterizer,
@@ -152,9 +151,9 @@ pub(crate) struct Recorder {
 }
 
 enum Target {
-    /// Every picture.
+    /// Every frame.
     Gif(Box<GifWriter>),
-    /// The last picture.
+    /// The last frame.
     Png(PathBuf),
 }
 
@@ -163,7 +162,11 @@ impl Recorder {
         let target = match path.extension().and_then(|extension| extension.to_str()) {
             Some("gif") => Target::Gif(Box::new(GifWriter::create(path, RECORD_SIZE, fps)?)),
             Some("png") => Target::Png(path.to_owned()),
-            _ => return Err(Usage(format!("--record {}: name a .gif or .png file", path.display())).into()),
+            _ => {
+                return Err(
+                    Usage(format!("--record {}: the file name has to end with .gif or .png", path.display())).into()
+                );
+            }
         };
         let frame = Frame::new(RECORD_SIZE.0, RECORD_SIZE.1)?;
         Ok(Self { target, rasterizer: Rasterizer::default(), frame })

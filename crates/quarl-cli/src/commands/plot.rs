@@ -1,4 +1,4 @@
-//! `quarl plot`: runs and experiments in one figure.
+//! `quarl plot`: draws runs and experiments in one figure.
 
 use std::path::PathBuf;
 
@@ -13,8 +13,7 @@ pub(crate) fn run(args: PlotArgs) -> Result<Outcome> {
     let PlotArgs { paths, out, labels, title, window, x } = args;
     if !labels.is_empty() && labels.len() != paths.len() {
         let (labels, paths) = (labels.len(), paths.len());
-        let message =
-            format!("--label was given {labels} times for {paths} paths: give it once for each path, in order");
+        let message = format!("{labels} --label options for {paths} paths: give one for each path, in order");
         return Err(Usage(message).into());
     }
     let results::Collected { curves, left_out } = results::collect(&paths, &labels)?;
@@ -25,7 +24,7 @@ pub(crate) fn run(args: PlotArgs) -> Result<Outcome> {
     if environments.len() > 1 {
         let environments = environments.join(", ");
         output::warning(&format!(
-            "returns of different environments cannot be compared: one panel each for {environments}"
+            "returns of different environments cannot be compared, so the figure has one panel for each: {environments}"
         ));
     }
     let x = x.map(|x| match x {
@@ -39,7 +38,7 @@ pub(crate) fn run(args: PlotArgs) -> Result<Outcome> {
     };
     for file in &files {
         plot::write(&panels, file)?;
-        output::line(format!("drawn in {}", file.display()));
+        output::line(format!("figure: {}", file.display()));
     }
     Ok(Outcome::Done)
 }

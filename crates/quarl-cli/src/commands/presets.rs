@@ -1,4 +1,4 @@
-//! `quarl presets`: settings to start from.
+//! `quarl presets`: lists the presets, or prints one.
 
 use anyhow::Result;
 use quarl::config::{EnvConfig, TrainConfig, presets};

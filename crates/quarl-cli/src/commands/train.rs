@@ -1,4 +1,4 @@
-//! `quarl train`: one run, watched.
+//! `quarl train`: trains one agent and writes the run.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -63,14 +63,14 @@ pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
     } else if args.quiet {
         output::quiet_result(summary.greedy_mean, &out);
     } else if interrupted {
-        output::line(format!("interrupted: what was learnt is in {}", out.display()));
+        output::line(format!("interrupted: the agent and the results so far are in {}", out.display()));
     } else {
         say_result(&summary, &out);
     }
     Ok(if interrupt::requested() { Outcome::Interrupted } else { Outcome::Done })
 }
 
-/// Keeps what was learnt until `error`, as far as that is possible.
+/// Writes the results up to `error`, as far as possible.
 fn stopped(error: anyhow::Error, writer: &mut RunWriter, trainer: &Trainer, started: Instant) -> anyhow::Error {
     let Some(failure) = error.downcast_ref::<Error>() else { return error };
     let dir = writer.dir().to_owned();
@@ -78,12 +78,14 @@ fn stopped(error: anyhow::Error, writer: &mut RunWriter, trainer: &Trainer, star
     let kept = kept.and_then(|_| if trainer.episodes() > 0 { run::draw(&dir) } else { Ok(()) });
     let dir = dir.display();
     error.context(match kept {
-        Ok(()) => format!("stopped; the run so far is in {dir}"),
-        Err(second) => format!("stopped; the run so far, as far as it could be written ({second}), is in {dir}"),
+        Ok(()) => format!("training stopped; the results so far are in {dir}"),
+        Err(second) => {
+            format!("training stopped; some of the results could not be written ({second}), the others are in {dir}")
+        }
     })
 }
 
-/// Takes every event of the run: to the files, and to whoever watches. Returns whether it was interrupted.
+/// Trains: records every event and displays the progress. Returns whether the run was interrupted.
 fn train(args: &TrainArgs, trainer: &mut Trainer, writer: &mut RunWriter) -> Result<bool> {
     let mut progress = (!args.quiet && !args.json).then(|| TrainProgress::new(&trainer.config().training));
     while let Some(event) = trainer.next() {
@@ -105,7 +107,7 @@ fn train(args: &TrainArgs, trainer: &mut Trainer, writer: &mut RunWriter) -> Res
     Ok(interrupted)
 }
 
-/// The trained agent plays one greedy episode, the first of its last evaluation; drawn where somebody is watching.
+/// Prints, and on a terminal shows, one greedy episode of the trained agent, the first of its final evaluation.
 fn watch(args: &TrainArgs, trainer: &Trainer, summary: &Summary) -> Result<()> {
     let Some(total_reward) = summary.greedy_returns.iter().flatten().next() else { return Ok(()) };
     if args.json {
@@ -118,7 +120,7 @@ fn watch(args: &TrainArgs, trainer: &Trainer, summary: &Summary) -> Result<()> {
     if output::is_capable_terminal() && !interrupt::requested() {
         let options = MakeOptions { rendering: true, stop: interrupt::stop_flag() };
         let mut env = match env::make_configured(&trainer.config().env, &options) {
-            // The run itself is complete.
+            // Ctrl-C ends the display only; the run is complete.
             Err(Error::Stopped { .. }) => return Ok(()),
             made => made?,
         };
@@ -136,7 +138,7 @@ fn watch(args: &TrainArgs, trainer: &Trainer, summary: &Summary) -> Result<()> {
 fn say_result(summary: &Summary, out: &Path) {
     let Summary { episodes, env_steps, wall_seconds, .. } = summary;
     if let Summary { greedy_returns: Some(returns), greedy_mean: Some(mean), .. } = summary {
-        output::line(format!("mean return of {} greedy episodes of the trained agent: {mean:.1}", returns.len()));
+        output::line(format!("mean return over {} greedy episodes of the trained agent: {mean:.1}", returns.len()));
     }
     if let Summary { best_mean: Some(best), best_episodes: Some(then), .. } = summary {
         output::line(format!("mean return of the best evaluation: {best:.1}, after {then} training episodes"));
@@ -145,8 +147,8 @@ fn say_result(summary: &Summary, out: &Path) {
     output::line(format!("run directory: {}", out.display()));
 }
 
-/// Makes `runs/NAME`, or the first of `runs/NAME-2`, `runs/NAME-3`, .. that is not there yet. Made at once, so that another
-/// process takes another name.
+/// Creates `runs/NAME`, or the first of `runs/NAME-2`, `runs/NAME-3`, .. that does not exist. Creating it immediately
+/// prevents another process from using the same name.
 fn new_directory(name: &str) -> Result<PathBuf, Error> {
     let runs = Path::new("runs");
     std::fs::create_dir_all(runs).map_err(Error::io("create", runs))?;

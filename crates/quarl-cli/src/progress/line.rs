@@ -1,9 +1,9 @@
-//! The progress line: as much as fits into the terminal's width, the most important parts first.
+//! The layout of the progress line: as many parts as fit into the terminal's width, the most important ones first.
 
-/// The inside of the shortest and of the longest bar.
+/// The minimum and maximum length of the bar, without its brackets.
 const BAR: [usize; 2] = [8, 30];
 
-/// Colours that every terminal with colours has.
+/// Colours that every terminal with colours supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Color {
     Red,
@@ -11,14 +11,14 @@ pub(super) enum Color {
     Cyan,
 }
 
-/// Something that the line says.
+/// A part of the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Part {
-    /// What is said where there is room.
+    /// The text if there is enough space.
     pub(super) long: String,
-    /// What is said where there is less; nothing where it is empty.
+    /// The text if there is less space; empty to leave the part out.
     short: String,
-    /// The less important parts go first.
+    /// Parts with a lower number are shortened and left out first.
     importance: u8,
     color: Option<Color>,
 }
@@ -33,9 +33,9 @@ impl Part {
     }
 }
 
-/// The line, with the escape codes of its colours, and how many columns it takes: never more than `columns`.
+/// The line with the escape codes of its colours, and its width, at most `columns`.
 pub(super) fn layout(share: f64, parts: &[Part], columns: usize, colored: bool) -> (String, usize) {
-    // Rounded down: 100% is said when everything is done, and not before.
+    // Rounded down, so that 100% is displayed only when everything is done.
     let share = if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) };
     let percent = format!("{:>3}%", (share * 100.0 + 1e-9).floor());
     let fixed = BAR[0] + 2 + 1 + percent.len();
@@ -47,7 +47,7 @@ pub(super) fn layout(share: f64, parts: &[Part], columns: usize, colored: bool) 
         fixed + said(shown).iter().map(|(text, _)| 2 + text.chars().count()).sum::<usize>()
     };
     let mut shown: Vec<(&Part, bool)> = parts.iter().map(|part| (part, true)).collect();
-    // First the least important parts become short, then the least important of the short ones go.
+    // Parts are shortened in order of importance, then left out in the same order.
     while width(&shown) > columns {
         let least = |long: bool| {
             let candidates = shown.iter().enumerate().filter(|(_, (_, is_long))| *is_long == long);
@@ -87,7 +87,7 @@ fn paint(text: &str, color: Option<Color>, colored: bool) -> String {
     if colored && code > 0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
 }
 
-/// A return as briefly as it can be read: whole numbers without decimals, others with three digits or so.
+/// A return in few digits: whole numbers without decimals, others with about three digits.
 pub(super) fn number(value: f64) -> String {
     match value.abs() {
         _ if value.fract() == 0.0 && value.abs() < 1e7 => format!("{value:.0}"),

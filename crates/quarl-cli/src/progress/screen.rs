@@ -1,4 +1,4 @@
-//! A line at the bottom of the terminal that is drawn again and again, in its place.
+//! A line at the bottom of the terminal that is redrawn in place.
 
 use std::cell::Cell;
 use std::io::Write;
@@ -6,39 +6,38 @@ use std::time::{Duration, Instant};
 
 use crate::output;
 
-/// How long a drawn line stays at least.
+/// The minimum time between two drawings.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// The terminal, as far as one line of it is concerned. When it goes, the line stays, and what follows begins below it.
+/// A redrawn line. When it is dropped, the line stays, and further output begins below it.
 pub(super) struct Screen {
-    /// How many columns the line takes.
+    /// The width of the drawn line in columns.
     drawn: Cell<usize>,
     last: Cell<Option<Instant>>,
 }
 
 impl Screen {
-    /// None where standard output is no terminal, or one that cannot go back in a line.
+    /// Opens the line; `None` if standard output is not a terminal, or one that cannot redraw a line.
     pub(super) fn open() -> Option<Self> {
         output::is_capable_terminal().then(|| Self { drawn: Cell::new(0), last: Cell::new(None) })
     }
 
-    /// Whether the line is old enough to be drawn again.
+    /// Whether the line is old enough to be redrawn.
     pub(super) fn is_due(&self) -> bool {
         self.last.get().is_none_or(|last| last.elapsed() >= INTERVAL)
     }
 
-    /// Draws the line that `compose` makes of the number of columns there are and of whether colours are wanted: its text and
-    /// how many columns it takes.
+    /// Draws the line. `compose` returns text and width, given the number of columns and whether to use colours.
     pub(super) fn draw(&self, compose: impl FnOnce(usize, bool) -> (String, usize)) {
         let columns = columns();
-        // Room for the ^C that a terminal echoes, before it wraps after its last column.
+        // Leaves room for the ^C that a terminal echoes, and for the last column, after which some terminals wrap.
         let (text, width) = compose(columns.saturating_sub(3), output::has_colors());
         write(&format!("{}{text}", self.back(columns)));
         self.drawn.set(width);
         self.last.set(Some(Instant::now()));
     }
 
-    /// Takes the line away, for something else to be said in its place.
+    /// Erases the line, so that something else can be printed in its place.
     pub(super) fn clear(&self) {
         if self.drawn.get() > 0 {
             write(&self.back(columns()));
@@ -47,7 +46,7 @@ impl Screen {
         self.last.set(None);
     }
 
-    /// The codes that erase the line. A terminal that has become narrower has broken it into several.
+    /// The escape codes that erase the line. A terminal that has become narrower has wrapped it to several rows.
     fn back(&self, columns: usize) -> String {
         let rows = self.drawn.get().div_ceil(columns.max(1)).max(1);
         let up = if rows > 1 { format!("\x1b[{}A", rows - 1) } else { String::new() };
@@ -63,7 +62,7 @@ impl Drop for Screen {
     }
 }
 
-/// How wide the terminal is, now.
+/// The current width of the terminal.
 fn columns() -> usize {
     let size = terminal_size::terminal_size_of(std::io::stdout());
     size.map_or(80, |(width, _)| usize::from(width.0)).max(1)

@@ -1,20 +1,20 @@
-//! How long it will still take, from how fast it went lately.
+//! Estimates the remaining time from the recent speed.
 
 use std::collections::VecDeque;
 
-/// The rate is that of the last so many samples, one a second: later episodes are longer than the first ones.
+/// The number of samples, one a second, for the speed: later episodes take longer than the first ones.
 const SAMPLES: usize = 30;
 
-/// How much was done when.
+/// An estimator of the remaining time.
 #[derive(Debug, Default)]
 pub(super) struct TimeLeft {
-    /// Seconds since the start, and the share that was done by then.
+    /// Seconds since the start, and the fraction of the work that was done by then.
     samples: VecDeque<(f64, f64)>,
     now: (f64, f64),
 }
 
 impl TimeLeft {
-    /// `share` of the whole is done, from 0 to 1, `seconds` after the start.
+    /// Records that the fraction `share` of the work, from 0 to 1, was done `seconds` after the start.
     pub(super) fn update(&mut self, seconds: f64, share: f64) {
         self.now = (seconds, share);
         if self.samples.back().is_none_or(|(last, _)| seconds - last >= 1.0) {
@@ -25,7 +25,7 @@ impl TimeLeft {
         }
     }
 
-    /// None where nothing has been done yet that tells.
+    /// The remaining seconds; `None` without enough samples.
     pub(super) fn seconds(&self) -> Option<f64> {
         let (seconds, share) = self.now;
         let (since, from) = *self.samples.front()?;
@@ -34,7 +34,7 @@ impl TimeLeft {
     }
 }
 
-/// A duration as a reader writes it: `0:42`, `12:05`, `3:04:05`, `2 days`.
+/// A duration as text: `0:42`, `12:05`, `3:04:05`, `2 days`.
 pub(super) fn duration(seconds: f64) -> String {
     let seconds = seconds.max(0.0).round().min(1e9) as u64;
     let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
@@ -57,7 +57,7 @@ mod tests {
         assert_eq!(time_left.seconds(), None);
         time_left.update(10.0, 0.25);
         assert_eq!(time_left.seconds(), Some(30.0));
-        // Half as fast from here on; after a minute nothing of the first rate is left.
+        // Half as fast from here on; after a minute, the first speed no longer counts.
         for second in 1..=60 {
             time_left.update(10.0 + f64::from(second), 0.25 + 0.0125 * f64::from(second) * 0.5);
         }

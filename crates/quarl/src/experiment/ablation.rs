@@ -1,4 +1,4 @@
-//! Taking an algorithm apart: the same configuration with each of some parts on and off, in every combination.
+//! Ablations: the same configuration with each of several parts switched on and off, in every combination.
 
 #[cfg(feature = "plot")]
 use std::path::PathBuf;
@@ -12,29 +12,29 @@ use crate::schedule::Schedule;
 use crate::suggest;
 use crate::target::TargetKind;
 
-/// What can be taken away.
+/// A part of an algorithm that an ablation can switch off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
-    /// Experience replay: each transition is learnt from once, as it comes.
+    /// Experience replay. Without it, each transition is learnt from once, when it is collected.
     Replay,
-    /// The target network: bootstrap from the online one.
+    /// The target network. Without it, targets bootstrap from the online network.
     TargetNetwork,
-    /// Double Q-learning: the same network chooses and judges.
+    /// Double DQN. Without it, the target network both selects and evaluates the action.
     Double,
-    /// Priorities: replay uniformly.
+    /// Prioritised replay. Without it, sampling is uniform.
     Prioritized,
-    /// Returns over several steps: bootstrap after one.
+    /// n-step returns. Without them, targets bootstrap after one step.
     NStep,
-    /// Value and advantages: one output an action.
+    /// The dueling network. Without it, the output layer gives one output for each action.
     Dueling,
-    /// The network's noise: explore epsilon-greedily, at 0.05.
+    /// Noisy networks. Without them, exploration is epsilon-greedy with epsilon 0.05.
     Noisy,
-    /// A distribution of returns: its mean alone.
+    /// A distributional head. Without it, the head is scalar.
     Distributional,
 }
 
 impl Part {
-    /// All of them.
+    /// All parts.
     const ALL: [Self; 8] = [
         Self::Replay,
         Self::TargetNetwork,
@@ -46,7 +46,7 @@ impl Part {
         Self::Distributional,
     ];
 
-    /// Its name, as [`Part::from_str`] takes it.
+    /// The name, as [`Part::from_str`] accepts it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Replay => "replay",
@@ -60,7 +60,7 @@ impl Part {
         }
     }
 
-    /// What a reader calls it.
+    /// The name for readers.
     fn words(self) -> &'static str {
         match self {
             Self::Replay => "replay",
@@ -74,7 +74,7 @@ impl Part {
         }
     }
 
-    /// Whether a configuration has it.
+    /// Whether a configuration has this part.
     fn is_on(self, config: &TrainConfig) -> bool {
         match self {
             Self::Replay => config.replay.kind != ReplayKind::None,
@@ -88,7 +88,7 @@ impl Part {
         }
     }
 
-    /// Takes it away, together with the keys that then have no meaning.
+    /// Switches this part off, and removes the keys that no longer apply.
     fn take_from(self, config: &mut TrainConfig) {
         match self {
             Self::Replay => config.replay.kind = ReplayKind::None,
@@ -104,7 +104,7 @@ impl Part {
             Self::Noisy => {
                 config.network.noisy = false;
                 let exploration = &mut config.exploration;
-                // Where the noise explored, something has to.
+                // Where the noise explored, another exploration rule is needed.
                 let explores = exploration.kind != ExplorationKind::Noisy && exploration.epsilon.range().1 > 0.0;
                 exploration.kind = ExplorationKind::EpsilonGreedy;
                 if !explores {
@@ -129,29 +129,30 @@ impl FromStr for Part {
 /// One combination.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Variant {
-    /// A directory's name: `all`, `no-replay`, `no-replay-no-target_network`.
+    /// The directory's name: `all`, `no-replay`, `no-replay-no-target_network`.
     pub name: String,
-    /// What is off, for a legend: `without replay and target network`.
+    /// The legend entry, which names the parts that are off: `without replay and target network`.
     pub label: String,
     /// The configuration.
     pub config: TrainConfig,
 }
 
-/// Every combination of `parts` being on and off: two to the power of their number, the whole algorithm first.
+/// Every combination of `parts` being on and off (two to the power of their number), the complete algorithm first.
 ///
 /// # Errors
-/// [`Error::InvalidValue`] where a part is named twice or is not on, or where two of them exclude each other.
+/// [`Error::InvalidValue`] where a part is named twice or is not in the configuration, or where two parts exclude each
+/// other.
 pub fn variants(config: &TrainConfig, parts: &[Part]) -> Result<Vec<Variant>, Error> {
     for (i, part) in parts.iter().enumerate() {
         if parts[..i].contains(part) {
-            return Err(invalid(part.name(), "it is named twice: name it once".to_owned()));
+            return Err(invalid(part.name(), "it is named twice; name it once".to_owned()));
         }
         if !part.is_on(config) {
             return Err(invalid(part.name(), "the configuration does not have it: switch it on first".to_owned()));
         }
     }
     if parts.contains(&Part::Replay) && parts.contains(&Part::Prioritized) {
-        let remedy = "without replay there are no priorities either: name only one of replay and prioritized";
+        let remedy = "without replay there are no priorities: name only one of replay and prioritized";
         return Err(invalid("replay,prioritized", remedy.to_owned()));
     }
     let combination = |bits: usize| {
@@ -165,13 +166,13 @@ pub fn variants(config: &TrainConfig, parts: &[Part]) -> Result<Vec<Variant>, Er
     Ok((0..1 << parts.len()).map(combination).collect())
 }
 
-/// What a legend calls the combination without these parts.
+/// The legend entry of the combination without these parts.
 pub fn label(off: &[Part]) -> String {
     let words: Vec<&str> = off.iter().map(|part| part.words()).collect();
     if off.is_empty() { "everything on".to_owned() } else { format!("without {}", words.join(" and ")) }
 }
 
-/// The parts that are off in the combination whose directory has this name; none where it is no such name.
+/// The parts that are off in the combination whose directory has this name; `None` for other names.
 #[cfg(any(test, feature = "plot"))]
 fn parts_without(name: &str) -> Option<Vec<Part>> {
     if name == "all" {
@@ -181,8 +182,8 @@ fn parts_without(name: &str) -> Option<Vec<Part>> {
     names.map(|name| Part::ALL.into_iter().find(|part| part.name() == name)).collect()
 }
 
-/// The combinations of an ablation that lie in these directories, each with the parts that are off, the complete algorithm
-/// first; none where one of the names is not that of a combination.
+/// The combinations of an ablation in these directories, with the parts that are off, the complete algorithm first. `None`
+/// if one of the names is not that of a combination.
 #[cfg(feature = "plot")]
 pub(crate) fn combinations(directories: &[PathBuf]) -> Option<Vec<(PathBuf, Vec<Part>)>> {
     let combination = |path: &PathBuf| Some((path.clone(), parts_without(&name(path))?));

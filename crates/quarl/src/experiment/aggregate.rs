@@ -1,4 +1,4 @@
-//! What the runs of an experiment show together.
+//! Aggregates the runs of an experiment.
 
 use std::path::Path;
 
@@ -13,70 +13,71 @@ use crate::run::{self, Status, Summary};
 use crate::scores::Scores;
 use crate::stats::{self, Bootstrap};
 
-/// What an experiment shows, over all its runs.
+/// The aggregated results of an experiment's runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExperimentSummary {
-    /// The version of quarl that aggregated it.
+    /// The version of quarl that aggregated the runs.
     pub quarl_version: String,
-    /// The environment.
+    /// The environment's id.
     pub env: String,
-    /// The lowest seed of the runs.
+    /// The lowest seed.
     pub first_seed: u64,
-    /// How many runs have ended, complete or failed: all of the directory's, whatever part of them was asked for.
+    /// The number of runs that have ended, complete or failed: all runs in the directory, also those not requested this
+    /// time.
     pub runs: usize,
-    /// How many of them are complete. The means are over these.
+    /// The number of complete runs. Means are over these.
     #[serde(default)]
     pub completed: usize,
-    /// The others, in ascending order of their seeds. Each counts as one that does not reach the threshold.
+    /// The failed runs, in ascending order of their seeds. Each counts as below the threshold.
     #[serde(default)]
     pub failed: Vec<FailedRun>,
-    /// The mean, over complete runs, of the trained agents' mean greedy returns; `None` where no run is complete.
+    /// The mean, over complete runs, of the trained agents' mean greedy returns; `None` without a complete run.
     pub greedy_mean: Option<f64>,
-    /// Their interquartile mean (Agarwal et al. 2021).
+    /// The interquartile mean of these returns (Agarwal et al. 2021).
     pub greedy_iqm: Option<f64>,
-    /// A 95% bootstrap interval of that; `None` of fewer than three complete runs.
+    /// A 95% bootstrap confidence interval of the interquartile mean; `None` for fewer than three complete runs.
     pub greedy_iqm_interval: Option<[f64; 2]>,
-    /// The return from which the environment counts as solved, where there is one.
+    /// The return from which the environment counts as solved, if there is one.
     pub threshold: Option<f64>,
-    /// How many trained agents reach it on average over their greedy episodes.
+    /// The number of runs whose mean greedy return is at or above the threshold.
     pub reached: Option<usize>,
-    /// The share of seeds that do, failed runs included.
+    /// The share of these runs among all runs, failed ones included.
     pub reached_share: Option<f64>,
-    /// A 95% Wilson interval of that share; `None` of fewer than three runs.
+    /// A 95% Wilson confidence interval of that share; `None` for fewer than three runs.
     pub reached_interval: Option<[f64; 2]>,
 }
 
-/// A run that ended in an error.
+/// A run that ended with an error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedRun {
-    /// Its seed.
+    /// The run's seed.
     pub seed: u64,
-    /// The reason.
+    /// The error message.
     pub error: String,
 }
 
-/// One episode of `mean.csv`: over all runs that have it.
+/// One row of `mean.csv`: an episode, over all runs that have it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct MeanRow {
-    /// Which episode, from 0.
+    /// The episode, counted from 0.
     pub episode: u64,
     /// The mean return.
     #[serde(serialize_with = "number")]
     pub mean: Option<f64>,
-    /// The returns' sample standard deviation; none of one run.
+    /// The sample standard deviation of the returns; `None` for a single run.
     #[serde(serialize_with = "number")]
     pub std: Option<f64>,
-    /// The mean's 95% bootstrap interval; none of fewer than three runs.
+    /// The lower end of the mean's 95% bootstrap interval; `None` for fewer than three runs.
     #[serde(serialize_with = "number")]
     pub lower: Option<f64>,
-    /// Its upper end.
+    /// The upper end.
     #[serde(serialize_with = "number")]
     pub upper: Option<f64>,
-    /// Over how many runs.
+    /// The number of runs.
     pub n: usize,
 }
 
-/// One run of `greedy.csv`: the returns of its trained agent.
+/// One row of `greedy.csv`: the greedy returns of a run's trained agent.
 #[derive(Default, Serialize)]
 struct GreedyRow {
     seed: u64,
@@ -95,11 +96,11 @@ struct GreedyRow {
 }
 
 impl Experiment {
-    /// Reads all runs that have ended in the directory and writes what they show together: `mean.csv`, `greedy.csv`,
-    /// `summary.json` and the figure.
+    /// Reads all ended runs in the directory and writes the aggregated results: `mean.csv`, `greedy.csv`, `summary.json`
+    /// and the figure.
     ///
     /// # Errors
-    /// [`Error::Io`] where the system refuses, and what is wrong with a run's files.
+    /// [`Error::Io`] where writing fails, and those of reading a run's files.
     pub fn aggregate(&self) -> Result<(Vec<MeanRow>, ExperimentSummary), Error> {
         let out = self.dir();
         let _lock = Lock::wait(out)?;
@@ -177,7 +178,7 @@ fn greedy_row((seed, outcome): &Ended, threshold: Option<f64>) -> GreedyRow {
     }
 }
 
-/// Neither JSON nor a table has NaN: what does not exist is absent.
+/// Neither JSON nor a table has NaN: an undefined number becomes null, or an empty field.
 fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }

@@ -1,4 +1,4 @@
-//! What an experiment runs, and whether its directory is free for that.
+//! What an experiment runs, and whether its directory can be used.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use crate::train::{self, EnvironmentRole, Trainer, TrainerBuilder};
 
 type Factory = Arc<dyn Fn(EnvironmentRole) -> Result<Box<dyn Environment>, Error> + Send + Sync>;
 
-/// What to run: a configuration, how many seeds, where.
+/// The plan of an experiment: a configuration, the number of seeds, and a directory.
 #[derive(Clone)]
 pub struct Plan {
     pub(super) config: TrainConfig,
@@ -28,30 +28,30 @@ pub struct Plan {
     pub(super) out: PathBuf,
     retry_failed: bool,
     pub(super) stop: StopFlag,
-    /// Makes the environments where they are a library user's own.
+    /// Creates environments, if they are not the library's.
     factory: Option<Factory>,
-    /// What the environment is, once it has been made.
+    /// The specification of the environment, after it was created once.
     spec: Option<EnvironmentSpec>,
 }
 
 impl Plan {
-    /// One run of this configuration, whose seed is the first run's, in the directory `out`.
+    /// Plans one run of this configuration in the directory `out`. The configuration's seed is that of the first run.
     pub fn new(config: TrainConfig, out: impl Into<PathBuf>) -> Self {
         let stop = StopFlag::default();
         Self { config, runs: 1, jobs: 1, out: out.into(), retry_failed: false, stop, factory: None, spec: None }
     }
 
-    /// How many runs, with successive seeds.
+    /// Sets the number of runs, which have successive seeds.
     pub fn runs(self, runs: u64) -> Self {
         Self { runs, ..self }
     }
 
-    /// How many runs at a time.
+    /// Sets the number of runs in parallel.
     pub fn jobs(self, jobs: usize) -> Self {
         Self { jobs, ..self }
     }
 
-    /// Whether to run again what has failed, although the same error is to be expected.
+    /// Sets whether failed runs are run again even if the same error would occur again.
     pub fn retry_failed(self, retry_failed: bool) -> Self {
         Self { retry_failed, ..self }
     }
@@ -61,8 +61,8 @@ impl Plan {
         Self { stop, ..self }
     }
 
-    /// Trains on environments that `factory` makes, not on the one that `env.id` names, as
-    /// [`TrainerBuilder::environment`] does. Each run's thread calls it, and [`Plan::open`] calls it once.
+    /// Trains on environments that `factory` creates, instead of the one that `env.id` names, as
+    /// [`TrainerBuilder::environment`] does. Every run's thread calls it, and [`Plan::open`] calls it once.
     pub fn environment<E: Environment + 'static>(
         self,
         factory: impl Fn(EnvironmentRole) -> Result<E, Error> + Send + Sync + 'static,
@@ -71,11 +71,11 @@ impl Plan {
         Self { factory: Some(factory), ..self }
     }
 
-    /// Makes the directory, or checks that it is of this plan, and finds out which runs are missing.
+    /// Creates the directory, or checks that it holds an experiment of this plan, and determines the missing runs.
     ///
     /// # Errors
-    /// What is wrong with the configuration or an environment; [`Error::Occupied`] where the directory holds an experiment
-    /// with another configuration, or anything else; [`Error::Io`] where the system refuses.
+    /// Those of the configuration and the environment; [`Error::Occupied`] where the directory holds an experiment with
+    /// another configuration, or anything else; [`Error::Io`] where reading or writing fails.
     pub fn open(mut self) -> Result<Experiment, Error> {
         self.config.validate()?;
         self.check_seeds()?;
@@ -84,7 +84,7 @@ impl Plan {
         cpu::check_observations(&self.config, &spec)?;
         memory::check(&self.config, &spec, self.jobs_at_once())?;
         self.spec = Some(spec.clone());
-        // Before the lock, so that not even a lock file is written into a directory of somebody else's.
+        // Checked before locking, so that not even a lock file is written into a directory that is refused.
         self.can_continue()?;
         fs::create_dir_all(&self.out).map_err(Error::io("create", &self.out))?;
         let lock = Lock::wait(&self.out)?;
@@ -103,16 +103,16 @@ impl Plan {
         Ok(Experiment { plan: self, missing, threshold: spec.reward_threshold })
     }
 
-    /// The plan of one combination of an ablation, in a directory of its own below this plan's.
+    /// The plan of one combination of an ablation, in a subdirectory of this plan's directory.
     pub fn variant(&self, variant: &Variant) -> Self {
         Self { config: variant.config.clone(), out: self.out.join(&variant.name), ..self.clone() }
     }
 
-    /// Checks, before the first run, that an ablation can be written into the plan's directory.
+    /// Checks, before the first run, that an ablation can be written into the directory.
     ///
     /// # Errors
     /// [`Error::Occupied`] where it holds anything but variants of an ablation, or a variant with another configuration;
-    /// what is wrong with an environment.
+    /// those of the environment.
     pub fn check_ablation(&self, variants: &[Variant]) -> Result<(), Error> {
         let occupied = |message: String| Err(Error::Occupied { path: self.out.clone(), message });
         let mut names = match Contents::of(&self.out)? {
@@ -144,12 +144,12 @@ impl Plan {
         Ok(())
     }
 
-    /// How many runs there are at a time: never more than there are runs.
+    /// The number of runs in parallel, at most the number of runs.
     fn jobs_at_once(&self) -> usize {
         self.jobs.min(usize::try_from(self.runs).unwrap_or(usize::MAX)).max(1)
     }
 
-    /// All runs' seeds.
+    /// The seeds of all runs.
     fn seeds(&self) -> std::ops::Range<u64> {
         let first = self.config.training.seed;
         first..first.saturating_add(self.runs)
@@ -162,7 +162,7 @@ impl Plan {
             return Ok(());
         }
         let message =
-            format!("{} runs from seed {first} on need seeds above the largest one, {largest}: lower it", self.runs);
+            format!("{} runs from seed {first} on need seeds above the largest seed, {largest}: lower it", self.runs);
         Err(Error::Setting { key: "training.seed".to_owned(), message })
     }
 
@@ -173,7 +173,7 @@ impl Plan {
         config
     }
 
-    /// The run with this configuration, before it is built.
+    /// The builder of the run with this configuration.
     pub(super) fn trainer(&self, config: TrainConfig, stop: StopFlag) -> TrainerBuilder {
         let builder = Trainer::builder(config).stop_flag(stop);
         match self.factory.clone() {
@@ -182,7 +182,7 @@ impl Plan {
         }
     }
 
-    /// What the environment with its wrappers is.
+    /// The specification of the environment with its wrappers.
     fn specification(&self) -> Result<EnvironmentSpec, Error> {
         let env = match &self.factory {
             Some(factory) => wrappers::wrap(factory(EnvironmentRole::Evaluation)?, &self.config.env)?,
@@ -194,7 +194,7 @@ impl Plan {
         Ok(env.spec().clone())
     }
 
-    /// What the run with this seed came to, if that is final.
+    /// The final status of the run with this seed; `None` if it has to be run.
     pub(super) fn outcome(&self, seed: u64) -> Result<Option<Status>, Error> {
         let dir = run_path(&self.out, seed);
         match run::status(&dir)? {
@@ -207,7 +207,8 @@ impl Plan {
         }
     }
 
-    /// Whether the directory holds an experiment of this plan, not nothing; an error where it holds anything else.
+    /// Whether the directory holds an experiment of this plan; false if it holds nothing; an error if it holds anything
+    /// else.
     fn can_continue(&self) -> Result<bool, Error> {
         let message = match Contents::of(&self.out)? {
             Contents::Nothing => return Ok(false),
@@ -220,13 +221,13 @@ impl Plan {
                 "exists already and holds a run, not an experiment: choose another directory".to_owned()
             }
             Contents::Several { names, .. } | Contents::Other { names } => {
-                format!("exists already and holds no experiment ({}): choose another directory", listed(&names))
+                format!("exists already and does not hold an experiment ({}): choose another directory", listed(&names))
             }
         };
         Err(Error::Occupied { path: self.out.clone(), message })
     }
 
-    /// The configuration in a directory. Earlier versions left to the environment what it decides.
+    /// The configuration in a directory. Earlier versions did not write the values that depend on the environment.
     fn read_existing(&self, dir: &Path) -> Result<TrainConfig, Error> {
         let mut existing = run::read_config(dir)?;
         if let Some(spec) = self.spec.as_ref().filter(|spec| spec.id == existing.env.id) {
@@ -235,14 +236,14 @@ impl Plan {
         Ok(existing)
     }
 
-    /// Refuses a directory of another configuration.
+    /// Refuses a directory with another configuration.
     fn check_same(&self, dir: &Path, existing: &TrainConfig, seed: u64) -> Result<(), Error> {
         let differences = existing.differences(&self.run_config(seed));
         if differences.is_empty() {
             return Ok(());
         }
         let message = format!(
-            "holds another configuration: {}; choose another directory, or the same settings to continue",
+            "holds an experiment with other settings: {}; choose another directory, or use the same settings to continue it",
             listed(&differences)
         );
         Err(Error::Occupied { path: dir.to_owned(), message })

@@ -17,13 +17,13 @@ use crate::run::{RunWriter, Status, Summary};
 use crate::stop::StopFlag;
 use crate::train::Event;
 
-/// How often a thread looks whether another process has let go of a run.
+/// The interval in which a thread checks whether another process has released a run.
 const POLL: Duration = Duration::from_millis(200);
 
-/// What happened in an experiment.
+/// An event of an experiment.
 #[derive(Clone, Debug)]
 pub enum ExperimentEvent {
-    /// A run has ended another episode.
+    /// A run has finished an episode.
     Episode {
         /// The run's seed.
         seed: u64,
@@ -34,54 +34,54 @@ pub enum ExperimentEvent {
     Warning {
         /// The run's seed.
         seed: u64,
-        /// What it is, and what to do about it.
+        /// What is wrong, and what to do.
         message: String,
     },
-    /// Another process runs this run, and there is nothing else left to run. Comes once for each run.
+    /// Another process is running this run, and no other run is left. Yielded once for each run.
     Waiting {
         /// The run's seed.
         seed: u64,
-        /// Who runs it: `process 4711 on host alpha, since 2026-11-23 06:29:02 UTC`.
+        /// The process that runs it: `process 4711 on host alpha, since 2026-11-23 06:29:02 UTC`.
         holder: String,
     },
-    /// A run is complete, here or in another process.
+    /// A run is complete, in this or another process.
     Finished {
         /// The run's seed.
         seed: u64,
-        /// What came out.
+        /// The run's summary.
         summary: Box<Summary>,
     },
-    /// A run has failed, here or in another process. The others go on.
+    /// A run has failed, in this or another process. The others continue.
     Failed {
         /// The run's seed.
         seed: u64,
-        /// The reason.
+        /// The error message.
         error: String,
     },
 }
 
-/// An experiment's runs in progress: an iterator of their events, which ends when all runs have ended. Dropping it stops them.
+/// The running experiment: an iterator of its events, which ends when all runs have ended. Dropping it stops the runs.
 pub struct Runs {
     events: Receiver<ExperimentEvent>,
     stop: StopFlag,
     workers: Vec<JoinHandle<()>>,
 }
 
-/// What the threads share.
+/// The data shared by the threads.
 pub(super) struct Shared {
     plan: Plan,
-    /// Seeds to run, and whether it was said that another process runs them.
+    /// The seeds to run, and whether a wait for another process has been reported for each.
     queue: Mutex<VecDeque<(u64, bool)>>,
     events: Sender<ExperimentEvent>,
     stop: StopFlag,
     run: RunFn,
 }
 
-/// Trains one run and writes it down; `None` where it was stopped.
+/// Trains one run and writes it; returns `None` if it was stopped.
 pub(super) type RunFn = fn(&Shared, TrainConfig, &mut RunWriter) -> Result<Option<Summary>, Error>;
 
 impl Runs {
-    /// Starts the runs with these seeds, each by `run`.
+    /// Starts the runs with these seeds; `run` performs a run.
     pub(super) fn start(plan: &Plan, seeds: Vec<u64>, run: RunFn) -> Result<Self, Error> {
         let (sender, events) = channel();
         let stop = plan.stop.child();
@@ -98,7 +98,8 @@ impl Runs {
         Ok(runs)
     }
 
-    /// Asks all runs to stop; the iterator ends soon after. Unfinished runs leave no summary and are run again next time.
+    /// Requests all runs to stop; the iterator ends soon after. Unfinished runs leave no summary and are run again next
+    /// time.
     pub fn stop(&self) {
         self.stop.request();
     }
@@ -111,7 +112,7 @@ impl Iterator for Runs {
         if let Ok(event) = self.events.recv() {
             return Some(Ok(event));
         }
-        // All threads have ended: a thread that died has not done its work.
+        // All threads have ended: a thread that panicked has not done its work.
         while let Some(worker) = self.workers.pop() {
             if let Err(panic) = worker.join() {
                 return Some(Err(internal(panic.as_ref())));
@@ -125,7 +126,7 @@ impl Drop for Runs {
     fn drop(&mut self) {
         self.stop();
         for worker in self.workers.drain(..) {
-            // Whoever drops an experiment does not want to know how it ends.
+            // The caller that drops an experiment is not interested in its errors.
             let _ = worker.join();
         }
     }
@@ -133,7 +134,7 @@ impl Drop for Runs {
 
 impl Shared {
     fn send(&self, event: ExperimentEvent) {
-        // There is nobody to tell where the experiment is being dropped, which also stops the runs.
+        // There is no receiver while the experiment is being dropped, which also stops the runs.
         let _ = self.events.send(event);
     }
 
@@ -142,8 +143,8 @@ impl Shared {
     }
 }
 
-/// One thread: run after run, until there are none left or somebody said stop. Runs of other processes go to the end of the
-/// queue; a thread that finds nothing else waits.
+/// One thread: performs run after run, until none is left or a stop is requested. Runs of other processes are moved to the
+/// end of the queue; a thread without other runs waits for them.
 fn work(shared: &Shared) {
     let mut held_in_a_row = 0;
     while !shared.stop.is_requested() {
@@ -180,11 +181,11 @@ fn work(shared: &Shared) {
 }
 
 enum Claim {
-    /// To be run here.
+    /// This process runs it.
     Ours(Lock),
-    /// Run by another process.
+    /// Another process is running it.
     HeldBy(String),
-    /// Another process was faster.
+    /// Another process has finished it.
     Over(Status),
 }
 
@@ -197,12 +198,12 @@ fn claim(plan: &Plan, seed: u64) -> Result<Claim, Error> {
     }
 }
 
-/// One run; `None` where it was stopped. An error is recorded with the run, where its directory can be written.
+/// Performs one run; `None` if it was stopped. An error is recorded in the run's directory, if it can be written.
 fn run(shared: &Shared, seed: u64, lock: Lock) -> Result<Option<Summary>, Error> {
     let config = shared.plan.run_config(seed);
     let mut writer = RunWriter::locked(lock, &run_path(&shared.plan.out, seed), true, &config)?;
     let started = Instant::now();
-    // A defect in one run must not end the others. What it may have left half done, the run's trainer, is dropped with it.
+    // A panic in one run must not end the others. Its trainer, whose state may be invalid, is dropped.
     catch_unwind(AssertUnwindSafe(|| (shared.run)(shared, config, &mut writer))).unwrap_or_else(|panic| {
         let error = internal(panic.as_ref());
         let seconds = started.elapsed().as_secs_f64();
@@ -211,7 +212,7 @@ fn run(shared: &Shared, seed: u64, lock: Lock) -> Result<Option<Summary>, Error>
     })
 }
 
-/// Trains one run by its plan.
+/// Trains one run with its configuration.
 pub(super) fn train(shared: &Shared, config: TrainConfig, writer: &mut RunWriter) -> Result<Option<Summary>, Error> {
     let (seed, started) = (config.training.seed, Instant::now());
     let mut trainer = match shared.plan.trainer(config, shared.stop.clone()).build() {
@@ -240,12 +241,12 @@ pub(super) fn train(shared: &Shared, config: TrainConfig, writer: &mut RunWriter
     }
     let seconds = started.elapsed().as_secs_f64();
     trained.and_then(|()| writer.finish(&trainer, seconds, false)).map(Some).inspect_err(|error| {
-        // The run's own error is the one to report; where it cannot be recorded, the run counts as not begun.
+        // The run's own error is reported; if it cannot be recorded, the run counts as not started.
         let _ = writer.abandon(&trainer, seconds, error);
     })
 }
 
-/// The error that a panic amounts to.
+/// The error for a panic.
 fn internal(panic: &(dyn Any + Send)) -> Error {
     let message = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let message = message.or_else(|| panic.downcast_ref::<String>().cloned());

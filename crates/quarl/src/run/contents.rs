@@ -1,5 +1,5 @@
-//! What a directory holds: a run, an experiment, several of these, or something else. Asked before anything is written into
-//! it, and when results are read from it.
+//! Determines what a directory holds: a run, an experiment, several of these, or something else. Used before a directory is
+//! written, and when results are read.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -10,49 +10,49 @@ use super::{BEST, CONFIG, CURVES, DIAGNOSTICS, EPISODES, EVALUATIONS, MODEL, SUM
 use crate::atomic_write;
 use crate::error::Error;
 
-/// The names of a run's files. The summary comes first: a run that is replaced is incomplete from then on.
+/// The file names of a run. The summary comes first, so that a run that is being replaced counts as incomplete immediately.
 pub(super) const FILES: [&str; 9] =
     [SUMMARY, CONFIG, EPISODES, EVALUATIONS, DIAGNOSTICS, BEST, MODEL, CURVES[0], CURVES[1]];
 
 /// The directory of an experiment's runs.
 pub(crate) const RUNS: &str = "runs";
 
-/// What a directory holds.
+/// The contents of a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Contents {
-    /// Nothing of value. The directory need not exist.
+    /// No files, except temporary ones. The directory need not exist.
     Nothing,
     /// One run, complete or not.
     Run {
-        /// Files with other names than a run's.
+        /// The names of files that do not belong to the run.
         others: Vec<String>,
     },
-    /// The runs of one configuration, below `runs/`.
+    /// An experiment: the runs of one configuration, below `runs/`.
     Experiment,
-    /// Runs and experiments, each in a directory of its own.
+    /// Runs and experiments, each in a subdirectory.
     Several {
-        /// These directories, in the order of their names; numbers in names are ordered by value.
+        /// These subdirectories, ordered by name; numbers in names are ordered by value.
         results: Vec<PathBuf>,
         /// All names in the directory.
         names: Vec<String>,
     },
-    /// Only files and directories that are none of these.
+    /// Files and directories that are none of these.
     Other {
-        /// Their names.
+        /// The names.
         names: Vec<String>,
     },
 }
 
 impl Contents {
-    /// What `dir` holds.
+    /// Determines the contents of `dir`.
     ///
     /// # Errors
-    /// [`Error::File`] where it is a file, [`Error::Io`] where it cannot be read.
+    /// [`Error::File`] where `dir` is a file, [`Error::Io`] where it cannot be read.
     pub fn of(dir: &Path) -> Result<Self, Error> {
         let entries = match fs::read_dir(dir) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::Nothing),
             Err(error) if error.kind() == ErrorKind::NotADirectory => {
-                let message = "this is a file; name a directory".to_owned();
+                let message = "this is a file; a directory is needed".to_owned();
                 return Err(Error::File { path: dir.to_owned(), message });
             }
             entries => entries.map_err(Error::io("read", dir))?,
@@ -77,10 +77,10 @@ impl Contents {
         Ok(if results.is_empty() { Self::Other { names } } else { Self::Several { results, names } })
     }
 
-    /// The error of a directory that holds no results.
+    /// The error for a directory without results.
     pub(crate) fn no_results(dir: &Path) -> Error {
         let message = if dir.exists() {
-            "this directory holds no run and no experiment (neither it nor its directories have a quarl config.toml)"
+            "this directory holds no run and no experiment (neither it nor its subdirectories have a quarl config.toml)"
         } else {
             "there is no such file or directory"
         };
@@ -88,23 +88,23 @@ impl Contents {
     }
 }
 
-/// The experiment that has `dir`, which need not exist, among its runs.
+/// The experiment that `dir` belongs to as one of its runs; `dir` need not exist.
 pub(super) fn experiment_of(dir: &Path) -> Option<PathBuf> {
     let dir = std::path::absolute(dir).ok()?;
-    // Where a link leads to; of a directory that is not there yet, its parent's.
+    // Resolves links; for a directory that does not exist yet, those of its parent.
     let parent = |dir: PathBuf| dir.parent().map(Path::to_owned);
     let runs = dir.canonicalize().ok().and_then(parent).or_else(|| dir.parent()?.canonicalize().ok())?;
     let experiment = runs.parent().filter(|_| runs.file_name().is_some_and(|name| name == RUNS))?;
     matches!(Contents::of(experiment), Ok(Contents::Experiment)).then(|| experiment.to_owned())
 }
 
-/// Whether a directory is that of a run or an experiment, of this version or another, possibly damaged.
+/// Whether a directory holds a run or an experiment, of any version, possibly damaged.
 fn has_results(dir: &Path) -> bool {
     let has_files = || dir.join(CONFIG).is_file() && (dir.join(EPISODES).is_file() || dir.join(RUNS).is_dir());
     is_configuration(&dir.join(CONFIG)) || is_summary(&dir.join(SUMMARY)) || has_files()
 }
 
-/// Whether a file is a quarl configuration, of this version or another.
+/// Whether a file is a quarl configuration, of any version.
 fn is_configuration(path: &Path) -> bool {
     let table = fs::read_to_string(path).ok().and_then(|text| text.parse::<toml::Table>().ok());
     table.is_some_and(|table| {
@@ -113,31 +113,31 @@ fn is_configuration(path: &Path) -> bool {
     })
 }
 
-/// Whether a file is the summary of a quarl run or experiment, of this version or another.
+/// Whether a file is the summary of a quarl run or experiment, of any version.
 fn is_summary(path: &Path) -> bool {
     let value = fs::read_to_string(path).ok().and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
     value.is_some_and(|value| value.get("quarl_version").is_some())
 }
 
-/// Whether the name is that of a temporary file which a process left when it was killed.
+/// Whether this is the name of a temporary file that a killed process has left.
 pub(super) fn is_temporary(name: &str) -> bool {
     let final_name = name.strip_prefix('.').and_then(|rest| rest.strip_suffix(atomic_write::SUFFIX));
     final_name.is_some_and(|rest| FILES.iter().any(|file| rest.starts_with(&format!("{file}."))))
 }
 
-/// The first few of several things, for a message.
+/// The first few items of a list, for a message.
 pub(crate) fn listed(things: &[String]) -> String {
     const SHOWN: usize = 8;
     let more = if things.len() > SHOWN { format!(", and {} more", things.len() - SHOWN) } else { String::new() };
     format!("{}{more}", things[..things.len().min(SHOWN)].join(", "))
 }
 
-/// A path's last component.
+/// The last component of a path.
 pub(crate) fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// A key that sorts names as a reader expects: `seed-9` before `seed-10`.
+/// A sort key that orders numbers in names by value: `seed-9` before `seed-10`.
 fn natural(name: &str) -> Vec<(String, u64)> {
     let mut parts = Vec::new();
     let mut rest = name;

@@ -1,4 +1,4 @@
-//! The figure of a run, and what figures of several runs read of each.
+//! The figure of a run, and functions for figures of several runs.
 
 use std::path::Path;
 
@@ -10,13 +10,13 @@ use crate::error::Error;
 use crate::plot::results::subject;
 use crate::plot::{Figure, Run, XAxis, run_figure, write};
 
-/// Over how many episodes the curves are averaged that training and experiments leave.
+/// The number of episodes in the moving average of the figures that training and experiments write.
 pub(crate) const WINDOW: usize = 10;
 
-/// Draws the figure of a run into its directory: every episode, their moving average, the greedy evaluations.
+/// Draws the figure of a run into its directory: every episode's return, their moving average, and the greedy evaluations.
 ///
 /// # Errors
-/// What is wrong with the run's files, or [`Error::Io`] where the system refuses.
+/// Those of reading the run's files; [`Error::Io`] where writing fails.
 pub fn draw(dir: &Path) -> Result<(), Error> {
     let config = read_config(dir)?;
     let x = if config.training.steps.is_some() { XAxis::Steps } else { XAxis::Episodes };
@@ -31,12 +31,12 @@ pub fn draw(dir: &Path) -> Result<(), Error> {
     write_figures(&[figure], dir)
 }
 
-/// Writes a figure's files into a directory.
+/// Writes the figure's files into a directory.
 pub(crate) fn write_figures(panels: &[Figure], dir: &Path) -> Result<(), Error> {
     CURVES.iter().try_for_each(|name| write(panels, dir.join(name)))
 }
 
-/// A run's finished episodes.
+/// Reads a run's finished episodes.
 pub(crate) fn read_curve(dir: &Path) -> Result<Run, Error> {
     let episodes = read_episodes(dir)?;
     Ok(Run {
@@ -45,7 +45,7 @@ pub(crate) fn read_curve(dir: &Path) -> Result<Run, Error> {
     })
 }
 
-/// The return from which the environment counts as solved. The run knows it; asking Gymnasium would take longer than the
+/// The return from which the environment counts as solved, from the run's summary: asking Gymnasium would take longer than
 /// drawing.
 pub(crate) fn threshold(config: &TrainConfig, run: &Path) -> Result<Option<f64>, Error> {
     let recorded = read_summary(run)?.and_then(|summary| summary.reward_threshold);

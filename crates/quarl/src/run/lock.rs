@@ -1,7 +1,7 @@
-//! Locks between processes: who has locked a directory is the only one to write in it.
+//! Locks between processes, so that only one process writes to a directory.
 //!
-//! The lock is the operating system's, on the file `.lock` in the directory. It ends with the process that holds it, however
-//! that ends, so a lock file that is left over locks nothing. It is advisory: reading needs no lock.
+//! The lock is an operating-system lock on the file `.lock` in the directory. It ends with the process that holds it,
+//! however the process ends, so a remaining lock file locks nothing. It is advisory: reading needs no lock.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::Error;
 
-/// The lock file's name.
+/// The name of the lock file.
 pub(crate) const LOCK: &str = ".lock";
 
 /// A locked directory. Dropping it unlocks the directory and removes the lock file.
@@ -20,7 +20,7 @@ pub(crate) struct Lock {
     file: File,
 }
 
-/// A lock, or who else has it.
+/// The result of an attempt to lock: the lock, or its current holder.
 pub(crate) enum Attempt {
     Locked(Lock),
     /// Such as `process 4711 on host alpha, since 2026-11-23 06:29:02 UTC`.
@@ -28,10 +28,10 @@ pub(crate) enum Attempt {
 }
 
 impl Lock {
-    /// Locks `directory`, which has to exist, if no one else has.
+    /// Locks `directory`, which has to exist, unless another process has locked it.
     ///
     /// # Errors
-    /// [`Error::Locked`] naming who holds the lock, [`Error::Io`] where the system refuses.
+    /// [`Error::Locked`] with the holder of the lock, [`Error::Io`] where locking fails.
     pub(crate) fn acquire(directory: &Path) -> Result<Self, Error> {
         match Self::attempt(directory)? {
             Attempt::Locked(lock) => Ok(lock),
@@ -39,10 +39,10 @@ impl Lock {
         }
     }
 
-    /// Locks `directory`, which has to exist, once no one else has.
+    /// Locks `directory`, which has to exist, after waiting for other holders of the lock.
     ///
     /// # Errors
-    /// [`Error::Io`] where the system refuses.
+    /// [`Error::Io`] where locking fails.
     pub(crate) fn wait(directory: &Path) -> Result<Self, Error> {
         let path = directory.join(LOCK);
         loop {
@@ -54,7 +54,7 @@ impl Lock {
         }
     }
 
-    /// [`Lock::acquire`], with the lock of another as a result and not an error.
+    /// [`Lock::acquire`], which returns another holder as a value instead of an error.
     pub(crate) fn attempt(directory: &Path) -> Result<Attempt, Error> {
         let path = directory.join(LOCK);
         loop {
@@ -71,7 +71,7 @@ impl Lock {
         }
     }
 
-    /// The lock on a file that was just locked; none where its last holder has removed it in the meantime.
+    /// The lock on a file that was just locked; `None` if its previous holder has removed the file in the meantime.
     fn locked(path: &Path, file: File) -> Result<Option<Self>, Error> {
         if !is_at(path, &file) {
             return Ok(None);
@@ -85,7 +85,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Removed while it is still locked: whoever has opened it before finds in `locked` that it is gone.
+        // Removed while it is still locked: a process that opened the file before notices in `locked` that it was removed.
         let _ = std::fs::remove_file(&self.path);
     }
 }
@@ -95,7 +95,7 @@ fn open(path: &Path) -> Result<File, Error> {
     options.map_err(Error::io("lock", path))
 }
 
-/// Whether `file` is what `path` names.
+/// Whether `file` is the file at `path`.
 #[cfg(unix)]
 fn is_at(path: &Path, file: &File) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -108,7 +108,7 @@ fn is_at(path: &Path, _: &File) -> bool {
     path.exists()
 }
 
-/// Who holds a locked file, by what it says. Where locks keep others from reading, or nothing is written yet, nobody knows.
+/// The holder of a locked file, from its contents. Unknown where locks prevent reading, or nothing has been written yet.
 fn read_holder(file: &mut File) -> String {
     let mut text = String::new();
     let read = file.take(300).read_to_string(&mut text);
@@ -122,10 +122,10 @@ fn this_process() -> String {
     format!("process {} on host {}, since {}", std::process::id(), host.to_string_lossy(), utc(now))
 }
 
-/// Seconds since 1970 as a date and time.
+/// Seconds since 1970 as date and time.
 fn utc(seconds: u64) -> String {
     let (days, second) = (seconds / 86400, seconds % 86400);
-    // Years are counted from 1 March of year 0, so that a leap day is a year's last (Howard Hinnant, "chrono-compatible
+    // Years begin on 1 March of year 0, so that a leap day is the last day of a year (Howard Hinnant, "chrono-compatible
     // low-level date algorithms", civil_from_days).
     let days = days + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);

@@ -1,4 +1,4 @@
-//! Reading a run, and judging whether it is complete.
+//! Reads a run and determines whether it is complete.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -16,21 +16,21 @@ use crate::error::Error;
 use crate::model::Model;
 use crate::train::EpisodeRecord;
 
-/// How a run on disk stands.
+/// The status of a run on disk.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Status {
-    /// It was not begun, not finished, or stopped by something outside it; or its files are damaged or do not agree.
+    /// The run has not started or not finished, was ended by a cause outside it, or its files are damaged or inconsistent.
     Incomplete,
-    /// It used its whole budget, and its summary agrees with its tables and models.
+    /// The run has used its whole budget, and its summary agrees with its tables and models.
     Complete(Box<Summary>),
-    /// An error ended it that would end it again.
+    /// The run ended with an error that would occur again.
     Failed(Box<Summary>),
 }
 
-/// How the run in `dir` stands.
+/// The status of the run in `dir`.
 ///
 /// # Errors
-/// [`Error::Io`] where a file is there and the system refuses to read it.
+/// [`Error::Io`] where an existing file cannot be read.
 pub fn status(dir: &Path) -> Result<Status, Error> {
     let summary = match read_summary(dir) {
         Ok(Some(summary)) => Box::new(summary),
@@ -50,7 +50,7 @@ pub fn status(dir: &Path) -> Result<Status, Error> {
     }
 }
 
-/// A run of which a file is missing or damaged is incomplete. A file that the system refuses to read says nothing of the run.
+/// A missing or damaged file makes a run incomplete. A file that cannot be read leaves the status unknown.
 fn damaged(error: Error) -> Result<Status, Error> {
     match &error {
         Error::Io { error: source, .. } if ![ErrorKind::NotFound, ErrorKind::InvalidData].contains(&source.kind()) => {
@@ -66,7 +66,7 @@ fn agrees(dir: &Path, summary: &Summary) -> Result<bool, Error> {
     let episodes = read_episodes(dir)?;
     let last_step = episodes.last().map_or(0, |record| record.env_steps);
     let numbered = episodes.iter().zip(0..).all(|(record, i)| record.episode == i);
-    // With a budget of steps, the last episode may not have ended.
+    // With a budget in steps, the last episode may be unfinished.
     let steps_agree = last_step == summary.env_steps || (training.steps.is_some() && last_step < summary.env_steps);
     if !numbered || episodes.len() as u64 != summary.episodes || !steps_agree || training.seed != summary.seed {
         return Ok(false);
@@ -100,7 +100,7 @@ fn agrees(dir: &Path, summary: &Summary) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// A run's configuration.
+/// Reads the configuration of a run.
 ///
 /// # Errors
 /// [`Error::Io`] where the file cannot be read, [`Error::Config`] where it is damaged.
@@ -111,7 +111,7 @@ pub fn read_config(dir: &Path) -> Result<TrainConfig, Error> {
     TrainConfig::from_toml(&origin, &text)
 }
 
-/// A whole run's summary; `None` where the run was not finished.
+/// Reads the summary of a run; `None` if the run has not finished.
 ///
 /// # Errors
 /// [`Error::Io`] where the file cannot be read, [`Error::File`] where it is damaged.
@@ -125,18 +125,18 @@ pub(crate) fn read_summary(dir: &Path) -> Result<Option<Summary>, Error> {
     serde_json::from_str(&text).map(Some).map_err(damaged)
 }
 
-/// A run's episodes.
+/// Reads the training episodes of a run.
 ///
 /// # Errors
-/// [`Error::Io`] where the file cannot be read, [`Error::File`] naming the line that is damaged.
+/// [`Error::Io`] where the file cannot be read, [`Error::File`] with the line that is damaged.
 pub fn read_episodes(dir: &Path) -> Result<Vec<EpisodeRecord>, Error> {
     table::read(&dir.join(EPISODES), &table::header::<EpisodeRow>())
 }
 
-/// A run's evaluations.
+/// Reads the evaluations of a run.
 ///
 /// # Errors
-/// As [`read_episodes`].
+/// Those of [`read_episodes`].
 pub(crate) fn read_evaluations(dir: &Path) -> Result<Vec<EvaluationRow>, Error> {
     table::read(&dir.join(EVALUATIONS), &table::header::<EvaluationRow>())
 }

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::error::Error;
 
-/// A table being written. Each row goes to the system at once, so that a run in progress can be watched.
+/// A table that is being written. Each row is passed to the system immediately, so that a running run can be monitored.
 pub(super) struct Table {
     path: PathBuf,
     file: File,
@@ -18,7 +18,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Creates the file with its header.
+    /// Creates the file with its header line.
     pub(super) fn create(path: PathBuf, header: &str) -> Result<Self, Error> {
         let file = File::create(&path).map_err(Error::io("create", &path))?;
         let mut table = Self { path, file, len: 0 };
@@ -26,14 +26,14 @@ impl Table {
         Ok(table)
     }
 
-    /// Adds a row: all of it, or nothing.
+    /// Appends a row atomically.
     pub(super) fn row(&mut self, row: &impl Serialize) -> Result<(), Error> {
         self.write(&text(&[row], false))
     }
 
     fn write(&mut self, line: &str) -> Result<(), Error> {
         if let Err(error) = self.file.write_all(line.as_bytes()) {
-            // A full disk takes the beginning of a row. The table stays readable without it.
+            // A full disk may have stored the beginning of a row; it is removed, so that the table stays readable.
             let _ = self.file.set_len(self.len);
             return Err(Error::io("write", &self.path)(error));
         }
@@ -41,18 +41,18 @@ impl Table {
         Ok(())
     }
 
-    /// Waits until all rows are on the disk.
+    /// Waits until all rows have reached the disk.
     pub(super) fn sync(&self) -> Result<(), Error> {
         self.file.sync_all().map_err(Error::io("write", &self.path))
     }
 }
 
-/// The names of a row's fields, as the first line of its table.
+/// The header line of a table: the names of a row's fields.
 pub(crate) fn header<R: Serialize + Default>() -> String {
     text(&[R::default()], true).lines().next().unwrap_or_default().to_owned()
 }
 
-/// Rows as text, below their header.
+/// The header line and the rows as text.
 pub(crate) fn with_header<R: Serialize + Default>(rows: &[R]) -> String {
     header::<R>() + "\n" + &text(rows, false)
 }
@@ -64,7 +64,7 @@ fn text<R: Serialize>(rows: &[R], has_headers: bool) -> String {
     String::from_utf8(writer.into_inner().expect("memory can be written to")).expect("rows are text")
 }
 
-/// Writes a number with as many digits as tell it from others, without an exponent; nothing where there is none.
+/// Writes a number with the shortest unique decimal representation, without an exponent; nothing for `None`.
 pub(crate) fn number<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(value) => serializer.collect_str(value),
@@ -72,20 +72,20 @@ pub(crate) fn number<S: Serializer>(value: &Option<f64>, serializer: S) -> Resul
     }
 }
 
-/// [`number`], of a number that there always is.
+/// [`number`] for a number that always exists.
 pub(crate) fn plain<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }
 
-/// The rows of a table.
+/// Reads the rows of a table.
 ///
 /// # Errors
-/// [`Error::Io`] where the file cannot be read, [`Error::File`] naming the line that is damaged.
+/// [`Error::Io`] where the file cannot be read, [`Error::File`] with the line that is damaged.
 pub(super) fn read<R: DeserializeOwned>(path: &Path, header: &str) -> Result<Vec<R>, Error> {
     let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
     let damaged = |line: u64, what: &str| Error::File {
         path: path.to_owned(),
-        message: format!("line {line} {what}: the file is damaged or no quarl table"),
+        message: format!("line {line} {what}: the file is damaged or not a quarl table"),
     };
     if text.lines().next() != Some(header) {
         return Err(damaged(1, &format!("is not '{header}'")));
@@ -93,7 +93,7 @@ pub(super) fn read<R: DeserializeOwned>(path: &Path, header: &str) -> Result<Vec
     let mut reader = ReaderBuilder::new().quoting(false).from_reader(text.as_bytes());
     let rows = reader.deserialize().collect::<Result<Vec<R>, _>>();
     let rows = rows.map_err(|error| damaged(error.position().map_or(1, csv::Position::line), "cannot be read"))?;
-    // A row that is cut in its last number still looks like a row.
+    // A row that was truncated within its last number still looks complete.
     if text.ends_with('\n') { Ok(rows) } else { Err(damaged(rows.len() as u64 + 1, "is cut short")) }
 }
 

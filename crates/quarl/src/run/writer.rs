@@ -1,4 +1,4 @@
-//! Writing a run while it trains.
+//! Writes a run during training.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -16,7 +16,7 @@ use crate::config::TrainConfig;
 use crate::error::Error;
 use crate::train::{EpisodeRecord, Evaluation, Event, Trainer};
 
-/// A run's directory while it trains, locked until this is dropped.
+/// Writes a run's directory during training. The directory is locked until the writer is dropped.
 ///
 /// ```
 /// use quarl::config::TrainConfig;
@@ -45,24 +45,25 @@ pub struct RunWriter {
     diagnostics: Option<Table>,
     best: Option<(f64, u64)>,
     last: Option<Evaluation>,
-    /// Episodes and environment steps that the table tells of.
+    /// The number of episodes and environment steps in the table.
     written: (u64, u64),
-    /// Of all rows' returns.
+    /// The sum of the returns in the table.
     return_sum: f64,
     _lock: Lock,
 }
 
 impl RunWriter {
-    /// Makes and locks the directory, and writes the configuration into it.
+    /// Creates and locks the directory, and writes the configuration.
     ///
-    /// With `force` the directory may hold a run, which is replaced. Nothing else is ever replaced: no experiment, and no
-    /// directory with a file that no run writes. The runs of an experiment belong to it, and only it writes them.
+    /// With `force`, an existing run in the directory is replaced. Nothing else is ever replaced: no experiment, and no
+    /// directory with files that do not belong to a run. The runs of an experiment can be written by the experiment only.
     ///
     /// # Errors
-    /// [`Error::Exists`] where the directory holds a run and `force` is not given, [`Error::Occupied`] where it holds anything
-    /// else or belongs to an experiment, [`Error::Locked`] where another process writes in it, [`Error::Io`] where the system refuses.
+    /// [`Error::Exists`] where the directory holds a run and `force` is false, [`Error::Occupied`] where it holds anything
+    /// else or belongs to an experiment, [`Error::Locked`] where another process writes to it, [`Error::Io`] where writing
+    /// fails.
     pub fn create(dir: &Path, force: bool, config: &TrainConfig) -> Result<Self, Error> {
-        // Before the lock, so that not even a lock file is written into a directory of somebody else's.
+        // Checked before locking, so that not even a lock file is written into a directory that is refused.
         if let Some(experiment) = experiment_of(dir) {
             let message = format!("belongs to the experiment in {}: choose another directory", experiment.display());
             return Err(Error::Occupied { path: dir.to_owned(), message });
@@ -75,7 +76,7 @@ impl RunWriter {
         Self::locked(Lock::acquire(dir)?, dir, force, config)
     }
 
-    /// [`RunWriter::create`] in a directory that exists and is locked already.
+    /// [`RunWriter::create`] in an existing directory that is locked.
     pub(crate) fn locked(lock: Lock, dir: &Path, force: bool, config: &TrainConfig) -> Result<Self, Error> {
         if replaceable(dir)? {
             if !force {
@@ -102,18 +103,18 @@ impl RunWriter {
         })
     }
 
-    /// The directory.
+    /// The run's directory.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Writes down what one event says, if anything.
+    /// Writes what an event reports, if anything.
     ///
     /// # Errors
-    /// [`Error::Io`] where the system refuses.
+    /// [`Error::Io`] where writing fails.
     pub fn record(&mut self, event: &Event, trainer: &Trainer) -> Result<(), Error> {
         match event {
-            // The trainer keeps its warnings for the summary.
+            // Warnings are written with the summary; the trainer keeps them.
             Event::Step { .. } | Event::Learn { .. } | Event::EvaluationStep { .. } | Event::Warning { .. } => Ok(()),
             Event::Episode(record) => self.record_episode(record),
             Event::Evaluation(evaluation) => self.record_evaluation(evaluation, trainer),
@@ -145,25 +146,25 @@ impl RunWriter {
         Ok(())
     }
 
-    /// Writes the last model and the summary.
+    /// Writes the final model and the summary.
     ///
     /// # Errors
-    /// [`Error::Io`] where the system refuses.
+    /// [`Error::Io`] where writing fails.
     pub fn finish(&mut self, trainer: &Trainer, wall_seconds: f64, interrupted: bool) -> Result<Summary, Error> {
         self.save(Some(trainer))?;
         let summary = Summary { interrupted, ..self.summary(Some(trainer), wall_seconds) };
         self.write(summary)
     }
 
-    /// As [`RunWriter::finish`], for a run that `error` stopped. Writes as much as it can.
+    /// [`RunWriter::finish`] for a run that `error` ended. Writes as much as possible.
     ///
     /// # Errors
-    /// The first [`Error::Io`] where the system refuses.
+    /// The first [`Error::Io`].
     pub fn abandon(&mut self, trainer: &Trainer, wall_seconds: f64, error: &Error) -> Result<Summary, Error> {
         self.record_failure(Some(trainer), wall_seconds, error.to_string(), error.is_transient())
     }
 
-    /// [`RunWriter::abandon`], without a model where there is no trainer that could be relied on.
+    /// [`RunWriter::abandon`], without a model if `trainer` is `None` because its state is unreliable.
     pub(crate) fn record_failure(
         &mut self,
         trainer: Option<&Trainer>,
@@ -177,7 +178,7 @@ impl RunWriter {
         saved.map(|()| summary)
     }
 
-    /// Brings everything but the summary to the disk.
+    /// Writes everything except the summary to the disk.
     fn save(&self, trainer: Option<&Trainer>) -> Result<(), Error> {
         let tables = [Some(&self.episodes), Some(&self.evaluations), self.diagnostics.as_ref()];
         let synced: Result<(), Error> = tables.into_iter().flatten().try_for_each(Table::sync);
@@ -224,19 +225,19 @@ impl RunWriter {
     }
 }
 
-/// The mean of so many returns; none where it is no number that JSON has.
+/// The mean of the returns; `None` where JSON cannot represent it.
 pub(super) fn mean_return(sum: f64, episodes: u64) -> Option<f64> {
     Some(sum / episodes as f64).filter(|mean| mean.is_finite())
 }
 
-/// Whether `dir` holds a run; an error where it holds what must not be replaced.
+/// Whether `dir` holds a run; an error where it holds files that must not be replaced.
 fn replaceable(dir: &Path) -> Result<bool, Error> {
     let message = match Contents::of(dir)? {
         Contents::Nothing => return Ok(false),
         Contents::Run { others } if others.is_empty() => return Ok(true),
         Contents::Run { others } => {
             format!(
-                "exists already, and holds files that are not a run's ({}): move them, or choose another directory",
+                "exists already and holds files that do not belong to a run ({}): move them, or choose another directory",
                 listed(&others)
             )
         }
@@ -267,7 +268,7 @@ fn remove(dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Waits until the names in a directory are on the disk. Where directories cannot be opened, the system does so by itself.
+/// Waits until the names in a directory have reached the disk. Systems that cannot open directories do so by themselves.
 fn sync_directory(dir: &Path) -> Result<(), Error> {
     if cfg!(unix) { File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io("write", dir)) } else { Ok(()) }
 }

@@ -1,4 +1,4 @@
-//! What `quarl experiment` says: progress and results for a person, two lines for a script, or events as JSON.
+//! The output of `quarl experiment`: progress and results as text, two lines for scripts, or events as JSON.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,14 +11,14 @@ use crate::args::ExperimentArgs;
 use crate::output;
 use crate::progress::ExperimentProgress;
 
-/// To whom it is said.
+/// The kind of output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Audience {
-    /// Somebody who watches.
+    /// Text for a person who watches.
     Person,
-    /// A script that wants the result alone (`--quiet`).
+    /// Only the result, for a script (`--quiet`).
     Quiet,
-    /// A program that reads events (`--json`).
+    /// Events for a program (`--json`).
     Json,
 }
 
@@ -31,7 +31,7 @@ impl Audience {
         }
     }
 
-    /// Says a line to somebody who watches.
+    /// Prints a line if the output is for a person.
     pub(super) fn line(self, text: impl AsRef<str>) {
         if self == Self::Person {
             output::line(text);
@@ -39,14 +39,14 @@ impl Audience {
     }
 }
 
-/// The report of one experiment, alone or as a variant of an ablation.
+/// The output of one experiment, alone or as a variant of an ablation.
 pub(super) struct Report<'a> {
     audience: Audience,
     experiment: &'a Experiment,
-    /// Of an ablation: what its legend calls this combination.
+    /// For an ablation: the legend entry of this combination.
     variant: Option<&'a str>,
     progress: Option<ExperimentProgress>,
-    /// How many episodes or steps of a run the progress knows of.
+    /// The number of episodes or steps of each run that the progress display has counted.
     advanced: HashMap<u64, u64>,
     warnings: HashSet<String>,
 }
@@ -71,7 +71,7 @@ impl<'a> Report<'a> {
         let training = &self.experiment.config().training;
         match event {
             ExperimentEvent::Episode { seed, env_steps } => self.advance(*seed, training.steps.map(|_| *env_steps)),
-            // Once for all runs: they have the same configuration, and so the same reasons.
+            // Each warning is printed once: the runs share their configuration, and so the reasons for warnings.
             ExperimentEvent::Warning { seed, message } => {
                 if self.warnings.insert(message.clone()) {
                     self.warn(&format!("seed {seed}: {message}"));
@@ -80,7 +80,7 @@ impl<'a> Report<'a> {
             }
             ExperimentEvent::Waiting { seed, holder } => {
                 if let Some(progress) = &self.progress {
-                    progress.note(&format!("seed {seed} is run by {holder}: waiting for it"));
+                    progress.note(&format!("waiting for seed {seed}, which {holder} is running"));
                 }
                 self.event("waiting", json!({ "seed": seed, "holder": holder }));
             }
@@ -102,7 +102,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// A run has come so far, or one episode further.
+    /// Updates the progress of a run: to `to` steps, or by one episode.
     fn advance(&mut self, seed: u64, to: Option<u64>) {
         let Some(progress) = &self.progress else { return };
         let done = self.advanced.entry(seed).or_insert(0);
@@ -128,7 +128,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// No more runs end.
+    /// Ends the progress display.
     pub(super) fn runs_ended(&mut self) {
         if let Some(progress) = self.progress.take() {
             progress.finish();
@@ -140,7 +140,10 @@ impl<'a> Report<'a> {
         self.event("finished", json!({ "dir": dir, "interrupted": true, "summary": null }));
         match self.audience {
             Audience::Person => {
-                output::line(format!("interrupted: the same command continues it in {}", dir.display()));
+                output::line(format!(
+                    "interrupted: run the same command again to continue the experiment in {}",
+                    dir.display()
+                ));
             }
             Audience::Quiet => output::quiet_result(None, dir),
             Audience::Json => {}
@@ -158,7 +161,7 @@ impl<'a> Report<'a> {
     }
 }
 
-/// Episodes or steps of a run.
+/// The number of episodes or steps of a run.
 fn length(training: &TrainingConfig) -> u64 {
     training.episodes.or(training.steps).unwrap_or(0)
 }
@@ -167,20 +170,22 @@ fn say_result(experiment: &Experiment, rows: &[MeanRow], summary: &ExperimentSum
     let ExperimentSummary { runs, completed, greedy_mean, greedy_iqm, greedy_iqm_interval, .. } = summary;
     let (config, dir) = (experiment.config(), experiment.dir().display());
     if *runs as u64 > experiment.runs() {
-        output::line(format!("{dir} holds {runs} runs: the results are those of all of them"));
+        output::line(format!("{dir} holds {runs} runs; the results include all of them"));
     }
     let greedy_episodes = config.evaluation.episodes;
     let counted =
-        if completed == runs { format!("{runs} runs") } else { format!("{completed} of {runs} runs complete") };
-    output::line(format!("{counted}; each trained agent then played {greedy_episodes} greedy episodes:"));
+        if completed == runs { format!("{runs} runs") } else { format!("{completed} of {runs} runs are complete") };
+    output::line(format!("{counted}; each trained agent then played {greedy_episodes} greedy episodes"));
     let interval = greedy_iqm_interval.map_or(String::new(), |interval| output::interval(interval, 1));
     if let (Some(mean), Some(iqm)) = (greedy_mean, greedy_iqm) {
-        output::line(format!("mean of the runs' mean greedy returns {mean:.1}, interquartile mean {iqm:.1}{interval}"));
+        output::line(format!(
+            "mean greedy return over the runs: mean {mean:.1}, interquartile mean {iqm:.1}{interval}"
+        ));
     }
     if let (Some(threshold), Some(reached)) = (summary.threshold, summary.reached) {
         let interval = summary.reached_interval.map_or(String::new(), |interval| output::interval(interval, 2));
         output::line(format!(
-            "{reached} of {runs} runs have a mean greedy return of at least {threshold}: share {:.2}{interval}",
+            "{reached} of {runs} runs have a mean greedy return of at least {threshold} (share {:.2}{interval})",
             reached as f64 / *runs as f64
         ));
     }
@@ -191,18 +196,19 @@ fn say_result(experiment: &Experiment, rows: &[MeanRow], summary: &ExperimentSum
     if *completed > 0 && is_textbook(config) {
         let doubled = doubled_at(rows).map_or("never".to_owned(), |episode| format!("at episode {episode}"));
         output::line(format!(
-            "the mean training return (moving average over 10 episodes) first reaches twice its initial level {doubled}; \
-             in the study note's textbook experiment at about episode 50"
+            "the mean training return (moving average over 10 episodes) first reaches twice its initial value {doubled}; \
+             in the textbook experiment at about episode 50"
         ));
         let mean = greedy_mean.unwrap_or(0.0);
         output::line(format!(
-            "a trained agent balances the pole for {mean:.0} steps on average; the study note's single agent for 116"
+            "the trained agents balance the pole for {mean:.0} steps on average; the textbook's single agent for 116"
         ));
     }
-    output::line(format!("written to {dir}"));
+    output::line(format!("experiment directory: {dir}"));
 }
 
-/// The first episode at which the mean curve, averaged over ten episodes, is at least twice what it was over the first ten.
+/// The first episode at which the mean curve (moving average over ten episodes) is at least twice its value after ten
+/// episodes.
 fn doubled_at(rows: &[MeanRow]) -> Option<usize> {
     let means: Vec<f64> = rows.iter().map(|row| row.mean.unwrap_or(f64::NAN)).collect();
     let smoothed = stats::moving_average(&means, 10);
@@ -210,7 +216,7 @@ fn doubled_at(rows: &[MeanRow]) -> Option<usize> {
     (10..smoothed.len()).find(|episode| smoothed[*episode] >= 2.0 * first)
 }
 
-/// Whether these are the settings of the textbook experiment, whose published results can then stand beside this one's.
+/// Whether these are the settings of the textbook experiment, so that its published results can be printed for comparison.
 fn is_textbook(config: &TrainConfig) -> bool {
     TrainConfig::preset("textbook").build().is_ok_and(|mut textbook| {
         textbook.training.seed = config.training.seed;
