@@ -82,7 +82,7 @@ fn force_replaces_a_run_and_nothing_else() {
 
     fs::write(here.path().join("run/notes.txt"), "mine").unwrap();
     for (out, expected, status) in [
-        ("run", "run exists already, and holds files that do not belong to a run (notes.txt): move them", 2),
+        ("run", "run exists already and holds files that do not belong to a run (notes.txt): move them", 2),
         ("experiment", "experiment exists already and holds an experiment", 2),
         ("foreign", "foreign exists already and holds no run (config.toml)", 2),
         ("file", "file: this is a file; a directory is needed", 1),
@@ -175,7 +175,7 @@ fn a_diverging_seed_is_recorded_and_the_others_run() {
     assert!(!failed.is_empty() && failed.len() < 6, "the settings should make some seeds fail: {failed:?}");
     let complete = 6 - failed.len();
     assert_eq!((aggregated["runs"].as_u64(), aggregated["completed"].as_u64()), (Some(6), Some(complete as u64)));
-    assert!(said.contains(&format!("{complete} of 6 runs complete; each")), "{said}");
+    assert!(said.contains(&format!("{complete} of 6 runs are complete; each")), "{said}");
     assert!(said.contains(" of 6 runs have a mean greedy return of at least 195"), "{said}");
     assert!(complained.contains(&format!("{} run", failed.len())) && complained.contains("--retry-failed"));
     let seed = failed[0]["seed"].as_u64().unwrap();
@@ -231,7 +231,7 @@ fn processes_share_an_experiment_and_take_over_what_a_killed_one_leaves() {
     let output = second.wait_with_output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let waiting = format!("seed {held} is run by process {} on host ", first.id());
+    let waiting = format!("waiting for seed {held}, run by process {} on host ", first.id());
     assert!(said.contains(&waiting) && said.contains("5 runs; each"), "{said}");
 
     // The result is that of one process.
@@ -268,7 +268,7 @@ fn ctrl_c_ends_an_experiment_that_waits_for_another_process() {
     let mut second = spawn(&here, &arguments);
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(second.stdout.take().unwrap()), &mut line).unwrap();
-    assert!(line.starts_with("seed 0 is run by process "), "{line}");
+    assert!(line.starts_with("waiting for seed 0, run by process "), "{line}");
     for child in [&mut second, &mut first] {
         std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(130));

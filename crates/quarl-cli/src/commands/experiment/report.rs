@@ -80,7 +80,7 @@ impl<'a> Report<'a> {
             }
             ExperimentEvent::Waiting { seed, holder } => {
                 if let Some(progress) = &self.progress {
-                    progress.note(&format!("waiting for seed {seed}, which {holder} is running"));
+                    progress.note(&format!("waiting for seed {seed}, run by {holder}"));
                 }
                 self.event("waiting", json!({ "seed": seed, "holder": holder }));
             }
