@@ -1,4 +1,4 @@
-//! `cargo xtask bridge`: what a step of a Gymnasium environment costs more than inside Python.
+//! `cargo xtask bridge`: measures the overhead of the bridge to Gymnasium per environment step.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{gymnasium, peers};
 
-/// Measures on this machine, as it is, and keeps the numbers under `benchmarks/runs/DATE/`.
+/// Runs the measurement and writes the results to `benchmarks/runs/DATE/`.
 pub(crate) fn run() -> Result<()> {
     let python = gymnasium::python()?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the repository")?;
@@ -39,7 +39,7 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// How many processes wanted to run during the last minute, where the system tells; the measurement itself is one or two.
+/// The load average of the last minute, where the system reports it; the measurement itself contributes one or two.
 fn load() -> Option<f64> {
     fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
 }

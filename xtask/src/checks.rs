@@ -1,4 +1,4 @@
-//! The checks: each a command that a contributor could type, in the order in which they fail fastest.
+//! The checks, each a command that a contributor can run by hand, ordered so that errors show early.
 
 use std::process::{Command, Stdio};
 

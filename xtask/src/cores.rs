@@ -1,8 +1,8 @@
-//! `cargo xtask cores`: how much of a second core an experiment gets.
+//! `cargo xtask cores`: measures the gain of an experiment from a second core.
 //!
-//! Two programs that only multiply and add do not run twice as fast as one, either, where cores share a clock or a memory.
-//! So an experiment's gain is held against theirs: how much both cores together train, over what each trains alone, divided by
-//! the same for multiply-adds.
+//! Even programs that only multiply and add do not run twice as fast on two cores that share a clock or memory. The
+//! efficiency is therefore relative to multiply-adds: the speed of both cores together over the sum of their separate
+//! speeds, in training, divided by the same ratio for multiply-adds.
 
 use std::fs;
 use std::path::Path;
@@ -17,16 +17,16 @@ use serde_json::Value;
 use crate::peers;
 use crate::peers::setup::{Workplace, output_of, succeed};
 
-/// How long each run is.
+/// The length of each run in environment steps.
 const STEPS: &str = "20000";
 
-/// How to measure.
+/// The options of the measurement.
 #[derive(ClapArgs)]
 pub(crate) struct Args {
-    /// How often everything is measured
+    /// Number of rounds
     #[arg(long, value_name = "N", default_value_t = 3)]
     rounds: usize,
-    /// Textbook runs a core in each measurement, of 20,000 steps each: a number of episodes would be more work in some
+    /// Textbook runs per core in each measurement, of 20,000 steps each: a number of episodes would be more work in some
     #[arg(long, value_name = "N", default_value_t = 12)]
     runs: usize,
     /// Use this `quarl` instead of building one
@@ -34,16 +34,16 @@ pub(crate) struct Args {
     quarl: Option<std::path::PathBuf>,
 }
 
-/// One round: of the two cores alone, one after the other, and together.
+/// The results of one round: the two cores separately, one after the other, and together.
 #[derive(Serialize)]
 struct Round {
-    /// Textbook steps a second.
+    /// Textbook training steps per second.
     steps_alone: [f64; 2],
     steps_together: f64,
-    /// Billions of multiply-adds' operations a second.
+    /// GFLOP/s of multiply-adds.
     fma_alone: [f64; 2],
     fma_together: f64,
-    /// The experiment's gain over the multiply-adds'.
+    /// The gain of the experiment relative to that of the multiply-adds.
     efficiency: f64,
 }
 

@@ -1,4 +1,4 @@
-//! The real Gymnasium, for the tests that need it.
+//! Installs the real Gymnasium for the tests that need it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,15 +6,15 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// What the tests need, pinned.
+/// The pinned packages of the tests.
 const REQUIREMENTS: &str = "crates/quarl/tests/python/requirements.txt";
 
-/// The Python of .venv, with the pinned packages installed (about half a minute, once).
+/// The Python interpreter of .venv, with the pinned packages installed (about half a minute, once).
 pub(crate) fn python() -> Result<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the repository")?;
     let venv = root.join(".venv");
     let wanted = fs::read_to_string(root.join(REQUIREMENTS))?;
-    // Written last, so that an interrupted installation is taken up again.
+    // Written last, so that an interrupted installation is repeated.
     let installed = venv.join("installed-requirements.txt");
     if fs::read_to_string(&installed).ok().as_ref() != Some(&wanted) {
         eprintln!("installing Gymnasium into .venv (half a minute, once)");

@@ -1,4 +1,4 @@
-//! What a contributor runs: `cargo xtask test`, `cargo xtask ci`, `cargo xtask arm`, `cargo xtask windows`,
+//! The tasks of contributors: `cargo xtask test`, `cargo xtask ci`, `cargo xtask arm`, `cargo xtask windows`,
 //! `cargo xtask miri`, `cargo xtask sanitize`, `cargo xtask bridge`, `cargo xtask cores`, `cargo xtask peers`.
 
 mod bridge;
@@ -12,7 +12,7 @@ mod platforms;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(about = "What a contributor runs, in one place.")]
+#[command(about = "Tasks for contributors: tests, checks and benchmarks.")]
 struct Cli {
     #[command(subcommand)]
     task: Task,
@@ -20,23 +20,23 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Everything that must pass: all tests of the workspace
+    /// Run all tests of the workspace
     Test,
-    /// What a change must pass before it lands: format, lints, documentation, licences, WebAssembly, Windows, macOS, tests
+    /// Run everything that a change must pass: format, lints, documentation, licences, WebAssembly, Windows, macOS, tests
     Ci,
-    /// The library's tests on AArch64 with NEON, emulated (needs qemu-user and a cross linker)
+    /// Run the library's tests on an emulated AArch64 processor with NEON (needs qemu-user and a cross linker)
     Arm,
-    /// The determinism tests and short runs on Windows, by Wine: the same bytes as here (needs mingw-w64 and Wine)
+    /// Run the determinism tests and short runs on Windows with Wine, and compare their bytes (needs mingw-w64 and Wine)
     Windows,
-    /// Kernels, replay and saved state under Miri, on the scalar path (needs a nightly toolchain with Miri)
+    /// Run kernels, replay and saved state under Miri, on the scalar path (needs a nightly toolchain with Miri)
     Miri,
-    /// Kernels and whole runs under AddressSanitizer, on every path of this processor (x86-64 Linux)
+    /// Run kernels and whole runs under AddressSanitizer, on every instruction set of this processor (x86-64 Linux)
     Sanitize,
-    /// Measure what a step of a Gymnasium environment costs more than inside Python
+    /// Measure the overhead of the bridge to Gymnasium per environment step
     Bridge,
-    /// Measure how much of a second core an experiment gets
+    /// Measure the gain of an experiment from a second core
     Cores(cores::Args),
-    /// Time the same DQN in PyTorch, Stable-Baselines3, JAX and burn beside quarl, and compare what is learned
+    /// Time the same DQN in PyTorch, Stable-Baselines3, JAX, burn and quarl, and compare learning curves
     Peers(peers::Args),
 }
 

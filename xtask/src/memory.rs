@@ -1,16 +1,16 @@
-//! Memory safety of the one module with `unsafe` code: Miri interprets the scalar path, AddressSanitizer watches the vector
-//! paths.
+//! Memory-safety checks of the only module with `unsafe` code: Miri interprets the scalar path, AddressSanitizer checks the
+//! vector paths.
 
 use anyhow::Result;
 
 use crate::checks::{run, skipped, succeeds};
 
-/// What has to be installed for Miri.
+/// The rustup arguments that install Miri.
 const MIRI: [&str; 6] = ["component", "add", "miri", "rust-src", "--toolchain", "nightly"];
 const SANITIZED: &str = "x86_64-unknown-linux-gnu";
 
-/// The tests at odd sizes (kernels, replay, saved state), interpreted by Miri; those of the length checks with 32-bit addresses,
-/// too. (Miri needs no linker for a foreign target.)
+/// Runs the tests at odd sizes (kernels, replay, saved state) under Miri, and the length checks with 32-bit addresses as
+/// well. (Miri needs no linker for a foreign target.)
 pub(crate) fn miri() -> Result<()> {
     if !succeeds("cargo", &["+nightly", "miri", "--version"]) && !succeeds("rustup", &MIRI) {
         skipped(&format!("Miri: rustup {} failed", MIRI.join(" ")));
@@ -23,9 +23,10 @@ pub(crate) fn miri() -> Result<()> {
     run("cargo", &[&cargo[..], &["x86_64-unknown-linux-gnu"], &odd_sizes].concat(), &[])
 }
 
-/// The kernels' tests and whole runs on every path of this processor under AddressSanitizer.
+/// Runs the kernels' tests and whole runs on every instruction set of this processor under AddressSanitizer.
 pub(crate) fn sanitize() -> Result<()> {
-    // The sanitizer is an unstable option of the stable compiler. With a target named, build scripts do without it.
+    // The sanitizer is an unstable option of the stable compiler. With an explicit target, build scripts are compiled
+    // without it.
     let environment = [("RUSTC_BOOTSTRAP", "1"), ("RUSTFLAGS", "-Zsanitizer=address")];
     let is_supported =
         cfg!(all(target_arch = "x86_64", target_os = "linux")) && succeeds("rustup", &["target", "add", SANITIZED]);

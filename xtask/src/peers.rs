@@ -1,7 +1,7 @@
-//! `cargo xtask peers`: the same DQN in other people's programs, timed in turn with quarl on one core, and what
-//! PyTorch learns compared with what quarl learns.
+//! `cargo xtask peers`: times the same DQN in other programs and in quarl, in turn on one core, and compares the learning
+//! curves of PyTorch and quarl.
 //!
-//! benchmarks/README.md says what each peer is; the raw results are kept under benchmarks/runs/.
+//! benchmarks/README.md describes the peers; raw results are kept below benchmarks/runs/.
 
 mod curves;
 mod parity;
@@ -26,10 +26,10 @@ pub(crate) struct Args {
     /// Time only this peer; may be given several times
     #[arg(long, value_name = "NAME")]
     only: Vec<Peer>,
-    /// How often each peer is timed, in turn with the others
+    /// Number of rounds; in each, every peer is timed once
     #[arg(long, value_name = "N", default_value_t = 5)]
     rounds: usize,
-    /// One round of a tenth of the steps: shows that everything runs, and measures nothing
+    /// Run one round with a tenth of the steps, to see that everything works; the times mean nothing
     #[arg(long)]
     quick: bool,
     /// Also train N agents with the PyTorch program and keep their learning curves
@@ -41,21 +41,21 @@ pub(crate) struct Args {
     /// Compare with this directory of an earlier `quarl experiment` instead of running one
     #[arg(long, value_name = "DIR", requires = "compare")]
     experiment: Option<PathBuf>,
-    /// Time Rainbow's update in quarl and in PyTorch, and nothing else
+    /// Time only Rainbow's update, in quarl and in PyTorch
     #[arg(long, conflicts_with_all = ["only", "curves", "compare"])]
     rainbow: bool,
-    /// Time nothing: for --curves and --compare alone
+    /// Skip the timing, for --curves and --compare only
     #[arg(long)]
     no_timing: bool,
-    /// Use this `quarl` instead of building one
+    /// Path of a `quarl` to use instead of building one
     #[arg(long, value_name = "FILE")]
     quarl: Option<PathBuf>,
-    /// Where the results go [default: benchmarks/runs/DATE]
+    /// Directory of the results [default: benchmarks/runs/DATE]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
-/// A program that is timed.
+/// A program to time.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 enum Peer {
@@ -79,13 +79,13 @@ impl Peer {
         }
     }
 
-    /// Whether the peer runs in the Python environment.
+    /// Whether the peer is a Python program.
     fn is_python(self) -> bool {
         !matches!(self, Peer::Quarl | Peer::Burn)
     }
 }
 
-/// Sets the peers up, times them, and compares the learning curves, as asked.
+/// Sets up the peers, times them, and compares the learning curves, as requested.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let workplace = Workplace::find()?;
     let out = match &args.out {

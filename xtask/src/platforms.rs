@@ -1,4 +1,4 @@
-//! Other processors and systems than the one at hand: compiled for, emulated, and held to the same bytes.
+//! Other processors and systems: compiles for them, emulates them, and compares the results byte for byte.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub(crate) fn check_foreign() -> Result<()> {
         }
         let mut environment = vec![("RUSTFLAGS", "-D warnings")];
         if cfg!(not(target_os = "macos")) && target == MACOS {
-            // minifb compiles Objective-C there. A check links nothing, so that it needs no compiler for it.
+            // minifb compiles Objective-C on macOS. A check links nothing, so no compiler for it is needed.
             environment.extend([("CC_aarch64_apple_darwin", "true"), ("AR_aarch64_apple_darwin", "true")]);
             environment.push(("SDKROOT", "/"));
         }
@@ -30,7 +30,7 @@ pub(crate) fn check_foreign() -> Result<()> {
     Ok(())
 }
 
-/// The library's tests on an emulated AArch64 processor. They hold the same recorded digests as on x86-64.
+/// Runs the library's tests on an emulated AArch64 processor. They use the digests recorded on x86-64.
 pub(crate) fn arm() -> Result<()> {
     if !succeeds("rustup", &["target", "add", ARM]) {
         bail!("rustup cannot add {ARM}");
@@ -48,8 +48,8 @@ pub(crate) fn arm() -> Result<()> {
     run("cargo", &tests, &environment)
 }
 
-/// The determinism tests and short runs of the command, built with mingw-w64 and run by Wine: the runs leave the same bytes
-/// as on the system at hand.
+/// Runs the determinism tests and short runs of the command, built with mingw-w64, under Wine: the runs have to write the
+/// same bytes as on this system.
 pub(crate) fn windows() -> Result<()> {
     for tool in ["x86_64-w64-mingw32-gcc", "wine"] {
         if !succeeds(tool, &["--version"]) {
@@ -107,7 +107,7 @@ pub(crate) fn windows() -> Result<()> {
     Ok(())
 }
 
-/// A directory of Wine's own, with the library that Rust's programs need and Wine before version 9 lacks.
+/// A Wine prefix with the library that Rust's programs need and that Wine before version 9 lacks.
 fn wine_prefix(target: &Path) -> Result<String> {
     let prefix = target.join("wine");
     fs::create_dir_all(&prefix)?;
@@ -122,7 +122,7 @@ fn wine_prefix(target: &Path) -> Result<String> {
     Ok(prefix)
 }
 
-/// Where cargo builds.
+/// Cargo's target directory.
 fn target_directory() -> Result<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the repository")?;
     Ok(std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |directory| root.join(directory)))

@@ -1,4 +1,4 @@
-//! The command as a person runs it: what it writes, what it says, and with which status it ends.
+//! The command as its users run it: files, output and exit status.
 
 mod common;
 
@@ -316,7 +316,7 @@ fn wrong_usage_and_configuration_end_with_2_and_a_remedy() {
         (&["experiment", "--set", "agent.gamma=2", "--out", "x"], "agent.gamma: 2"),
         (
             &["experiment", "--seed", "9223372036854775806", "--runs", "3", "--out", "x"],
-            "training.seed: 3 runs from seed 9223372036854775806 on need seeds above the largest one",
+            "training.seed: 3 runs from seed 9223372036854775806 on need seeds above the largest seed",
         ),
         (&["presets", "tund"], "did you mean tuned?"),
         (&["train", "--set", "agent.gamma=0.9", "--set", "agent.gamma=0.8"], "agent.gamma: 0.9 and 0.8 are both given"),
@@ -332,7 +332,9 @@ fn wrong_usage_and_configuration_end_with_2_and_a_remedy() {
     }
     assert!(!here.path().join("runs").exists(), "a mistake leaves nothing behind");
     let message = quarl(&here, &["train"]).env("QUARL_CPU", "mmx").assert().code(2).get_output().stderr.clone();
-    assert!(String::from_utf8(message).unwrap().contains("QUARL_CPU=mmx: no such path; this machine has"));
+    assert!(
+        String::from_utf8(message).unwrap().contains("QUARL_CPU=mmx: there is no such instruction set; choose one of")
+    );
     for (arguments, expected) in [
         (&["train", "--seed", "9223372036854775808"][..], "a whole number from 0 to 9223372036854775807"),
         (&["train", "--episodes", "abc"], "a whole number from 0 to"),
@@ -519,7 +521,7 @@ fn a_wrong_path_says_what_is_there() {
         message.contains("this is an experiment: choose one of its 2 runs (seeds 3 to 4), such as many/runs/seed-3"),
         "{message}"
     );
-    assert!(fail(&here, &["play", "many/runs"], 1).contains("name one of seed-3, seed-4"));
+    assert!(fail(&here, &["play", "many/runs"], 1).contains("choose one of seed-3, seed-4"));
     assert!(fail(&here, &["plot", "absent"], 1).contains("absent: there is no such file or directory"));
     assert!(fail(&here, &["plot", "many/config.toml"], 1).contains("this is a file"));
     fail(&here, &["plot", "many", "--label", "a", "--label", "b"], 2);

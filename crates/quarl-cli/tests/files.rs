@@ -1,4 +1,4 @@
-//! What the command does with directories that exist already, that another process writes, or that cannot be written.
+//! The command and directories that exist, that another process writes, or that cannot be written.
 
 mod common;
 
@@ -96,7 +96,10 @@ fn force_replaces_a_run_and_nothing_else() {
     assert_eq!(fs::read_dir(here.path().join("foreign")).unwrap().count(), 1, "not even a lock file is left in it");
     fs::remove_file(here.path().join("run/notes.txt")).unwrap();
     let message = fail(&here, &[&SHORT[..], &["run"]].concat(), 2);
-    assert!(message.contains("run exists already: choose another --out, or replace the run in it with --force"));
+    assert!(
+        message
+            .contains("run exists already: choose another directory with --out, or replace the run in it with --force")
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The command with environments in Python, well-behaved and not. `cargo xtask test` installs Gymnasium and runs these.
+//! The command with well-behaved and misbehaving environments in Python. `cargo xtask test` installs Gymnasium and runs
+//! these.
 #![cfg(unix)]
 
 use std::fs;

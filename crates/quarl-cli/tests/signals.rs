@@ -1,4 +1,4 @@
-//! Ctrl-C, SIGTERM and SIGHUP: whatever the command is doing, it stops, keeps the results, and says so by its exit status.
+//! Ctrl-C, SIGTERM and SIGHUP: every command stops, keeps its results, and exits with the signal's status.
 #![cfg(unix)]
 
 use std::fs;

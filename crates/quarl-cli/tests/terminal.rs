@@ -1,4 +1,4 @@
-//! What a person sees in a terminal: the progress line in a pseudo-terminal of given widths.
+//! The output in a terminal: the progress line in pseudo-terminals of given widths.
 #![cfg(unix)]
 
 use std::fs::File;

@@ -1,5 +1,5 @@
-//! What the bridge to Gymnasium costs a CartPole step, beside the same loop inside Python and a bare pipe's round trip.
-//! `cargo xtask bridge` runs it and keeps the numbers.
+//! Measures the overhead of the bridge to Gymnasium per CartPole step, compared with the same loop inside Python and a bare
+//! pipe. `cargo xtask bridge` runs it and stores the results.
 
 #[cfg(all(feature = "gym", unix))]
 fn main() -> Result<(), Box<dyn std::error::Error>> {

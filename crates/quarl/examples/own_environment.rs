@@ -1,5 +1,5 @@
-//! An environment of one's own, checked and trained on: a treasure lies at the end of a corridor, and the lamp burns for 40
-//! steps.
+//! A custom environment, checked and trained on: the agent walks along a corridor to a treasure, within 40 steps of lamp
+//! light.
 //!
 //!     cargo run -p quarl --example own_environment
 
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// How many rooms the corridor has.
 const ROOMS: usize = 8;
 
-/// Everything that changes: what is saved is this, and nothing else.
+/// Everything that changes, which is what is saved.
 #[derive(Serialize, Deserialize)]
 struct Walk {
     rng: Rng,

@@ -1,4 +1,4 @@
-//! How long the sum tree's operations take at a million items: `cargo run --release -p quarl --example sum_tree`.
+//! Measures the sum tree's operations with a million items: `cargo run --release -p quarl --example sum_tree`.
 
 use std::hint::black_box;
 use std::time::Instant;

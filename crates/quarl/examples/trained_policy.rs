@@ -1,4 +1,4 @@
-//! Uses a trained policy, and nothing of training.
+//! Uses a trained policy, without any training code.
 //!
 //!     quarl train CartPole-v1 --out agent
 //!     cargo run -p quarl --example trained_policy agent/model.safetensors

@@ -1,7 +1,7 @@
-//! Curves to pictures: a [`Figure`] is plain data, drawn as SVG or PNG. The same figure gives the same bytes.
+//! Learning curves as SVG or PNG: a [`Figure`] is plain data, and the same figure always gives the same bytes.
 //!
-//! [`run_figure`], [`experiment_figure`] and [`comparison_figure`] make the usual figures from plain data, over episodes or
-//! environment steps; [`results`] reads that data from the directories of runs and experiments:
+//! [`run_figure`], [`experiment_figure`] and [`comparison_figure`] make the usual figures from data, over episodes or
+//! environment steps. [`results`] reads that data from the directories of runs and experiments:
 //!
 //! ```
 //! use quarl::plot::{Run, XAxis, run_figure};
@@ -12,10 +12,10 @@
 //! # Ok::<(), quarl::Error>(())
 //! ```
 //!
-//! `layout` turns a figure into a list of marks (paths, areas, dots, texts) on a sheet of fixed size; `svg` writes the
-//! marks as text, and `raster` paints them. Neither knows what a figure is. The drawing is this project's own because
-//! the curves here are jagged: chart libraries that round to whole pixels, or outline a thick line as one polygon,
-//! misdraw a return that jumps from 10 to 200 and back.
+//! `layout` converts a figure to a list of marks (paths, areas, dots, texts) on a sheet of fixed size; `svg` writes the
+//! marks as text, and `raster` paints them. The drawing code is part of this library because the curves are jagged: chart
+//! libraries that round to whole pixels, or outline a thick line as one polygon, misdraw a return that jumps from 10 to 200
+//! and back.
 
 mod figures;
 mod font;
@@ -36,59 +36,59 @@ pub use figures::{Group, Run, XAxis, comparison_figure, experiment_figure, run_f
 
 use crate::Error;
 
-/// A figure's width in CSS pixels; a PNG has [`PNG_SCALE`] times as many.
+/// The width of a figure in CSS pixels; a PNG has [`PNG_SCALE`] times as many pixels.
 pub const WIDTH: u32 = 640;
-/// A figure's height in CSS pixels; a PNG has [`PNG_SCALE`] times as many.
+/// The height of a figure in CSS pixels; a PNG has [`PNG_SCALE`] times as many pixels.
 pub const HEIGHT: u32 = 420;
-/// How many pixels of a PNG make one CSS pixel, so that it is sharp on a dense screen and in print.
+/// The number of PNG pixels per CSS pixel, for dense screens and print.
 pub const PNG_SCALE: u32 = 2;
 
-/// Curves over a pair of axes, with their words. All fields may be left empty.
+/// A figure: curves over a pair of axes, with texts. All fields may be empty.
 ///
-/// Numbers that are not finite are gaps, never errors. Text that is too long is cut with an ellipsis. The PNG's fonts have
-/// Latin, Greek and Hangul letters; an SVG is shown in the reader's own fonts.
+/// Numbers that are not finite leave gaps. Text that is too long is cut with an ellipsis. The PNG's fonts have Latin, Greek
+/// and Hangul letters; an SVG uses the viewer's fonts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figure {
-    /// What is shown; above the plot.
+    /// The title above the plot.
     pub title: String,
-    /// What runs to the right, such as `Episode`.
+    /// The label of the x axis, such as `Episode`.
     pub x_label: String,
-    /// What runs upwards, such as `Return`.
+    /// The label of the y axis, such as `Return`.
     pub y_label: String,
     /// The curves, back to front.
     pub series: Vec<Series>,
-    /// The lowest and highest value shown; found from the data if absent, or if it is not a range.
+    /// The range of the y axis; determined from the data if absent or invalid.
     pub y_range: Option<(f64, f64)>,
-    /// Horizontal lines to compare with.
+    /// Horizontal reference lines.
     pub references: Vec<Reference>,
-    /// A remark below the plot, such as how the curves were smoothed; on up to three lines.
+    /// A note below the plot, such as how the curves were smoothed; at most three lines.
     pub note: Option<String>,
 }
 
 /// One curve.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
-    /// Its name in the legend; none is shown if empty.
+    /// The name in the legend; an empty name has no legend entry.
     pub name: String,
-    /// Its colour; by default the next of a palette that colour-blind readers can tell apart.
+    /// The colour; by default the next one of a palette for colour-blind readers.
     pub color: Option<Color>,
     /// x and y, in order of x. A point that is not finite leaves a gap.
     pub points: Vec<(f64, f64)>,
-    /// A lower and an upper value for each point, shaded; what is missing or not finite is left out.
+    /// The band: a lower and an upper value for each point; missing values, and those that are not finite, are left out.
     pub band: Vec<(f64, f64)>,
-    /// Further lines, drawn thin and translucent behind all curves: the single runs behind a mean.
+    /// Further lines, thin and translucent behind all curves, such as the single runs behind a mean.
     pub background: Vec<Vec<(f64, f64)>>,
-    /// How the points are drawn.
+    /// The style of the points.
     pub style: Style,
 }
 
-/// How a series' points are drawn.
+/// The style of a series' points.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Style {
     /// A line from point to point.
     #[default]
     Line,
-    /// A thin, translucent line: raw values that another series summarises.
+    /// A thin, translucent line, for raw values that another series summarises.
     Faint,
     /// A line that keeps each value until the next point.
     Step,
@@ -101,9 +101,9 @@ pub enum Style {
 /// A horizontal line across the plot.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reference {
-    /// Where it lies.
+    /// The y value.
     pub value: f64,
-    /// Its name in the legend, such as `solved: 195`; none is shown if empty.
+    /// The name in the legend, such as `solved: 195`; an empty name has no legend entry.
     pub label: String,
 }
 
@@ -111,7 +111,7 @@ impl Figure {
     /// The figure as an SVG document.
     ///
     /// # Errors
-    /// As [`to_svg`].
+    /// Those of [`to_svg`].
     pub fn to_svg(&self) -> Result<String, Error> {
         to_svg(std::slice::from_ref(self))
     }
@@ -119,7 +119,7 @@ impl Figure {
     /// The figure as a PNG image, [`PNG_SCALE`] times [`WIDTH`] by [`HEIGHT`] pixels on white.
     ///
     /// # Errors
-    /// As [`to_png`].
+    /// Those of [`to_png`].
     pub fn to_png(&self) -> Result<Vec<u8>, Error> {
         to_png(std::slice::from_ref(self))
     }
@@ -127,14 +127,14 @@ impl Figure {
     /// Writes the figure to a file.
     ///
     /// # Errors
-    /// As [`write()`].
+    /// Those of [`write()`].
     #[cfg(feature = "files")]
     pub fn write(&self, path: impl AsRef<std::path::Path>) -> Result<(), Error> {
         write(std::slice::from_ref(self), path)
     }
 }
 
-/// Several figures as panels of one SVG document, below each other; of more than three, two beside each other.
+/// Several figures as panels of one SVG document, one below the other; more than three in two columns.
 ///
 /// # Errors
 /// [`Error::Draw`] if an embedded font cannot be read.
@@ -142,7 +142,7 @@ pub fn to_svg(panels: &[Figure]) -> Result<String, Error> {
     Ok(svg::write(&layout::page(panels)?))
 }
 
-/// Several figures as panels of one PNG image, as [`to_svg`] places them.
+/// Several figures as panels of one PNG image, arranged as by [`to_svg`].
 ///
 /// # Errors
 /// [`Error::Draw`] if an embedded font cannot be read or the image cannot be encoded.
@@ -150,11 +150,11 @@ pub fn to_png(panels: &[Figure]) -> Result<Vec<u8>, Error> {
     raster::encode(&layout::page(panels)?)
 }
 
-/// Writes the panels in the format that the file's extension names: `.svg` or `.png`. The file is written beside its
-/// final place and renamed, so that no reader ever sees half of it; an existing one is replaced.
+/// Writes the panels in the format of the file's extension, `.svg` or `.png`. The file is written atomically; an existing
+/// file is replaced.
 ///
 /// # Errors
-/// [`Error::File`] for another extension, [`Error::Io`] if the system refuses, [`Error::Draw`] as above.
+/// [`Error::File`] for another extension, [`Error::Io`] where writing fails, [`Error::Draw`] as above.
 #[cfg(feature = "files")]
 pub fn write(panels: &[Figure], path: impl AsRef<std::path::Path>) -> Result<(), Error> {
     let path = path.as_ref();

@@ -1,11 +1,11 @@
-//! The encoder of PNG files, for figures and for pictures of environments.
+//! PNG encoding, for figures and rendered environments.
 
 use std::collections::HashMap;
 use std::io::Write;
 
 use png::{BitDepth, ColorType, Compression, Encoder, EncodingError, Filter, PixelDimensions, Unit};
 
-/// Writes pixels of three bytes each as PNG, with a palette where it is large enough.
+/// Encodes pixels of three bytes each as PNG, with a palette if there are at most 256 colours.
 pub(crate) fn encode(
     mut out: impl Write,
     (width, height): (u32, u32),
@@ -19,7 +19,7 @@ pub(crate) fn encode(
         encoder.set_color(ColorType::Indexed);
         encoder.set_compression(Compression::High);
         encoder.set_palette(palette);
-        // Neighbouring indices are not neighbouring colours, so differences between them compress worse.
+        // Neighbouring palette indices are not similar colours, so differences between them compress worse.
         encoder.set_filter(Filter::NoFilter);
         let mut writer = encoder.write_header()?;
         writer.write_image_data(&indices)?;
@@ -35,7 +35,7 @@ pub(crate) fn encode(
     out.flush().map_err(EncodingError::IoError)
 }
 
-/// The palette and each pixel's place in it, or `None` when 256 colours are not enough.
+/// The palette and the index of each pixel; `None` for more than 256 colours.
 fn indexed(rgb: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let mut palette = Vec::new();
     let mut known = HashMap::new();

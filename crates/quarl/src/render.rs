@@ -1,7 +1,7 @@
-//! From a scene to pixels, and from pixels to what a person looks at.
+//! Rendering: an environment as a picture, a film, or text in a terminal.
 //!
-//! An environment describes itself as a [`Scene`]. [`pixels`] turns it into a [`Frame`]; a frame becomes a picture
-//! ([`png`]), a film ([`gif`]) or text for a terminal ([`terminal`]). A scene needs no features and no dependencies;
+//! An environment describes its state as a [`Scene`]. [`pixels`] draws the scene into a [`Frame`]; a frame is written as a
+//! PNG file ([`png`]), as part of a GIF ([`gif`]), or as text ([`terminal`]). Scenes need no features and no dependencies;
 //! everything else here needs the feature `render`.
 
 pub mod scene;

@@ -1,4 +1,4 @@
-//! Training allocates nothing once it is under way. Alone in its file, because it counts what the whole program allocates.
+//! Training allocates nothing per step. This test has its own file, because it counts the allocations of the whole process.
 
 #[path = "common/allocator.rs"]
 mod allocator;
@@ -36,7 +36,7 @@ fn allocations(config: TrainConfig, warm_up: usize, steps: usize) -> (usize, usi
     (allocator::calls() - before, updates, episodes)
 }
 
-// One test, so that no other runs beside it.
+// A single test, because other tests of the same process would allocate too.
 #[test]
 fn a_step_of_training_allocates_nothing() {
     let everything = [

@@ -1,4 +1,4 @@
-//! One configuration, one result: on every instruction set, for every repetition, and across a pause.
+//! Determinism: one configuration gives one result on every instruction set, on every repetition, and across a pause.
 
 mod common;
 
@@ -13,7 +13,7 @@ use quarl::env;
 use quarl::rng::Stream;
 use quarl::train::Trainer;
 
-/// A run with everything switched on, of odd sizes, whose replay buffer overflows.
+/// A run with every variant switched on, of odd sizes, whose replay buffer overflows.
 fn everything() -> TrainConfig {
     textbook(&[
         "env.id=CartPole-v1",
@@ -103,7 +103,7 @@ fn bits(parameters: &[f32]) -> Vec<u32> {
     parameters.iter().map(|x| x.to_bits()).collect()
 }
 
-/// What a run left: its events as text, its last and its best parameters.
+/// The result of a run: its events as text, its final and its best parameters.
 #[derive(Clone, Debug, PartialEq)]
 struct Outcome {
     events: Vec<String>,

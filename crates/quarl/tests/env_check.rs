@@ -1,4 +1,4 @@
-//! The conformance check finds nothing wrong with the built-in environments, and finds every fault put in on purpose.
+//! The conformance check accepts the built-in environments, and finds every fault of a faulty one.
 
 use quarl::Error;
 use quarl::env::check::{BrokenPromises, Promise, check};
@@ -8,7 +8,7 @@ use quarl::rng::Rng;
 use quarl::space::{BoxSpace, Discrete};
 use serde::{Deserialize, Serialize};
 
-/// What is wrong with a [`Walk`].
+/// The faults of a [`Walk`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
     Nothing,

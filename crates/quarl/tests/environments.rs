@@ -1,4 +1,4 @@
-//! What the built-in environments and the clock promise, beyond what every environment does (see env_check.rs).
+//! The built-in environments and the time limit, beyond the promises of every environment (see env_check.rs).
 
 use quarl::Error;
 use quarl::env::classic_control::{ClassicControl, Physics};

@@ -1,4 +1,5 @@
-//! A second engine, in f64 and as plain as can be: it trains through `Trainer`, and checks every update of the CPU engine.
+//! A second engine, in f64 and written from the formulas: it trains through `Trainer`, and checks every update of the CPU
+//! engine.
 
 mod common;
 #[path = "f64_engine/mod.rs"]

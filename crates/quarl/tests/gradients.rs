@@ -1,4 +1,4 @@
-//! Gradients against finite differences of a network written out plainly in `f64`; and the first parameters.
+//! Gradients against finite differences of a simple network in `f64`, and the initial parameters.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -89,7 +89,7 @@ impl Task {
     }
 }
 
-/// What the plain network found on its way, to keep away from: how near to zero a unit came before its kink.
+/// What the simple network reports besides: how near a unit is to the kink of its ReLU, where finite differences fail.
 struct Kinks(f64);
 
 /// Where each tensor is in the flat vector, by name.

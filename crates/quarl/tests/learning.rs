@@ -1,4 +1,4 @@
-//! Agents learn: the values that can be worked out by hand, and a task within its budget of episodes.
+//! Agents learn: values that can be computed by hand, and a task within its budget of episodes.
 
 mod common;
 
@@ -130,10 +130,9 @@ fn values_converge_to_those_worked_out_by_hand() {
 
 /// The mean value that MountainCar's transitions have in the end, learnt over whole episodes.
 ///
-/// Nobody reaches the top by chance: every episode is 200 rewards of -1, then the time limit. With returns over the whole
-/// rest of the episode, the transition k steps before its end is worth -(1 - gamma^k) / (1 - gamma), and in addition
-/// gamma^k times the last observation's value where the limit is not an end. A linear network is right on average, if
-/// nowhere else.
+/// Random actions never reach the goal: every episode is 200 rewards of -1, then the time limit. With returns over the rest
+/// of the episode, the transition k steps before the end has the value -(1 - gamma^k) / (1 - gamma), plus gamma^k times the
+/// value of the final observation where the time limit bootstraps. A linear network is right on average.
 fn mean_value_under_a_time_limit(time_limit: &str) -> f64 {
     let config = textbook(&[
         "env.id=MountainCar-v0",

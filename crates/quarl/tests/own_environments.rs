@@ -1,4 +1,4 @@
-//! Experiments and evaluation on environments that the library does not make.
+//! Experiments and evaluation on custom environments.
 #![cfg(all(feature = "files", feature = "plot"))]
 
 use std::path::Path;
@@ -15,7 +15,7 @@ use quarl::space::{BoxSpace, Discrete};
 use quarl::train::Trainer;
 use quarl::trained::{SavedModel, TrainedAgent};
 
-/// Walking right for three steps earns 1.
+/// A corridor: walking right three times earns 1.
 struct Corridor {
     spec: EnvironmentSpec,
     room: u8,

@@ -1,4 +1,4 @@
-//! Figures show what they are given, whatever it is, and always with the same bytes.
+//! Figures show their data, whatever it is, and the same data always gives the same bytes.
 #![cfg(feature = "plot")]
 
 use proptest::prelude::*;
@@ -54,7 +54,7 @@ fn coordinates(path: &str) -> Vec<(f64, f64)> {
     numbers.chunks(2).map(step).collect()
 }
 
-/// Where the tick with this label lies: the middle of its text.
+/// The position of the tick with this label: the middle of its text.
 fn tick(svg: &str, label: &str) -> (f64, f64) {
     let text = svg.lines().find(|line| line.ends_with(&format!(">{label}</text>"))).unwrap();
     let attribute = |name: &str| -> f64 {

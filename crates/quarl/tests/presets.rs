@@ -1,4 +1,4 @@
-//! Every preset learns: a chain of rooms, within a stated number of steps, on at least nine of ten seeds.
+//! Every preset learns a chain of rooms within a fixed number of steps, on at least nine of ten seeds.
 
 mod common;
 
@@ -94,7 +94,7 @@ fn every_preset_solves_the_chain_on_nine_of_ten_seeds() {
     }
 }
 
-/// The chain is no gift: an agent that has not learnt does not solve it.
+/// The chain needs learning: an untrained agent does not solve it.
 #[test]
 fn an_untrained_agent_does_not_solve_the_chain() {
     let config = TrainConfig::preset("dqn").build().unwrap();

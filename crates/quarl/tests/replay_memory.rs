@@ -1,4 +1,4 @@
-//! What a replay buffer costs: the bytes that its fields need, and little more.
+//! The memory of a replay buffer: the bytes of its fields, and little more.
 
 #[path = "common/allocator.rs"]
 mod allocator;
@@ -8,7 +8,7 @@ use quarl::replay::Replay;
 use quarl::space::{BoxSpace, Dtype};
 use quarl::transition::Transition;
 
-// One test, so that no other runs beside it.
+// A single test, because other tests of the same process would allocate too.
 #[test]
 fn a_million_transitions_take_at_most_1_3_times_the_bytes_of_their_fields() {
     const CAPACITY: usize = 1_000_000;

@@ -1,4 +1,5 @@
-//! Several environments in one run: each as it would be alone, all of them counted, one result.
+//! Several environments in one run: each behaves as on its own, steps are counted over all, and the result is
+//! deterministic.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Every switch: the same run on all paths, repeated, and across a pause; and what each of them promises.
+//! Every switch: the same run on all paths, repeated, and across a pause; and the promise of each switch.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! The training loop on environments of one's own: small calls, evaluations that end, bad values, and stops.
+//! The training loop on custom environments: small calls, evaluations that end, invalid values, and stops.
 
 mod common;
 
@@ -12,7 +12,7 @@ use quarl::train::{EnvironmentRole, Event, Trainer};
 use quarl::{Error, StopFlag};
 use serde::{Deserialize, Serialize};
 
-/// What is unusual about a [`Clock`].
+/// The peculiarity of a [`Clock`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
     None,
@@ -30,7 +30,7 @@ enum Fault {
     NothingAllowedAtTheEnd,
 }
 
-/// Counts its steps, each worth 1; terminates after six.
+/// An environment that counts its steps, each with reward 1, and terminates after six.
 #[derive(Clone)]
 struct Clock {
     spec: EnvironmentSpec,

@@ -1,4 +1,4 @@
-//! Learning curves of the PyTorch program: many runs, one process a core.
+//! Learning curves of the PyTorch program: many runs, one process per core.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::parity::{WINDOW, Windows};
 use super::setup::Workplace;
 
-/// The returns of one run, episode by episode.
+/// The return of each episode of a run.
 pub(crate) type Returns = Vec<f64>;
 
 const CURVES: &str = "pytorch_curves.csv";
@@ -21,7 +21,7 @@ pub(crate) fn run(workplace: &Workplace, runs: usize, out: &Path) -> Result<()> 
     let python = workplace.python()?;
     let scratch = workplace.scratch().join("curves");
     if scratch.exists() {
-        fs::remove_dir_all(&scratch)?; // the rows of an interrupted earlier try
+        fs::remove_dir_all(&scratch)?; // the rows of an interrupted earlier run
     }
     fs::create_dir_all(&scratch)?;
     let cores = thread::available_parallelism()?.get().min(runs);
@@ -48,7 +48,7 @@ pub(crate) fn run(workplace: &Workplace, runs: usize, out: &Path) -> Result<()> 
     Ok(())
 }
 
-/// The files one after the other, with the first one's header.
+/// Concatenates the files, with the header of the first one.
 fn join_csv(parts: impl Iterator<Item = impl AsRef<Path>>, whole: &Path) -> Result<()> {
     let mut text = String::new();
     for part in parts {
@@ -60,7 +60,7 @@ fn join_csv(parts: impl Iterator<Item = impl AsRef<Path>>, whole: &Path) -> Resu
     Ok(())
 }
 
-/// The newest curves that are kept, those of `out` first.
+/// The newest stored curves; those in `out` are preferred.
 pub(crate) fn newest(workplace: &Workplace, out: &Path) -> Result<Vec<Returns>> {
     let mut candidates = vec![out.join(CURVES)];
     if let Ok(days) = fs::read_dir(workplace.root.join("benchmarks/runs")) {

@@ -1,7 +1,8 @@
-//! Whether quarl learns what PyTorch learns: the mean learning curves of the same algorithm, window by window.
+//! Compares the learning curves of quarl and PyTorch: the mean returns of the same algorithm, window by window.
 //!
-//! Each run gives one number a window, its mean return over 25 episodes, so that a window's numbers are independent.
-//! The difference of the two means is judged by Welch's t (B. L. Welch, 1947), jointly over the windows by Bonferroni.
+//! Each run contributes one number to each window, its mean return over 25 episodes, so the numbers of a window are
+//! independent. The difference of the two means is tested with Welch's t (B. L. Welch, 1947), with a Bonferroni correction
+//! over the windows.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,14 +16,14 @@ use super::curves::{self, Returns};
 use super::setup::{Workplace, succeed};
 use super::student_t::quantile;
 
-/// Episodes in a window.
+/// The number of episodes in a window.
 pub(crate) const WINDOW: usize = 25;
 const EPISODES: usize = 300;
 const RUNS: usize = 100;
-/// The chance of a wrong verdict that is accepted, over all windows together.
+/// The probability of a false alarm over all windows together.
 const SIGNIFICANCE: f64 = 0.05;
 
-/// Compares, and writes parity.md and parity.json into `out`.
+/// Compares the curves, and writes parity.md and parity.json into `out`.
 pub(crate) fn run(workplace: &Workplace, args: &Args, out: &Path) -> Result<()> {
     let pytorch = curves::newest(workplace, out)?;
     let experiment = match &args.experiment {
@@ -37,7 +38,7 @@ pub(crate) fn run(workplace: &Workplace, args: &Args, out: &Path) -> Result<()> 
     Ok(())
 }
 
-/// Lets quarl repeat the study note's experiment; one that is already there is continued, not repeated.
+/// Runs the textbook experiment with quarl; an existing one is continued.
 fn run_experiment(workplace: &Workplace, args: &Args) -> Result<PathBuf> {
     let quarl = match &args.quarl {
         Some(file) => file.clone(),
@@ -50,8 +51,8 @@ fn run_experiment(workplace: &Workplace, args: &Args) -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// The returns of every run of a `quarl experiment`, the only place that knows how its directory is laid out:
-/// `runs/<name>/episodes.csv`, whose header names a column `return`.
+/// Reads the returns of every run of a `quarl experiment` from `runs/<name>/episodes.csv`, whose header has a column
+/// `return`.
 fn read_experiment(dir: &Path) -> Result<Vec<Returns>> {
     let runs = dir.join("runs");
     let entries = fs::read_dir(&runs).with_context(|| format!("reading {}", runs.display()))?;
@@ -67,11 +68,11 @@ fn read_experiment(dir: &Path) -> Result<Vec<Returns>> {
     files.iter().map(|file| read(file).with_context(|| format!("reading {}", file.display()))).collect()
 }
 
-/// One window's numbers, one from each run.
+/// The numbers of one window, one from each run.
 #[derive(Clone, Copy, Serialize)]
 pub(crate) struct Window {
     pub(crate) mean: f64,
-    /// The sample's standard deviation.
+    /// The sample standard deviation.
     std: f64,
     runs: usize,
 }
@@ -89,13 +90,13 @@ impl Window {
         self.std * self.std / self.runs as f64
     }
 
-    /// Half of the mean's 95% t-interval.
+    /// Half of the width of the mean's 95% t-interval.
     pub(crate) fn half_width(&self) -> f64 {
         quantile(1.0 - 0.05 / 2.0, self.runs as f64 - 1.0) * self.error_squared().sqrt()
     }
 }
 
-/// A learning curve's windows.
+/// The windows of a learning curve.
 pub(crate) struct Windows(pub(crate) Vec<Window>);
 
 impl Windows {
@@ -107,16 +108,16 @@ impl Windows {
     }
 }
 
-/// A difference of means, with the bands it would lie in if the two programs learned the same.
+/// A difference of means, with the bands that it would lie in if the two programs learned alike.
 #[derive(Serialize)]
 struct Difference {
     first_episode: usize,
     quarl: Window,
     pytorch: Window,
     difference: f64,
-    /// Half of the 95% band of this window alone.
+    /// Half of the width of the 95% band of this window alone.
     band: f64,
-    /// Half of the 95% band of all windows jointly.
+    /// Half of the width of the 95% band of all windows jointly.
     joint_band: f64,
 }
 
@@ -188,7 +189,7 @@ impl Parity {
     }
 }
 
-/// Half of the band around 0 that the difference of two equal means leaves with probability `significance`, by
+/// Half of the width of the band that contains the difference of two equal means with probability 1 - `significance`, by
 /// Welch's t with the degrees of freedom of Welch and Satterthwaite.
 fn welch_half_width(left: &Window, right: &Window, significance: f64) -> f64 {
     let (left_squared, right_squared) = (left.error_squared(), right.error_squared());

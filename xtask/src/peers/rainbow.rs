@@ -1,4 +1,4 @@
-//! Rainbow's update in quarl and in PyTorch, in turn on one core.
+//! Times Rainbow's update in quarl and in PyTorch, in turn on one core.
 
 use std::fs;
 use std::path::Path;

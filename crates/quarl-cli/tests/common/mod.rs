@@ -1,4 +1,4 @@
-//! What the tests of the command share.
+//! Functions shared by the command's tests.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 

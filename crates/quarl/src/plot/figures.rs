@@ -1,4 +1,4 @@
-//! The figures that a learner's results are usually shown in.
+//! The usual figures of results: of a run, of an experiment, and comparisons.
 
 use super::{Color, Figure, Reference, Series, Style};
 use crate::stats::{
@@ -6,32 +6,31 @@ use crate::stats::{
     resampler,
 };
 
-/// Up to so many runs are drawn as single lines behind their mean; more would hide it, and are summarised by a band.
+/// The maximum number of runs that are drawn as single lines behind their mean; more runs are summarised by a band.
 const MOST_SINGLE_LINES: usize = 20;
 
-/// The finished episodes of one run.
+/// The finished episodes of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Run {
-    /// How many environment steps the run had taken at the end of each episode, ascending. Figures over episodes do not
-    /// need it.
+    /// The number of environment steps at the end of each episode, ascending. Figures over episodes do not need it.
     pub env_steps: Vec<u64>,
-    /// Each episode's return.
+    /// The return of each episode.
     pub returns: Vec<f64>,
 }
 
 /// The runs of one configuration in a comparison.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Group {
-    /// Its name in the legend.
+    /// The name in the legend.
     pub name: String,
-    /// Its finished runs.
+    /// The finished runs.
     pub runs: Vec<Run>,
-    /// How many runs were begun: more than there are where some failed or are not finished.
+    /// The number of planned runs, which exceeds the number of finished runs if some failed or are unfinished.
     pub planned: usize,
 }
 
 impl Group {
-    /// How many runs it has: `10 runs`, or `8 of 10 runs` where two are missing.
+    /// The number of runs as text: `10 runs`, or `8 of 10 runs` if two are missing.
     pub fn counted(&self) -> String {
         match (self.runs.len(), self.planned) {
             (runs, planned) if runs < planned => format!("{runs} of {}", counted(planned, "run")),
@@ -40,19 +39,19 @@ impl Group {
     }
 }
 
-/// What a figure's curves run over.
+/// The quantity on a figure's x axis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum XAxis {
     /// Episodes, counted from 0.
     #[default]
     Episodes,
-    /// Environment steps: the right axis where runs have the same budget of steps, and the better ones therefore fewer,
-    /// longer episodes.
+    /// Environment steps: the right axis for runs with the same budget of steps, in which better agents have fewer, longer
+    /// episodes.
     Steps,
 }
 
-/// One run: the return of every episode, its moving average over `window` episodes (a trailing window of at least one),
-/// and evaluations as (x, mean return) dots. `threshold` is the return at which the environment counts as solved.
+/// The figure of one run: the return of every episode, its moving average over `window` episodes (at least one), and
+/// evaluations as (x, mean return) dots. `threshold` is the return from which the environment counts as solved.
 pub fn run_figure(
     title: &str,
     run: &Run,
@@ -88,10 +87,11 @@ pub fn run_figure(
     Figure { series, note, ..axes(title, x, threshold) }
 }
 
-/// Many runs of one configuration: the mean of their moving averages over `window` episodes, with its 95% bootstrap
-/// interval from three runs on. Behind it the single runs; of more than twenty, the range of the middle 80% of them.
+/// The figure of many runs of one configuration: the mean of their moving averages over `window` episodes, with its 95%
+/// bootstrap interval for three or more runs. Behind it are the single runs, or the range of the middle 80% of more than
+/// twenty runs.
 ///
-/// Over episodes, runs may differ in length: a mean is over those that got that far.
+/// Over episodes, runs may differ in length: each mean is over the runs that reached the episode.
 pub fn experiment_figure(title: &str, runs: &[Run], x: XAxis, window: usize, threshold: Option<f64>) -> Figure {
     let Summary { x: xs, smooth, curve } = summarise(runs, x, window);
     let at = |values: &[f64]| -> Vec<(f64, f64)> { xs.iter().copied().zip(values.iter().copied()).collect() };
@@ -125,8 +125,8 @@ pub fn experiment_figure(title: &str, runs: &[Run], x: XAxis, window: usize, thr
     Figure { series: all, note: Some(note), ..axes(title, x, threshold) }
 }
 
-/// Several configurations: the mean over the runs of each, after each run was smoothed by a moving average over `window`
-/// episodes, with its 95% bootstrap interval from three runs on.
+/// The comparison of several configurations: the mean over the runs of each, smoothed by a moving average over `window`
+/// episodes, with its 95% bootstrap interval for three or more runs.
 pub fn comparison_figure(title: &str, groups: &[&Group], x: XAxis, window: usize, threshold: Option<f64>) -> Figure {
     let of = |group: &&Group| {
         let Summary { x, curve, .. } = summarise(&group.runs, x, window);
@@ -144,18 +144,18 @@ pub fn comparison_figure(title: &str, groups: &[&Group], x: XAxis, window: usize
     Figure { series: all, note: Some(note), ..axes(title, x, threshold) }
 }
 
-/// What runs show together.
+/// The aggregated curves of several runs.
 struct Summary {
-    /// Where along the axis each value lies.
+    /// The x value of each point.
     x: Vec<f64>,
-    /// Each run's moving average there; NaN where it has none.
+    /// The moving average of each run at these points; NaN where it has none.
     smooth: Vec<Vec<f64>>,
-    /// Their mean with its interval.
+    /// The mean with its interval.
     curve: Curve,
 }
 
-/// The runs' moving averages and their mean: at each episode, or at evenly spaced steps. At a step, a run counts with its
-/// latest finished episodes; the curve begins where each run has one.
+/// The runs' moving averages and their mean, at each episode or at evenly spaced steps. At a step, a run counts with its
+/// latest finished episodes; the curve begins where every run has one.
 fn summarise(runs: &[Run], x: XAxis, window: usize) -> Summary {
     const POINTS: usize = 200;
     let smooth = runs.iter().map(|run| moving_average(&run.returns, window));
@@ -179,12 +179,12 @@ fn summarise(runs: &[Run], x: XAxis, window: usize) -> Summary {
             (x, sampled)
         }
     };
-    // The seed is fixed: a figure is a function of its data.
+    // A fixed seed, so that a figure depends only on its data.
     let curve = mean_curve_with_band(&smooth, &Bootstrap::default(), &mut resampler(0));
     Summary { x, smooth, curve }
 }
 
-/// The mean as a line, with its interval where there is one.
+/// The mean as a line, with its interval if there is one.
 fn series(x: &[f64], curve: &Curve) -> Series {
     let band: Vec<(f64, f64)> = curve.low.iter().copied().zip(curve.high.iter().copied()).collect();
     let points = x.iter().copied().zip(curve.mean.iter().copied()).collect();
@@ -196,7 +196,7 @@ fn has_band(series: &Series) -> bool {
     !series.band.is_empty()
 }
 
-/// What a reader must know about intervals of few runs.
+/// A caution about intervals of few runs.
 fn caveat(counts: &[usize]) -> String {
     let any = |range: std::ops::Range<usize>| counts.iter().any(|n| range.contains(n));
     let none = if any(0..LEAST_FOR_INTERVAL) {
@@ -216,7 +216,7 @@ fn smoothed(window: usize) -> String {
     if window > 1 { format!(" of the moving average over {window} episodes") } else { String::new() }
 }
 
-/// The axes that all these figures share.
+/// The axes that all these figures have in common.
 fn axes(title: &str, x: XAxis, threshold: Option<f64>) -> Figure {
     let solved = |value: f64| Reference { value, label: format!("solved: {value}").replace('-', "\u{2212}") };
     Figure {
@@ -237,7 +237,7 @@ fn points(run: &Run, x: XAxis) -> Vec<(f64, f64)> {
     }
 }
 
-/// A remark where not all runs are equally long: the mean's right end is then over fewer.
+/// A note if the runs differ in length: the mean at the right end is then over fewer runs.
 fn lengths(runs: &[Run]) -> String {
     let lengths = || runs.iter().map(|run| run.returns.len());
     match (lengths().min(), lengths().max()) {

@@ -1,26 +1,26 @@
-//! The embedded fonts: how wide a text is, and the outlines of its letters.
+//! The embedded fonts: text widths and letter outlines.
 
 use ab_glyph::{Font as _, FontRef, GlyphId, Outline};
 
 use super::marks::Weight;
 use crate::Error;
 
-/// The text's font in both weights, and another one for Hangul. Their licences lie beside them.
+/// The text font in two weights, and a font for Hangul. Their licences are in the fonts' directory.
 pub(super) struct Fonts {
     regular: FontRef<'static>,
     semibold: FontRef<'static>,
     hangul: FontRef<'static>,
 }
 
-/// A letter on its line. Lengths are in units of [`Fonts::units_per_em`].
+/// A glyph placed on a line. Lengths are in units of [`Fonts::units_per_em`].
 struct Placed<'a> {
     font: &'a FontRef<'static>,
     glyph: GlyphId,
-    /// Where it begins.
+    /// The left end.
     start: f64,
-    /// Where it ends.
+    /// The right end.
     end: f64,
-    /// How many units one unit of its font is.
+    /// The size of one unit of its font.
     scale: f64,
 }
 
@@ -44,7 +44,7 @@ impl Fonts {
         }
     }
 
-    /// Sets a text on a line.
+    /// Places the glyphs of a text on a line.
     fn set<'a>(&'a self, words: &'a str, weight: Weight) -> impl Iterator<Item = Placed<'a>> + 'a {
         let units = self.units_per_em(weight);
         let (mut x, mut previous) = (0.0, None);
@@ -57,19 +57,19 @@ impl Fonts {
             }
             previous = Some((font, glyph));
             let start = x;
-            // What no font here has, a reader's other font will show, in the width of a square at most.
+            // A viewer's font will show a letter that no embedded font has, at most as wide as a square.
             let missing = glyph.0 == 0;
             x += if missing { units } else { f64::from(font.h_advance_unscaled(glyph)) * scale };
             Placed { font, glyph, start, end: x, scale }
         })
     }
 
-    /// How many of the units that places on a line are counted in make the size of a text.
+    /// The number of units in the size of a text.
     pub(super) fn units_per_em(&self, weight: Weight) -> f64 {
         f64::from(self.cut(weight).units_per_em().unwrap_or(2048.0))
     }
 
-    /// The letters' outlines with y upwards, each with its offset to the right and its scale.
+    /// The outlines of the letters with y upwards, each with its horizontal offset and its scale.
     pub(super) fn outlines<'a>(
         &'a self,
         words: &'a str,
@@ -79,13 +79,13 @@ impl Fonts {
             .filter_map(|letter| Some((letter.start, letter.scale, letter.font.outline(letter.glyph)?)))
     }
 
-    /// How wide a text is at this size.
+    /// The width of a text at this size.
     pub(super) fn width(&self, words: &str, weight: Weight, size: f64) -> f64 {
         let units = self.set(words, weight).last().map_or(0.0, |letter| letter.end);
         units * size / self.units_per_em(weight)
     }
 
-    /// The text on one line, cut with an ellipsis to fit into `width`.
+    /// The text, cut with an ellipsis if it is wider than `width`.
     pub(super) fn fit(&self, words: &str, weight: Weight, size: f64, width: f64) -> String {
         let mut kept = cleaned(words);
         if self.width(&kept, weight, size) <= width {
@@ -100,7 +100,7 @@ impl Fonts {
         String::new()
     }
 
-    /// The text in lines of at most `width`, broken at spaces; what does not fit on `most` lines is cut with an ellipsis.
+    /// The text in lines of at most `width`, broken at spaces, and cut with an ellipsis after `most` lines.
     pub(super) fn wrap(&self, words: &str, weight: Weight, size: f64, width: f64, most: usize) -> Vec<String> {
         let mut rest = cleaned(words);
         let mut lines = Vec::new();
@@ -117,8 +117,8 @@ impl Fonts {
     }
 }
 
-/// A text without control characters and with Hangul composed, short enough to be measured quickly: nothing longer fits
-/// anywhere, and a title of a megabyte would take minutes.
+/// The text without control characters and with composed Hangul, cut to a length that can be measured quickly: a title of a
+/// megabyte would take minutes.
 fn cleaned(words: &str) -> String {
     let letters = words.chars().take(1200).map(|letter| if letter.is_control() { ' ' } else { letter });
     let mut text = String::new();
@@ -134,8 +134,8 @@ fn cleaned(words: &str) -> String {
     text.chars().take(400).collect::<String>().trim().to_owned()
 }
 
-/// The Hangul syllable of a consonant and a vowel, or of an open syllable and a final consonant: file names on macOS are
-/// written in such parts (Unicode 15, section 3.12).
+/// The Hangul syllable of a consonant and a vowel, or of an open syllable and a final consonant. macOS writes file names in
+/// such parts (Unicode 15, section 3.12).
 fn syllable(before: char, letter: char) -> Option<char> {
     const SYLLABLES: u32 = 0xac00;
     const LEADING: u32 = 0x1100;

@@ -1,4 +1,4 @@
-//! From a figure to marks on a sheet: title, legend, axes, curves, note.
+//! The layout of a figure: title, legend, axes, curves and note as marks on a sheet.
 
 use super::font::Fonts;
 use super::legend::{self, Entry};
@@ -8,8 +8,8 @@ use super::thin::{stretches, thinned};
 use super::{Color, Figure, HEIGHT, Series, Style, WIDTH};
 use crate::Error;
 
-/// Okabe and Ito's palette for colour-blind readers, but for its yellow, which is too pale for a line on white, and its
-/// black, which the words have.
+/// Okabe and Ito's palette for colour-blind readers, without yellow, which is too pale for a line on white, and without
+/// black, the colour of text.
 const PALETTE: [Color; 6] = [
     Color(0x00, 0x72, 0xb2), // blue
     Color(0xd5, 0x5e, 0x00), // vermilion
@@ -23,19 +23,19 @@ const MUTED: Color = Color(0x5f, 0x5f, 0x5f);
 const AXIS: Color = Color(0x8c, 0x8c, 0x8c);
 const GRID: Color = Color(0xe9, 0xe9, 0xe9);
 
-/// The white space around everything.
+/// The outer margin.
 const MARGIN: f64 = 20.0;
-// Sizes of text. A figure shown at half of its width still has letters of at least six pixels.
+// Text sizes. A figure shown at half of its width still has letters of at least six pixels.
 const TITLE_SIZE: f64 = 19.0;
 const LABEL_SIZE: f64 = 15.0;
 const TICK_SIZE: f64 = 14.0;
 const NOTE_SIZE: f64 = 12.5;
-/// The height of one line of a note.
+/// The line height of a note.
 const NOTE_LINE: f64 = 16.5;
-/// All lines of a figure together get about this many points: with one decimal each, an SVG of some 300 kB.
+/// The approximate total number of points of a figure's lines: with one decimal each, an SVG of about 300 kB.
 const POINT_BUDGET: usize = 40_000;
 
-/// What a series or reference is drawn with.
+/// The drawing style of a series or a reference.
 #[derive(Clone, Copy)]
 pub(super) struct Look {
     pub(super) color: Color,
@@ -48,7 +48,7 @@ pub(super) struct Look {
 const REFERENCE: Look =
     Look { color: Color(0x4d, 0x4d, 0x4d), width: 1.3, alpha: 1.0, dash: Some([6.0, 4.0]), style: Style::Line };
 
-/// Lays figures out as the panels of a page.
+/// Lays out figures as the panels of a page.
 pub(super) fn page(panels: &[Figure]) -> Result<Page, Error> {
     let fonts = Fonts::embedded()?;
     let columns = if panels.len() > 3 { 2 } else { 1 };
@@ -114,7 +114,7 @@ fn sheet(figure: &Figure, at: Point, fonts: &Fonts) -> Result<Sheet, Error> {
     Ok(Sheet { title: figure.title.clone(), at, clip: [left, top - 1.0, right, bottom + 1.0], marks })
 }
 
-/// The axes' ranges: all that is drawn, with a little air, and from 0 where the values nearly reach it anyway.
+/// The ranges of the axes: all data with a small margin, and from 0 if the data nearly reach it.
 fn scales(figure: &Figure) -> (Scale, Scale) {
     let lines = || {
         let background = figure.series.iter().flat_map(|series| &series.background);
@@ -139,7 +139,7 @@ fn scales(figure: &Figure) -> (Scale, Scale) {
     (Scale::new((x_low, x_high), 7.0, whole), Scale::new((y_low, y_high), 6.0, false))
 }
 
-/// How each series is drawn. Those without a colour of their own go through the palette, then again with dashes.
+/// The style of each series. Series without a colour use the palette, and repeat it with dashes.
 fn looks(series: &[Series]) -> Vec<Look> {
     let mut automatic = 0;
     series
@@ -157,8 +157,7 @@ fn looks(series: &[Series]) -> Vec<Look> {
         .collect()
 }
 
-/// How the lines behind a series are drawn: pale, since many of them together are as dark as one of them could be
-/// alone, and the fainter the more there are.
+/// The style of the lines behind a series: pale, and paler the more lines there are, because translucent lines add up.
 fn background_look(look: Look, lines: usize) -> Look {
     let paler = |channel: u8| (f64::from(channel) * 0.25 + 200.0 * 0.75).round() as u8;
     let Color(red, green, blue) = look.color;
@@ -181,12 +180,12 @@ fn entries(figure: &Figure, looks: &[Look]) -> Vec<Entry> {
     series.chain(references).filter(|entry| !entry.name.is_empty()).collect()
 }
 
-/// How opaque a band is: one that stands for itself more than one around a line.
+/// The opacity of a band: higher for a band on its own than for one around a line.
 pub(super) fn band_alpha(style: Style) -> f64 {
     if style == Style::Band { 0.55 } else { 0.28 }
 }
 
-/// Where the plot begins: right of the y axis' label and of its widest tick label.
+/// The left edge of the plot: right of the y axis' label and of its widest tick label.
 fn left_edge(figure: &Figure, y_scale: &Scale, fonts: &Fonts) -> f64 {
     let width = |(_, label): &(f64, String)| fonts.width(label, Weight::Regular, TICK_SIZE);
     let widest = y_scale.ticks.iter().map(width).fold(0.0, f64::max);
@@ -197,7 +196,7 @@ fn text(at: Point, words: String, size: f64, weight: Weight, anchor: Anchor, col
     Mark::Text(Text { at, words, size, weight, anchor, color, upright: false })
 }
 
-/// The plot's place on the sheet and its scales.
+/// The plot's position on the sheet, and its scales.
 struct Frame {
     left: f64,
     right: f64,
@@ -208,8 +207,8 @@ struct Frame {
 }
 
 impl Frame {
-    /// Where a value lies on the sheet. Not finite where it is not. What lies far outside is moved nearer: it is not
-    /// seen anyway, and the sheet's coordinates stay small.
+    /// The position of a value on the sheet; not finite if the value is not. Values far outside are moved closer, so that
+    /// coordinates stay small; they are not visible anyway.
     fn place(&self, (x, y): Point) -> Point {
         if !(x.is_finite() && y.is_finite()) {
             return (f64::NAN, f64::NAN);
@@ -251,7 +250,7 @@ impl Frame {
         marks.extend(labels);
     }
 
-    /// All that is drawn from data: single runs behind bands behind references behind curves behind dots.
+    /// All curves: single runs behind bands behind references behind lines behind dots.
     fn curves(&self, figure: &Figure, looks: &[Look], marks: &mut Vec<Mark>) {
         let series = || figure.series.iter().zip(looks);
         let lines: usize = figure.series.iter().map(|series| 1 + series.background.len()).sum();
@@ -283,7 +282,7 @@ impl Frame {
         }
     }
 
-    /// A line's stretches between its gaps, on the sheet.
+    /// The continuous pieces of a line, on the sheet.
     fn pieces(&self, line: &[Point], style: Style, budget: usize) -> Vec<Vec<Point>> {
         let pieces = stretches(line.iter().map(|&point| self.place(point)));
         let total = pieces.iter().map(Vec::len).sum::<usize>().max(1);
@@ -294,7 +293,7 @@ impl Frame {
         pieces.into_iter().map(thin).collect()
     }
 
-    /// Lines; of a line of a single point, which has no length, a dot.
+    /// Lines. A line of a single point, which has no length, becomes a dot.
     fn push_lines(&self, lines: Vec<Vec<Point>>, look: Look, marks: &mut Vec<Mark>) {
         let Look { color, width, alpha, dash, .. } = look;
         let (lines, single): (Vec<_>, Vec<_>) = lines.into_iter().partition(|line| line.len() > 1);
@@ -313,7 +312,7 @@ impl Frame {
                 .points
                 .iter()
                 .zip(&series.band)
-                // Both edges have their gaps at the same places, so that their pieces pair up.
+                // Both edges have gaps at the same points, so that their pieces match.
                 .map(|(&(x, _), &band)| (x, if (band.0 - band.1).is_finite() { pick(band) } else { f64::NAN }))
                 .collect();
             self.pieces(&points, series.style, budget)
@@ -331,7 +330,7 @@ impl Frame {
     }
 }
 
-/// The line that keeps each point's height until the next one.
+/// The line that keeps each point's height until the next point.
 fn stairs(line: &[Point]) -> Vec<Point> {
     let corners = line.windows(2).flat_map(|pair| [pair[0], (pair[1].0, pair[0].1)]);
     corners.chain(line.last().copied()).collect()

@@ -1,4 +1,4 @@
-//! The legend: a row of samples between title and plot, in as many lines as it needs. Nothing is ever covered by it.
+//! The legend: a row of samples between title and plot, in as many lines as it needs, so that it covers nothing.
 
 use super::Style;
 use super::font::Fonts;
@@ -8,19 +8,19 @@ use crate::Error;
 
 /// The height of one line of the legend.
 const LINE: f64 = 23.0;
-/// More lines would leave no room for the plot.
+/// The maximum number of lines, because more would leave no space for the plot.
 const MAX_LINES: usize = 6;
 const SIZE: f64 = 15.0;
 const SAMPLE: f64 = 26.0;
 
-/// A name and what it looks like.
+/// A name and its drawing style.
 pub(super) struct Entry {
     pub(super) name: String,
     pub(super) look: Look,
     pub(super) has_band: bool,
 }
 
-/// Draws the legend from `left` to `right` downwards from `top`; answers where it ends.
+/// Draws the legend from `left` to `right`, downwards from `top`. Returns its lower end.
 pub(super) fn draw(
     entries: &[Entry],
     fonts: &Fonts,
@@ -30,7 +30,7 @@ pub(super) fn draw(
     let (mut x, mut line) = (left, 0);
     for (i, entry) in entries.iter().enumerate() {
         let name = fonts.fit(&entry.name, Weight::Regular, SIZE, right - left - SAMPLE - 8.0);
-        // An SVG may be shown in a wider font (DejaVu Sans is, by a tenth): its names must not run into each other.
+        // An SVG may be shown in a wider font (DejaVu Sans is wider by a tenth); names must not overlap then.
         let width = SAMPLE + 8.0 + fonts.width(&name, Weight::Regular, SIZE) * 1.1;
         if x > left && x + width > right {
             (x, line) = (left, line + 1);
@@ -48,14 +48,14 @@ pub(super) fn draw(
     Ok(if entries.is_empty() { top } else { top + LINE * (line as f64 + 1.0) })
 }
 
-/// A name, its middle at the height of `at`.
+/// A name, vertically centred at `at`.
 fn text(at: (f64, f64), words: String) -> Mark {
     let at = (at.0, at.1 + SIZE * 0.36);
     let (anchor, weight) = (Anchor::Start, Weight::Regular);
     Mark::Text(Text { at, words, size: SIZE, weight, anchor, color: TEXT, upright: false })
 }
 
-/// A small picture of a series, its left end at `x`.
+/// A sample of a series, its left end at `x`.
 fn sample(entry: &Entry, x: f64, y: f64, marks: &mut Vec<Mark>) {
     let Look { color, width, alpha, dash, style } = entry.look;
     if entry.has_band {

@@ -1,11 +1,11 @@
-//! What a sheet is made of. Coordinates are CSS pixels; y points down.
+//! The elements of a laid-out figure. Coordinates are CSS pixels; y points down.
 
 use super::Color;
 
-/// A place on the sheet.
+/// A position on the sheet.
 pub(super) type Point = (f64, f64);
 
-/// A finished drawing: one sheet for each panel.
+/// A laid-out figure: one sheet for each panel.
 pub(super) struct Page {
     pub(super) width: u32,
     pub(super) height: u32,
@@ -14,18 +14,18 @@ pub(super) struct Page {
 
 /// One panel: marks from back to front.
 pub(super) struct Sheet {
-    /// What it shows, for readers who cannot see it.
+    /// The title, for readers who cannot see the figure.
     pub(super) title: String,
-    /// Where its upper left corner lies on the page.
+    /// The position of its upper left corner on the page.
     pub(super) at: Point,
-    /// Left, top, right and bottom of the area that clipped marks are confined to.
+    /// Left, top, right and bottom of the area to which clipped marks are confined.
     pub(super) clip: [f64; 4],
     pub(super) marks: Vec<Mark>,
 }
 
-/// Something to draw.
+/// An element to draw.
 pub(super) enum Mark {
-    /// Lines, each drawn by itself: where translucent ones cross, they add up.
+    /// Lines, each drawn separately: where translucent lines cross, their opacity adds up.
     Lines { lines: Vec<Vec<Point>>, stroke: Stroke, clipped: bool },
     /// A filled polygon.
     Area { outline: Vec<Point>, color: Color, alpha: f64, clipped: bool },
@@ -35,7 +35,7 @@ pub(super) enum Mark {
     Text(Text),
 }
 
-/// How a line looks.
+/// The style of a line.
 #[derive(Clone, Copy)]
 pub(super) struct Stroke {
     pub(super) color: Color,
@@ -52,18 +52,18 @@ pub(super) struct Text {
     pub(super) weight: Weight,
     pub(super) anchor: Anchor,
     pub(super) color: Color,
-    /// Read from the bottom upwards.
+    /// Whether it is read from bottom to top.
     pub(super) upright: bool,
 }
 
-/// The font's two cuts.
+/// The two weights of the font.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Weight {
     Regular,
     Semibold,
 }
 
-/// Which end of a text lies at its place.
+/// The end of a text that lies at its position.
 #[derive(Clone, Copy)]
 pub(super) enum Anchor {
     Start,

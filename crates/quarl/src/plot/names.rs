@@ -1,8 +1,8 @@
-//! Names for a legend: short, and no two alike.
+//! Short, distinct names for a legend.
 
 use std::path::{Path, PathBuf};
 
-/// For each path as many of its last components as tell it from the others.
+/// For each path, as many of its last components as distinguish it from the others.
 pub(super) fn distinct(paths: &[PathBuf]) -> Vec<String> {
     let components: Vec<Vec<String>> = paths.iter().map(|path| components(path)).collect();
     let tail = |path: &[String], depth: usize| path[path.len().saturating_sub(depth)..].join("/");
@@ -15,7 +15,7 @@ pub(super) fn distinct(paths: &[PathBuf]) -> Vec<String> {
     components.iter().map(name).collect()
 }
 
-/// A number behind each name that has been there already.
+/// Appends a number to each name that occurred before.
 pub(super) fn number_repeated(names: &mut [String]) {
     let mut given: Vec<String> = Vec::new();
     for name in names {
@@ -31,8 +31,8 @@ pub(super) fn number_repeated(names: &mut [String]) {
     }
 }
 
-/// What the names of runs with different seeds have in common: `CartPole-v0-dqn` for `CartPole-v0-dqn-seed0` and
-/// `CartPole-v0-dqn-seed1`; none where that is nothing.
+/// The common name of runs with different seeds: `CartPole-v0-dqn` for `CartPole-v0-dqn-seed0` and `CartPole-v0-dqn-seed1`;
+/// `None` if they have no common name.
 pub(super) fn without_seed(names: &[String]) -> Option<String> {
     let (first, others) = names.split_first()?;
     if others.is_empty() {

@@ -1,4 +1,4 @@
-//! A sheet as PNG: the marks painted with tiny-skia, the letters as outlines of the embedded font.
+//! Draws a laid-out figure as PNG with tiny-skia, with letters as outlines of the embedded font.
 
 use ab_glyph::OutlineCurve;
 use tiny_skia::{
@@ -18,17 +18,17 @@ pub(super) fn encode(page: &Page) -> Result<Vec<u8>, Error> {
         Error::Draw { what: format!("figure '{}' as PNG", titles.join("; ")), message }
     };
     let pixmap = paint(page, &Fonts::embedded()?).ok_or_else(|| failed("no memory for its pixels".to_owned()))?;
-    // On an opaque ground the pixels are opaque, too: three bytes each are enough.
+    // On an opaque background the pixels are opaque too, so three bytes each are enough.
     let rgb: Vec<u8> = pixmap.pixels().iter().flat_map(|p| [p.red(), p.green(), p.blue()]).collect();
     let mut bytes = Vec::new();
-    // 96 CSS pixels make an inch; PNG counts per metre.
+    // One inch has 96 CSS pixels; PNG counts pixels per metre.
     let per_metre = (f64::from(96 * PNG_SCALE) / 0.0254).round() as u32;
     crate::png::encode(&mut bytes, (pixmap.width(), pixmap.height()), &rgb, Some(per_metre))
         .map_err(|error| failed(error.to_string()))?;
     Ok(bytes)
 }
 
-/// None if the pixels do not fit into memory.
+/// Returns `None` if the pixels do not fit into memory.
 fn paint(page: &Page, fonts: &Fonts) -> Option<Pixmap> {
     let mut pixmap = Pixmap::new(page.width * PNG_SCALE, page.height * PNG_SCALE)?;
     pixmap.fill(tiny_skia::Color::WHITE);
@@ -45,7 +45,7 @@ fn paint_sheet(sheet: &Sheet, fonts: &Fonts, pixmap: &mut Pixmap) -> Option<()> 
     plot.fill_path(&rect, FillRule::Winding, true, zoom);
     let mask = |clipped: bool| clipped.then_some(&plot);
 
-    // A mark without extent has no path, and leaves no trace.
+    // A mark of size 0 has no path, and draws nothing.
     for mark in &sheet.marks {
         match mark {
             Mark::Lines { lines, stroke, clipped } => {
@@ -111,7 +111,7 @@ fn paint_text(text: &Text, fonts: &Fonts, zoom: Transform, pixmap: &mut Pixmap) 
         trace(&outline.curves, offset as f32, size as f32, &mut builder);
     }
     let Some(path) = builder.finish() else { return };
-    // A font's y points up.
+    // In a font, y points up.
     let mut transform = zoom.pre_translate(text.at.0 as f32, text.at.1 as f32);
     if text.upright {
         transform = transform.pre_concat(Transform::from_rotate(-90.0));
@@ -120,8 +120,8 @@ fn paint_text(text: &Text, fonts: &Fonts, zoom: Transform, pixmap: &mut Pixmap) 
     pixmap.fill_path(&path, &colored(text.color, 1.0), FillRule::Winding, transform, None);
 }
 
-/// A letter's contours. The font gives their curves one after the other: a new contour begins where a curve does not
-/// start at the end of the one before.
+/// The contours of a letter. The font gives their curves one after the other: a new contour begins where a curve does not
+/// start at the end of the previous one.
 fn trace(curves: &[OutlineCurve], offset: f32, size: f32, builder: &mut PathBuilder) {
     let place = |point: &ab_glyph::Point| (point.x * size + offset, point.y * size);
     let mut end = None;

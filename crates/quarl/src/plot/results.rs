@@ -1,4 +1,4 @@
-//! Figures of what is on disk: runs, experiments, ablations, and directories of runs and experiments.
+//! Figures from files: runs, experiments, ablations, and directories of runs and experiments.
 
 use std::path::{Path, PathBuf};
 
@@ -9,61 +9,61 @@ use crate::error::Error;
 use crate::experiment::{self, RunOutcome, ablation};
 use crate::run::{self, Contents, Status, name, read_curve, threshold};
 
-/// The runs of one configuration: what becomes one curve.
+/// The runs of one configuration, which form one curve.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curves {
     /// The runs, and their name in the legend.
     pub group: Group,
-    /// The environment, with its arguments where it has any.
+    /// The environment, with its keyword arguments if it has any.
     pub env: String,
-    /// Whether the training budget is one of environment steps.
+    /// Whether the training budget is in environment steps.
     pub budget_in_steps: bool,
     /// The return from which the environment counts as solved, if there is one.
     pub threshold: Option<f64>,
-    /// The preset that was trained; none for other settings.
+    /// The preset of the runs; `None` for other settings.
     preset: Option<Preset>,
 }
 
-/// How a preset's runs are called.
+/// The names of a preset's runs.
 #[derive(Clone, Debug, PartialEq)]
 struct Preset {
-    /// Names of directories, without a seed.
+    /// Default names of directories, without a seed.
     directories: [String; 2],
     /// The name in words.
     words: &'static str,
 }
 
-/// What was read from several paths.
+/// The curves read from several paths.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Collected {
     /// The curves, in the order of the paths.
     pub curves: Vec<Curves>,
-    /// What is not shown, and why; a sentence each.
+    /// One sentence for each result that was left out, with the reason.
     pub left_out: Vec<String>,
 }
 
-/// How a comparison is drawn.
+/// The options of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// The title; the environment by default.
     pub title: Option<String>,
-    /// What the curves run over; by default environment steps where a run's budget is one of steps, else episodes.
+    /// The x axis; by default environment steps if a run has a budget in steps, otherwise episodes.
     pub x: Option<XAxis>,
-    /// Over how many episodes each curve is averaged.
+    /// The number of episodes in the moving average.
     pub window: usize,
 }
 
-/// Reads what the paths hold: a curve for a run or an experiment; one for each combination of an ablation; of a directory
-/// of runs one for each configuration. `labels` name the curves of each path, in order; paths without one are named for as
-/// many of their last components as tell them apart. A directory that is named for a preset and holds its runs has that
-/// preset's name in words (`Double DQN` for `double`).
+/// Reads the results in `paths`: one curve for a run or an experiment, one for each combination of an ablation, and one for
+/// each configuration in a directory of runs. `labels` name the curves of each path, in order. Paths without a label are
+/// named by as many of their last components as distinguish them. A directory that is named after a preset and holds its
+/// runs gets that preset's display name (`Double DQN` for `double`).
 ///
 /// # Errors
-/// What is wrong with a path or a file in it.
+/// Those of reading the files in a path.
 pub fn collect(paths: &[PathBuf], labels: &[String]) -> Result<Collected, Error> {
     let names = distinct(paths);
     let mut collected = Collected::default();
-    // The curves that are named for a directory within their path alone, with the path's name.
+    // Curves that are named after a directory within their path only, with the path's name.
     let mut inner: Vec<(usize, &String)> = Vec::new();
     for (i, path) in paths.iter().enumerate() {
         let (mut curves, left_out) = read(path)?;
@@ -109,15 +109,15 @@ impl Preset {
     }
 }
 
-/// What a figure of one configuration shows: its environment, and its preset in words where it is one.
+/// The subject of a figure of one configuration: its environment, and its preset's display name if it is a preset.
 pub(crate) fn subject(config: &TrainConfig) -> String {
     let env = described(&config.env);
     presets::of(config).map_or(env.clone(), |(_, words)| format!("{env}: {words}"))
 }
 
 impl Curves {
-    /// The preset's name in words, if `name` is that of the preset (`dqn`) or the one that its runs have by default
-    /// (`CartPole-v1-dqn-seed0`); else `name`.
+    /// The preset's display name, if `name` is the preset's name (`dqn`) or the default name of its runs
+    /// (`CartPole-v1-dqn-seed0`); otherwise `name`.
     fn in_words(&self, name: &str) -> String {
         let without_seed = name.split("-seed").next().unwrap_or(name);
         let preset = self.preset.as_ref().filter(|preset| preset.directories.iter().any(|own| own == without_seed));
@@ -125,7 +125,7 @@ impl Curves {
     }
 }
 
-/// The environments of some curves, in order of their first appearance.
+/// The environments of the curves, in order of first appearance.
 pub fn environments(curves: &[Curves]) -> Vec<&str> {
     let mut found: Vec<&str> = Vec::new();
     for curve in curves {
@@ -136,7 +136,8 @@ pub fn environments(curves: &[Curves]) -> Vec<&str> {
     found
 }
 
-/// Curves beside each other: one figure for each environment, because returns of different ones cannot be compared.
+/// A comparison of the curves: one figure for each environment, because returns of different environments cannot be
+/// compared.
 pub fn compare(curves: &[Curves], options: &Options) -> Vec<Figure> {
     let environments = environments(curves);
     let panel = |env: &&str| {
@@ -154,7 +155,7 @@ pub fn compare(curves: &[Curves], options: &Options) -> Vec<Figure> {
     environments.iter().map(panel).collect()
 }
 
-/// A path's curves, and what of it is not shown. A curve without a name is to be named for its path.
+/// The curves of a path, and the reasons for results that were left out. Curves without a name are named after their path.
 fn read(path: &Path) -> Result<(Vec<Curves>, Vec<String>), Error> {
     let named = |path: &PathBuf, label: String| -> Result<Curves, Error> {
         let mut curves = read_experiment(path)?;
@@ -178,14 +179,14 @@ fn read(path: &Path) -> Result<(Vec<Curves>, Vec<String>), Error> {
 
 /// The runs of one configuration in a directory of several.
 struct Gathered {
-    /// The configuration with seed 0; none for an experiment, which stands by itself.
+    /// The configuration with seed 0; `None` for an experiment, which is a curve of its own.
     config: Option<TrainConfig>,
-    /// Each run's seed and name.
+    /// Seed and name of each run.
     runs: Vec<(u64, String)>,
     curves: Curves,
 }
 
-/// Runs of equal configurations become one curve; experiments are one each.
+/// Runs of equal configurations become one curve; each experiment is a curve.
 fn read_several(paths: &[PathBuf]) -> (Vec<Curves>, Vec<String>) {
     let mut left_out = Vec::new();
     let mut gathered: Vec<Gathered> = Vec::new();
@@ -224,7 +225,7 @@ fn read_several(paths: &[PathBuf]) -> (Vec<Curves>, Vec<String>) {
     (named.collect(), left_out)
 }
 
-/// What could be read, and what could not.
+/// Separates the results that could be read from the errors.
 fn split(results: impl Iterator<Item = Result<Curves, Error>>) -> (Vec<Curves>, Vec<String>) {
     let (mut found, mut left_out) = (Vec::new(), Vec::new());
     for result in results {
@@ -248,7 +249,7 @@ fn read_single(dir: &Path) -> Result<(Option<TrainConfig>, Curves), Error> {
     Ok((Some(config), curves))
 }
 
-/// An experiment's whole runs, in order of their seeds.
+/// The complete runs of an experiment, in order of their seeds.
 pub(crate) fn read_experiment(out: &Path) -> Result<Curves, Error> {
     let config = run::read_config(out)?;
     let mut whole = Vec::new();
@@ -258,13 +259,16 @@ pub(crate) fn read_experiment(out: &Path) -> Result<Curves, Error> {
         whole.push((read_curve(&dir)?, dir));
     }
     let Some((_, first)) = whole.first() else {
-        return Err(Error::File { path: out.to_owned(), message: "none of its runs is finished".to_owned() });
+        return Err(Error::File {
+            path: out.to_owned(),
+            message: "none of the runs in this experiment is finished".to_owned(),
+        });
     };
     let first = first.clone();
     curves(&config, &first, whole.into_iter().map(|(run, _)| run).collect(), planned)
 }
 
-/// `run` is the directory of one of the runs.
+/// The curves of runs; `run` is the directory of one of them.
 fn curves(config: &TrainConfig, run: &Path, runs: Vec<Run>, planned: usize) -> Result<Curves, Error> {
     Ok(Curves {
         group: Group { name: String::new(), runs, planned },
@@ -275,7 +279,7 @@ fn curves(config: &TrainConfig, run: &Path, runs: Vec<Run>, planned: usize) -> R
     })
 }
 
-/// An environment's id, with the arguments that make it another task.
+/// An environment's id, with the keyword arguments that change the task.
 fn described(env: &EnvConfig) -> String {
     let args: Vec<String> = env.gym.kwargs.iter().map(|(key, value)| format!("{key}={value}")).collect();
     if args.is_empty() { env.id.clone() } else { format!("{} ({})", env.id, args.join(", ")) }

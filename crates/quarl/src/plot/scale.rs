@@ -1,13 +1,13 @@
-//! Axes: which range to show, where its ticks lie, and how they are labelled.
+//! Axes: their ranges, ticks and tick labels.
 
-/// Values beyond this are drawn at it, so that the difference of any two stays finite.
+/// Larger values are limited to this, so that the difference of any two stays finite.
 const LARGEST: f64 = 1e300;
 
 /// A range of values and the ticks within it; `low < high`, both finite.
 pub(super) struct Scale {
     pub(super) low: f64,
     pub(super) high: f64,
-    /// Values and their labels.
+    /// The ticks' values and labels.
     pub(super) ticks: Vec<(f64, String)>,
 }
 
@@ -20,11 +20,12 @@ pub(super) fn extent(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
 }
 
 impl Scale {
-    /// The range from `low` to `high` with about `count` ticks at 1, 2 or 5 times a power of ten; whole ones if `whole`.
+    /// A scale from `low` to `high` with about `count` ticks at multiples of 1, 2 or 5 times a power of ten; only whole
+    /// numbers if `whole`.
     pub(super) fn new((low, high): (f64, f64), count: f64, whole: bool) -> Self {
         let (low, high) = widened(low, high);
         let (mantissa, exponent) = step((high - low) / count, whole);
-        // Read from text, a power of ten is exact to the last bit everywhere; a library's `pow` need not be.
+        // Parsing a power of ten is exact on every platform; `pow` need not be.
         let power: f64 = format!("1e{exponent}").parse().unwrap_or(1.0);
         let step = mantissa * power;
         let (first, last) = ((low / step - 1e-9).ceil(), (high / step + 1e-9).floor());
@@ -35,13 +36,13 @@ impl Scale {
         Self { low, high, ticks }
     }
 
-    /// How far up the range a value lies: 0 at its low end, 1 at its high end.
+    /// The relative position of a value: 0 at the low end, 1 at the high end.
     pub(super) fn share(&self, value: f64) -> f64 {
         (value.clamp(-LARGEST, LARGEST) - self.low) / (self.high - self.low)
     }
 }
 
-/// A range that has a width which can be divided into ticks.
+/// The range, widened if it is too narrow for ticks.
 fn widened(low: f64, high: f64) -> (f64, f64) {
     let largest = low.abs().max(high.abs());
     if high - low > (largest * 1e-9).max(1e-290) {
@@ -53,7 +54,7 @@ fn widened(low: f64, high: f64) -> (f64, f64) {
     }
 }
 
-/// The tick distance nearest to `rough` from above, as mantissa (1, 2 or 5) and power of ten.
+/// The smallest tick distance of at least `rough`, as mantissa (1, 2 or 5) and power of ten.
 fn step(rough: f64, whole: bool) -> (f64, i32) {
     let exponent = libm::floor(libm::log10(rough)) as i32;
     let mantissa = rough / libm::exp10(f64::from(exponent));
@@ -66,7 +67,7 @@ fn step(rough: f64, whole: bool) -> (f64, i32) {
     if whole && exponent < 0 { (1.0, 0) } else { (mantissa, exponent) }
 }
 
-/// A tick's label. All ticks of an axis share one notation: plain, thousands (k), millions (M), or powers of ten.
+/// The label of a tick. All ticks of an axis share one notation: plain, thousands (k), millions (M), or powers of ten.
 fn label(value: f64, largest: f64, step_exponent: i32) -> String {
     let text = if value == 0.0 {
         "0".to_owned()
@@ -82,7 +83,7 @@ fn label(value: f64, largest: f64, step_exponent: i32) -> String {
         };
         let digits = (exponent - step_exponent).clamp(0, 12) as usize;
         let number = format!("{:.digits$}", value / unit);
-        // Where the step asks for more digits than this label needs, zeros at the end say nothing: 1M, 1.5M, 2M.
+        // Trailing zeros are removed: 1M, 1.5M, 2M.
         let number = if digits > 0 && !suffix.is_empty() {
             number.trim_end_matches('0').trim_end_matches('.').to_owned()
         } else {
@@ -93,7 +94,7 @@ fn label(value: f64, largest: f64, step_exponent: i32) -> String {
     text.replace('-', "\u{2212}")
 }
 
-/// A comma before each group of three digits of the whole part: 2,500.
+/// Inserts a comma before each group of three digits of the integer part: 2,500.
 fn grouped(number: &str) -> String {
     let (sign, digits) = number.strip_prefix('-').map_or(("", number), |digits| ("-", digits));
     let (whole, fraction) = digits.find('.').map_or((digits, ""), |point| digits.split_at(point));

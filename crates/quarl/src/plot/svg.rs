@@ -1,13 +1,12 @@
-//! A sheet as SVG. Coordinates are rounded to a tenth of a pixel and written relative to the point before: a hundred
-//! runs of three hundred episodes then take some 250 kB instead of a megabyte.
+//! Writes a laid-out figure as SVG. Coordinates are rounded to a tenth of a pixel and written relative to the previous
+//! point: a hundred runs of three hundred episodes take about 250 kB instead of a megabyte.
 
 use std::fmt::Write as _;
 
 use super::Color;
 use super::marks::{Anchor, Mark, Page, Point, Sheet, Stroke, Text, Weight};
 
-/// The reader's own sans-serif fonts, preferably ones as wide as those that the sheet was laid out with; the last four for
-/// Hangul.
+/// The viewer's sans-serif fonts, preferably of the widths used for the layout; the last four for Hangul.
 const FAMILY: &str = "'Open Sans', 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Apple SD Gothic Neo', \
                       'Malgun Gothic', 'Noto Sans CJK KR', NanumSquare, sans-serif";
 
@@ -71,7 +70,7 @@ fn write_sheet(out: &mut String, sheet: &Sheet, panel: usize) {
     }
 }
 
-/// The name of a panel's clipping path.
+/// The id of a panel's clipping path.
 fn clip_id(panel: usize) -> String {
     if panel == 0 { "plot".to_owned() } else { format!("plot-{}", panel + 1) }
 }
@@ -112,14 +111,14 @@ fn write_text(out: &mut String, text: &Text) {
 }
 
 /// Path data: the first point absolute, all others relative. Differences are taken between rounded coordinates, so that
-/// roundings do not add up.
+/// rounding errors do not add up.
 fn path(points: &[Point]) -> String {
     let mut data = String::new();
     let mut previous = (0, 0);
     for (i, &(x, y)) in points.iter().enumerate() {
         let here = ((x * 10.0).round() as i64, (y * 10.0).round() as i64);
         let (dx, dy) = (format_tenths(here.0 - previous.0), format_tenths(here.1 - previous.1));
-        // A minus sign separates numbers as well as a space does.
+        // A minus sign separates numbers as a space does.
         let space = |number: &str| if number.starts_with('-') { "" } else { " " };
         let before = match i {
             0 => "M",
@@ -149,7 +148,7 @@ fn hex(Color(red, green, blue): Color) -> String {
     format!("#{red:02x}{green:02x}{blue:02x}")
 }
 
-/// Text that is safe inside an element. XML has no way at all to write most control characters.
+/// Escapes text for an XML element. XML cannot represent most control characters.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {

@@ -1,8 +1,8 @@
-//! Lines made small: split at gaps, reduced to what can be seen.
+//! Splits lines at gaps and reduces their number of points.
 
 use super::marks::Point;
 
-/// The stretches of points between the gaps, which are the points that are not finite.
+/// The runs of finite points; points that are not finite are gaps.
 pub(super) fn stretches(points: impl Iterator<Item = Point>) -> Vec<Vec<Point>> {
     let mut stretches = vec![Vec::new()];
     for point in points {
@@ -16,9 +16,9 @@ pub(super) fn stretches(points: impl Iterator<Item = Point>) -> Vec<Vec<Point>> 
     stretches
 }
 
-/// A line reduced to about `budget` points: of all points within one column of the sheet only the first, the lowest, the
-/// highest and the last stay, so that every peak is still there (the M4 aggregation of Jugel et al. 2014). A line within
-/// its budget is returned as it is.
+/// Reduces a line to about `budget` points: of all points within one column of the sheet, the first, the lowest, the
+/// highest and the last stay, so that every peak is kept (the M4 aggregation of Jugel et al. 2014). A line within its
+/// budget is returned unchanged.
 pub(super) fn thinned(line: Vec<Point>, budget: usize) -> Vec<Point> {
     if line.len() <= budget.max(8) {
         return line;

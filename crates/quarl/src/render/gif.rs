@@ -1,8 +1,8 @@
-//! Films in GIF files, written frame by frame.
+//! GIF files, written frame by frame.
 //!
-//! What keeps them small: one palette for the whole film, filled as colours appear and written into its place in the
-//! file at the end; of each frame only the rectangle that changed, what did not change in it being transparent where
-//! that is shorter; and no frame at all where nothing changed.
+//! Files are kept small in three ways. One palette serves the whole film; it grows as colours appear, and is written to its
+//! place in the file at the end. Of each frame, only the rectangle that changed is stored, and within it unchanged pixels
+//! are transparent where that is shorter. A frame without any change is not stored.
 
 mod palette;
 
@@ -17,16 +17,16 @@ use super::pixels::{Frame, draw_error};
 use crate::atomic_write::AtomicFile;
 use crate::error::Error;
 
-/// Where the global palette lies in a GIF: after the signature (6 bytes) and the screen descriptor (7).
+/// The position of the global palette in a GIF: after the signature (6 bytes) and the screen descriptor (7).
 const PALETTE_AT: u64 = 13;
-/// Browsers show a frame of less than 2/100 s for 10/100 s instead.
+/// The minimum delay in 1/100 s: browsers show a frame with a shorter one for 10/100 s.
 const SHORTEST_DELAY: u64 = 2;
-/// A delay is stored in 16 bits; a longer one is said in parts, each long enough.
+/// A delay is stored in 16 bits; a longer one is split into parts of at most this length.
 const LONG_DELAY: u64 = 60_000;
 
-/// Writes a film that repeats for ever.
+/// Writes a GIF that repeats forever.
 ///
-/// The file appears under its name with [`GifWriter::finish`], whole; a writer dropped before that leaves nothing.
+/// The file appears under its name, complete, with [`GifWriter::finish`]. A writer dropped before leaves no file.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), quarl::Error> {
@@ -46,31 +46,31 @@ pub struct GifWriter {
     size: (u16, u16),
     fps: f64,
     palette: GrowingPalette,
-    /// Frames pushed so far, shown or not.
+    /// The number of frames pushed so far, stored or not.
     pushed: u64,
-    /// What the viewer has before its eyes after `waiting`, as places in the palette.
+    /// The picture after `waiting`, as palette indices.
     shown: Vec<u8>,
     next: Vec<u8>,
-    /// The newest part of the film and when it starts (1/100 s); its length is known once the next one comes.
+    /// The last block and when it starts (1/100 s). Its duration is known when the next one starts.
     waiting: Option<(Block<'static>, u64)>,
 }
 
 impl GifWriter {
-    /// Starts a film of `size` (width, height in pixels) at `fps` frames a second.
+    /// Starts a film of `size` (width, height in pixels) at `fps` frames per second.
     ///
-    /// A GIF counts in 1/100 s: frames start at the nearest hundredth, so the speed is right on average for every `fps`.
-    /// Above 50 frames a second, which browsers do not show, frames are left out.
+    /// GIF times are multiples of 1/100 s: frames start at the nearest hundredth, so the speed is right on average for
+    /// every `fps`. Above 50 frames per second, which browsers do not show, frames are left out.
     ///
     /// # Errors
-    /// [`Error::Io`] when the file cannot be created, [`Error::Draw`] when a side is not 1 to 65535 or `fps` is not
-    /// between 0.01 and 1000.
+    /// [`Error::Io`] when the file cannot be created, [`Error::Draw`] when a side is not from 1 to 65535 or `fps` is not
+    /// from 0.01 to 1000.
     pub fn create(path: impl AsRef<Path>, size: (u32, u32), fps: f64) -> Result<Self, Error> {
         let (Ok(width @ 1..), Ok(height @ 1..)) = (u16::try_from(size.0), u16::try_from(size.1)) else {
             let message = format!("{} x {} pixels: each side must be 1 to 65535", size.0, size.1);
             return Err(draw_error("a GIF", message));
         };
         if !(0.01..=1000.0).contains(&fps) {
-            return Err(draw_error("a GIF", format!("{fps} frames a second: give 0.01 to 1000")));
+            return Err(draw_error("a GIF", format!("{fps} frames per second: choose a number from 0.01 to 1000")));
         }
         let path = path.as_ref().to_owned();
         let failed = |error| gif_error(&path, error);
@@ -84,7 +84,7 @@ impl GifWriter {
     /// Adds a frame.
     ///
     /// # Errors
-    /// [`Error::Draw`] when its size is not the film's, [`Error::Io`] when the system refuses to write.
+    /// [`Error::Draw`] when its size is not the film's, [`Error::Io`] when writing fails.
     pub fn push(&mut self, frame: &Frame) -> Result<(), Error> {
         frame.check()?;
         if (frame.width, frame.height) != (self.size.0.into(), self.size.1.into()) {
@@ -111,10 +111,10 @@ impl GifWriter {
         Ok(())
     }
 
-    /// Ends the film and puts the file in its place.
+    /// Ends the film and renames the file to its final name.
     ///
     /// # Errors
-    /// [`Error::Draw`] for a film without frames, [`Error::Io`] when the system refuses to write.
+    /// [`Error::Draw`] for a film without frames, [`Error::Io`] when writing fails.
     pub fn finish(mut self) -> Result<(), Error> {
         if self.waiting.is_none() {
             return Err(draw_error("a GIF", "it has no frames".into()));
@@ -133,7 +133,7 @@ impl GifWriter {
         (self.pushed as f64 * 100.0 / self.fps).round() as u64
     }
 
-    /// Writes the waiting part, which ends at `end`.
+    /// Writes the last block, which ends at `end`.
     fn write_waiting(&mut self, end: u64) -> Result<(), Error> {
         let Some((mut block, start)) = self.waiting.take() else { return Ok(()) };
         let mut rest = end.saturating_sub(start).max(SHORTEST_DELAY);
@@ -169,7 +169,7 @@ fn changed_part(shown: &[u8], next: &[u8], width: u16) -> Option<Block<'static>>
         masked.extend(pixels.map(|(old, new)| if old == new { TRANSPARENT } else { *new }));
     }
     let (corner, size) = ((left as u16, top as u16), ((right - left) as u16, (bottom - top) as u16));
-    // Transparent pixels usually make longer runs, but not where they perforate a plain area.
+    // Transparent pixels usually make longer runs, except where they interrupt a plain area.
     let (plain, masked) = (block(corner, size, plain), block(corner, size, masked));
     Some(if plain.buffer.len() < masked.buffer.len() { plain } else { masked })
 }

@@ -1,4 +1,4 @@
-//! Drawing a scene: shapes become anti-aliased pixels, finished pictures are scaled.
+//! Draws scenes: shapes as anti-aliased pixels, finished pictures by scaling.
 
 use tiny_skia::{FillRule, LineJoin, Paint, PathBuilder, Pixmap, Stroke, Transform};
 
@@ -6,14 +6,14 @@ use super::resample::{Resampler, fit};
 use super::scene::{Color, Scene, Shape};
 use crate::error::Error;
 
-/// The longest side of a frame, in pixels.
+/// The maximum side of a frame, in pixels.
 const MAX_SIDE: u32 = 16_384;
-/// The most pixels a frame has; 8192 x 8192.
+/// The maximum number of pixels in a frame: 8192 x 8192.
 const MAX_PIXELS: u64 = 1 << 26;
-/// Lines and slender polygons are drawn at least this thick (pixels), so that a small picture still shows them.
+/// The minimum thickness of lines and slender polygons in pixels, so that they are visible in small pictures.
 const MIN_THICKNESS: f32 = 1.0;
 
-/// A finished picture.
+/// A picture of pixels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frame {
     /// Width in pixels.
@@ -43,32 +43,32 @@ impl Frame {
         self.rgb.get(at..at + 3).map(|rgb| Color(rgb[0], rgb[1], rgb[2]))
     }
 
-    /// Writes the pixels as `0x00RRGGBB`, which is what window systems take. What `xrgb` has more room for stays.
+    /// Writes the pixels as `0x00RRGGBB`, the format of window systems. Further elements of `xrgb` stay unchanged.
     pub fn write_xrgb(&self, xrgb: &mut [u32]) {
         for (pixel, rgb) in xrgb.iter_mut().zip(self.rgb.as_chunks::<3>().0) {
             *pixel = u32::from_be_bytes([0, rgb[0], rgb[1], rgb[2]]);
         }
     }
 
-    /// Refuses a frame whose bytes are not what its size says.
+    /// Refuses a frame whose bytes do not match its size.
     pub(super) fn check(&self) -> Result<(), Error> {
         check_size(self.width, self.height)?;
         check_bytes("a frame", (self.width, self.height), self.rgb.len())
     }
 }
 
-/// Draws `scene` as large as it fits into `width` x `height`, in the middle; the rest is background.
+/// Draws `scene` as large as it fits into `width` x `height`, centred; the margins have the background colour.
 ///
 /// # Errors
-/// [`Error::Draw`] for a size that no frame has (see [`Frame::new`]), and for a scene that no size fits: sides that are
-/// not positive, coordinates that are not finite, a picture whose bytes do not match its size.
+/// [`Error::Draw`] for a size that frames do not have (see [`Frame::new`]), and for an invalid scene: sides that are not
+/// positive, coordinates that are not finite, a picture whose bytes do not match its size.
 pub fn rasterize(scene: &Scene, width: u32, height: u32) -> Result<Frame, Error> {
     let mut frame = Frame::new(width, height)?;
     Rasterizer::default().draw(scene, &mut frame)?;
     Ok(frame)
 }
 
-/// Draws one scene after another and keeps its buffers: for films and live display.
+/// Draws successive scenes and reuses its buffers, for films and live display.
 #[derive(Default)]
 pub struct Rasterizer {
     canvas: Option<Pixmap>,
@@ -77,10 +77,10 @@ pub struct Rasterizer {
 }
 
 impl Rasterizer {
-    /// Draws `scene` into `frame`, at the frame's size. What the frame showed before is gone.
+    /// Draws `scene` into `frame`, at the frame's size, replacing its contents.
     ///
     /// # Errors
-    /// As [`rasterize`].
+    /// Those of [`rasterize`].
     pub fn draw(&mut self, scene: &Scene, frame: &mut Frame) -> Result<(), Error> {
         check_size(frame.width, frame.height)?;
         let (scene_width, scene_height) = check_scene(scene)?;
@@ -102,7 +102,7 @@ impl Rasterizer {
         };
         match scene {
             Scene::Shapes { background, shapes, .. } => {
-                // Drawn on a canvas of the picture's own size, so that nothing outside the scene shows in the margins.
+                // Drawn on a canvas of the scene's size, so that nothing outside the scene appears in the margins.
                 let canvas = canvas_of(&mut self.canvas, width, height)?;
                 canvas.fill(paint_color(*background));
                 let scale = (f64::from(width) / scene_width, f64::from(height) / scene_height);
@@ -126,7 +126,7 @@ impl Rasterizer {
     }
 }
 
-/// The kept canvas if it has the right size, or a new one.
+/// The cached canvas if it has the right size, otherwise a new one.
 fn canvas_of(kept: &mut Option<Pixmap>, width: u32, height: u32) -> Result<&mut Pixmap, Error> {
     if kept.as_ref().is_none_or(|canvas| (canvas.width(), canvas.height()) != (width, height)) {
         *kept = Pixmap::new(width, height);
@@ -134,7 +134,7 @@ fn canvas_of(kept: &mut Option<Pixmap>, width: u32, height: u32) -> Result<&mut 
     kept.as_mut().ok_or_else(|| draw_error("a scene", format!("no canvas of {width} x {height} pixels can be made")))
 }
 
-/// From the scene's coordinates to pixels.
+/// The transformation from the scene's coordinates to pixels.
 #[derive(Clone, Copy)]
 struct View {
     scale: (f64, f64),
@@ -151,7 +151,7 @@ impl View {
     }
 }
 
-/// What is far outside the picture is brought nearer: tiny-skia's fixed-point numbers overflow there (its issue 167).
+/// Limits coordinates far outside the picture, where tiny-skia's fixed-point numbers overflow (its issue 167).
 fn within_reach(pixels: f64) -> f32 {
     pixels.clamp(-30_000.0, 30_000.0) as f32
 }
@@ -162,7 +162,7 @@ fn draw_shape(canvas: &mut Pixmap, builder: &mut PathBuilder, shape: &Shape, vie
         Shape::Polygon { points, color } => {
             push_points(&mut path, points, view);
             path.close();
-            // A slender polygon gets as much of an outline as it lacks in thickness.
+            // A slender polygon gets an outline that makes it thick enough.
             (*color, MIN_THICKNESS - thickness(points, view))
         }
         Shape::Circle { center, radius, color } => {
@@ -175,7 +175,7 @@ fn draw_shape(canvas: &mut Pixmap, builder: &mut PathBuilder, shape: &Shape, vie
             (*color, view.length(*width).max(MIN_THICKNESS))
         }
     };
-    // Nothing to draw: no points, or all in one place.
+    // Nothing to draw: no points, or all at one place.
     let Some(path) = path.finish() else { return };
     let mut paint = Paint::default();
     paint.set_color(paint_color(color));
@@ -196,7 +196,7 @@ fn push_points(path: &mut PathBuilder, points: &[(f32, f32)], view: View) {
     }
 }
 
-/// How thick a slender polygon is, in pixels: twice its area over its perimeter.
+/// The thickness of a slender polygon in pixels: twice its area over its perimeter.
 fn thickness(points: &[(f32, f32)], view: View) -> f32 {
     let (mut twice_the_area, mut perimeter) = (0.0, 0.0);
     for (i, a) in points.iter().enumerate() {
@@ -211,7 +211,7 @@ fn paint_color(Color(r, g, b): Color) -> tiny_skia::Color {
     tiny_skia::Color::from_rgba8(r, g, b, 255)
 }
 
-/// Refuses what cannot be drawn; gives the scene's size.
+/// Refuses an invalid scene; returns the size of a valid one.
 pub(super) fn check_scene(scene: &Scene) -> Result<(f64, f64), Error> {
     match scene {
         Scene::Shapes { width, height, shapes, .. } => {
@@ -264,7 +264,7 @@ fn check_bytes(what: &str, (width, height): (u32, u32), bytes: usize) -> Result<
     Ok(())
 }
 
-/// What every refusal here is reported as.
+/// The error type of all refusals here.
 pub(super) fn draw_error(what: &str, message: String) -> Error {
     Error::Draw { what: what.into(), message }
 }

@@ -1,4 +1,4 @@
-//! Pictures in PNG files.
+//! PNG files of frames.
 
 use std::io::BufWriter;
 use std::path::Path;
@@ -10,13 +10,13 @@ use crate::atomic_write::AtomicFile;
 use crate::error::Error;
 use crate::png::encode;
 
-/// Writes `frame` to `path`. A file that is there already is replaced, and only by a whole one.
+/// Writes `frame` to `path` atomically; an existing file is replaced.
 ///
 /// Pictures of up to 256 colours, such as most scenes, are stored with a palette, at about a third of the size.
 ///
 /// # Errors
-/// [`Error::Io`] when the system refuses, [`Error::File`] when `path` names a directory, [`Error::Draw`] for a frame
-/// whose bytes do not match its size.
+/// [`Error::Io`] when writing fails, [`Error::File`] when `path` is a directory, [`Error::Draw`] for a frame whose bytes do
+/// not match its size.
 pub fn write_png(path: impl AsRef<Path>, frame: &Frame) -> Result<(), Error> {
     let path = path.as_ref();
     frame.check()?;

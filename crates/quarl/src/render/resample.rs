@@ -1,17 +1,17 @@
-//! Scaling finished pictures.
+//! Scales pictures.
 
-/// The largest size with the proportions of `width` x `height` that fits into `max_width` x `max_height`; never less than
-/// one pixel a side where the maximum has one.
+/// The largest size with the proportions of `width` x `height` that fits into `max_width` x `max_height`; at least one
+/// pixel per side, unless the maximum is 0.
 pub(super) fn fit(width: f64, height: f64, max_width: u32, max_height: u32) -> (u32, u32) {
     let scale = (f64::from(max_width) / width).min(f64::from(max_height) / height);
     let side = |length: f64, max: u32| ((length * scale).round() as u32).clamp(1, max.max(1));
     (side(width, max_width), side(height, max_height))
 }
 
-/// Scales pictures by exact area coverage, and keeps its buffers.
+/// Scales pictures by exact area coverage, and reuses its buffers.
 ///
-/// Each target pixel is the mean of the source under it, where a source pixel is a plain square. Shrinking averages;
-/// enlarging keeps the squares of a small picture sharp, which is what an 84 x 84 game screen wants.
+/// Each target pixel is the mean of the source area under it, where source pixels are squares. Shrinking averages;
+/// enlarging keeps the squares of a small picture sharp, which suits an 84 x 84 game screen.
 #[derive(Default)]
 pub(super) struct Resampler {
     columns: Vec<f32>,
@@ -19,8 +19,8 @@ pub(super) struct Resampler {
 }
 
 impl Resampler {
-    /// Scales `source` (`source_size` = width, height; RGB) to `width` x `height` and gives each row, from the top, to
-    /// `put`.
+    /// Scales `source` (`source_size` = width, height; RGB) to `width` x `height`, and calls `put` with each row, from the
+    /// top.
     pub(super) fn scale(
         &mut self,
         source: &[u8],
@@ -56,7 +56,7 @@ impl Resampler {
     }
 }
 
-/// Which source pixels lie under target pixel `at`, each with its share (the shares sum to one).
+/// The source pixels under target pixel `at`, each with its share (the shares sum to one).
 fn coverage(at: u32, target: u32, source: u32) -> impl Iterator<Item = (u32, f32)> {
     let scale = f64::from(source) / f64::from(target);
     let (from, to) = (f64::from(at) * scale, f64::from(at + 1) * scale);

@@ -1,4 +1,4 @@
-//! What an environment looks like, as a short list of shapes: the one description behind window, terminal, GIF and PNG.
+//! Scenes: an environment's picture as a short list of shapes, drawn in a window, in a terminal, as GIF or as PNG.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,46 +11,46 @@ pub struct Color(pub u8, pub u8, pub u8);
 pub enum Shape {
     /// A filled polygon.
     Polygon {
-        /// Its corners, in order.
+        /// The corners, in order.
         points: Vec<(f32, f32)>,
-        /// What it is filled with.
+        /// The fill colour.
         color: Color,
     },
     /// A filled circle.
     Circle {
-        /// Its centre.
+        /// The centre.
         center: (f32, f32),
-        /// Its radius.
+        /// The radius.
         radius: f32,
-        /// What it is filled with.
+        /// The fill colour.
         color: Color,
     },
     /// A line through all its points.
     Polyline {
         /// The points, in order; at least two.
         points: Vec<(f32, f32)>,
-        /// How thick it is.
+        /// The line width.
         width: f32,
-        /// What it is drawn with.
+        /// The line colour.
         color: Color,
     },
 }
 
-/// What an environment looks like at one moment.
+/// The picture of an environment at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Scene {
-    /// Shapes on a plain ground, to be drawn at any size.
+    /// Shapes on a plain background, which can be drawn at any size.
     Shapes {
         /// Width in the scene's units (600 for CartPole).
         width: f32,
         /// Height in the scene's units.
         height: f32,
-        /// What lies behind all shapes.
+        /// The background colour.
         background: Color,
-        /// Back to front.
+        /// The shapes, back to front.
         shapes: Vec<Shape>,
     },
-    /// A finished picture, as environments give that render themselves.
+    /// A picture of pixels, from environments that render themselves.
     Pixels {
         /// Width in pixels.
         width: u32,

@@ -1,4 +1,4 @@
-//! Pictures as text: half blocks in colour, or dots and letters where there is none.
+//! Pictures as text: half blocks in colour, or braille dots or letters without colour.
 //!
 //! A cell of a terminal is about twice as high as wide. In colour it shows two square pixels, one above the other (an
 //! upper half block: its foreground is the upper pixel, its background the lower). Without colour it shows 2 x 4 braille
@@ -13,12 +13,12 @@ use super::resample::fit;
 use super::scene::Scene;
 use crate::error::Error;
 
-/// The most columns and rows of a text.
+/// The maximum number of columns and of rows.
 const MAX_CELLS: u32 = 1_000;
-/// How many times finer than the pixels of its cells a scene is drawn for colour, a side.
+/// For colour, scenes are drawn this many times finer than the cells' pixels, per side.
 const FINER: u32 = 4;
 
-/// What a terminal can show.
+/// The capabilities of a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TextStyle {
     /// 24-bit colour.
@@ -27,19 +27,20 @@ pub enum TextStyle {
     Palette256,
     /// No colour: braille dots.
     Braille,
-    /// No colour and no Unicode: characters from ` ` to `#`. Uses no escape sequences.
+    /// No colour and no Unicode: characters from ` ` to `#`, without escape sequences.
     Ascii,
 }
 
 impl TextStyle {
-    /// What the environment variables say, given a way to read them (`|name| std::env::var(name).ok()`).
+    /// Determines the style from environment variables, given a function that reads them (`|name|
+    /// std::env::var(name).ok()`).
     ///
-    /// `NO_COLOR` (set and not empty, see <https://no-color.org>) and `TERM=dumb` come first, then a character set that
-    /// is not UTF-8, then what is known of the terminal.
+    /// `NO_COLOR` (set and not empty, see <https://no-color.org>) and `TERM=dumb` come first, then a character set other
+    /// than UTF-8, then what is known about the terminal.
     pub fn detect(variable: impl Fn(&str) -> Option<String>) -> Self {
         let value = |name: &str| variable(name).filter(|value| !value.is_empty());
         let term = value("TERM").unwrap_or_default();
-        // A locale that names no character set ("C", or none at all, as in containers) says nothing of the terminal.
+        // A locale without a character set ("C", or none, as in containers) does not describe the terminal.
         let locale = value("LC_ALL").or_else(|| value("LC_CTYPE")).or_else(|| value("LANG")).unwrap_or_default();
         let charset = locale.split_once('.').map_or(String::new(), |(_, charset)| charset.to_lowercase());
         let unicode = charset.is_empty() || charset.starts_with("utf-8") || charset.starts_with("utf8");
@@ -67,14 +68,14 @@ impl TextStyle {
         matches!(self, Self::TrueColor | Self::Palette256)
     }
 
-    /// How many pixels a cell is wide and high.
+    /// The width and height of a cell in pixels.
     fn cell(self) -> (u32, u32) {
         if self.has_color() { (1, 2) } else { (2, 4) }
     }
 }
 
-/// `scene` as text of at most `columns` x `rows` cells, proportions kept: lines that end with `\n`, no cursor movements,
-/// and colours reset at the end of each line.
+/// Renders `scene` as text of at most `columns` x `rows` cells with its proportions: lines that end with `
+/// `, without cursor movements, and with colours reset at the end of each line.
 ///
 /// Shapes are drawn for this size, so that thin lines stay visible.
 ///
@@ -87,7 +88,7 @@ pub fn scene_text(scene: &Scene, columns: u32, rows: u32, style: TextStyle) -> R
     let (width, height) = fit(scene_width, scene_height, max_width, max_height);
     match scene {
         Scene::Shapes { .. } => {
-            // Blended at its edges, a slender shape would be a faint one: see `shrink`. Dots have no blends.
+            // With blended edges, a slender shape would be faint: see `shrink`. Dots are not blended.
             let finer = if style.has_color() { FINER } else { 1 };
             let (drawn_width, drawn_height) = (width * finer, height * finer);
             let drawn = rasterize(scene, drawn_width, drawn_height)?;
@@ -97,7 +98,7 @@ pub fn scene_text(scene: &Scene, columns: u32, rows: u32, style: TextStyle) -> R
     }
 }
 
-/// `frame` as text of at most `columns` x `rows` cells: as [`scene_text`], for a picture that is drawn already.
+/// Renders a picture of pixels as text, as [`scene_text`] does.
 ///
 /// # Errors
 /// [`Error::Draw`] when there are no columns or no rows, and for a frame whose bytes do not match its size.

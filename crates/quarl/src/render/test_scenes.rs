@@ -1,4 +1,4 @@
-//! Scenes for tests: like the real environments', but independent of them.
+//! Scenes for tests, similar to those of real environments.
 
 use super::{Color, Scene, Shape};
 

@@ -1,5 +1,5 @@
-//! The system's allocator, counting. A test that uses it is alone in its file, because it counts what the whole program
-//! allocates.
+//! A counting allocator on top of the system's. A test that uses it has its own file, because the counts are those of the
+//! whole process.
 #![allow(dead_code, reason = "each file uses its part")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -44,7 +44,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How often memory was asked for.
+/// The number of allocations.
 pub(crate) fn calls() -> usize {
     CALLS.load(Relaxed)
 }
@@ -54,7 +54,7 @@ pub(crate) fn bytes() -> usize {
     BYTES.load(Relaxed)
 }
 
-/// The most bytes in use at a time while `work` runs, beyond those in use before.
+/// The peak of the bytes in use while `work` runs, less the bytes in use before.
 pub(crate) fn peak_of(work: impl FnOnce()) -> usize {
     let before = bytes();
     PEAK.store(before, Relaxed);

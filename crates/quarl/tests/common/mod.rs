@@ -1,4 +1,4 @@
-//! What several test files use.
+//! Functions shared by several test files.
 #![allow(dead_code, reason = "each file uses its part")]
 
 use quarl::Error;

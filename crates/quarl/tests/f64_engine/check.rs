@@ -1,4 +1,4 @@
-//! The CPU engine, with every number that it gives compared with the f64 engine's.
+//! Compares every number of the CPU engine with the f64 engine's.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -15,12 +15,12 @@ use super::engine::{F64Engine, Learned};
 use super::optimizer::{norm, numbers};
 use super::targets_and_losses::largest;
 
-/// What a number in single precision may be off by, in proportion to the largest of the numbers that it was computed from.
+/// The relative tolerance of a number in single precision, with respect to the largest number that it was computed from.
 const TOLERANCE: f64 = 3e-6;
 /// One rounding or two.
 const ROUNDING: f64 = 3e-7;
 
-/// What has been compared.
+/// The record of comparisons.
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) updates: usize,
@@ -46,7 +46,7 @@ impl Tally {
     }
 }
 
-/// An engine that checks another.
+/// An engine that checks another one.
 struct Checked {
     real: CpuEngine,
     reference: F64Engine,

@@ -1,4 +1,4 @@
-//! Environments that the engines are tried on.
+//! Environments for testing engines.
 
 use quarl::Error;
 use quarl::env::{End, Environment, EnvironmentSpec, Step, state};

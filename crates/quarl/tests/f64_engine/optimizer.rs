@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use quarl::config::{OptimizerConfig, OptimizerKind};
 use quarl::engine::Array;
 
-/// A rule with what it remembers.
+/// An optimizer with its state.
 #[derive(Clone)]
 pub(crate) struct Optimizer {
     config: OptimizerConfig,

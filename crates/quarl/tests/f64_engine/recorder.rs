@@ -1,4 +1,4 @@
-//! An engine that writes down the observations that it is given.
+//! An engine that records the observations that it is given.
 
 use std::sync::{Arc, Mutex};
 

@@ -5,7 +5,7 @@ use quarl::loss::Loss;
 use quarl::network::Head;
 use quarl::target::TargetKind;
 
-/// What a network says of one observation.
+/// The outputs of a network for one observation.
 #[derive(Clone, Debug)]
 pub(crate) struct Prediction {
     /// Each action's Q-value.
@@ -33,7 +33,7 @@ impl Prediction {
     }
 }
 
-/// What the networks say of one transition.
+/// The outputs of the networks for one transition.
 pub(crate) struct Transition<'a> {
     pub(crate) reward: f64,
     pub(crate) discount: f64,
@@ -48,7 +48,7 @@ pub(crate) struct Transition<'a> {
     pub(crate) target_present: Option<&'a Prediction>,
 }
 
-/// What a target rule makes of a transition.
+/// The target of a transition.
 pub(crate) struct Target {
     /// The reward, with its bonus.
     pub(crate) reward: f64,
@@ -71,7 +71,7 @@ impl Target {
                             && is_allowed(next_mask, other)
                             && selection.q[best] - selection.q[other] < 3e-6 * largest(&selection.q)
                     });
-                    // Clipped Double: whichever network expects less of the chosen action.
+                    // Clipped Double DQN: the network with the lower value of the selected action.
                     let is_clipped = agent.target == TargetKind::ClippedDouble;
                     let (online, target) = (selection.q[best], target_next.q[best]);
                     is_at_tie |= is_clipped && (online - target).abs() < 3e-6 * largest(&selection.q);

@@ -1,18 +1,18 @@
-//! A palette that is filled as colours appear.
+//! A palette that grows as colours appear.
 
 use std::collections::HashMap;
 
-/// The place that means "what was there before". The first, so that films of few colours need few bits a pixel.
+/// The index that means "unchanged". It is the first one, so that films of few colours need few bits per pixel.
 pub(super) const TRANSPARENT: u8 = 0;
-/// How many colours there is room for beside [`TRANSPARENT`].
+/// The number of colours besides [`TRANSPARENT`].
 const ROOM: usize = 255;
-/// How near (largest difference of a channel) a new colour must be to a known one to share its place. The first is what
-/// the eye cannot tell apart; the others are for films of more colours than there is room for.
+/// How near (largest difference of a channel) a new colour must be to an existing one to share its index. The first
+/// tolerance is not visible; the others are for films with more colours than the palette has.
 const TOLERANCES: [u8; 6] = [6, 12, 24, 40, 64, 255];
-/// Colours remembered at most: a film of photographs has millions.
+/// The maximum number of colours whose index is stored: a film of photographs has millions of colours.
 const REMEMBERED: usize = 1 << 16;
 
-/// Up to 255 colours, and where each colour met so far went.
+/// Up to 255 colours, and the index of each colour encountered so far.
 #[derive(Default)]
 pub(super) struct GrowingPalette {
     colors: Vec<[u8; 3]>,
@@ -20,10 +20,10 @@ pub(super) struct GrowingPalette {
 }
 
 impl GrowingPalette {
-    /// Writes the place of each pixel of `rgb` into `places`.
+    /// Writes the palette index of each pixel of `rgb` into `places`.
     ///
-    /// New colours are taken in by how many pixels have them, so the plain areas of a scene are exact and the blends at
-    /// its edges share what is left. Once placed, a colour keeps its place: still pictures stay still.
+    /// New colours are added in order of their number of pixels, so plain areas are exact, and blended edges share the
+    /// remaining entries. A colour keeps its index, so still pictures stay unchanged.
     pub(super) fn place(&mut self, rgb: &[u8], places: &mut Vec<u8>) {
         if self.places.len() > REMEMBERED {
             self.places.clear();
@@ -43,7 +43,7 @@ impl GrowingPalette {
         }
         let mut new: Vec<_> = new.into_iter().collect();
         new.sort_unstable_by_key(|&(color, count)| (std::cmp::Reverse(count), color));
-        // Never all the room: what the film shows later needs some, too.
+        // Some entries are reserved for later frames.
         let limit = (ROOM - self.colors.len()) * 3 / 4;
         let cover = TOLERANCES.iter().find_map(|tolerance| self.cover(&new, *tolerance, limit));
         self.colors.extend(cover.into_iter().flatten());
@@ -54,7 +54,7 @@ impl GrowingPalette {
         }
     }
 
-    /// The colours to add so that each of `new` is within `tolerance` of one, unless these are more than `limit`.
+    /// The colours to add so that each of `new` is within `tolerance` of one, unless they are more than `limit`.
     fn cover(&self, new: &[([u8; 3], usize)], tolerance: u8, limit: usize) -> Option<Vec<[u8; 3]>> {
         let mut added = Vec::new();
         for &(color, _) in new {
@@ -68,7 +68,7 @@ impl GrowingPalette {
         Some(added)
     }
 
-    /// The palette as it stands in the file: 256 colours, the unused ones black.
+    /// The palette as stored in the file: 256 colours, the unused ones black.
     pub(super) fn bytes(&self) -> Vec<u8> {
         let mut bytes = vec![0; 3];
         bytes.extend(self.colors.as_flattened());
@@ -77,12 +77,12 @@ impl GrowingPalette {
     }
 }
 
-/// Neighbours of one colour. They are most of a picture, and asking the map for each pixel would take most of the time.
+/// Runs of equal pixels. Looking up each pixel separately would take most of the time.
 fn runs(rgb: &[u8]) -> impl Iterator<Item = &[[u8; 3]]> {
     rgb.as_chunks::<3>().0.chunk_by(|a, b| a == b)
 }
 
-/// The largest difference of a channel, then the sum of them all.
+/// The largest difference of a channel, then the sum of all differences.
 fn distance(a: [u8; 3], b: [u8; 3]) -> (u8, u16) {
     let differences = [a[0].abs_diff(b[0]), a[1].abs_diff(b[1]), a[2].abs_diff(b[2])];
     (differences.into_iter().max().unwrap_or(0), differences.into_iter().map(u16::from).sum())

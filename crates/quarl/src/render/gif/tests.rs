@@ -4,7 +4,7 @@ use super::super::test_scenes::{BLACK, cart_pole, rectangle, shapes, swaying};
 use super::super::{Scene, rasterize};
 use super::*;
 
-/// What a viewer shows, one picture for each block, with its delay in 1/100 s.
+/// What a viewer shows: one picture for each block, with its delay in 1/100 s.
 fn play(path: &Path) -> (Vec<(Vec<u8>, u16)>, Repeat) {
     let mut options = ::gif::DecodeOptions::new();
     options.set_color_output(::gif::ColorOutput::RGBA);

@@ -1,4 +1,4 @@
-//! One frame, pixel for pixel, as the cells of a terminal.
+//! Converts a frame to terminal cells, pixel by pixel.
 
 use std::fmt::Write;
 
@@ -6,10 +6,10 @@ use super::super::pixels::Frame;
 use super::TextStyle;
 use super::shrink::{difference, ground};
 
-/// How full a cell is, from nothing to eight dots.
+/// Characters by the number of dots in a cell, from none to eight.
 const SHADES: [char; 9] = [' ', '.', ':', '-', '=', '+', '*', '%', '#'];
 
-/// The text for `frame`, each cell taking as many of its pixels as `style` says.
+/// The text for `frame`; `style` determines the number of pixels in a cell.
 pub(super) fn text(frame: &Frame, style: TextStyle) -> String {
     match style {
         TextStyle::TrueColor => blocks(frame, |[r, g, b]| Paint::Rgb(r, g, b)),
@@ -26,7 +26,7 @@ enum Paint {
 }
 
 impl Paint {
-    /// Adds the sequence that selects this colour; `ground` is 38 for the foreground and 48 for the background.
+    /// Appends the escape sequence of this colour; `ground` is 38 for the foreground and 48 for the background.
     fn select(self, ground: u8, text: &mut String) {
         // Writing to a string cannot fail.
         let _ = match self {
@@ -43,7 +43,7 @@ fn blocks(frame: &Frame, paint: impl Fn([u8; 3]) -> Paint) -> String {
         let (mut foreground, mut background) = (None, None);
         for x in 0..frame.width as usize {
             let upper = paint(pair[0][x]);
-            // An odd number of rows: the last half stays the terminal's own colour.
+            // With an odd number of rows, the last half cell keeps the terminal's background.
             let lower = pair.get(1).map(|row| paint(row[x]));
             if lower.is_some() && background != lower {
                 lower.into_iter().for_each(|lower| lower.select(48, &mut text));
@@ -78,7 +78,7 @@ fn nearest_index(rgb: [u8; 3]) -> u8 {
     }
 }
 
-/// Without colour, what differs from the ground by at least a quarter of the picture's contrast is drawn.
+/// Without colour, pixels are drawn that differ from the background by at least a quarter of the picture's contrast.
 fn dots(frame: &Frame, cell: impl Fn(u8) -> char) -> String {
     /// The bit of each dot of a braille cell, by row and column (Unicode, Braille Patterns).
     const BITS: [[u8; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];

@@ -1,19 +1,19 @@
-//! Making a finished picture small without losing its thin lines.
+//! Shrinks a picture without losing its thin lines.
 
 use std::collections::HashMap;
 
 use super::super::pixels::Frame;
 
-/// A colour further than this (largest difference of a channel) from the ground is drawn.
+/// A colour that differs by more than this from the background (largest difference of a channel) counts as drawn.
 const DRAWN: u8 = 16;
-/// How much more than its area counts what is drawn.
+/// The factor by which drawn pixels count more than their area.
 const BOLDNESS: f64 = 1.6;
 
 /// Scales an RGB picture to `width` x `height`.
 ///
-/// Averaging would fade a line of one pixel in ten to a tenth of its colour. So what is drawn (differs from the ground,
-/// the most frequent colour) counts for [`BOLDNESS`] times the square root of the share it covers: a tenth becomes a
-/// half, and from two fifths on there is no ground left.
+/// Averaging would fade a line of one pixel in ten to a tenth of its colour. Drawn pixels (those that differ from the
+/// background, the most frequent colour) therefore count with [`BOLDNESS`] times the square root of their share of the
+/// area: a tenth becomes a half, and two fifths or more cover the pixel.
 pub(super) fn shrink(source_size: (u32, u32), rgb: &[u8], (width, height): (u32, u32)) -> Frame {
     if source_size == (width, height) {
         return Frame { width, height, rgb: rgb.to_vec() };
@@ -46,7 +46,7 @@ pub(super) fn shrink(source_size: (u32, u32), rgb: &[u8], (width, height): (u32,
     Frame { width, height, rgb: shrunk }
 }
 
-/// The most frequent colour; of several, the darkest.
+/// The most frequent colour; the darkest among equals.
 pub(super) fn ground(rgb: &[u8]) -> [u8; 3] {
     let mut counts: HashMap<[u8; 3], usize> = HashMap::new();
     for run in rgb.as_chunks::<3>().0.chunk_by(|a, b| a == b) {
@@ -61,7 +61,7 @@ pub(super) fn difference(a: [u8; 3], b: [u8; 3]) -> u8 {
     a.into_iter().zip(b).map(|(a, b)| a.abs_diff(b)).max().unwrap_or(0)
 }
 
-/// The source pixels that target pixel `at` lies over, at least one.
+/// The source pixels under target pixel `at`, at least one.
 fn under(at: u32, target: u32, source: u32) -> std::ops::Range<u32> {
     let border = |at: u32| u64::from(at) * u64::from(source);
     let first = border(at) / u64::from(target);
