@@ -125,7 +125,8 @@ fn whole<T: TryFrom<u64>, const LOW: u64, const HIGH: u64>(text: &str) -> Result
 
 /// Parses a number of frames per second.
 fn fps(text: &str) -> Result<f64, String> {
-    text.parse().map_err(|_| "expected a number from 0.01 to 1000".to_owned())
+    let fps = text.parse().ok().filter(|fps| (0.01..=1000.0).contains(fps));
+    fps.ok_or_else(|| "expected a number from 0.01 to 1000".to_owned())
 }
 
 /// The arguments that select a configuration.

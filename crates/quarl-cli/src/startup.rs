@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use quarl::env::gym::{PREFIX, startups};
+use quarl::env::GYM_PREFIX;
+use quarl::env::gym::startups;
 
 /// The delay before the first report.
 const SLOW: Duration = Duration::from_secs(2);
@@ -25,7 +26,7 @@ pub(crate) fn report_slow_starts() {
                 continue;
             };
             let since = *waiting_since.get_or_insert(startup.since);
-            let whose = if startup.id == PREFIX { String::new() } else { format!("{}: ", startup.id) };
+            let whose = if startup.id == GYM_PREFIX { String::new() } else { format!("{}: ", startup.id) };
             let line = format!("waiting for {whose}{}", startup.activity);
             if Instant::now().duration_since(since) >= SLOW && !told.contains(&line) {
                 let _ = writeln!(std::io::stderr(), "{line}");

@@ -140,7 +140,7 @@ impl Agent {
                 key: "agent.target".to_owned(),
                 value: "munchausen".to_owned(),
                 remedy: format!(
-                    "{} masks actions, and Munchausen DQN takes the logarithm of their probability 0: choose max or double",
+                    "{} masks actions, and Munchausen DQN takes the logarithm of their probability 0: choose another agent.target",
                     spec.id
                 ),
             });

@@ -212,13 +212,17 @@ pub enum Array {
     F32(Vec<f32>),
     /// In double precision.
     F64(Vec<f64>),
+    /// Settings: a state belongs only to an optimizer with the same ones.
+    Settings(Vec<f64>),
 }
 
 impl Array {
+    /// Whether it can take the place of another one: numbers of the same kind, as many, and equal settings.
     fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::F32(one), Self::F32(other)) => one.len() == other.len(),
             (Self::F64(one), Self::F64(other)) => one.len() == other.len(),
+            (Self::Settings(one), Self::Settings(other)) => one == other,
             _ => false,
         }
     }
@@ -236,10 +240,8 @@ impl EngineState {
         if (actual, self.target.len()) != (expected, present.target.len()) {
             return refused(format!("the saved state has {actual} parameters, this network has {expected}"));
         }
-        let fits = |(name, array): (&String, &Array)| match present.optimizer.get(name) {
-            Some(expected) if name.ends_with("settings") => array == expected,
-            Some(expected) => array.is_like(expected),
-            None => false,
+        let fits = |(name, array): (&String, &Array)| {
+            present.optimizer.get(name).is_some_and(|expected| array.is_like(expected))
         };
         if self.optimizer.len() != present.optimizer.len() || !self.optimizer.iter().all(fits) {
             return refused("the saved optimizer has other settings or another size".to_owned());

@@ -87,6 +87,11 @@ impl Policy {
             return Err(Error::State { what: "the model".to_owned(), message });
         }
         let network = QNetwork::new(architecture.clone(), CpuPath::select()?);
+        let (given, needed) = (parameters.len(), network.parameter_count());
+        if given != needed {
+            let message = format!("it has {given} parameters, and its network {needed}");
+            return Err(Error::State { what: "the model".to_owned(), message });
+        }
         let mut effective = Buffer::zeros(network.forward_parameter_count());
         network.effective_parameters(parameters, &network.no_noise(), &mut effective);
         Ok(Self::with_room(Arc::new(Trained { network, parameters: effective, statistics: statistics.cloned() })))

@@ -171,8 +171,7 @@ impl Ziggurat {
 
 /// The purposes of random numbers. Each purpose has its own stream, so that drawing more numbers for one purpose does not
 /// change the others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stream {
     /// Reset seeds of the environments after environment 0 (see [`reset_seed`]).
     Environment,

@@ -5,9 +5,11 @@
 //! | `config.toml` | the complete configuration; training with it again gives the same files |
 //! | `episodes.csv` | one row for each training episode, written when it ends |
 //! | `evaluations.csv` | one row for each greedy evaluation |
+//! | `diagnostics.csv` | one row for each episode with updates, with `training.diagnostics = true` |
 //! | `best.safetensors` | the parameters of the best evaluation so far |
 //! | `model.safetensors` | the parameters at the end of training |
-//! | `summary.json` | summary statistics; written last, after everything else has reached the disk |
+//! | `summary.json` | summary statistics; written when all files above have reached the disk |
+//! | `curve.svg`, `curve.png` | the learning curve |
 //!
 //! Only `summary.json` contains durations. All other files are the same whenever and wherever the run is repeated.
 //!
@@ -109,9 +111,56 @@ pub(crate) struct EvaluationRow {
     pub best: bool,
 }
 
-/// The header line of `diagnostics.csv`.
-fn diagnostics_header() -> String {
-    format!("episode,{}", Diagnostics::COLUMNS.join(","))
+/// One row of `diagnostics.csv`.
+#[derive(Default, Serialize)]
+struct DiagnosticsRow {
+    episode: u64,
+    #[serde(serialize_with = "table::plain")]
+    td_error: f64,
+    #[serde(serialize_with = "table::plain")]
+    grad_norm: f64,
+    #[serde(serialize_with = "table::plain")]
+    max_q: f64,
+    #[serde(serialize_with = "table::plain")]
+    action_gap: f64,
+    #[serde(serialize_with = "table::plain")]
+    target_drift: f64,
+    #[serde(serialize_with = "table::plain")]
+    lowest_priority: f64,
+    #[serde(serialize_with = "table::plain")]
+    highest_priority: f64,
+    #[serde(serialize_with = "table::plain")]
+    effective_batch: f64,
+    #[serde(serialize_with = "table::number")]
+    clipped_share: Option<f64>,
+}
+
+impl DiagnosticsRow {
+    fn new(episode: u64, diagnostics: &Diagnostics) -> Self {
+        let Diagnostics {
+            td_error,
+            grad_norm,
+            max_q,
+            action_gap,
+            target_drift,
+            lowest_priority,
+            highest_priority,
+            effective_batch,
+            clipped_share,
+        } = *diagnostics;
+        Self {
+            episode,
+            td_error,
+            grad_norm,
+            max_q,
+            action_gap,
+            target_drift,
+            lowest_priority,
+            highest_priority,
+            effective_batch,
+            clipped_share,
+        }
+    }
 }
 
 /// The summary statistics of a run.

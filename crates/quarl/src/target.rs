@@ -20,14 +20,11 @@
 //! assert_eq!(targets, [1.0 + 0.5 * 2.0, -1.0]);
 //! ```
 
-use serde::{Deserialize, Serialize};
-
 use crate::config::settings::choices;
 use crate::network::QValues;
 
 /// The rule for the bootstrapped value of the next observation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TargetKind {
     /// DQN: the target network's largest Q-value (Mnih et al. 2015).
     #[default]
@@ -65,7 +62,7 @@ pub enum ExtraPass {
     TargetAtPresent,
 }
 
-/// The Q-values of a batch that a target rule uses, with action masks.
+/// The Q-values of a batch that a target rule uses; those at the next observations have action masks.
 #[derive(Clone, Copy, Debug)]
 pub struct Values<'a> {
     /// Q-values of the target network at the next observations.

@@ -7,7 +7,7 @@ mod common;
 
 use common::uniform;
 use quarl::agent::Agent;
-use quarl::config::TrainConfig;
+use quarl::config::{AgentConfig, TrainConfig};
 use quarl::engine::cpu;
 use quarl::engine::cpu::buffer::Buffer;
 use quarl::engine::cpu::kernels::CpuPath;
@@ -78,12 +78,17 @@ impl Case {
         self.rewards.len()
     }
 
+    /// `[agent]` with one key as the variant has it.
+    fn agent(&self, key: &str, field: &str) -> AgentConfig {
+        TrainConfig::preset("textbook").set(key, self.variant[field].as_str().unwrap()).build().unwrap().agent
+    }
+
     fn loss(&self) -> Loss {
-        serde_json::from_value(self.variant["loss"].clone()).unwrap()
+        self.agent("agent.loss", "loss").loss
     }
 
     fn target_kind(&self) -> TargetKind {
-        serde_json::from_value(self.variant["target"].clone()).unwrap()
+        self.agent("agent.target", "target").target
     }
 
     fn forward(&self, parameters: &[f32], inputs: &[f32]) -> Activations {

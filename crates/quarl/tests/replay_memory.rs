@@ -3,7 +3,7 @@
 #[path = "common/allocator.rs"]
 mod allocator;
 
-use quarl::config::{ReplayConfig, ReplayKind};
+use quarl::config::{ReplayConfig, ReplayKind, TrainConfig};
 use quarl::replay::Replay;
 use quarl::space::{BoxSpace, Dtype};
 use quarl::transition::Transition;
@@ -16,7 +16,8 @@ fn a_million_transitions_take_at_most_1_3_times_the_bytes_of_their_fields() {
     for (dtype, fields) in [(Dtype::F32, 4 * 4 * 2 + 4 * 3), (Dtype::U8, 4 * 2 + 4 * 3)] {
         for kind in [ReplayKind::Uniform, ReplayKind::Prioritized] {
             let space = BoxSpace { dtype, ..BoxSpace::vector(vec![0.0; 4], vec![255.0; 4]) };
-            let config = ReplayConfig { kind, ..ReplayConfig::uniform(CAPACITY) };
+            let config = TrainConfig::preset("textbook").build().unwrap().replay;
+            let config = ReplayConfig { kind, capacity: CAPACITY, ..config };
             let before = allocator::bytes();
             let mut replay = Replay::new(&config, 1, &space, 0).unwrap();
             for i in 0..CAPACITY + 10 {

@@ -230,9 +230,9 @@ fn time<T>(work: impl FnOnce() -> Result<T, quarl::Error>) -> Result<Duration> {
     Ok(started.elapsed())
 }
 
-/// Trains for `steps` environment steps.
-fn advance(trainer: &mut Trainer, steps: u64) -> Result<(), quarl::Error> {
-    let mut left = steps;
+/// Trains for `updates` updates; the textbook experiment has one in each environment step.
+fn advance(trainer: &mut Trainer, updates: u64) -> Result<(), quarl::Error> {
+    let mut left = updates;
     while left > 0 {
         match trainer.next() {
             Some(Ok(Event::Learn { .. })) => left -= 1,

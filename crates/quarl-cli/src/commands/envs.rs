@@ -27,7 +27,7 @@ fn show(id: &str, args: &EnvsArgs) -> Result<()> {
     use quarl::env::gym::{self, GymEnv, GymOptions};
 
     let settings = args.gym.config(EnvConfig::named(id))?.gym;
-    let Some(name) = id.strip_prefix(gym::PREFIX) else {
+    let Some(name) = id.strip_prefix(env::GYM_PREFIX) else {
         return show_built_in(id, args);
     };
     let options = GymOptions { id: name.to_owned(), settings, stop: interrupt::stop_flag(), ..GymOptions::default() };

@@ -27,10 +27,7 @@ pub(crate) fn run(args: PlayArgs) -> Result<Outcome> {
     let options = MakeOptions { rendering: true, stop: interrupt::stop_flag() };
     let mut env = agent.make_environment(&options)?;
     let (policy, episodes) = agent.greedy(env.spec(), args.seed, args.episodes)?;
-    let fps = args.fps.unwrap_or(f64::from(env.spec().render_fps));
-    if !(0.01..=1000.0).contains(&fps) {
-        return Err(Usage(format!("--fps {fps}: choose a number from 0.01 to 1000")).into());
-    }
+    let fps = args.fps.unwrap_or(f64::from(env.spec().render_fps).clamp(1.0, 1000.0));
     if args.json && args.render == Some(Render::Terminal) {
         return Err(
             Usage("--json with --render terminal: both write to standard output; leave one out".to_owned()).into()

@@ -83,7 +83,7 @@ impl Consistent for AgentConfig {
         check(n_step == 1, "agent.target", || {
             format!(
                 "\"munchausen\" needs agent.n_step = 1, because its bonus belongs to one step (it is {n_step}): set that \
-                 to 1, or choose max or double"
+                 to 1, or choose another agent.target"
             )
         })
     }

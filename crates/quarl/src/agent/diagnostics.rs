@@ -34,34 +34,6 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// The column names of `diagnostics.csv`, after the episode column.
-    pub const COLUMNS: [&str; 9] = [
-        "td_error",
-        "grad_norm",
-        "max_q",
-        "action_gap",
-        "target_drift",
-        "lowest_priority",
-        "highest_priority",
-        "effective_batch",
-        "clipped_share",
-    ];
-
-    /// The values in the order of [`Diagnostics::COLUMNS`]; `None` where a column does not apply.
-    pub fn values(&self) -> [Option<f64>; 9] {
-        [
-            Some(self.td_error),
-            Some(self.grad_norm),
-            Some(self.max_q),
-            Some(self.action_gap),
-            Some(self.target_drift),
-            Some(self.lowest_priority),
-            Some(self.highest_priority),
-            Some(self.effective_batch),
-            self.clipped_share,
-        ]
-    }
-
     /// The statistics of one update.
     pub(super) fn new(
         update: &UpdateDiagnostics,

@@ -4,6 +4,7 @@ use toml::{Table, Value};
 
 use super::TrainConfig;
 use super::layers::{self, Layer};
+use crate::env::task;
 use crate::error::Error;
 use crate::suggest;
 
@@ -135,11 +136,6 @@ pub(crate) fn of(config: &TrainConfig) -> Option<(&'static str, &'static str)> {
 /// The preset of `train` where none is named: the textbook experiment on CartPole-v0, the tuned settings elsewhere.
 pub fn default_for(env: Option<&str>) -> &'static str {
     if env.is_none_or(|id| id == "CartPole-v0") { "textbook" } else { "tuned" }
-}
-
-/// The built-in task that an environment is: Gymnasium's CartPole-v1 is the same task as the one that is built in.
-fn task(env: &str) -> &str {
-    env.strip_prefix("gym:").unwrap_or(env)
 }
 
 /// The preset's file for `env` or else for its own environment, and that file's environment. Where it has no settings for

@@ -107,9 +107,40 @@ fn the_support_of_a_task_whose_rewards_are_known_follows_from_them() {
     assert_eq!(support(&["agent.gamma=0.99", "env.id=MountainCar-v0"]), (-100.0, 0.0));
     assert_eq!(support(&["env.reward_scale=-2"]), (-100.0, 0.0));
     assert_eq!(support(&["env.reward_scale=4", "env.clip_reward=[-1, 2]"]), (0.0, 100.0));
-    for (id, steps) in crate::env::ids().iter().map(|id| (id, crate::env::make(id).unwrap().spec().max_episode_steps)) {
-        assert_eq!(crate::env::known_rewards(id).map(|known| known.steps), steps, "{id}");
+}
+
+#[test]
+fn the_rewards_that_a_support_is_chosen_for_are_those_that_the_environment_pays() {
+    for id in crate::env::ids() {
+        let [low, high] = crate::env::known_rewards(id).unwrap().range;
+        let mut env = crate::env::make(id).unwrap();
+        let mut observation = vec![0.0; env.spec().observation_space.len()];
+        let actions = env.spec().action_space.n;
+        let mut paid = [f64::INFINITY, f64::NEG_INFINITY];
+        for episode in 0..20 {
+            env.reset(Some(episode), &mut observation).unwrap();
+            for step in 0.. {
+                let outcome = env.step((step / 7 + episode as usize) % actions, &mut observation).unwrap();
+                paid = [paid[0].min(outcome.reward), paid[1].max(outcome.reward)];
+                if outcome.end.is_some() {
+                    break;
+                }
+            }
+        }
+        assert!(low <= paid[0] && paid[1] <= high, "{id}: {paid:?} is not within {low} to {high}");
+        assert_eq!(paid[0], low, "{id}");
     }
+}
+
+#[test]
+fn a_support_is_asked_for_where_arguments_can_change_the_rewards() {
+    let with = |kwargs: toml::Table| {
+        TrainConfig::preset("c51").set("env.id", "gym:CartPole-v1").set("env.gym.kwargs", kwargs).build()
+    };
+    assert!(with(toml::Table::new()).is_ok());
+    let argument = toml::Table::from_iter([("sutton_barto_reward".to_owned(), true.into())]);
+    let message = with(argument).unwrap_err().to_string();
+    assert!(message.starts_with("network.v_min: needed"), "{message}");
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! The built-in engine: networks, gradients and optimizers on the CPU, with SIMD kernels whose results are the same, bit
 //! for bit, on every instruction set.
 
+// Hidden modules are public for the tests in `tests/`, which compare layers and optimizers with PyTorch.
+#[doc(hidden)]
 pub mod buffer;
 pub mod kernels;
+#[doc(hidden)]
 pub mod network;
+#[doc(hidden)]
 pub mod optimizer;
 mod target_cache;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::config::settings::Absent::{Is, Required};
 use crate::config::settings::{
     Bounds, Condition, Consistent, Context, Section, Setting, at_least, check, from_to, not_expected, settings,
 };
+use crate::env::GYM_PREFIX;
 use crate::error::Error;
 
 /// The largest number of environments in one run.
@@ -114,7 +115,7 @@ impl EnvConfig {
 
     /// Whether it is one of Gymnasium's.
     pub fn is_gymnasium(&self) -> bool {
-        self.id.starts_with("gym:")
+        self.id.starts_with(GYM_PREFIX)
     }
 }
 

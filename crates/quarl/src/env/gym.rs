@@ -23,13 +23,13 @@ mod worker;
 
 use std::sync::{Arc, Mutex};
 
-use crate::env::{End, Environment, EnvironmentSpec, Step, state};
+use crate::env::{End, Environment, EnvironmentSpec, GYM_PREFIX, Step, state};
 use crate::error::Error;
 use crate::render::Scene;
 use crate::rng::Stream;
 use crate::space::Dtype;
 use launch::python;
-pub use launch::{GymOptions, PREFIX, ids};
+pub use launch::{GymOptions, ids};
 use launch::{describe_failure, gym_error, to_spec};
 use shared_worker::{SharedWorker, lock};
 use startup::Activity;
@@ -77,7 +77,9 @@ impl GymEnv {
     /// [`Error::Gym`] where Python, Gymnasium or one of its extras is missing, with the command that installs it, and where
     /// the spaces are not supported; [`Error::UnknownEnvironment`] where Gymnasium does not know the id.
     pub fn new(options: GymOptions) -> Result<Self, Error> {
-        Self::several(options, 1)?.pop().ok_or_else(|| gym_error(PREFIX, "zero environments were requested".to_owned()))
+        Self::several(options, 1)?
+            .pop()
+            .ok_or_else(|| gym_error(GYM_PREFIX, "zero environments were requested".to_owned()))
     }
 
     /// Starts one worker process and creates `count` environments in it. They run one after another; if the process ends,
@@ -86,7 +88,7 @@ impl GymEnv {
     /// # Errors
     /// Those of [`GymEnv::new`].
     pub fn several(options: GymOptions, count: usize) -> Result<Vec<Self>, Error> {
-        let id = format!("{PREFIX}{}", options.id);
+        let id = format!("{GYM_PREFIX}{}", options.id);
         let (shared, description, bounds) = SharedWorker::start(&id, options, count)?;
         let saves_random_state = description.saves_random_state;
         let (spec, about) = to_spec(id, description, &bounds)?;

@@ -65,7 +65,7 @@ impl ExplorationConfig {
 impl Consistent for ExplorationConfig {
     fn check(&self, config: &TrainConfig) -> Result<(), Error> {
         check(self.kind != ExplorationKind::Noisy || config.network.noisy, "exploration.kind", || {
-            "\"noisy\" needs a noisy network: set network.noisy = true, or choose epsilon_greedy or softmax".to_owned()
+            "\"noisy\" needs a noisy network: set network.noisy = true, or choose another exploration.kind".to_owned()
         })
     }
 }

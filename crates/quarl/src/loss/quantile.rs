@@ -8,6 +8,7 @@ use crate::target::{TargetRule, Values};
 
 /// The quantile Huber loss (delta 1) of one predicted quantile against one target sample, `|level - 1 if error < 0| *
 /// huber(error)`, and its derivative with respect to the prediction, for `error = target - prediction`.
+#[doc(hidden)] // for the tests
 pub fn value_and_gradient(level: f32, error: f32) -> (f32, f32) {
     let weight = if error < 0.0 { 1.0 - level } else { level };
     let clipped = error.clamp(-1.0, 1.0);

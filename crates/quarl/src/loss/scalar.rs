@@ -1,12 +1,9 @@
 //! The loss of Q-values against TD targets: squared error or Huber.
 
-use serde::{Deserialize, Serialize};
-
 use crate::network::QValues;
 
 /// The loss of one Q-value against its target.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Loss {
     /// The squared error, without a factor 1/2, as PyTorch's `MSELoss`.
     Mse,

@@ -7,7 +7,7 @@ use crate::config::TrainConfig;
 use crate::config::settings::Absent::{Advised, Follows, Is};
 use crate::config::settings::{Condition, Consistent, Context, check, choices, from_to, invalid, settings};
 use crate::config::values::number;
-use crate::env::{KnownRewards, known_rewards};
+use crate::env::known_rewards;
 use crate::error::Error;
 use crate::space::BoxSpace;
 
@@ -169,7 +169,11 @@ fn last_hidden(context: &Context) -> usize {
 
 /// The support of a categorical head where the environment's rewards are known: the smallest and the largest discounted return.
 fn known_support(context: &Context) -> Option<[f64; 2]> {
-    let KnownRewards { range, steps } = known_rewards(context.get("env", "id")?.as_str()?)?;
+    // Arguments of a Gymnasium environment can change its rewards and its time limit.
+    if context.get("env.gym", "kwargs").and_then(toml::Value::as_table).is_some_and(|kwargs| !kwargs.is_empty()) {
+        return None;
+    }
+    let rewards = known_rewards(context.get("env", "id")?.as_str()?)?;
     let gamma = context.get("agent", "gamma").and_then(number)?;
     let scale = context.get("env", "reward_scale").and_then(number).unwrap_or(1.0);
     let clip: Option<[f64; 2]> = context
@@ -177,8 +181,8 @@ fn known_support(context: &Context) -> Option<[f64; 2]> {
         .and_then(|ends| ends.as_array()?.iter().filter_map(number).collect::<Vec<_>>().try_into().ok());
     // To nine decimals, so that a gamma of 0.99 gives 100 and not 99.99999999999991.
     let horizon = (1e9 / (1.0 - gamma)).round() / 1e9;
-    let horizon = horizon.min(f64::from(steps));
-    let ends = range.map(|reward| reward * scale);
+    let horizon = horizon.min(f64::from(rewards.steps));
+    let ends = rewards.range.map(|reward| reward * scale);
     let mut support = [ends[0].min(ends[1]), ends[0].max(ends[1])];
     if let Some([low, high]) = clip {
         support = support.map(|reward| reward.max(low).min(high));
@@ -189,7 +193,7 @@ fn known_support(context: &Context) -> Option<[f64; 2]> {
 
 /// How to choose the support of a categorical head, for the error where it is neither given nor known.
 fn support_is_needed(key: &str, config: &TrainConfig) -> Option<Error> {
-    if known_rewards(&config.env.id).is_some() {
+    if config.env.gym.kwargs.is_empty() && known_rewards(&config.env.id).is_some() {
         return None;
     }
     let gamma = config.agent.gamma;

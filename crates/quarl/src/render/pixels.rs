@@ -35,7 +35,8 @@ impl Frame {
     }
 
     /// The colour at column `x` and row `y`, counted from the top left, or `None` outside the frame.
-    pub fn pixel(&self, x: u32, y: u32) -> Option<Color> {
+    #[cfg(test)]
+    pub(super) fn pixel(&self, x: u32, y: u32) -> Option<Color> {
         if x >= self.width || y >= self.height {
             return None;
         }

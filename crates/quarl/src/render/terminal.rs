@@ -8,7 +8,7 @@ mod cells;
 mod shrink;
 
 use self::shrink::shrink;
-use super::pixels::{Frame, check_scene, draw_error, rasterize};
+use super::pixels::{check_scene, draw_error, rasterize};
 use super::resample::fit;
 use super::scene::Scene;
 use crate::error::Error;
@@ -96,17 +96,6 @@ pub fn scene_text(scene: &Scene, columns: u32, rows: u32, style: TextStyle) -> R
         }
         Scene::Pixels { width: w, height: h, rgb } => Ok(cells::text(&shrink((*w, *h), rgb, (width, height)), style)),
     }
-}
-
-/// Renders a picture of pixels as text, as [`scene_text`] does.
-///
-/// # Errors
-/// [`Error::Draw`] when there are no columns or no rows, and for a frame whose bytes do not match its size.
-pub fn frame_text(frame: &Frame, columns: u32, rows: u32, style: TextStyle) -> Result<String, Error> {
-    let (max_width, max_height) = pixels_of(columns, rows, style)?;
-    frame.check()?;
-    let size = fit(frame.width.into(), frame.height.into(), max_width, max_height);
-    Ok(cells::text(&shrink((frame.width, frame.height), &frame.rgb, size), style))
 }
 
 fn pixels_of(columns: u32, rows: u32, style: TextStyle) -> Result<(u32, u32), Error> {

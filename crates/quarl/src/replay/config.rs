@@ -54,13 +54,6 @@ fn beta_of(budget: Option<u64>) -> Schedule {
     Schedule::Changing(Changing::Linear { from: 0.4, to: 1.0, steps: budget.unwrap_or(BETA_STEPS) })
 }
 
-impl ReplayConfig {
-    /// A uniform buffer of this capacity.
-    pub fn uniform(capacity: usize) -> Self {
-        Self { kind: ReplayKind::Uniform, capacity, alpha: 0.6, beta: beta_of(None), eps: 1e-6 }
-    }
-}
-
 impl Consistent for ReplayConfig {
     fn check(&self, config: &TrainConfig) -> Result<(), Error> {
         let (capacity, batch_size) = (self.capacity, config.agent.batch_size);

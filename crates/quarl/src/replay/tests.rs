@@ -1,9 +1,11 @@
 use super::*;
+use crate::config::TrainConfig;
 use crate::observations::Observations;
 use crate::space::Dtype;
 
 fn config(kind: ReplayKind, capacity: usize) -> ReplayConfig {
-    ReplayConfig { kind, ..ReplayConfig::uniform(capacity) }
+    let config = TrainConfig::preset("textbook").build().unwrap().replay;
+    ReplayConfig { kind, capacity, ..config }
 }
 
 fn space(features: usize) -> BoxSpace {

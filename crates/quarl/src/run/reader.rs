@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::writer::mean_return;
 use super::{
-    BEST, CONFIG, DIAGNOSTICS, EPISODES, EVALUATIONS, EpisodeRow, EvaluationRow, MODEL, SUMMARY, Summary,
-    diagnostics_header, table,
+    BEST, CONFIG, DIAGNOSTICS, DiagnosticsRow, EPISODES, EVALUATIONS, EpisodeRow, EvaluationRow, MODEL, SUMMARY,
+    Summary, table,
 };
 use crate::config::TrainConfig;
 use crate::error::Error;
@@ -82,7 +82,7 @@ fn agrees(dir: &Path, summary: &Summary) -> Result<bool, Error> {
         struct Row {
             episode: u64,
         }
-        let rows = table::read::<Row>(&dir.join(DIAGNOSTICS), &diagnostics_header())?;
+        let rows = table::read::<Row>(&dir.join(DIAGNOSTICS), &table::header::<DiagnosticsRow>())?;
         if !updated.eq(rows.iter().map(|row| row.episode)) {
             return Ok(false);
         }

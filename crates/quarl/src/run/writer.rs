@@ -8,8 +8,8 @@ use super::contents::{Contents, FILES, experiment_of, is_temporary, listed};
 use super::lock::Lock;
 use super::table::{self, Table};
 use super::{
-    BEST, CONFIG, DIAGNOSTICS, EPISODES, EVALUATIONS, EpisodeRow, EvaluationRow, MODEL, SUMMARY, Summary,
-    diagnostics_header,
+    BEST, CONFIG, DIAGNOSTICS, DiagnosticsRow, EPISODES, EVALUATIONS, EpisodeRow, EvaluationRow, MODEL, SUMMARY,
+    Summary,
 };
 use crate::atomic_write::atomic_write;
 use crate::config::TrainConfig;
@@ -93,7 +93,7 @@ impl RunWriter {
             episodes: Table::create(dir.join(EPISODES), &table::header::<EpisodeRow>())?,
             evaluations: Table::create(dir.join(EVALUATIONS), &table::header::<EvaluationRow>())?,
             diagnostics: diagnostics
-                .then(|| Table::create(dir.join(DIAGNOSTICS), &diagnostics_header()))
+                .then(|| Table::create(dir.join(DIAGNOSTICS), &table::header::<DiagnosticsRow>()))
                 .transpose()?,
             best: None,
             last: None,
@@ -127,8 +127,7 @@ impl RunWriter {
         self.written = (episode + 1, *env_steps);
         self.return_sum += total_reward;
         if let (Some(table), Some(diagnostics)) = (&mut self.diagnostics, diagnostics) {
-            let values = diagnostics.values().map(|value| value.map_or(String::new(), |value| value.to_string()));
-            table.row(&(episode, values))?;
+            table.row(&DiagnosticsRow::new(*episode, diagnostics))?;
         }
         Ok(())
     }

@@ -104,8 +104,8 @@ impl TrainerBuilder {
         if is_cpu_engine {
             // Checked before the memory requirements: lowering a size would not make images learnable.
             cpu::check_observations(&config, spec)?;
+            memory::check(&config, spec, 1)?;
         }
-        memory::check(&config, spec, 1)?;
         let agent = Agent::with_engine(&config, spec, config.training.seed, engine)?;
         let features = spec.observation_space.len();
         let slots = (0..envs.len() as u64).map(|i| Slot {

@@ -107,9 +107,13 @@ impl Progress {
         let slot = &mut self.slots[i];
         slot.accumulator.clear();
         (slot.episode, slot.chosen) = (None, None);
+        slot.lost = Some(self.episodes_lost + 1);
+        // A run that is being stopped ends with its episodes unfinished: none is lost.
+        if matches!(error, Error::Stopped { .. }) {
+            return Ok(());
+        }
         self.episodes_lost += 1;
-        slot.lost = Some(self.episodes_lost);
-        // A stop is not a loss. A worker process loses the episodes of all its environments, but counts as one loss.
+        // A worker process loses the episodes of all its environments, but counts as one loss.
         let Error::WorkerLost { id, step, episode, how, already_reported: false } = error else { return Ok(()) };
         self.workers_lost_in_a_row += 1;
         if self.workers_lost_in_a_row < MAX_LOST_IN_A_ROW {

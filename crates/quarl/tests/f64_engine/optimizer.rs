@@ -100,7 +100,7 @@ impl Optimizer {
         };
         let mut arrays: BTreeMap<String, Array> =
             self.moments.iter().map(|(name, numbers)| ((*name).to_owned(), array(name, numbers))).collect();
-        arrays.insert(name.to_owned(), Array::F64(settings));
+        arrays.insert(name.to_owned(), Array::Settings(settings));
         arrays
     }
 
@@ -116,7 +116,7 @@ impl Optimizer {
 pub(crate) fn numbers(array: &Array) -> Vec<f64> {
     match array {
         Array::F32(values) => values.iter().map(|x| f64::from(*x)).collect(),
-        Array::F64(values) => values.clone(),
+        Array::F64(values) | Array::Settings(values) => values.clone(),
     }
 }
 

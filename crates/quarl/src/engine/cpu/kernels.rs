@@ -14,6 +14,7 @@ mod distributions;
 mod exp;
 mod generic;
 mod lanes;
+mod optimizers;
 mod path;
 #[cfg(test)]
 mod tests;

@@ -74,7 +74,7 @@ impl Optimizer {
         let mut arrays = BTreeMap::new();
         self.clone().visit(|name, part| {
             let array = match part {
-                Part::Settings(settings) => Array::F64(settings),
+                Part::Settings(settings) => Array::Settings(settings),
                 Part::Number(number) => Array::F64(vec![*number]),
                 Part::Moment(moment) => Array::F32(moment.to_vec()),
             };

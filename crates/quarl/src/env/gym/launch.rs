@@ -7,14 +7,11 @@ use serde::Deserialize;
 
 use super::startup::Activity;
 use super::worker::{Failure, Handshake, PROTOCOL, Worker, WorkerError, body};
-use crate::env::EnvironmentSpec;
 use crate::env::config::{AUTO, GymConfig};
+use crate::env::{EnvironmentSpec, GYM_PREFIX};
 use crate::error::Error;
 use crate::space::{BoxSpace, Discrete, Dtype};
 use crate::stop::StopFlag;
-
-/// The prefix of the ids of Gymnasium environments.
-pub const PREFIX: &str = "gym:";
 
 /// A Gymnasium environment and the Python interpreter that runs it.
 #[derive(Clone, Debug, Default)]
@@ -63,8 +60,8 @@ pub(super) struct Description {
 /// # Errors
 /// Those of [`GymEnv::new`](super::GymEnv::new).
 pub fn ids(options: &GymOptions) -> Result<Vec<String>, Error> {
-    let (_, description, _) = launch(PREFIX, &GymOptions { id: String::new(), ..options.clone() }, 1)?;
-    Ok(description.ids.iter().map(|id| format!("{PREFIX}{id}")).collect())
+    let (_, description, _) = launch(GYM_PREFIX, &GymOptions { id: String::new(), ..options.clone() }, 1)?;
+    Ok(description.ids.iter().map(|id| format!("{GYM_PREFIX}{id}")).collect())
 }
 
 /// The path of the interpreter for a value of `env.gym.python`.
@@ -165,7 +162,7 @@ fn launch_error(id: &str, failure: &Failure, python: &str) -> Error {
             gym_error(id, format!("'{python}' has no Gymnasium ({message}): {}", install(python, "classic-control")))
         }
         "unknown" => {
-            let remedy = match id.strip_prefix(PREFIX).is_some_and(|name| name.starts_with("ALE/")) {
+            let remedy = match id.strip_prefix(GYM_PREFIX).is_some_and(|name| name.starts_with("ALE/")) {
                 true => format!("{} and env.gym.imports = [\"ale_py\"]", install(python, "atari")),
                 false => "env.gym.imports names the modules that register further environments".to_owned(),
             };

@@ -28,8 +28,8 @@ fn the_256_colours_are_xterms() {
 
 #[test]
 fn an_odd_number_of_rows_leaves_the_last_half_alone() {
-    let frame = Frame { width: 1, height: 1, rgb: vec![1, 2, 3] };
-    assert_eq!(frame_text(&frame, 1, 1, TextStyle::TrueColor).unwrap(), "\x1b[38;2;1;2;3m▀\x1b[0m\n");
+    let pixel = Scene::Pixels { width: 1, height: 1, rgb: vec![1, 2, 3] };
+    assert_eq!(scene_text(&pixel, 1, 1, TextStyle::TrueColor).unwrap(), "\x1b[38;2;1;2;3m▀\x1b[0m\n");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn no_room_is_refused_and_little_room_is_used() {
         }
         assert_eq!(scene_text(&cart_pole(0.0, 0.0), 1, 1, style).unwrap().lines().count(), 1);
         assert!(scene_text(&shapes(1e30, 1e-30, vec![]), u32::MAX, u32::MAX, style).is_ok());
-        assert!(frame_text(&Frame { width: 3, height: 3, rgb: vec![0; 5] }, 5, 5, style).is_err());
+        assert!(scene_text(&Scene::Pixels { width: 3, height: 3, rgb: vec![0; 5] }, 5, 5, style).is_err());
     }
 }
 

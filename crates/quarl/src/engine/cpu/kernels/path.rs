@@ -1,12 +1,9 @@
 //! The instruction sets, and their detection.
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::Error;
 
 /// The instruction set that the kernels use. Results are the same on every path; only the speed differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CpuPath {
     /// AVX-512F: 16 floats per register.
     Avx512,
