@@ -79,16 +79,16 @@ impl Case {
     }
 
     /// `[agent]` with one key as the variant has it.
-    fn agent(&self, key: &str, field: &str) -> AgentConfig {
+    fn settings(&self, key: &str, field: &str) -> AgentConfig {
         TrainConfig::preset("textbook").set(key, self.variant[field].as_str().unwrap()).build().unwrap().agent
     }
 
     fn loss(&self) -> Loss {
-        self.agent("agent.loss", "loss").loss
+        self.settings("agent.loss", "loss").loss
     }
 
     fn target_kind(&self) -> TargetKind {
-        self.agent("agent.target", "target").target
+        self.settings("agent.target", "target").target
     }
 
     fn forward(&self, parameters: &[f32], inputs: &[f32]) -> Activations {
