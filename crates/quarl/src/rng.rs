@@ -161,7 +161,7 @@ impl Ziggurat {
             heights[1] = density(TAIL);
             for layer in 1..256 {
                 heights[layer + 1] = (heights[layer] + AREA / edges[layer]).min(1.0);
-                edges[layer + 1] = libm::sqrt(-2.0 * libm::log(heights[layer + 1]));
+                edges[layer + 1] = (-2.0 * libm::log(heights[layer + 1])).sqrt();
             }
             edges[256] = 0.0;
             Ziggurat { edges, heights }

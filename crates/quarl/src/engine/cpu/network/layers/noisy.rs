@@ -80,7 +80,7 @@ impl Reparametrisation for Noisy {
     fn draw(&self, rng: &mut Rng, noise: &mut [f32]) {
         for value in noise {
             let normal = rng.normal();
-            *value = libm::sqrt(normal.abs()).copysign(normal) as f32;
+            *value = normal.abs().sqrt().copysign(normal) as f32;
         }
     }
 
