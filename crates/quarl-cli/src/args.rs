@@ -67,9 +67,9 @@ pub(crate) enum Command {
 mod examples {
     pub(super) const QUARL: &str = "\
 Examples:
-  quarl train                          Train DQN on CartPole-v0 with the textbook's settings
-  quarl play runs/CartPole-v0-textbook-seed0
-                                       Watch the trained agent";
+  quarl train                                    Train DQN on CartPole-v0
+  quarl play runs/CartPole-v0-textbook-seed0     Watch the trained agent
+  quarl train --help                             Show the options of a command";
     pub(super) const TRAIN: &str = "\
 Examples:
   quarl train CartPole-v1 --preset rainbow --seed 3
@@ -141,7 +141,8 @@ pub(crate) struct ConfigArgs {
     /// TOML file with settings: a complete configuration, or settings that override those of --preset
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Set one configuration key, such as agent.gamma=0.99; may be given several times
+    /// Set one configuration key, such as agent.gamma=0.99; may be given several times. `quarl presets NAME` prints all
+    /// keys
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) assignments: Vec<String>,
     #[command(flatten)]
@@ -149,25 +150,28 @@ pub(crate) struct ConfigArgs {
     /// Random seed; for an experiment the seed of the first run [default: 0]
     #[arg(long, value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
     pub(crate) seed: Option<i64>,
-    /// Train for this number of episodes
+    /// Train for this number of episodes [default: the budget of the preset]
     #[arg(long, conflicts_with = "steps", value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
     pub(crate) episodes: Option<i64>,
-    /// Train for this number of environment steps
+    /// Train for this number of environment steps, summed over all environments of the run
     #[arg(long, value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
     pub(crate) steps: Option<i64>,
 }
 
+/// The heading of these options in the help.
+const GYM_HEADING: &str = "Options for Gymnasium environments (gym:ID)";
+
 /// The arguments for Gymnasium environments (`gym:ID`).
 #[derive(Debug, Default, Args)]
 pub(crate) struct GymArgs {
-    /// Python interpreter for gym:ID [default: that of the active virtual environment, else .venv/bin/python, else python3]
-    #[arg(long, value_name = "PYTHON")]
+    /// Python interpreter [default: that of the active virtual environment, else .venv/bin/python, else python3]
+    #[arg(long, value_name = "PYTHON", help_heading = GYM_HEADING)]
     pub(crate) python: Option<String>,
-    /// Keyword argument of gymnasium.make for gym:ID, such as continuous=false; may be given several times
-    #[arg(long = "env-arg", value_name = "KEY=VALUE")]
+    /// Keyword argument of gymnasium.make, such as continuous=false; may be given several times
+    #[arg(long = "env-arg", value_name = "KEY=VALUE", help_heading = GYM_HEADING)]
     pub(crate) env_args: Vec<String>,
-    /// Python module that registers environments for gym:ID, imported first; may be given several times
-    #[arg(long = "gym-import", value_name = "MODULE")]
+    /// Python module to import first, because it registers environments; may be given several times
+    #[arg(long = "gym-import", value_name = "MODULE", help_heading = GYM_HEADING)]
     pub(crate) imports: Vec<String>,
 }
 

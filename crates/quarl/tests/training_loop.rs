@@ -155,7 +155,7 @@ fn environments_of_one_run_that_are_not_alike_are_refused() {
         Ok(clock)
     };
     let message = Trainer::builder(config(&[])).environment(unlike).build().err().unwrap().to_string();
-    assert!(message.contains("environment 'Clock' has other actions than 'Clock'"), "{message}");
+    assert!(message.contains("environment 'Clock' has different actions from 'Clock'"), "{message}");
 }
 
 #[test]
@@ -261,9 +261,9 @@ fn a_warning_comes_once_even_across_a_pause() {
 #[test]
 fn what_an_environment_gives_is_checked_in_evaluations_as_in_training() {
     for (fault, expected) in [
-        (Fault::InfiniteReward, "Clock gave reward inf at step 2 of"),
-        (Fault::NanObservation, "Clock gave observation NaN at step 2 of"),
-        (Fault::NanAtReset, "Clock gave observation NaN at step 0 of"),
+        (Fault::InfiniteReward, "Clock returned reward inf at step 2 of"),
+        (Fault::NanObservation, "Clock returned observation NaN at step 2 of"),
+        (Fault::NanAtReset, "Clock returned observation NaN at step 0 of"),
         (Fault::NothingAllowed, "Clock: the action mask at step 2 of"),
     ] {
         let masked = fault == Fault::NothingAllowed;
@@ -284,7 +284,7 @@ fn an_infinite_reward_that_a_wrapper_clips_is_an_error_all_the_same() {
     for (training, evaluation) in [(Fault::InfiniteReward, Fault::None), (Fault::None, Fault::InfiniteReward)] {
         let clipped = config(&["env.clip_reward=[-1, 1]"]);
         let error = trainer(clipped, training, evaluation).find_map(Result::err).unwrap().to_string();
-        assert!(error.contains("Clock gave return inf at step 2"), "{error}");
+        assert!(error.contains("Clock returned return inf at step 2"), "{error}");
     }
 }
 
