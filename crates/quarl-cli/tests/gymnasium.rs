@@ -105,8 +105,8 @@ fn what_goes_wrong_in_an_environment_is_named_and_the_run_so_far_is_kept() {
     for (id, expected) in [
         ("Raises", "failed at step 7, in episode 0: ValueError: the wheel came off ("),
         ("RaisesAtReset", "RuntimeError: no wheels ("),
-        ("NanObservation", "gave observation NaN at step 7"),
-        ("InfiniteReward", "gave reward inf at step 7"),
+        ("NanObservation", "returned observation NaN at step 7"),
+        ("InfiniteReward", "returned reward inf at step 7"),
         ("NoReward", "failed at step 7, in episode 0: the reward is None"),
         ("WrongShape", "failed at step 7, in episode 0: the observation is float32 of shape (3,)"),
         ("WrongType", "failed at step 7, in episode 0: the observation is float64 of shape (2,)"),
