@@ -1,17 +1,17 @@
-# Observations of any space as numbers in a row. Runs in the worker, in one program with worker.py.
+# Flattens observations of any space to arrays of numbers. Runs in the worker, in the same program as worker.py.
 def leaves(space, path=()):
-    """The plain spaces in `space`, in the order of gymnasium.spaces.utils.flatten, each with the way to its value."""
+    """The elementary spaces in `space`, in the order of gymnasium.spaces.utils.flatten, each with the path to its value."""
     if isinstance(space, spaces.Tuple):
         return [leaf for i, part in enumerate(space.spaces) for leaf in leaves(part, (*path, i))]
     if isinstance(space, spaces.Dict):
         return [leaf for key, part in space.spaces.items() for leaf in leaves(part, (*path, key))]
     if isinstance(space, (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)):
         return [(path, space)]
-    raise Refused("space", f"observation space {space}: {type(space).__name__} has no fixed number of numbers")
+    raise Refused("space", f"observation space {space}: {type(space).__name__} does not have a fixed number of elements")
 
 
 def writer(space, view, name):
-    """A function that writes a value of `space` into `view`, refusing what is not of the space's type and shape."""
+    """Returns a function that writes a value of `space` into `view`, and refuses values of another type or shape."""
     if isinstance(space, (spaces.Box, spaces.MultiBinary)):
         shape, dtype, ndarray, into = space.shape, space.dtype, np.ndarray, view.reshape(space.shape)
 
@@ -52,7 +52,7 @@ def writer(space, view, name):
 
 
 def observer(space, view):
-    """A function that writes a whole observation into `view`."""
+    """Returns a function that writes a whole observation into `view`."""
     parts = leaves(space)
     if len(parts) == 1 and parts[0][0] == ():
         return writer(space, view, "the observation")

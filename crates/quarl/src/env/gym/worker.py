@@ -1,5 +1,5 @@
-# Holds Gymnasium environments and answers requests about them. Started by worker.rs, where the protocol is described; spaces.py
-# comes before this, in one program.
+# The worker program: runs Gymnasium environments and answers requests. worker.rs starts it and describes the protocol; spaces.py
+# precedes this file in the same program.
 import os
 import select
 import signal
@@ -8,31 +8,31 @@ import time
 
 PROTOCOL = 3
 
-# The environment's prints, from Python or from C, go to standard error, and it has nothing to read.
+# Output of the environment, from Python or C, goes to standard error; its standard input is empty.
 requests, replies = os.dup(0), os.dup(1)
 os.dup2(2, 1)
 nothing = os.open(os.devnull, os.O_RDONLY)
 os.dup2(nothing, 0)
 os.close(nothing)
-# The parent decides what Ctrl-C means. This process leads a group in the background of the terminal, which it may write to.
+# The parent handles Ctrl-C. This process leads a background process group of the terminal, and may write to the terminal.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 
 
 def watch(worker):
-    """Ends the process group once the worker or its parent is gone, even if the worker is stuck in C code. Runs in a process
-    of its own."""
+    """Ends the process group when the worker or its parent has ended, even if the worker is stuck in C code. Runs in a
+    separate process."""
     os.close(replies)
     poll = select.poll()
     poll.register(requests, 0)
     while os.getppid() == worker:
         if poll.poll(200):
-            # Time to end by itself: an environment may have something to close.
+            # Time for the worker to end by itself, for example to close its environments.
             deadline = time.monotonic() + 1.0
             while os.getppid() == worker and time.monotonic() < deadline:
                 time.sleep(0.02)
             if os.getppid() == worker:
-                # It may have left the group.
+                # The worker may have left the group.
                 os.kill(worker, signal.SIGKILL)
             break
     os.killpg(0, signal.SIGKILL)
@@ -59,7 +59,7 @@ TERMINATED, TRUNCATED = 1, 2
 
 
 class Refused(Exception):
-    """What the environment offers or gave cannot be used; `kind` says in which way."""
+    """The environment's spaces or a returned value cannot be used; `kind` is the category of the error."""
 
     def __init__(self, kind, message):
         super().__init__(message)
@@ -82,7 +82,7 @@ def write(view):
 
 
 def missing_module(error):
-    """The name of the package that an import did not find, if that is what went wrong."""
+    """The name of the package that an import did not find; empty for other errors."""
     name = (getattr(error, "name", None) or "").partition(".")[0] if isinstance(error, ImportError) else ""
     try:
         return name if name and importlib.util.find_spec(name) is None else None
@@ -91,7 +91,7 @@ def missing_module(error):
 
 
 def failure(error):
-    """An exception as the parent wants to know it."""
+    """An exception as JSON for the parent."""
     frames = traceback.extract_tb(error.__traceback__)
     at = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     kind, message = getattr(error, "kind", "exception"), str(error)
@@ -107,18 +107,18 @@ def send(status, which, payload):
 
 
 def doing(what):
-    """Tells the parent what takes time now."""
+    """Reports the current activity to the parent."""
     send(DOING, 0, what.encode())
 
 
 def describe(env, hello):
-    """What the parent has to know: JSON, then the bounds as f32."""
+    """The description of an environment for the parent: JSON, then the observation bounds as f32."""
     space, action_space = env.observation_space, env.action_space
     if not isinstance(action_space, spaces.Discrete):
         raise Refused("space", f"action space {action_space}: a Q-network has one output an action, so only Discrete fits")
     parts = leaves(space)
     for path, part in parts:
-        # An image by itself keeps its shape, and the parent decides; one among other parts would become a row of numbers.
+        # A single image keeps its shape, and the parent decides; an image among other parts would be flattened.
         if path and isinstance(part, spaces.Box) and part.dtype == np.uint8 and len(part.shape) >= 2:
             name = "".join(f"[{key!r}]" for key in path)
             raise Refused("space", f"observation space {space}: {name} is an image (unsigned bytes of shape {part.shape}), "
@@ -126,7 +126,7 @@ def describe(env, hello):
                           "features in its place")  # fmt: skip
     size = sum(spaces.flatdim(part) for _, part in parts)
     if size == 0:
-        raise Refused("space", f"observation space {space}: there are no numbers in it")
+        raise Refused("space", f"observation space {space}: it contains no numbers")
     single = len(parts) == 1 and parts[0][0] == () and isinstance(space, spaces.Box)
     bounds = [(np.ravel(p.low), np.ravel(p.high)) if isinstance(p, spaces.Box) else (np.zeros(spaces.flatdim(p)),
               np.ones(spaces.flatdim(p))) for _, p in parts]  # fmt: skip
@@ -151,7 +151,7 @@ def describe(env, hello):
 
 
 def make(hello, rendering):
-    # TOML has no None: its name stands for it.
+    # TOML has no None, so the text "None" stands for it.
     args = {key: None if value == "None" else value for key, value in hello["args"].items()}
     args.setdefault("disable_env_checker", True)
     if rendering and "render_mode" not in args:
@@ -164,7 +164,7 @@ def make(hello, rendering):
 
 
 def has_action_mask(hello):
-    """Found out on an environment of its own, so that the real one is untouched. What fails here fails there, too."""
+    """Whether the environment has an action mask, tested on a separate copy so that the real one is unchanged."""
     try:
         doing("making and resetting the environment once, to see whether it has an action mask")
         probe = make(hello, False)
@@ -181,7 +181,7 @@ WRAPPERS = ("gymnasium.wrappers.common", "gymnasium.wrappers.rendering")
 
 
 def saves_random_state(env):
-    """Whether `np_random` is known to be all of the environment's random state."""
+    """Whether `np_random` is known to be the environment's only random generator."""
     while isinstance(env, gymnasium.Wrapper):
         if type(env).__module__ not in WRAPPERS:
             return False
@@ -190,7 +190,7 @@ def saves_random_state(env):
 
 
 def responder(env, which, answer):
-    """A function that answers one request about `env`, which the parent knows by the number `which`."""
+    """Returns a function that answers one request about `env`, whose index at the parent is `which`."""
     size, n = int(np.prod(answer["shape"])), answer["actions"]
     dtype = np.dtype("u1" if answer["bytes"] else "<f4")
     masked = answer["has_action_mask"]
@@ -231,7 +231,7 @@ def responder(env, which, answer):
             pack(reply, 0, OK, end, which, length, reward)
         except (struct.error, TypeError) as error:
             raise Refused("value", f"the reward is {reward!r}, expected a number") from error
-        # As write() does, without its call: nearly always, one write takes it all.
+        # The same as write(), without the call: nearly always, a single os.write is enough.
         wrote = os_write(replies, reply)
         if wrote < whole:
             write(memoryview(reply)[wrote:])
@@ -240,7 +240,7 @@ def responder(env, which, answer):
 
 
 def serve(envs, answer):
-    """Answers requests, in their order, until there are no more."""
+    """Answers requests in order until the input ends."""
     responders = [responder(env, which, answer) for which, env in enumerate(envs)]
     unpack, whole, os_read = REQUEST.unpack, REQUEST.size, os.read
     while True:
@@ -259,17 +259,17 @@ def serve(envs, answer):
 
 
 def render(env, _):
-    """Width, height, then the picture's bytes; nothing where there is none."""
+    """Width, height, then the bytes of the picture; empty if there is no picture."""
     if env.render_mode != "rgb_array":
         return b""
     frame = env.render()
     if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
-        raise Refused("value", f"render() gave {type(frame).__name__}, expected an array of bytes [height, width, 3]")
+        raise Refused("value", f"render() returned {type(frame).__name__}, expected an array of bytes [height, width, 3]")
     return struct.pack("<II", frame.shape[1], frame.shape[0]) + frame.tobytes()
 
 
 def save(env, _):
-    """The random generator as JSON, where it is known to be all of the random state and there is one; else nothing."""
+    """The random generator as JSON; empty if there is none, or if there may be other generators."""
     generator = getattr(env.unwrapped, "_np_random", None)
     if generator is None or not saves_random_state(env):
         return b""
@@ -290,7 +290,7 @@ def main():
     hello = json.loads(read(length))
     try:
         if hello["protocol"] != PROTOCOL:
-            raise Refused("protocol", f"protocol {hello['protocol']} was asked for, this worker speaks {PROTOCOL}")
+            raise Refused("protocol", f"protocol {hello['protocol']} was requested, this worker uses {PROTOCOL}")
         doing("importing gymnasium")
         try:
             import gymnasium
@@ -329,5 +329,5 @@ def main():
 try:
     main()
 except (BrokenPipeError, EOFError):
-    # The parent is gone: nobody awaits an answer.
+    # The parent has ended, so no answer is needed.
     pass
