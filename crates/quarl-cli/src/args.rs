@@ -461,4 +461,29 @@ mod tests {
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
     }
+
+    /// The arguments of a command line with words in single quotes, without a redirection of the output.
+    fn words(line: &str) -> Vec<String> {
+        let line = line.split(" > ").next().unwrap_or(line);
+        let parts = line.split('\'').enumerate();
+        parts
+            .flat_map(|(i, part)| match i % 2 {
+                0 => part.split_whitespace().map(str::to_owned).collect(),
+                _ => vec![part.to_owned()],
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_examples_in_the_help_are_valid_command_lines() {
+        for command in Cli::command().get_subcommands() {
+            let Some(help) = command.get_after_help() else { continue };
+            let help = help.to_string();
+            let examples: Vec<&str> = help.lines().filter(|line| line.starts_with("  quarl ")).collect();
+            assert!(!examples.is_empty(), "{}", command.get_name());
+            for example in examples {
+                Cli::try_parse_from(words(example)).unwrap_or_else(|error| panic!("{example}: {error}"));
+            }
+        }
+    }
 }

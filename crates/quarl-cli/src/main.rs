@@ -58,7 +58,7 @@ fn main() -> ExitCode {
 fn help(message: &clap::Error) -> ExitCode {
     let printed = message.print();
     if !message.use_stderr() {
-        output::note(printed);
+        output::record_failure(printed);
         if let Err(error) = output::check() {
             output::error(&error);
             return ExitCode::FAILURE;

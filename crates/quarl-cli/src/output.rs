@@ -19,11 +19,11 @@ pub(crate) fn line(line: impl AsRef<str>) {
 /// Writes text that ends its own lines to standard output.
 pub(crate) fn text(text: impl AsRef<str>) {
     let mut stdout = std::io::stdout().lock();
-    note(stdout.write_all(text.as_ref().as_bytes()).and_then(|()| stdout.flush()));
+    record_failure(stdout.write_all(text.as_ref().as_bytes()).and_then(|()| stdout.flush()));
 }
 
 /// Records a failed write to standard output for [`check`].
-pub(crate) fn note(written: std::io::Result<()>) {
+pub(crate) fn record_failure(written: std::io::Result<()>) {
     if let Err(error) = written
         && error.kind() != ErrorKind::BrokenPipe
     {
@@ -60,12 +60,12 @@ pub(crate) fn error(error: &anyhow::Error) {
 
 /// Prints the result of `--quiet`: two lines for scripts.
 pub(crate) fn quiet_result(greedy_mean: Option<f64>, dir: &std::path::Path) {
-    let mean = greedy_mean.map_or_else(|| "none".to_owned(), tidy);
+    let mean = greedy_mean.map_or_else(|| "none".to_owned(), round_mean);
     line(format!("mean greedy return: {mean}\ndirectory: {}", dir.display()));
 }
 
 /// A mean rounded to ten significant digits: 9.35, where the sum of decimal fractions gives 9.350000000000001.
-fn tidy(mean: f64) -> String {
+fn round_mean(mean: f64) -> String {
     format!("{mean:.9e}").parse().unwrap_or(mean).to_string()
 }
 
@@ -77,8 +77,8 @@ pub(crate) fn interval([low, high]: [f64; 2], decimals: usize) -> String {
 /// A caution about intervals of only `n` values (runs or episodes), if `n` is small. `shown` is whether there is an
 /// interval.
 pub(crate) fn caveat(n: usize, values: &str, shown: bool) -> Option<String> {
-    if n < stats::LEAST_FOR_INTERVAL {
-        Some(format!("no intervals: fewer than {} {values}", stats::LEAST_FOR_INTERVAL))
+    if n < stats::MIN_FOR_INTERVAL {
+        Some(format!("no intervals: fewer than {} {values}", stats::MIN_FOR_INTERVAL))
     } else if shown && n < stats::FEW_FOR_INTERVAL {
         Some(format!("caution: intervals of fewer than {} {values} are rough", stats::FEW_FOR_INTERVAL))
     } else {
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn means_are_printed_without_the_rounding_of_their_sum() {
         assert_eq!(
-            [9.350000000000001, 187.3, -1.0 / 3.0, 1e-12].map(tidy),
+            [9.350000000000001, 187.3, -1.0 / 3.0, 1e-12].map(round_mean),
             ["9.35", "187.3", "-0.3333333333", "0.000000000001"]
         );
     }

@@ -336,11 +336,11 @@ impl Agent {
     pub fn updates_due(&mut self, step: u64, training: &TrainingConfig) -> u64 {
         let replay = &mut self.memory.replay;
         let started = step >= training.learning_starts;
-        if let Some(waiting) = replay.waiting() {
+        if let Some(pending) = replay.pending() {
             if !started {
-                replay.skip_waiting();
+                replay.discard_pending();
             }
-            return if started { waiting } else { 0 };
+            return if started { pending } else { 0 };
         }
         let due = started && replay.len() >= self.config.batch_size && step.is_multiple_of(training.train_frequency);
         if due { training.gradient_steps } else { 0 }

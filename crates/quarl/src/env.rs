@@ -119,10 +119,15 @@ impl EnvironmentSpec {
     }
 }
 
-/// An environment with a finite set of actions.
+/// An environment with a finite set of actions, and observations in a box of numbers.
 ///
-/// A call that is refused because of its arguments changes nothing. [`check::check`] tests whether an implementation keeps
-/// the promises made here.
+/// To make an environment of your own, implement [`spec`](Self::spec), [`reset`](Self::reset), [`step`](Self::step),
+/// [`scene`](Self::scene), [`save_state`](Self::save_state) and [`load_state`](Self::load_state); the other methods have
+/// defaults. [`state::save`] and [`state::load`] serialise a struct. Train on it with
+/// [`TrainerBuilder::environment`](crate::train::TrainerBuilder::environment), after testing it with [`check::check`], which
+/// checks every promise made here. `examples/own_environment.rs` is a complete example.
+///
+/// A call that is refused because of its arguments changes nothing.
 pub trait Environment: Send {
     /// The environment's spaces and limits. They never change.
     fn spec(&self) -> &EnvironmentSpec;

@@ -172,8 +172,8 @@ fn epsilon_greedy<'a>(
     }
 }
 
-/// A draw from the zeta distribution: n with probability proportional to `n^-mu`, for `mu` above 1 (Devroye 1986, X.6.1: rejection
-/// from the floor of a Pareto variate). At most 2^32, which is also the limit where `mu` is not above 1.
+/// A random number from the zeta distribution: n with probability proportional to `n^-mu`, for `mu` above 1 (Devroye 1986,
+/// X.6.1: rejection from the floor of a Pareto variate). It is at most 2^32, also for a `mu` that is not above 1.
 fn zeta(mu: f64, rng: &mut Rng) -> u64 {
     const LARGEST: f64 = 4_294_967_296.0;
     let power = mu - 1.0;

@@ -41,7 +41,7 @@ pub struct Policy {
 
 impl Clone for Policy {
     fn clone(&self) -> Self {
-        Self::with_room(Arc::clone(&self.trained))
+        Self::with_buffers(Arc::clone(&self.trained))
     }
 }
 
@@ -94,10 +94,10 @@ impl Policy {
         }
         let mut effective = Buffer::zeros(network.forward_parameter_count());
         network.effective_parameters(parameters, &network.no_noise(), &mut effective);
-        Ok(Self::with_room(Arc::new(Trained { network, parameters: effective, statistics: statistics.cloned() })))
+        Ok(Self::with_buffers(Arc::new(Trained { network, parameters: effective, statistics: statistics.cloned() })))
     }
 
-    fn with_room(trained: Arc<Trained>) -> Self {
+    fn with_buffers(trained: Arc<Trained>) -> Self {
         let Architecture { inputs, actions, .. } = *trained.network.architecture();
         Self {
             scratch: trained.network.single_scratch(),

@@ -122,7 +122,7 @@ impl Replay {
         self.store.check(&transition)?;
         let id = self.store.push(transition);
         if let Sampler::Prioritized(sampler) = &mut self.sampler {
-            sampler.enter(id);
+            sampler.insert(id);
         }
         Ok(id)
     }
@@ -143,7 +143,7 @@ impl Replay {
     }
 
     /// Without replay: the number of transitions that have not been learnt from yet. `None` with replay.
-    pub fn waiting(&self) -> Option<u64> {
+    pub fn pending(&self) -> Option<u64> {
         match self.sampler {
             Sampler::Newest { used } => Some((self.store.pushed() - used).min(self.store.capacity() as u64)),
             _ => None,
@@ -151,7 +151,7 @@ impl Replay {
     }
 
     /// Without replay: discards the transitions that have not been learnt from yet.
-    pub fn skip_waiting(&mut self) {
+    pub fn discard_pending(&mut self) {
         if let Sampler::Newest { used } = &mut self.sampler {
             *used = self.store.pushed();
         }
@@ -183,7 +183,7 @@ impl Replay {
     /// [`Error::ObservationLength`] and [`Error::MaskLength`] where the batch has other shapes.
     pub fn draw(&mut self, beta: f64, rng: &mut Rng, batch: &mut Batch) -> Result<(), Error> {
         let (len, size) = (self.len(), batch.len());
-        let available = self.waiting().map_or(len, |waiting| waiting as usize);
+        let available = self.pending().map_or(len, |pending| pending as usize);
         if size > available {
             return Err(Error::TooFewTransitions { needed: size, available });
         }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::stats::{
-    Bootstrap, Interval, LEAST_FOR_INTERVAL, bootstrap_interval, bootstrap_mean, interquartile_mean, mean, resampler,
+    Bootstrap, Interval, MIN_FOR_INTERVAL, bootstrap_interval, bootstrap_mean, interquartile_mean, mean, resampler,
     sample_std, wilson,
 };
 
@@ -60,7 +60,7 @@ impl Scores {
             reached,
             reached_share: reached.and_then(|reached| finite(reached as f64 / tried as f64)),
             reached_interval: reached
-                .filter(|_| tried >= LEAST_FOR_INTERVAL)
+                .filter(|_| tried >= MIN_FOR_INTERVAL)
                 .and_then(|reached| ends(wilson(reached, tried, 0.95))),
         }
     }

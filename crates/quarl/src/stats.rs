@@ -23,7 +23,7 @@ pub use bootstrap::{
 };
 
 /// The minimum number of values for an interval. The resamples of two values are only the two values and their mean.
-pub const LEAST_FOR_INTERVAL: usize = 3;
+pub const MIN_FOR_INTERVAL: usize = 3;
 
 /// Intervals of fewer values than this are rough, because a bootstrap of few values is too narrow. Whatever displays one
 /// should say so.

@@ -143,7 +143,7 @@ impl Trainer {
         match self.progress.phase {
             Phase::Step => self.step(),
             Phase::AfterStep(step) if step.updates > 0 => self.update(step),
-            Phase::AfterStep(step) => Ok(self.close_step(step)),
+            Phase::AfterStep(step) => Ok(self.finish_step(step)),
             Phase::Evaluate { last } => self.evaluate(last),
             Phase::Finished => Ok(None),
         }
@@ -165,7 +165,7 @@ impl Trainer {
         let Some((action, epsilon)) = progress.slots[turn].chosen.take() else { return Ok(None) };
         let step = match env.step(action, next_observation) {
             Err(error @ (Error::WorkerLost { .. } | Error::Stopped { .. })) => {
-                progress.lose_episode(turn, error)?;
+                progress.abandon_episode(turn, error)?;
                 return Ok(None);
             }
             step => step?,
@@ -206,7 +206,7 @@ impl Trainer {
     }
 
     /// What follows the updates of a step: a target update, the end of the episode, and an evaluation if it is due.
-    fn close_step(&mut self, step: StepTaken) -> Option<Event> {
+    fn finish_step(&mut self, step: StepTaken) -> Option<Event> {
         let Self { config, agent, progress, .. } = self;
         let (target_network, training, evaluation) = (&config.target_network, &config.training, &config.evaluation);
         let env_steps = progress.env_steps;
@@ -245,7 +245,7 @@ impl Trainer {
             };
             match env.reset(seed, &mut slot.observation) {
                 Err(error @ (Error::WorkerLost { .. } | Error::Stopped { .. })) => {
-                    return progress.lose_episode(i, error);
+                    return progress.abandon_episode(i, error);
                 }
                 result => result?,
             }
@@ -259,7 +259,7 @@ impl Trainer {
         let action = agent.act(&slot.observation, env.action_mask(), exploration, &mut slot.explorer)?;
         slot.chosen = Some((action, exploration.epsilon()));
         match env.begin_step(action) {
-            Err(error @ (Error::WorkerLost { .. } | Error::Stopped { .. })) => progress.lose_episode(i, error),
+            Err(error @ (Error::WorkerLost { .. } | Error::Stopped { .. })) => progress.abandon_episode(i, error),
             result => result,
         }
     }

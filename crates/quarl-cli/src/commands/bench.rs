@@ -42,11 +42,11 @@ struct Figures {
 struct Rounds(Vec<f64>);
 
 impl Rounds {
-    fn least(&self) -> f64 {
+    fn min(&self) -> f64 {
         self.0.iter().copied().fold(f64::INFINITY, f64::min)
     }
 
-    fn most(&self) -> f64 {
+    fn max(&self) -> f64 {
         self.0.iter().copied().fold(0.0, f64::max)
     }
 
@@ -149,16 +149,16 @@ fn measure_preset(preset: &'static str, path: CpuPath) -> Result<PresetFigures> 
     let (mut peaks, mut textbooks, mut updates) = (Rounds::default(), Rounds::default(), Rounds::default());
     for _ in 0..ROUNDS {
         peaks.0.push(multiply_adds(path, repetitions)?);
-        textbooks.0.push(updates_from_nothing(&mut textbook, 20)?);
-        updates.0.push(updates_from_nothing(&mut other, 20)?);
+        textbooks.0.push(uncached_update_seconds(&mut textbook, 20)?);
+        updates.0.push(uncached_update_seconds(&mut other, 20)?);
     }
     Ok(PresetFigures {
         preset,
         cpu_path: path.name(),
-        update_us: updates.least() * 1e6,
+        update_us: updates.min() * 1e6,
         update_us_median: updates.median() * 1e6,
-        times_textbook: updates.least() / textbooks.least(),
-        update_peak_fraction: flops / updates.least() / peaks.most(),
+        times_textbook: updates.min() / textbooks.min(),
+        update_peak_fraction: flops / updates.min() / peaks.max(),
     })
 }
 
@@ -176,7 +176,7 @@ fn update_flops(agent: &Agent) -> f64 {
 }
 
 /// Seconds per update, with all caches invalidated.
-fn updates_from_nothing(agent: &mut Agent, count: u64) -> Result<f64> {
+fn uncached_update_seconds(agent: &mut Agent, count: u64) -> Result<f64> {
     let elapsed = time(|| {
         (0..count).try_for_each(|_| {
             agent.drop_caches();
@@ -204,7 +204,7 @@ fn measure(path: CpuPath) -> Result<Figures> {
         (Rounds::default(), Rounds::default(), Rounds::default(), Rounds::default());
     for _ in 0..rounds {
         let peak = multiply_adds(path, repetitions)?;
-        let update = updates_from_nothing(&mut learner, updates_a_round)?;
+        let update = uncached_update_seconds(&mut learner, updates_a_round)?;
         let elapsed = time(|| advance(&mut stepper, steps_a_round))?;
         peaks.0.push(peak);
         updates.0.push(update);
@@ -213,13 +213,13 @@ fn measure(path: CpuPath) -> Result<Figures> {
     }
     Ok(Figures {
         cpu_path: path.name(),
-        fma_peak_gflops: peaks.most() / 1e9,
+        fma_peak_gflops: peaks.max() / 1e9,
         fma_peak_gflops_median: peaks.median() / 1e9,
-        update_us: updates.least() * 1e6,
+        update_us: updates.min() * 1e6,
         update_us_median: updates.median() * 1e6,
-        update_peak_fraction: flops / updates.least() / peaks.most(),
+        update_peak_fraction: flops / updates.min() / peaks.max(),
         update_peak_fraction_median: fractions.median(),
-        step_us: steps.least() * 1e6,
+        step_us: steps.min() * 1e6,
         step_us_median: steps.median() * 1e6,
     })
 }

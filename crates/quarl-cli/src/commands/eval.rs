@@ -84,7 +84,7 @@ fn evaluate_one(args: &EvalArgs, model: SavedModel) -> Result<Outcome> {
     }
     let episodes = returns.len();
     output::line(format!("{episodes} greedy episodes of {} in {env}, seed {}", path.display(), args.seed));
-    say_scores(&scores, "return", "episodes");
+    print_scores(&scores, "return", "episodes");
     warn_of_cut(cut, episodes);
     Ok(Outcome::Done)
 }
@@ -143,13 +143,13 @@ fn evaluate_experiment(args: &EvalArgs, model: SavedModel) -> Result<Outcome> {
         args.episodes,
         args.seed
     ));
-    say_scores(&scores, "mean return of a run", "runs");
+    print_scores(&scores, "mean return of a run", "runs");
     warn_of_cut(cut, means.len() * args.episodes as usize);
     Ok(Outcome::Done)
 }
 
 /// Prints the statistics of `what` over `values` (episodes or runs).
-fn say_scores(scores: &Scores, what: &str, values: &str) {
+fn print_scores(scores: &Scores, what: &str, values: &str) {
     let number = |value: Option<f64>| value.map_or_else(|| "none".to_owned(), |value| format!("{value:.2}"));
     let interval = |interval: Option<[f64; 2]>| interval.map_or(String::new(), |ends| output::interval(ends, 2));
     let row = |name: &str, value: String| output::line(format!("  {name:<20} {value}"));

@@ -65,7 +65,7 @@ pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
     } else if interrupted {
         output::line(format!("interrupted: the agent and the results so far are in {}", out.display()));
     } else {
-        say_result(&summary, &out);
+        print_result(&summary, &out);
     }
     Ok(if interrupt::requested() { Outcome::Interrupted } else { Outcome::Done })
 }
@@ -135,7 +135,7 @@ fn watch(args: &TrainArgs, trainer: &Trainer, summary: &Summary) -> Result<()> {
     Ok(())
 }
 
-fn say_result(summary: &Summary, out: &Path) {
+fn print_result(summary: &Summary, out: &Path) {
     let Summary { episodes, env_steps, wall_seconds, .. } = summary;
     if let Summary { greedy_returns: Some(returns), greedy_mean: Some(mean), .. } = summary {
         output::line(format!("mean return over {} greedy episodes of the trained agent: {mean:.1}", returns.len()));

@@ -49,7 +49,7 @@ impl AgentState<'_> {
     /// Whether this many updates with batches of this size are possible without another transition.
     pub(crate) fn allows_updates(&self, updates: u64, batch_size: usize) -> bool {
         let replay = &self.memory.replay;
-        updates == 0 || (replay.len() >= batch_size && replay.waiting().is_none_or(|waiting| waiting >= updates))
+        updates == 0 || (replay.len() >= batch_size && replay.pending().is_none_or(|pending| pending >= updates))
     }
 }
 

@@ -185,7 +185,7 @@ impl Engine for CpuEngine {
         }
         scratch.backward(network, online);
         if wants_diagnostics {
-            let (max_q, action_gap) = spread(scratch.q_values(), batch.len());
+            let (max_q, action_gap) = max_q_and_action_gap(scratch.q_values(), batch.len());
             report.diagnostics = Some(UpdateDiagnostics {
                 grad_norm: norm(scratch.gradients.iter().copied()),
                 target_drift: norm(online.iter().zip(target.iter()).map(|(online, target)| online - target)),
@@ -251,7 +251,7 @@ impl Engine for CpuEngine {
 }
 
 /// The largest Q-value of a batch, and the mean action gap (the best action's Q-value less the second best's).
-fn spread(q_values: QValues, items: usize) -> (f64, f64) {
+fn max_q_and_action_gap(q_values: QValues, items: usize) -> (f64, f64) {
     let (mut max_q, mut gaps) = (f64::NEG_INFINITY, 0.0);
     for item in 0..items {
         let best = q_values.argmax(item);

@@ -20,7 +20,7 @@ use crate::render::{Scene, Shape};
 use record::{Player, Record};
 
 /// The number of steps after which an episode is abandoned. Errors that occur only later are not found.
-pub const MOST_STEPS: u32 = 10_000;
+pub const MAX_STEPS: u32 = 10_000;
 
 /// A promise of the [`Environment`] trait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -308,7 +308,7 @@ fn begun_steps(player: &mut Player<'_>) -> Result<(), Error> {
 }
 
 /// The reason why a scene cannot be drawn, if there is one.
-fn flaw(scene: &Scene) -> Option<String> {
+fn scene_error(scene: &Scene) -> Option<String> {
     match scene {
         Scene::Pixels { width, height, rgb } => {
             let expected = *width as usize * *height as usize * 3;

@@ -163,7 +163,7 @@ impl GymEnv {
     }
 
     /// Receives the answer to a step that has begun, so that another request can be sent.
-    fn settle(&mut self) -> Result<(), Error> {
+    fn await_step(&mut self) -> Result<(), Error> {
         let Pending::Begun(action) = self.pending else { return Ok(()) };
         let outcome = match self.receive() {
             Ok(answer) => Ok(answer),
@@ -177,10 +177,10 @@ impl GymEnv {
     /// Ends the running episode, and discards the result of a step that has begun.
     fn abandon(&mut self) -> Result<(), Error> {
         self.running = false;
-        match self.settle() {
+        match self.await_step() {
             // Another environment of the same worker has reported this loss.
             Err(Error::WorkerLost { already_reported: true, .. }) => {}
-            settled => settled?,
+            awaited => awaited?,
         }
         self.pending = Pending::None;
         Ok(())
@@ -280,7 +280,7 @@ impl Environment for GymEnv {
         if self.episodes == 0 || !lock(&self.shared).options().render {
             return Ok(None);
         }
-        self.settle()?;
+        self.await_step()?;
         let answer = self.exchange(RENDER, &[]).map_err(|error| self.failed(error))?;
         let Some((size, rgb)) = body(&answer).split_at_checked(8) else { return Ok(None) };
         let number = |at: usize| u32::from_le_bytes(std::array::from_fn(|i| size[at + i]));

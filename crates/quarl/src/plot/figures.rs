@@ -2,12 +2,12 @@
 
 use super::{Color, Figure, Reference, Series, Style};
 use crate::stats::{
-    Bootstrap, Curve, FEW_FOR_INTERVAL, LEAST_FOR_INTERVAL, mean_curve_with_band, moving_average, quantile_curve,
+    Bootstrap, Curve, FEW_FOR_INTERVAL, MIN_FOR_INTERVAL, mean_curve_with_band, moving_average, quantile_curve,
     resampler,
 };
 
 /// The maximum number of runs that are drawn as single lines behind their mean; more runs are summarised by a band.
-const MOST_SINGLE_LINES: usize = 20;
+const MAX_SINGLE_LINES: usize = 20;
 
 /// The finished episodes of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -97,7 +97,7 @@ pub fn experiment_figure(title: &str, runs: &[Run], x: XAxis, window: usize, thr
     let at = |values: &[f64]| -> Vec<(f64, f64)> { xs.iter().copied().zip(values.iter().copied()).collect() };
     let mut mean = Series { name: format!("mean of {}", counted(runs.len(), "run")), ..series(&xs, &curve) };
     let mut all = Vec::new();
-    let is_crowded = runs.len() > MOST_SINGLE_LINES;
+    let is_crowded = runs.len() > MAX_SINGLE_LINES;
     let behind = if is_crowded {
         let (low, high) = (quantile_curve(&smooth, 0.1), quantile_curve(&smooth, 0.9));
         all.push(Series {
@@ -199,12 +199,12 @@ fn has_band(series: &Series) -> bool {
 /// A caution about intervals of few runs.
 fn caveat(counts: &[usize]) -> String {
     let any = |range: std::ops::Range<usize>| counts.iter().any(|n| range.contains(n));
-    let none = if any(0..LEAST_FOR_INTERVAL) {
-        format!(" No interval for fewer than {LEAST_FOR_INTERVAL} runs.")
+    let none = if any(0..MIN_FOR_INTERVAL) {
+        format!(" No interval for fewer than {MIN_FOR_INTERVAL} runs.")
     } else {
         String::new()
     };
-    let rough = if any(LEAST_FOR_INTERVAL..FEW_FOR_INTERVAL) {
+    let rough = if any(MIN_FOR_INTERVAL..FEW_FOR_INTERVAL) {
         format!(" Intervals of fewer than {FEW_FOR_INTERVAL} runs are rough.")
     } else {
         String::new()

@@ -26,7 +26,7 @@ impl Prioritized {
     }
 
     /// Adds a new transition at place `id`.
-    pub fn enter(&mut self, id: usize) {
+    pub fn insert(&mut self, id: usize) {
         self.tree.set(id, libm::pow(self.largest, self.alpha));
     }
 
@@ -87,7 +87,7 @@ mod tests {
     fn with(alpha: f64, priorities: &[f32]) -> Prioritized {
         let mut sampler = Prioritized::new(priorities.len(), alpha, 1e-6);
         for (id, priority) in priorities.iter().enumerate() {
-            sampler.enter(id);
+            sampler.insert(id);
             sampler.update(id, *priority);
         }
         sampler
@@ -135,14 +135,14 @@ mod tests {
     #[test]
     fn new_items_enter_at_the_largest_priority_ever_seen() {
         let mut sampler = Prioritized::new(3, 0.5, 1e-6);
-        sampler.enter(0);
+        sampler.insert(0);
         assert_eq!(sampler.weight(0), 1.0);
         sampler.update(0, 0.25);
-        sampler.enter(1);
+        sampler.insert(1);
         assert_eq!(sampler.weight(1), 1.0, "nothing above 1 has been seen");
         sampler.update(1, 16.0);
         sampler.update(1, 0.0);
-        sampler.enter(2);
+        sampler.insert(2);
         assert!((sampler.weight(2) - 4.0).abs() < 1e-6, "16 was seen, if it is no longer there");
     }
 

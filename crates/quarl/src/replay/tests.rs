@@ -72,17 +72,17 @@ fn without_replay_each_transition_is_drawn_once_in_order() {
             push(&mut replay, next);
             next += 1;
         }
-        assert_eq!(replay.waiting(), Some(burst));
+        assert_eq!(replay.pending(), Some(burst));
         for i in (0..burst as usize).rev() {
             replay.sample(0.4, &mut rng, &mut batch).unwrap();
             assert_eq!((batch.rewards[0], batch.weights[0]), (10.0 * (next - 1 - i) as f32, 1.0));
         }
-        assert_eq!(replay.waiting(), Some(0));
+        assert_eq!(replay.pending(), Some(0));
     }
     push(&mut replay, next);
-    replay.skip_waiting();
-    assert_eq!(replay.waiting(), Some(0));
-    assert_eq!(filled(ReplayKind::Uniform, 2, 2).waiting(), None);
+    replay.discard_pending();
+    assert_eq!(replay.pending(), Some(0));
+    assert_eq!(filled(ReplayKind::Uniform, 2, 2).pending(), None);
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn bytes_are_kept_as_bytes_and_come_back_as_they_were() {
     replay.sample(0.0, &mut Rng::from_seed(0), &mut batch).unwrap();
     let bytes = |values: &[f32]| Observations::U8(values.iter().map(|x| *x as u8).collect());
     assert_eq!((&batch.obs, &batch.next_obs), (&bytes(&obs), &bytes(&next_obs)));
-    // As floats, too: what is normalised.
+    // As floats too, which normalised observations need.
     let mut floats = Batch::new(1, 256);
     replay.sample(0.0, &mut Rng::from_seed(0), &mut floats).unwrap();
     assert_eq!((floats.obs.to_floats(), floats.next_obs.to_floats()), (obs.to_vec(), next_obs.to_vec()));
@@ -116,7 +116,7 @@ fn what_is_read_back_draws_the_same_and_costs_what_is_in_it() {
             replay.update_priorities(&[0, 2], [3.0, 0.1]);
             let mut read: Replay = postcard::from_bytes(&postcard::to_stdvec(&replay).unwrap()).unwrap();
             assert!(read.fits(&filled(kind, 7, 0), 3));
-            // Without replay there is room for the last transition alone.
+            // Without replay, the buffer holds only the last transition.
             let holds_third_action = kind != ReplayKind::None || count % 3 == 0;
             assert_eq!(
                 read.fits(&filled(kind, 7, 0), 2),

@@ -3,7 +3,7 @@
 //!
 //! Randomness comes from a closure, `draw(n)`, which returns an index below `n`; [`resampler`] makes one.
 
-use super::{Interval, LEAST_FOR_INTERVAL, mean, quantile_in_place};
+use super::{Interval, MIN_FOR_INTERVAL, mean, quantile_in_place};
 
 /// The settings of a bootstrap.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,7 +46,7 @@ pub fn resampler(seed: u64) -> impl FnMut(usize) -> usize {
 /// The percentile bootstrap interval of a statistic of the values, such as [`median`](super::median) or
 /// [`interquartile_mean`](super::interquartile_mean).
 ///
-/// Undefined (NaN) for fewer than [`LEAST_FOR_INTERVAL`] values.
+/// Undefined (NaN) for fewer than [`MIN_FOR_INTERVAL`] values.
 ///
 /// # Panics
 /// When `draw(n)` returns an index that is not below `n`.
@@ -56,7 +56,7 @@ pub fn bootstrap_interval(
     bootstrap: &Bootstrap,
     draw: &mut impl FnMut(usize) -> usize,
 ) -> Interval {
-    if values.len() < LEAST_FOR_INTERVAL {
+    if values.len() < MIN_FOR_INTERVAL {
         return Interval::UNDEFINED;
     }
     let mut sample = vec![0.0; values.len()];
@@ -81,7 +81,7 @@ pub fn bootstrap_mean(values: &[f64], bootstrap: &Bootstrap, draw: &mut impl FnM
 pub struct Curve {
     /// The mean over the runs that have a value at this point; NaN where none has.
     pub mean: Vec<f64>,
-    /// The lower edge of the band; NaN where fewer than [`LEAST_FOR_INTERVAL`] runs have a value, or without a band.
+    /// The lower edge of the band; NaN where fewer than [`MIN_FOR_INTERVAL`] runs have a value, or without a band.
     pub low: Vec<f64>,
     /// The upper edge of the band; NaN where `low` is.
     pub high: Vec<f64>,
@@ -150,7 +150,7 @@ pub fn mean_curve_with_band<R: AsRef<[f64]>>(
                 resampled[offset * resamples + resample] = sum[offset] / weight[offset];
             }
         }
-        for offset in (0..width).filter(|offset| curve.n[start + offset] >= LEAST_FOR_INTERVAL) {
+        for offset in (0..width).filter(|offset| curve.n[start + offset] >= MIN_FOR_INTERVAL) {
             // A resample in which no run reaches this episode has no mean, and is left out.
             present.clear();
             present.extend(resampled[offset * resamples..][..resamples].iter().filter(|mean| !mean.is_nan()));

@@ -103,7 +103,7 @@ impl Progress {
     }
 
     /// Abandons the running episode of a lost environment. Its completed transitions stay in the replay buffer.
-    pub(super) fn lose_episode(&mut self, i: usize, error: Error) -> Result<(), Error> {
+    pub(super) fn abandon_episode(&mut self, i: usize, error: Error) -> Result<(), Error> {
         let slot = &mut self.slots[i];
         slot.accumulator.clear();
         (slot.episode, slot.chosen) = (None, None);

@@ -154,7 +154,7 @@ impl<'a> Report<'a> {
         let dir = self.experiment.dir();
         self.event("finished", json!({ "dir": dir, "interrupted": false, "summary": summary }));
         match self.audience {
-            Audience::Person => say_result(self.experiment, rows, summary),
+            Audience::Person => print_result(self.experiment, rows, summary),
             Audience::Quiet => output::quiet_result(summary.greedy_mean, dir),
             Audience::Json => {}
         }
@@ -166,7 +166,7 @@ fn length(training: &TrainingConfig) -> u64 {
     training.episodes.or(training.steps).unwrap_or(0)
 }
 
-fn say_result(experiment: &Experiment, rows: &[MeanRow], summary: &ExperimentSummary) {
+fn print_result(experiment: &Experiment, rows: &[MeanRow], summary: &ExperimentSummary) {
     let ExperimentSummary { runs, completed, greedy_mean, greedy_iqm, greedy_iqm_interval, .. } = summary;
     let (config, dir) = (experiment.config(), experiment.dir().display());
     if *runs as u64 > experiment.runs() {

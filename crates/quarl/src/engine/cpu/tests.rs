@@ -1,5 +1,5 @@
-//! Updates of small networks whose sizes do not fit whole vectors. `cargo xtask miri` runs them, so that kernels, replay and the
-//! saved state are looked at for reads and writes outside their memory; whole runs of such sizes are in `tests/odd_sizes.rs`.
+//! Updates of small networks whose sizes are not whole vectors. `cargo xtask miri` runs them, to check the memory accesses
+//! of kernels, replay and saved state; whole runs of such sizes are in `tests/odd_sizes.rs`.
 
 use super::*;
 use crate::config::{Activation, OptimizerKind, ReplayKind};
@@ -34,8 +34,8 @@ const SWITCHES: [fn(&mut TrainConfig); 4] = [
     },
 ];
 
-/// The online network's bits after three updates; after the first of them engine and replay buffer are saved and read back,
-/// where `pause` says so.
+/// The online network's bits after three updates. If `pause`, engine and replay buffer are saved and restored after the
+/// first one.
 fn learnt(config: &TrainConfig, spec: &EnvironmentSpec, path: CpuPath, pause: bool) -> Vec<u32> {
     let mut engine = CpuEngine::new(config, spec, path).unwrap();
     let mut rng = Stream::Initialisation.rng(3);
@@ -52,7 +52,7 @@ fn learnt(config: &TrainConfig, spec: &EnvironmentSpec, path: CpuPath, pause: bo
     }
     let (mut batch, mut td_errors) = (Batch::new(size, 4), vec![0.0; size]);
     for update in 0..3 {
-        // Not 0.5: libm then takes a square root with inline assembly, which Miri does not interpret.
+        // Not 0.5: libm then takes a square root with inline assembly, which Miri cannot interpret.
         replay.draw(0.4, &mut rng, &mut batch).unwrap();
         let drawn = DrawnBatch::new(&mut batch, &replay, None).unwrap();
         engine

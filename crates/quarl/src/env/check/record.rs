@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::{Findings, MOST_STEPS, Promise, flaw};
+use super::{Findings, MAX_STEPS, Promise, scene_error};
 use crate::env::{End, Environment, EnvironmentSpec};
 use crate::error::Error;
 use crate::exploration::random;
@@ -105,7 +105,7 @@ impl<'a> Player<'a> {
         random(self.spec.action_space.n, self.env.action_mask(), &mut self.actions)
     }
 
-    /// Takes one random action. Returns whether the episode is over, or has reached [`MOST_STEPS`](super::MOST_STEPS).
+    /// Takes one random action. Returns whether the episode is over, or has reached [`MAX_STEPS`](super::MAX_STEPS).
     pub(super) fn step(&mut self, record: &mut Record) -> Result<bool, Error> {
         let action = self.action();
         if self.announces {
@@ -128,7 +128,7 @@ impl<'a> Player<'a> {
         } else if self.steps >= limit {
             self.findings.record(Promise::EpisodesEndInTime, || format!("step {} ended nothing", self.steps));
         }
-        Ok(step.end.is_some() || self.steps >= limit.min(MOST_STEPS))
+        Ok(step.end.is_some() || self.steps >= limit.min(MAX_STEPS))
     }
 
     /// Plays the current episode to its end.
@@ -206,9 +206,9 @@ impl<'a> Player<'a> {
     }
 
     fn look_at_scene(&mut self) -> Result<(), Error> {
-        let flaw = self.env.scene()?.as_ref().and_then(flaw);
-        if let Some(flaw) = flaw {
-            self.findings.record(Promise::ScenesCanBeDrawn, || flaw);
+        let scene_error = self.env.scene()?.as_ref().and_then(scene_error);
+        if let Some(scene_error) = scene_error {
+            self.findings.record(Promise::ScenesCanBeDrawn, || scene_error);
         }
         Ok(())
     }

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 /// The index that means "unchanged". It is the first one, so that films of few colours need few bits per pixel.
 pub(super) const TRANSPARENT: u8 = 0;
 /// The number of colours besides [`TRANSPARENT`].
-const ROOM: usize = 255;
+const CAPACITY: usize = 255;
 /// How near (largest difference of a channel) a new colour must be to an existing one to share its index. The first
 /// tolerance is not visible; the others are for films with more colours than the palette has.
 const TOLERANCES: [u8; 6] = [6, 12, 24, 40, 64, 255];
 /// The maximum number of colours whose index is stored: a film of photographs has millions of colours.
-const REMEMBERED: usize = 1 << 16;
+const MAX_INDEXED: usize = 1 << 16;
 
 /// Up to 255 colours, and the index of each colour encountered so far.
 #[derive(Default)]
@@ -25,10 +25,10 @@ impl GrowingPalette {
     /// New colours are added in order of their number of pixels, so plain areas are exact, and blended edges share the
     /// remaining entries. A colour keeps its index, so still pictures stay unchanged.
     pub(super) fn place(&mut self, rgb: &[u8], places: &mut Vec<u8>) {
-        if self.places.len() > REMEMBERED {
+        if self.places.len() > MAX_INDEXED {
             self.places.clear();
         }
-        self.take_in(rgb);
+        self.add_colors(rgb);
         places.clear();
         places.reserve(rgb.len() / 3);
         for run in runs(rgb) {
@@ -36,7 +36,7 @@ impl GrowingPalette {
         }
     }
 
-    fn take_in(&mut self, rgb: &[u8]) {
+    fn add_colors(&mut self, rgb: &[u8]) {
         let mut new: HashMap<[u8; 3], usize> = HashMap::new();
         for run in runs(rgb).filter(|run| !self.places.contains_key(&run[0])) {
             *new.entry(run[0]).or_default() += run.len();
@@ -44,7 +44,7 @@ impl GrowingPalette {
         let mut new: Vec<_> = new.into_iter().collect();
         new.sort_unstable_by_key(|&(color, count)| (std::cmp::Reverse(count), color));
         // Some entries are reserved for later frames.
-        let limit = (ROOM - self.colors.len()) * 3 / 4;
+        let limit = (CAPACITY - self.colors.len()) * 3 / 4;
         let cover = TOLERANCES.iter().find_map(|tolerance| self.cover(&new, *tolerance, limit));
         self.colors.extend(cover.into_iter().flatten());
         for (color, _) in new {

@@ -1,7 +1,7 @@
-//! Every kernel in every implementation that this machine can run, against its definition.
+//! Every kernel in every implementation of this machine, against its definition.
 //!
-//! A definition here is plain Rust over [`f32::mul_add`], in the order of operations that the kernels promise; a kernel has
-//! to give the same bits. The definitions in turn are held against sums in `f64`. NaN is NaN, whatever its payload.
+//! A definition is plain Rust with [`f32::mul_add`], in the kernel's order of operations; kernel and definition have to
+//! give the same bits. The definitions are compared with sums in `f64`. All NaNs count as equal, whatever their payload.
 
 mod heads;
 mod merging;
@@ -14,7 +14,7 @@ mod shapes;
 use super::{CpuPath, Implementation, LANES};
 use crate::rng::Rng;
 
-/// As many cases as prove something natively; a few under Miri, which looks at the pointers rather than the numbers.
+/// The number of random cases: many natively, a few under Miri, which checks pointers rather than numbers.
 fn cases(natively: usize) -> usize {
     if cfg!(miri) { natively.div_ceil(500).min(8) } else { natively }
 }
@@ -23,17 +23,17 @@ fn cases(natively: usize) -> usize {
 /// (`cargo xtask miri`), which runs every test whose name ends in `at_odd_sizes`.
 const ODD_SIZES: [usize; 4] = [1, 7, 17, 33];
 
-/// What a failed assertion calls an implementation.
+/// The name of an implementation in assertion messages.
 fn name(implementation: Implementation) -> String {
     format!("{implementation:?}")
 }
 
-/// `len` numbers between -1 and 1.
+/// `len` random numbers between -1 and 1.
 fn ordinary(rng: &mut Rng, len: usize) -> Vec<f32> {
     (0..len).map(|_| rng.uniform_in(-1.0, 1.0) as f32).collect()
 }
 
-/// Any float at all, with more than its share of those at which arithmetic goes wrong.
+/// A random float, more often than not one at which arithmetic goes wrong.
 fn any_float(rng: &mut Rng) -> f32 {
     const SPECIAL: [f32; 12] = [
         0.0,
@@ -54,7 +54,7 @@ fn any_float(rng: &mut Rng) -> f32 {
         0 => SPECIAL[rng.below(SPECIAL.len())],
         // Subnormal.
         1 => f32::from_bits(bits & 0x807f_ffff),
-        // Few digits, exponents within reach of each other: sums cancel and tie.
+        // Few digits and similar exponents, so that sums cancel and tie.
         2 => f32::from_bits((bits & 0x8070_0000) | ((118 + rng.below(18) as u32) << 23)),
         // Around a power of two.
         3 => f32::from_bits((bits & 0x8000_0003).wrapping_add((110 + rng.below(34) as u32) << 23).wrapping_sub(2)),
@@ -75,7 +75,7 @@ fn assert_same(actual: &[f32], expected: &[f32], case: &str) {
     }
 }
 
-/// Sixteen lanes added up: i with i + 8, then i + 4, i + 2, i + 1.
+/// The sum of sixteen lanes: i with i + 8, then i + 4, i + 2, i + 1.
 fn tree(mut lanes: [f32; LANES]) -> f32 {
     for half in [8, 4, 2, 1] {
         for i in 0..half {

@@ -1,5 +1,4 @@
-//! What surrounds the products: activations, layer normalisation, softmax and the quantile Huber loss. The same bits on every
-//! path, and near what `f64` says.
+//! Activations, layer normalisation, softmax and the quantile Huber loss: the same bits on every path, and close to `f64`.
 
 use super::super::{
     LAYER_NORM_EPS, LayerNormCache, QuantileHuber, activate, activation_gradient, layer_norm, layer_norm_gradient,
@@ -130,7 +129,7 @@ fn check_layer_norm(rng: &mut Rng, units: usize, stride: usize) {
         for (unit, x) in column.iter().enumerate() {
             let normalised = (x - mean) / (variance + f64::from(LAYER_NORM_EPS)).sqrt();
             let y = normalised * f64::from(weight[unit]) + f64::from(bias[unit]);
-            // Where the units are nearly alike, the mean's rounding counts for more.
+            // Where the units are nearly equal, the rounding of the mean matters more.
             let tolerance = 1e-6 * (1.0 + 3.0 / (variance + 1e-5).sqrt());
             assert!((f64::from(expected[unit * stride + item]) - y).abs() < tolerance, "{units} units: {y}");
         }

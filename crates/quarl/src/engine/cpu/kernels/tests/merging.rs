@@ -1,10 +1,10 @@
-//! An implicit head's product of trunk and embedding, and its gradient.
+//! The product of trunk and embedding of an implicit head, and its gradient.
 
 use super::super::{merge, merge_gradient};
 use super::{Implementation, LANES, ODD_SIZES, any_float, assert_same, name, ordinary};
 use crate::rng::Rng;
 
-/// `[unit][stride]`, and how many quantile levels each item has.
+/// `[unit][stride]`, and the number of quantile levels of each item.
 struct Shape {
     units: usize,
     levels: usize,

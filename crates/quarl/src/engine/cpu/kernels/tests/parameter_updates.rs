@@ -44,7 +44,7 @@ impl Moments {
         adam(path, &mut step)
     }
 
-    /// The pass's definition, number by number.
+    /// The definition of the step, number by number.
     fn expected(&self, gradients: &[f32], rates: Rates) -> Self {
         let mut after = self.clone();
         let flush = |x: f32| if x.abs() < 1e-30 { 0.0 } else { x };
@@ -183,7 +183,7 @@ fn check_polyak_update(rng: &mut Rng, len: usize) {
     }
 }
 
-/// Which parts of RMSProp and SGD are switched on.
+/// The switches of RMSProp and SGD.
 #[derive(Clone, Copy, Debug)]
 struct Switches {
     centered: bool,
@@ -198,7 +198,7 @@ const SWITCHES: [Switches; 4] = [
     Switches { centered: true, momentum: true, nesterov: true },
 ];
 
-/// `values`, or no numbers where a switch is off.
+/// `values`, or no numbers if a switch is off.
 fn only_if(on: bool, values: &[f32]) -> Vec<f32> {
     if on { values.to_vec() } else { Vec::new() }
 }

@@ -4,10 +4,10 @@ use super::super::{Epilogue, Product, product};
 use super::{Implementation, LANES, ODD_SIZES, any_float, assert_same, cases, name, ordinary, same};
 use crate::rng::Rng;
 
-/// What a kernel must not touch.
+/// The value of numbers that a kernel must not touch.
 const UNTOUCHED: f32 = -12345.0;
 
-/// A product's shape; every stride has room to spare, filled with what must not be used.
+/// The shape of a product. Every stride is larger than needed, and the rest is filled with a marker.
 #[derive(Clone, Copy, Debug)]
 struct Shape {
     rows: usize,
@@ -70,7 +70,7 @@ impl Shape {
         self.columns + self.c_extra
     }
 
-    /// Operands from `numbers`, NaN wherever nothing should be read (or what is read should not be stored). The slices end
+    /// Operands from `numbers`, and NaN wherever nothing should be read, or nothing read should be stored. The slices end
     /// with the last element that the shape needs.
     fn operands(&self, rng: &mut Rng, mut number: impl FnMut(&mut Rng) -> f32) -> Operands {
         let mut matrix = |rows: usize, columns: usize, stride: usize, end: usize| {
@@ -93,7 +93,7 @@ impl Shape {
         operands.a[if self.a_transposed { k * self.a_stride() + i } else { i * self.a_stride() + k }]
     }
 
-    /// `C`, element by element: k in ascending order, one rounding a step.
+    /// `C`, element by element: k in ascending order, one rounding for each step.
     fn expected(&self, operands: &Operands) -> Vec<f32> {
         self.each_element(|i, j| {
             let start = if self.bias { operands.bias[i] } else { 0.0 };
@@ -176,8 +176,7 @@ fn products_of_every_small_shape_are_their_definition_bit_for_bit_on_every_path(
 fn products_are_their_definition_on_every_path_at_odd_sizes() {
     let mut rng = Rng::from_seed(5);
     for case in 0..ODD_SIZES.len().pow(2) {
-        // Every pair of sizes; each ending with and without a bias and a transposed A; nothing behind the last element of
-        // any slice.
+        // Every pair of sizes, each with and without a bias and a transposed A; the slices end with their last element.
         let (row, column) = (case % ODD_SIZES.len(), case / ODD_SIZES.len());
         let shape = Shape {
             rows: ODD_SIZES[row],
@@ -219,7 +218,7 @@ fn the_definition_of_a_product_is_the_sum_in_f64_up_to_rounding() {
         for i in 0..shape.rows {
             for j in 0..shape.columns {
                 let error = (f64::from(actual[i * shape.c_stride() + j]) - each(i, j, |x| x)).abs();
-                // One rounding a step, each at most half a unit in the last place of a partial sum.
+                // One rounding for each step, of at most half a unit in the last place of a partial sum.
                 let bound = shape.depth as f64 * f64::from(f32::EPSILON) / 2.0 * each(i, j, f64::abs);
                 assert!(error <= bound, "{shape:?}: element ({i}, {j}) is off by {error:e}, more than {bound:e}");
             }

@@ -1,10 +1,10 @@
-//! Sums: of rows, of squares, and of one observation's products; and transposition, which must lose nothing.
+//! Sums of rows, sums of squares, products for one observation, and transposition.
 
 use super::super::{affine, row_sums, sum_of_squares, transpose};
 use super::{Implementation, LANES, ODD_SIZES, any_float, assert_same, cases, name, ordinary, tree};
 use crate::rng::Rng;
 
-/// Numbers of either kind: the ordinary for the odd cases, any at all for the even.
+/// Ordinary numbers in odd cases, arbitrary ones in even cases.
 fn numbers(rng: &mut Rng, case: usize, len: usize) -> Vec<f32> {
     if case % 2 == 1 { ordinary(rng, len) } else { (0..len).map(|_| any_float(rng)).collect() }
 }
@@ -155,7 +155,7 @@ fn a_sum_of_squares_is_its_definition_at_odd_sizes() {
     let mut rng = Rng::from_seed(8);
     for size in ODD_SIZES {
         check_sum_of_squares(&mut rng, 1, size.next_multiple_of(LANES));
-        // As many vectors, so that the four partial sums are used unevenly.
+        // Numbers of vectors for which the four partial sums are used unevenly.
         check_sum_of_squares(&mut rng, 1, size * LANES);
     }
 }

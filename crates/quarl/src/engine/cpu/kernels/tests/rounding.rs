@@ -1,12 +1,12 @@
-//! The fused multiply-add: one rounding on every path, with hardware for it or without.
+//! The fused multiply-add rounds once on every path, with or without hardware support.
 
 use super::super::lanes::fused;
 use super::super::{Epilogue, Product, product};
 use super::{Implementation, LANES, any_float, assert_same, cases, name, same};
 use crate::rng::Rng;
 
-/// Three floats whose `a * b + c` lies so near the middle between two floats that `f64` cannot tell on which side: where
-/// rounding twice goes wrong.
+/// Three floats whose `a * b + c` is so near the middle between two floats that `f64` cannot distinguish the sides, so that
+/// rounding twice gives the wrong result.
 fn near_halfway(rng: &mut Rng) -> [f32; 3] {
     let (few, sign) = (|rng: &mut Rng| rng.below(64) as f32, |rng: &mut Rng| [1.0_f32, -1.0][rng.below(2)]);
     let power = |exponent: i32| f32::from_bits(((exponent + 127) as u32) << 23);
@@ -19,7 +19,7 @@ fn near_halfway(rng: &mut Rng) -> [f32; 3] {
     [a, b, c]
 }
 
-/// As [`near_halfway`], where the result is subnormal and floats are evenly spaced.
+/// [`near_halfway`] for subnormal results, where floats are evenly spaced.
 fn near_halfway_subnormal(rng: &mut Rng) -> [f32; 3] {
     let smallest = f32::from_bits(1);
     let odd_halves = |rng: &mut Rng| f32::from_bits(0x3f00_0000 + rng.below(4) as u32) * [1.0, 3.0][rng.below(2)];
@@ -47,7 +47,7 @@ fn a_fused_multiply_add_without_hardware_is_rounded_once() {
         let twice = (f64::from(a) * f64::from(b) + f64::from(c)) as f32;
         twice_rounded_differs += usize::from(!same(twice, expected));
     }
-    // Else the cases would prove nothing.
+    // Otherwise the cases would prove nothing.
     assert!(cfg!(miri) || twice_rounded_differs > 10_000, "only {twice_rounded_differs} hard cases");
 }
 

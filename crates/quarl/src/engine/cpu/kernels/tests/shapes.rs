@@ -1,5 +1,5 @@
-//! Sizes that do not fit their slices are refused, those that overflow the address space included: safe code must not be able
-//! to make a kernel read or write outside its slices, on 32-bit processors neither.
+//! Invalid sizes are refused, also those that overflow the address space: safe code must not be able to make a kernel read
+//! or write outside its slices, on 32-bit processors either.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -43,12 +43,12 @@ fn sizes_that_overflow_the_address_space_are_never_held() {
     }
 }
 
-/// Whether a kernel refuses what it is given.
+/// Whether a kernel refuses its arguments.
 fn refuses(kernel: impl FnOnce()) -> bool {
     catch_unwind(AssertUnwindSafe(kernel)).is_err()
 }
 
-/// A product of one row, one column and one k, all its slices just long enough.
+/// A product of one row, one column and one k, with slices of exactly the needed length.
 fn smallest<'a>(a: &'a [f32], b: &'a [f32], c: &'a mut [f32]) -> Product<'a> {
     Product {
         rows: 1,
@@ -78,7 +78,7 @@ fn a_product_refuses_sizes_that_its_slices_do_not_hold() {
     assert!(!refused(|_| {}));
     assert!(refused(|p| p.rows = 0) && refused(|p| p.columns = 0) && refused(|p| p.depth = 0));
     assert!(refused(|p| p.rows = 65) && refused(|p| p.depth = 5) && refused(|p| p.columns = 17));
-    // Strides that wrap around to what the slices hold.
+    // Strides that overflow to a length that the slices have.
     assert!(refused(|p| (p.rows, p.a_stride, p.c_stride) = (HUGE, 2, 2)));
     assert!(refused(|p| (p.depth, p.a_stride, p.b_stride) = (usize::MAX / LANES + 2, usize::MAX, LANES)));
     assert!(refused(|p| (p.rows, p.c_stride) = (3, HUGE)));
