@@ -22,6 +22,10 @@ use crate::transition::Batch;
 
 /// An online network, a target network, and an optimizer.
 ///
+/// Training uses any engine through this trait: pass a factory to
+/// [`TrainerBuilder::engine`](crate::train::TrainerBuilder::engine) or [`Agent::with_engine`](crate::Agent::with_engine).
+/// Without one, the [CPU engine](cpu) is used.
+///
 /// An engine implements these settings: `[network]`, `[optimizer]` (the agent evaluates the learning-rate schedule),
 /// `agent.target` with Munchausen's settings, `agent.loss`, and `agent.batch_size`. With `target_network.kind = "none"` it
 /// bootstraps from the online network's Q-values. The agent implements everything else.

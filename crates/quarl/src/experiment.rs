@@ -15,14 +15,14 @@
 //! # let out = directory.path().join("curves");
 //! let config = TrainConfig::preset("textbook").set("training.episodes", 3).build()?;
 //! let experiment = Plan::new(config, out).runs(4).jobs(2).open()?;
-//! for event in experiment.start()? { // all four seeds; none when it is started again afterwards
+//! for event in experiment.start()? { // runs all four seeds; none if they are complete already
 //!     match event? {
 //!         ExperimentEvent::Finished { seed, summary } => println!("{seed}: {:?}", summary.greedy_returns),
 //!         ExperimentEvent::Failed { seed, error } => println!("{seed} failed: {error}"),
 //!         _ => {}
 //!     }
 //! }
-//! let (rows, summary) = experiment.aggregate()?; // what mean.csv and summary.json say
+//! let (rows, summary) = experiment.aggregate()?; // the contents of mean.csv and summary.json
 //! assert_eq!((rows.len(), rows[0].n, summary.failed.len()), (3, 4, 0));
 //! # Ok::<(), quarl::Error>(())
 //! ```

@@ -29,8 +29,10 @@ use crate::exploration::Exploration;
 use crate::model::Model;
 use crate::network::{Architecture, QValues, check_mask};
 
-/// A trained network with the buffers for its forward pass: acting allocates nothing. Clones share the parameters. A noisy
-/// network acts without noise.
+/// The policy of a trained agent: Q-values, greedy actions and action probabilities for single observations.
+///
+/// It has buffers of its own, so acting allocates nothing. Clones share the parameters and are cheap: use one for each thread. A
+/// noisy network acts without noise. See the [module](self) for an example.
 #[derive(Debug)]
 pub struct Policy {
     trained: Arc<Trained>,

@@ -12,7 +12,7 @@ use crate::policy::Policy;
 use crate::rng::Stream;
 use crate::run::{self, Contents, listed, name};
 
-/// SavedModel model of a run to load.
+/// The model of a run to load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SavedModel {
     /// The model at the end of training.

@@ -1,4 +1,4 @@
-//! Environments by name: the table of those that are built in, and Gymnasium's, whose ids begin with `gym:`.
+//! The registry of environments: the built-in ones, and Gymnasium environments, whose ids begin with `gym:`.
 
 #[cfg(all(feature = "gym", unix))]
 use super::gym;
@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::stop::StopFlag;
 use crate::suggest;
 
-/// What the id of a Gymnasium environment begins with.
+/// The prefix of the ids of Gymnasium environments.
 pub const GYM_PREFIX: &str = "gym:";
 
 /// A built-in environment.
@@ -32,7 +32,7 @@ pub fn ids() -> [&'static str; BUILT_IN.len()] {
     BUILT_IN.map(|built_in| built_in.id)
 }
 
-/// The task of an environment: `gym:CartPole-v1` and the built-in `CartPole-v1` are the same one.
+/// The task of an environment: `gym:CartPole-v1` is the same task as the built-in `CartPole-v1`.
 pub(crate) fn task(id: &str) -> &str {
     id.strip_prefix(GYM_PREFIX).unwrap_or(id)
 }
@@ -44,7 +44,7 @@ pub(crate) fn task(id: &str) -> &str {
 ///
 /// let mut env = env::make("CartPole-v1")?;
 /// let mut observation = vec![0.0; env.spec().observation_space.len()];
-/// env.reset(Some(0), &mut observation)?; // what Gymnasium's reset(seed=0) shows
+/// env.reset(Some(0), &mut observation)?; // the same observation as Gymnasium's reset(seed=0)
 /// let mut total_reward = 0.0;
 /// loop {
 ///     let step = env.step(usize::from(observation[2] > 0.0), &mut observation)?; // push where the pole leans

@@ -20,6 +20,8 @@ use crate::train::{self, EnvironmentRole, Trainer, TrainerBuilder};
 type Factory = Arc<dyn Fn(EnvironmentRole) -> Result<Box<dyn Environment>, Error> + Send + Sync>;
 
 /// The plan of an experiment: a configuration, the number of seeds, and a directory.
+///
+/// [`Plan::open`] makes an [`Experiment`] of it, whose runs are then started. See the [module](crate::experiment) for an example.
 #[derive(Clone)]
 pub struct Plan {
     pub(super) config: TrainConfig,

@@ -6,6 +6,10 @@ use crate::agent::LearnReport;
 use crate::agent::diagnostics::Diagnostics;
 
 /// An event of a training run.
+///
+/// Every environment step yields [`Event::Step`], every update [`Event::Learn`]; [`Event::Episode`] follows the updates of an
+/// episode's last step. An evaluation yields [`Event::EvaluationStep`]s and then [`Event::Evaluation`]. As JSON, an event is an
+/// object whose field `event` names the variant in lower case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 #[serde(tag = "event", rename_all = "lowercase")]

@@ -262,7 +262,7 @@ impl Worker {
         match poll(&mut [PollFd::new(&self.replies, PollFlags::IN)], slice.as_ref()) {
             Ok(0) if self.stop.is_requested() => Err(WorkerError::Stopped),
             Ok(0) if left <= STOP_CHECK_INTERVAL => Err(WorkerError::TimedOut(timeout)),
-            // Data, the end of the stream, or a signal: the following read tells index.
+            // Data, the end of the stream, or a signal: the following read tells which.
             _ => Ok(()),
         }
     }

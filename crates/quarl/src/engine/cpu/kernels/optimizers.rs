@@ -1,4 +1,4 @@
-//! The optimizers' kernels: each is one loop over gradients, moments and parameters.
+//! Kernels of the optimizers, each one loop over gradients, moments and parameters.
 
 use super::lanes::{LANES, Lanes};
 use super::{AdamStep, RmsPropStep, SgdStep};
@@ -45,8 +45,8 @@ pub(super) unsafe fn adam<V: Lanes>(step: &mut AdamStep) -> f32 {
 /// [`super::rmsprop`]: one loop over gradients and moments. Averages below [`SMALLEST_MOMENT`] are set to zero, as in Adam.
 #[inline(always)]
 pub(super) unsafe fn rmsprop<V: Lanes>(step: &mut RmsPropStep) -> f32 {
-    // SAFETY: the slices have one length, a multiple of the vector's, and empty ones are not touched; the caller vouches
-    // for the instruction set.
+    // SAFETY: the slices have one length, a multiple of the vector's, and empty ones are not touched; the caller
+    // guarantees the instruction set.
     unsafe {
         let (centered, with_momentum) = (!step.mean.is_empty(), !step.velocity.is_empty());
         let gradient_scale = V::splat(step.gradient_scale);
@@ -85,8 +85,8 @@ pub(super) unsafe fn rmsprop<V: Lanes>(step: &mut RmsPropStep) -> f32 {
 /// [`super::sgd`].
 #[inline(always)]
 pub(super) unsafe fn sgd<V: Lanes>(step: &mut SgdStep) -> f32 {
-    // SAFETY: the slices have one length, a multiple of the vector's, and an empty one is not touched; the caller vouches
-    // for the instruction set.
+    // SAFETY: the slices have one length, a multiple of the vector's, and an empty one is not touched; the caller
+    // guarantees the instruction set.
     unsafe {
         let with_momentum = !step.velocity.is_empty();
         let gradient_scale = V::splat(step.gradient_scale);
