@@ -330,7 +330,7 @@ fn a_worker_that_hangs_is_lost_and_stops_the_run_the_third_time() {
         let started = Instant::now();
         let output = train(&here, id, &["--set", "env.gym.timeout_seconds=1"]);
         assert_eq!(output.status.code(), Some(1), "{id}");
-        let expected = "it did not answer within 1 seconds (if it is only slow, raise env.gym.timeout_seconds); 3 worker processes in a row were lost";
+        let expected = "it did not answer within 1 s (if it is only slow, raise env.gym.timeout_seconds); 3 worker processes in a row were lost";
         assert!(error(&output).contains(expected), "{id}: {}", error(&output));
         assert_eq!(summary(&here)["episodes_lost"], 3, "{id}");
         assert!(started.elapsed() < Duration::from_secs(60), "{id}");

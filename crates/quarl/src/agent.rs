@@ -140,7 +140,8 @@ impl Agent {
                 key: "agent.target".to_owned(),
                 value: "munchausen".to_owned(),
                 remedy: format!(
-                    "{} masks actions, and Munchausen DQN takes the logarithm of their probability 0: choose another agent.target",
+                    "{} has action masks, which Munchausen DQN does not support (it takes the logarithm of every action's \
+                     probability): choose another value",
                     spec.id
                 ),
             });

@@ -24,7 +24,7 @@ impl AtomicFile {
     /// Opens a temporary file in the directory of `path`.
     pub(crate) fn create(path: &Path) -> Result<Self, Error> {
         let Some(name) = path.file_name() else {
-            return Err(Error::File { path: path.to_owned(), message: "this is not the name of a file".into() });
+            return Err(Error::File { path: path.to_owned(), message: "this is not a file name".into() });
         };
         if path.is_dir() {
             return Err(Error::File {

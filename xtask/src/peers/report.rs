@@ -1,4 +1,4 @@
-//! What was measured, as results.json keeps it and results.md shows it.
+//! The measurements, as written to results.json and results.md.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::Value;
 
-/// Where and with what the numbers came about.
+/// The machine and the versions with which the numbers were measured.
 #[derive(Serialize)]
 pub(crate) struct Machine {
     pub(crate) date: String,
@@ -18,7 +18,7 @@ pub(crate) struct Machine {
     pub(crate) python_packages: Vec<String>,
 }
 
-/// One value a round.
+/// One value for each round.
 #[derive(Clone, Serialize)]
 struct Spread {
     median: f64,
@@ -40,7 +40,7 @@ impl Spread {
     }
 }
 
-/// Three significant digits or all of the whole number, whichever is more.
+/// A number with three significant digits, or all digits of its integer part if they are more.
 fn digits(value: f64) -> String {
     let decimals = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
     format!("{value:.decimals$}")
@@ -49,22 +49,22 @@ fn digits(value: f64) -> String {
 #[derive(Serialize)]
 struct PeerReport {
     name: &'static str,
-    /// Microseconds for a whole training step: acting, environment, replay, one update.
+    /// Microseconds per whole training step: acting, environment, replay, one update.
     step_us: Option<Spread>,
-    /// Microseconds for the update alone, of the peers that tell.
+    /// Microseconds per update, for the peers that report it.
     update_us: Option<Spread>,
-    /// This peer's median over quarl's.
+    /// The ratio of this peer's median to quarl's.
     step_ratio_to_quarl: Option<f64>,
-    /// This peer's fastest round over quarl's: what is left when nothing else is going on.
+    /// The ratio of this peer's fastest round to quarl's, which excludes most disturbances.
     fastest_ratio_to_quarl: Option<f64>,
-    /// What the peer printed, round by round.
+    /// The output of the peer in each round.
     rounds: Vec<Value>,
 }
 
 #[derive(Serialize)]
 pub(crate) struct Report {
     machine: Machine,
-    /// Timed steps a round, of every peer but quarl, which chooses its own.
+    /// Timed steps per round, for all peers except quarl, which chooses its own number.
     steps: usize,
     peers: Vec<PeerReport>,
 }
@@ -82,7 +82,7 @@ impl Report {
         Report { machine, steps, peers: peers.map(empty).collect() }
     }
 
-    /// Adds what `name` printed in one round.
+    /// Adds the output of `name` in one round.
     pub(crate) fn add(&mut self, name: &str, measured: Value) -> Result<()> {
         let peer = self.peers.iter_mut().find(|peer| peer.name == name).context("a peer of this report")?;
         measured["step_us"].as_f64().with_context(|| format!("{name} gave no step_us: {measured}"))?;
@@ -98,7 +98,7 @@ impl Report {
         Ok(())
     }
 
-    /// The newest `step_us` of a peer, for the progress line.
+    /// The latest `step_us` of a peer, for the progress output.
     pub(crate) fn last_step_us(&self, name: &str) -> f64 {
         let peer = self.peers.iter().find(|peer| peer.name == name);
         peer.and_then(|peer| peer.values("step_us").pop()).unwrap_or(f64::NAN)
@@ -144,12 +144,12 @@ impl PeerReport {
         self.rounds.iter().filter_map(|round| round[key].as_f64()).collect()
     }
 
-    /// The library that gives the peer its name, and its version.
+    /// The peer's library and its version.
     fn version(&self) -> &str {
         self.rounds.last().and_then(|round| round["version"].as_str()).unwrap_or("")
     }
 
-    /// How near quarl's update comes to what the core can do.
+    /// The speed of quarl's update as a fraction of the core's peak.
     fn peak(&self) -> Option<String> {
         let path = self.rounds.last()?["cpu_path"].as_str()?;
         let peak = Spread::of(self.values("fma_peak_gflops"))?;

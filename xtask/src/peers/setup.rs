@@ -1,4 +1,4 @@
-//! What must be there before anything is measured: the Python environment and the two built programs.
+//! Prepares the measurements: the Python environment and the two compiled programs.
 
 use std::env;
 use std::fs;
@@ -24,21 +24,21 @@ impl Workplace {
         Ok(Workplace { root: root.to_path_buf(), target: target.to_path_buf() })
     }
 
-    /// A peer's source.
+    /// The source directory of a peer.
     pub(crate) fn peer(&self, file: &str) -> PathBuf {
         self.root.join("benchmarks/peers").join(file)
     }
 
-    /// Where things go that can be made again.
+    /// The directory of files that can be recreated.
     pub(crate) fn scratch(&self) -> PathBuf {
         self.target.join("peers")
     }
 
-    /// The Python of .venv-peers, with the pinned packages installed.
+    /// The Python interpreter of .venv-peers, with the pinned packages installed.
     pub(crate) fn python(&self) -> Result<PathBuf> {
         let venv = self.root.join(".venv-peers");
         let requirements = self.peer("requirements.txt");
-        // Written last, so that an interrupted installation is taken up again.
+        // Written last, so that an interrupted installation is repeated.
         let installed = venv.join("installed-requirements.txt");
         let wanted = fs::read_to_string(&requirements)?;
         if fs::read_to_string(&installed).ok().as_ref() != Some(&wanted) {
@@ -51,7 +51,7 @@ impl Workplace {
         Ok(venv.join("bin/python"))
     }
 
-    /// Builds quarl as it is released.
+    /// Builds quarl in release mode.
     pub(crate) fn build_quarl(&self) -> Result<PathBuf> {
         self.build(&self.root.join("Cargo.toml"), "quarl-cli", "quarl")
     }
@@ -69,7 +69,7 @@ impl Workplace {
     }
 }
 
-/// Runs a command to its end, its output shown.
+/// Runs a command to its end and shows its output.
 pub(crate) fn succeed(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("starting {command:?}"))?;
     if !status.success() {
@@ -78,7 +78,7 @@ pub(crate) fn succeed(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// What a command prints; its errors are shown.
+/// The standard output of a command; its standard error is shown.
 pub(crate) fn output_of(command: &mut Command) -> Result<String> {
     let output = command.stderr(std::process::Stdio::inherit()).output();
     let output = output.with_context(|| format!("starting {command:?}"))?;
@@ -88,7 +88,7 @@ pub(crate) fn output_of(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
-/// Today as 2026-01-31, which names the results' directory.
+/// Today's date as 2026-01-31, the name of the results' directory.
 pub(crate) fn today() -> Result<String> {
     output_of(Command::new("date").arg("+%F"))
 }

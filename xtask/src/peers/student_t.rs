@@ -1,7 +1,7 @@
-//! Student's t distribution: its quantiles, for intervals and for Welch's degrees of freedom, which are no integers.
+//! Quantiles of Student's t distribution, for intervals and for Welch's test, whose degrees of freedom are not integers.
 
-/// The value that a t variable with `freedom` degrees stays below with this probability, from 0.5 to below 1. Infinite
-/// without any degree of freedom: one run says nothing about the spread.
+/// The quantile of the t distribution with `freedom` degrees of freedom for a probability from 0.5 to below 1. Infinite for
+/// 0 degrees of freedom, because a single run gives no estimate of the spread.
 pub(crate) fn quantile(probability: f64, freedom: f64) -> f64 {
     if freedom.is_nan() || freedom <= 0.0 {
         return f64::INFINITY;
@@ -10,7 +10,7 @@ pub(crate) fn quantile(probability: f64, freedom: f64) -> f64 {
     while below(high, freedom) < probability {
         high *= 2.0;
     }
-    // Halving the interval 60 times leaves nothing of an f64.
+    // Halving the interval 60 times exhausts the precision of f64.
     for _ in 0..60 {
         let middle = (low + high) / 2.0;
         if below(middle, freedom) < probability {
@@ -32,13 +32,13 @@ fn incomplete_beta(x: f64, a: f64, b: f64) -> f64 {
     if x <= 0.0 || x >= 1.0 {
         return x.clamp(0.0, 1.0);
     }
-    // The fraction converges fast on this side; the other is its mirror image.
+    // The fraction converges fast on this side; the other side follows by symmetry.
     if x > (a + 1.0) / (a + b + 2.0) {
         return 1.0 - incomplete_beta(1.0 - x, b, a);
     }
     let log_beta = libm::lgamma(a) + libm::lgamma(b) - libm::lgamma(a + b);
     let front = (a * x.ln() + b * (1.0 - x).ln() - log_beta).exp() / a;
-    // Evaluated from the far end; 200 terms are more than any degrees of freedom met here need.
+    // Evaluated backwards; 200 terms are enough for all degrees of freedom used here.
     let fraction = (1..=200).rev().fold(1.0, |rest, term| {
         let m = f64::from(term / 2);
         let coefficient = if term % 2 == 0 {

@@ -1,5 +1,5 @@
-//! Times the peers in rounds, quarl among them, all on one core: what disturbs the machine for a while then disturbs
-//! each of them, and not one.
+//! Times all peers, including quarl, in turn on one core, so that a temporary disturbance of the machine affects all of
+//! them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub(crate) fn run(workplace: &Workplace, args: &Args, peers: &[Peer], out: &Path
             let mut measured: Value = serde_json::from_str(&printed)
                 .with_context(|| format!("{} printed {printed:?} instead of JSON", peer.name()))?;
             if peer == Peer::Quarl {
-                // `quarl bench` puts its fastest block first; the peers tell the median of theirs.
+                // `quarl bench` reports its fastest block first; the peers report the median of theirs.
                 for key in ["step_us", "update_us", "update_peak_fraction", "fma_peak_gflops"] {
                     measured[format!("{key}_fastest")] = measured[key].take();
                     measured[key] = measured[format!("{key}_median")].take();
@@ -46,7 +46,7 @@ pub(crate) fn run(workplace: &Workplace, args: &Args, peers: &[Peer], out: &Path
     Ok(())
 }
 
-/// The programs that the wanted peers need.
+/// The programs that the selected peers need.
 struct Programs {
     sources: PathBuf,
     python: Option<PathBuf>,
@@ -92,7 +92,7 @@ impl Programs {
     }
 }
 
-/// The last core that this process may use: the first is where a system's own work tends to run.
+/// The last core that this process may use, because the system's own work often runs on the first one.
 pub(super) fn last_core() -> Result<usize> {
     let status = fs::read_to_string("/proc/self/status").context("pinning to one core needs Linux")?;
     let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));

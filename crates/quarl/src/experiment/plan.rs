@@ -123,7 +123,8 @@ impl Plan {
                 return occupied("exists already and holds a run: choose another directory".to_owned());
             }
             Contents::Experiment => {
-                let message = "exists already and holds an experiment without ablation: choose another directory";
+                let message =
+                    "exists already and holds an experiment that is not an ablation: choose another directory";
                 return occupied(message.to_owned());
             }
             Contents::Several { names, .. } | Contents::Other { names } => names,

@@ -242,7 +242,7 @@ fn read_single(dir: &Path) -> Result<(Option<TrainConfig>, Curves), Error> {
     let config = run::read_config(dir)?;
     let run = read_curve(dir)?;
     if run.returns.is_empty() {
-        let message = "no episode of this run has finished: there is nothing to draw".to_owned();
+        let message = "no episode of this run has finished, so there is nothing to draw".to_owned();
         return Err(Error::File { path: dir.to_owned(), message });
     }
     let curves = curves(&config, dir, vec![run], 1)?;

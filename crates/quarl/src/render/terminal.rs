@@ -100,7 +100,10 @@ pub fn scene_text(scene: &Scene, columns: u32, rows: u32, style: TextStyle) -> R
 
 fn pixels_of(columns: u32, rows: u32, style: TextStyle) -> Result<(u32, u32), Error> {
     if columns == 0 || rows == 0 {
-        return Err(draw_error("text", format!("there is no room in {columns} columns and {rows} rows")));
+        return Err(draw_error(
+            "text",
+            format!("{columns} columns and {rows} rows are too few: at least 1 of each is needed"),
+        ));
     }
     let (width, height) = style.cell();
     Ok((columns.min(MAX_CELLS) * width, rows.min(MAX_CELLS) * height))

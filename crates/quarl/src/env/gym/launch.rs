@@ -108,7 +108,7 @@ pub(super) fn launch(
             let remedy = "if it is only slow, raise env.gym.timeout_seconds";
             return Err(gym_error(
                 id,
-                format!("'{python}' has not started the environment within {seconds} seconds ({activity}): {remedy}"),
+                format!("'{python}' has not started the environment within {seconds} s ({activity}): {remedy}"),
             ));
         }
     };

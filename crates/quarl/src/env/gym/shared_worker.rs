@@ -76,9 +76,7 @@ impl SharedWorker {
             WorkerError::TimedOut(timeout) => {
                 worker.into_iter().for_each(Worker::kill);
                 let seconds = timeout.as_secs();
-                format!(
-                    "it did not answer within {seconds} seconds (if it is only slow, raise env.gym.timeout_seconds)"
-                )
+                format!("it did not answer within {seconds} s (if it is only slow, raise env.gym.timeout_seconds)")
             }
             WorkerError::Lost(reason) if !reason.is_empty() => reason,
             _ => worker.map_or(String::new(), Worker::end),
