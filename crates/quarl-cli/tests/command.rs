@@ -310,7 +310,7 @@ fn wrong_usage_and_configuration_end_with_2_and_a_remedy() {
             &["train", "--set", "network.hidden=[4096, 4096]", "--preset", "c51", "--set", "env.id=Mine-v0"],
             "v_min: needed",
         ),
-        (&["train", "MyTask-v0"], "gym:ID selects Gymnasium's environment ID"),
+        (&["train", "MyTask-v0"], "use gym:ID for a Gymnasium environment"),
         (&["train", "--set", "training.episodes=5", "--steps", "100"], "training.steps is given, too"),
         (&["train", "--episodes", "0"], "training.episodes: 0 is not"),
         (&["experiment", "--set", "agent.gamma=2", "--out", "x"], "agent.gamma: 2"),
@@ -518,7 +518,7 @@ fn a_wrong_path_says_what_is_there() {
     }
     let message = fail(&here, &["play", "many"], 1);
     assert!(
-        message.contains("this is an experiment: choose one of its 2 runs (seeds 3 to 4), such as many/runs/seed-3"),
+        message.contains("this is an experiment; choose one of its 2 runs (seeds 3 to 4), such as many/runs/seed-3"),
         "{message}"
     );
     assert!(fail(&here, &["play", "many/runs"], 1).contains("choose one of seed-3, seed-4"));

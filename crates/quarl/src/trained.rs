@@ -149,7 +149,7 @@ fn model_file(path: &Path, saved: SavedModel) -> Result<PathBuf, Error> {
             return refused(match seeds.first() {
                 None => "this is an experiment without any started run".to_owned(),
                 Some(first) => format!(
-                    "this is an experiment: choose one of its {}, such as {}",
+                    "this is an experiment; choose one of its {}, such as {}",
                     counted(&seeds),
                     experiment::run_path(path, *first).display()
                 ),
@@ -158,7 +158,7 @@ fn model_file(path: &Path, saved: SavedModel) -> Result<PathBuf, Error> {
         Contents::Several { results, .. } => {
             let names: Vec<String> = results.iter().map(|path| name(path)).collect();
             return refused(format!(
-                "this directory holds several runs or experiments: choose one of {}",
+                "this directory holds several runs or experiments; choose one of {}",
                 listed(&names)
             ));
         }

@@ -44,11 +44,11 @@ fn an_unknown_name_is_answered_with_the_nearest_known_ones() {
     assert_eq!(
         message("cartpole-V1"),
         "unknown environment 'cartpole-V1': did you mean CartPole-v1? \
-         built in: Acrobot-v1, CartPole-v0, CartPole-v1, MountainCar-v0; gym:ID selects Gymnasium's environment ID"
+         built-in environments: Acrobot-v1, CartPole-v0, CartPole-v1, MountainCar-v0; use gym:ID for a Gymnasium environment"
     );
     assert!(message("CartPole").contains("did you mean CartPole-v0 or CartPole-v1?"));
     assert!(message("MoutainCar-v0").contains("did you mean MountainCar-v0?"));
-    assert!(message("Zaxxon").contains("'Zaxxon': built in: Acrobot-v1,"));
+    assert!(message("Zaxxon").contains("'Zaxxon': built-in environments: Acrobot-v1,"));
 }
 
 #[test]

@@ -164,7 +164,8 @@ fn unknown(id: &str) -> Error {
     let nearest: Vec<String> = suggest::nearest(id, OF_GYMNASIUM).iter().map(prefixed).collect();
     let suggestion =
         if nearest.is_empty() { String::new() } else { format!("did you mean {}? ", nearest.join(" or ")) };
-    let remedy = format!("{suggestion}built in: {}; gym:ID selects Gymnasium's environment ID", ids().join(", "));
+    let remedy =
+        format!("{suggestion}built-in environments: {}; use gym:ID for a Gymnasium environment", ids().join(", "));
     Error::UnknownEnvironment { id: id.to_owned(), remedy }
 }
 

@@ -185,7 +185,7 @@ fn print_result(experiment: &Experiment, rows: &[MeanRow], summary: &ExperimentS
     if let (Some(threshold), Some(reached)) = (summary.threshold, summary.reached) {
         let interval = summary.reached_interval.map_or(String::new(), |interval| output::interval(interval, 2));
         output::line(format!(
-            "{reached} of {runs} runs have a mean greedy return of at least {threshold} (share {:.2}{interval})",
+            "{reached} of {runs} runs have a mean greedy return of at least {threshold}: share {:.2}{interval}",
             reached as f64 / *runs as f64
         ));
     }
