@@ -82,7 +82,7 @@ fn an_existing_run_is_only_replaced_with_force() {
     let before = read(&here, "run/episodes.csv");
     assert_eq!(run(train("2", &[])), Some(2));
     assert_eq!(read(&here, "run/episodes.csv"), before);
-    // A mistake in the settings is found before anything is replaced.
+    // An error in the settings is reported before anything is replaced.
     assert_eq!(run(train("2", &["--force", "--set", "agent.gamma=2"])), Some(2));
     assert_eq!(read(&here, "run/episodes.csv"), before);
     assert_eq!(run(train("2", &["--force"])), Some(0));
@@ -102,7 +102,7 @@ fn an_experiments_configuration_is_that_of_its_runs_and_of_train() {
     for path in ["many/config.toml", "many/runs/seed-0/config.toml"] {
         assert_eq!(read(&here, path), of_run, "{path}");
     }
-    // Another environment has a limit of its own.
+    // Another environment has another limit.
     succeed(&here, &["train", "CartPole-v1", "--config", "run/config.toml", "--quiet", "--out", "other"]);
     let expected =
         of_run.replace("CartPole-v0", "CartPole-v1").replace("max_episode_steps = 200", "max_episode_steps = 500");
@@ -135,7 +135,7 @@ fn the_runs_of_an_experiment_are_written_by_nothing_else() {
     inside.current_dir(here.path().join("many")).assert().code(2);
     assert_eq!(fs::read_dir(here.path().join("many/runs")).unwrap().count(), 2, "not even an empty directory");
     experiment(&here, "2", "1", "many");
-    // Elsewhere, `runs` is a name like any other.
+    // In other places, `runs` is an ordinary name.
     succeed(&here, &["train", "--episodes", "3", "--quiet", "--out", "runs/one"]);
 }
 
@@ -208,7 +208,7 @@ fn an_interrupted_experiment_does_only_what_is_missing() {
     let mean = read(&here, "out/mean.csv");
     let kept = here.path().join("out/runs/seed-3/summary.json");
     let modified = kept.metadata().unwrap().modified().unwrap();
-    // As an interruption leaves it: one run without its summary, one not begun.
+    // The state after an interruption: one run without a summary, one run not started.
     fs::remove_file(here.path().join("out/runs/seed-4/summary.json")).unwrap();
     fs::remove_dir_all(here.path().join("out/runs/seed-5")).unwrap();
     fs::remove_file(here.path().join("out/mean.csv")).unwrap();
@@ -237,7 +237,7 @@ fn an_ablation_trains_every_combination_continues_and_draws_them_together() {
     let svg = fs::read_to_string(out.join("curve.svg")).unwrap();
     assert!(svg.contains("everything on (2 runs)") && svg.contains("without replay and target network (2 runs)"));
 
-    // As if it had been interrupted within the second combination.
+    // The state after an interruption within the second combination.
     fs::remove_file(out.join("no-replay/runs/seed-1/summary.json")).unwrap();
     fs::remove_dir_all(out.join("no-target_network")).unwrap();
     fs::remove_file(out.join("curve.svg")).unwrap();
@@ -482,7 +482,7 @@ fn eval_reports_scores_of_runs_models_and_experiments() {
     assert!(scores["reached_interval"][1].as_f64().unwrap() < 0.5);
     let other = objects(&here, &["eval", "run", "--episodes", "12", "--json", "--seed", "1"]);
     assert_ne!(other[..12], all[..12], "another seed, other episodes");
-    // Not the starts of the run's own evaluations.
+    // The initial observations differ from those of the run's own evaluations.
     let summary: serde_json::Value = serde_json::from_str(&read(&here, "run/summary.json")).unwrap();
     assert_ne!(
         summary["greedy_returns"].as_array().unwrap()[..],

@@ -186,7 +186,7 @@ fn a_diverging_seed_is_recorded_and_the_others_run() {
     let greedy = read(&here, "many/greedy.csv");
     assert!(greedy.lines().any(|line| line == format!("{seed},,,,,,,false")), "{greedy}");
 
-    // Continued, neither the complete runs nor those that would fail again are run.
+    // When it is continued, neither complete runs nor those that would fail again are run.
     let files = |seed: u64| format!("many/runs/seed-{seed}/summary.json");
     let before: Vec<_> = (0..6).map(|seed| modified(&here, &files(seed))).collect();
     quarl(&here, &arguments).assert().code(1);
@@ -194,7 +194,7 @@ fn a_diverging_seed_is_recorded_and_the_others_run() {
     quarl(&here, &[&arguments[..], &["--retry-failed"]].concat()).assert().code(1);
     assert_ne!(modified(&here, &files(seed)), before[seed as usize]);
 
-    // An error that lies outside the run is another matter.
+    // A run with an error outside the run is run again.
     let mut transient = summary(&here, &files(seed));
     transient["error_is_transient"] = true.into();
     fs::write(here.path().join(files(seed)), transient.to_string()).unwrap();
@@ -210,13 +210,13 @@ fn processes_share_an_experiment_and_take_over_what_a_killed_one_leaves() {
     let signal = |child: &Child, name: &str| {
         assert!(std::process::Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
     };
-    // The first process stands still in the middle of a run.
+    // The first process is stopped in the middle of a run.
     let mut first = spawn(&here, &arguments);
     let claimed = |seed: &u64| here.path().join(format!("shared/runs/seed-{seed}/.lock")).exists();
     let held = loop {
         wait_until(|| (0..5).any(|seed| claimed(&seed)));
         signal(&first, "-STOP");
-        // Unless it stopped between two runs.
+        // It may have been stopped between two runs.
         match (0..5).find(claimed) {
             Some(seed) => break seed,
             None => signal(&first, "-CONT"),
@@ -226,7 +226,7 @@ fn processes_share_an_experiment_and_take_over_what_a_killed_one_leaves() {
 
     let mut second = spawn(&here, &arguments);
     wait_until(|| (0..5).filter(|seed| *seed != held).all(|seed| done(&seed)));
-    // It waits for the run that the first one has claimed, and runs it once the first one is gone.
+    // The second process waits for the run that the first one has claimed, and runs it after the first one has ended.
     std::thread::sleep(Duration::from_millis(300));
     assert!(second.try_wait().unwrap().is_none() && !done(&held));
     signal(&first, "-KILL");
@@ -237,7 +237,7 @@ fn processes_share_an_experiment_and_take_over_what_a_killed_one_leaves() {
     let waiting = format!("waiting for seed {held}, run by process {} on host ", first.id());
     assert!(said.contains(&waiting) && said.contains("5 runs; each"), "{said}");
 
-    // The result is that of one process.
+    // The result equals that of a single process.
     succeed(&here, &["experiment", "--episodes", "30", "--out", "alone", "--runs", "5", "--quiet"]);
     for name in ["summary.json", "mean.csv", "greedy.csv", "curve.svg"] {
         assert_eq!(read(&here, format!("shared/{name}")), read(&here, format!("alone/{name}")), "{name}");
@@ -314,7 +314,7 @@ fn output_that_cannot_be_written_ends_every_command_with_1() {
 fn a_full_disk_ends_a_run_with_the_files_name_and_keeps_what_there_is() {
     let here = directory();
     let binary = assert_cmd::cargo::cargo_bin("quarl");
-    // No file may grow beyond eight blocks, which is what a full disk looks like from inside.
+    // A limit of eight blocks per file has the same effect as a full disk.
     let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" train --episodes 400 --set evaluation.every_episodes=1000 --quiet --out run";
     let mut command = std::process::Command::new("sh");
     let output = command.current_dir(&here).args(["-c", script]).arg(binary).output().unwrap();

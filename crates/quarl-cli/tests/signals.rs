@@ -18,7 +18,7 @@ fn start(here: &TempDir, arguments: &[&str]) -> Child {
     command.current_dir(here).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// Waits for something that happens soon; a minute is for machines that are busy.
+/// Waits for something that happens soon, at most a minute, because machines may be busy.
 fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !happened() {
@@ -43,7 +43,7 @@ fn wait_until_listening(child: &Child) {
     wait_until("listening", || caught().is_some_and(|mask| mask & all == all));
 }
 
-/// Sends a signal once the command listens and has been at work for a while; its exit status.
+/// Sends a signal after the command has worked for a while; returns its exit status.
 fn interrupt(mut child: Child, signal: &str) -> Option<i32> {
     wait_until_listening(&child);
     std::thread::sleep(Duration::from_millis(300));
@@ -66,7 +66,7 @@ fn interrupt_run(here: &TempDir, child: Child, signal: &str) -> Option<i32> {
     interrupt(child, signal)
 }
 
-/// A run that was stopped: everything is there but the closing evaluation.
+/// Checks a stopped run: all files are there, but no final evaluation.
 fn assert_kept(here: &TempDir) -> serde_json::Value {
     for name in ["config.toml", "episodes.csv", "model.safetensors", "curve.svg", "curve.png"] {
         assert!(here.path().join("run").join(name).exists(), "{name}");

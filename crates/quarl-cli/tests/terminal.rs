@@ -60,7 +60,7 @@ impl Terminal {
 
     /// The progress lines so far, without their colours.
     fn lines(&self) -> Vec<String> {
-        // The last one may not have arrived as a whole.
+        // The last line may be incomplete.
         let text = self.text();
         let mut lines: Vec<String> = text.split("\r\x1b[J").skip(1).map(plain).collect();
         lines.pop();
@@ -75,7 +75,7 @@ impl Terminal {
         }
     }
 
-    /// Waits for the end; answers with the exit status and all that was shown.
+    /// Waits for the end; returns the exit status and all output.
     fn end(mut self) -> (i32, String) {
         let status = self.child.wait().unwrap().code().unwrap();
         // Nobody else has the other end open: what is left arrives, and then the reader ends.
@@ -148,7 +148,7 @@ fn a_run_that_is_interrupted_in_its_closing_evaluation_is_not_complete() {
             let closing = |terminal: &Terminal| terminal.lines().last().is_some_and(|line| line.contains(" 99%"));
             terminal.wait_for("the closing evaluation", closing);
         } else {
-            // Its line is only drawn again when an episode of training or a run ends.
+            // The line is redrawn only when a training episode or a run ends.
             terminal.wait_for("a line", |terminal| terminal.text().contains("0/1 runs"));
             std::thread::sleep(Duration::from_secs(3));
         }

@@ -1,4 +1,4 @@
-//! A forbidden action is never taken and never bootstrapped from.
+//! Action masks: a forbidden action is never taken and never bootstrapped from.
 
 mod common;
 
@@ -30,7 +30,7 @@ fn agent(assignments: &[&str], has_action_mask: bool) -> Agent {
     Agent::with_engine(&config(assignments), &spec, 0, cpu::on(CpuPath::available()[0])).unwrap()
 }
 
-/// The TD error of one update on one transition whose next observation allows only what `mask` says.
+/// The TD error of one update on one transition whose next observation has the action mask `mask`.
 fn td_error(assignments: &[&str], mask: Option<&[bool]>, discount: f32) -> f32 {
     let mut agent = agent(assignments, mask.is_some());
     // So large a reward that the error is above 0.
@@ -44,7 +44,7 @@ fn td_error(assignments: &[&str], mask: Option<&[bool]>, discount: f32) -> f32 {
 #[test]
 fn the_bootstrap_is_the_best_of_what_is_allowed() {
     for target in ["agent.target=max", "agent.target=double"] {
-        // One action allowed at a time: its value is the bootstrap, for max and double alike.
+        // With a single allowed action, its value is the bootstrap, for both max and double.
         let single = [0, 1, 2].map(|only| td_error(&[target], Some(&[0, 1, 2].map(|a| a == only)), 1.0));
         assert!(single[0] != single[1] && single[1] != single[2], "{single:?}");
         let all = td_error(&[target], None, 1.0);
@@ -58,7 +58,7 @@ fn the_bootstrap_is_the_best_of_what_is_allowed() {
         let others: Vec<f32> = (0..3).filter(|a| *a != best).map(|a| single[a]).collect();
         assert!(others.contains(&without), "{target}: {without} of {others:?}");
     }
-    // For max, the best of the others is the larger one.
+    // For max, the bootstrap is the larger value of the other actions.
     let single = [0, 1, 2].map(|only| td_error(&[], Some(&[0, 1, 2].map(|a| a == only)), 1.0));
     for forbidden in 0..3 {
         let expected = (0..3).filter(|a| *a != forbidden).map(|a| single[a]).fold(f32::MIN, f32::max);

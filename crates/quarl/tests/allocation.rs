@@ -16,8 +16,8 @@ fn config(env: &str, assignments: &[&str]) -> TrainConfig {
     layered("textbook", &no_evaluation, assignments)
 }
 
-/// How often a run allocates in its steps from `warm_up` to `warm_up + steps`, and how many of its events are updates and
-/// episodes' ends.
+/// The number of allocations in the steps from `warm_up` to `warm_up + steps`, and the numbers of updates and finished
+/// episodes among them.
 fn allocations(config: TrainConfig, warm_up: usize, steps: usize) -> (usize, usize, usize) {
     let mut trainer = Trainer::builder(config).engine(cpu::on(CpuPath::available()[0])).build().unwrap();
     while trainer.env_steps() < warm_up as u64 {

@@ -80,7 +80,7 @@ fn family() -> Vec<TrainConfig> {
     ]
 }
 
-/// A run so small that its state can be damaged in every place, with a few more keys changed.
+/// A run so small that its state can be damaged at every byte, with a few more keys changed.
 fn tiny_with(assignments: &[&str]) -> TrainConfig {
     let tiny = [
         "network.hidden=[3]",
@@ -121,7 +121,7 @@ fn outcome(config: TrainConfig, path: CpuPath) -> Outcome {
     finish(Trainer::builder(config).engine(cpu::on(path)).build().unwrap())
 }
 
-/// The run that several tests compare with.
+/// The reference run of several tests.
 fn uninterrupted() -> &'static Outcome {
     static OUTCOME: OnceLock<Outcome> = OnceLock::new();
     OUTCOME.get_or_init(|| outcome(everything(), CpuPath::available()[0]))
@@ -184,7 +184,7 @@ fn the_same_seed_gives_the_same_run_and_another_seed_another() {
 fn a_run_saved_anywhere_and_continued_elsewhere_goes_on_as_if_never_interrupted() {
     let expected = uninterrupted();
     let count = expected.events.len();
-    // Within an episode, between the events of one step, after an evaluation, and at the end.
+    // Saved within an episode, between the events of one step, after an evaluation, and at the end.
     for cut in [0, 1, 2, 45, 46, 47, 48, 49, 50, count / 2, count - 2, count - 1, count] {
         let mut interrupted = Trainer::builder(everything()).engine(cpu::on(CpuPath::available()[0])).build().unwrap();
         let before: Vec<String> = results(&mut interrupted).take(cut).collect();
@@ -244,7 +244,7 @@ fn a_damaged_state_is_refused_or_trained_on_but_never_panics() {
         match trainer.load_state(damaged) {
             Err(Error::State { .. }) => {}
             Err(error) => panic!("{case}: {error}"),
-            // What is left may make no sense, but is an agent: training ends in an event or an error.
+            // The damaged state may be senseless, but training with it gives an event or an error.
             Ok(()) => accepted += usize::from(trainer.take(200).last().is_some()),
         }
     };
@@ -259,7 +259,7 @@ fn a_damaged_state_is_refused_or_trained_on_but_never_panics() {
         let longer = [&state[..at], &[0xff, 0xff, 0xff, 0xff, 0x0f], &state[end..]].concat();
         try_out(&longer, format!("a huge number at byte {at}"));
     }
-    // A number's bits carry no check of their own.
+    // A number has no checksum, so damaged bits of it are not detected.
     assert!(accepted > 1000, "{accepted} of the damaged states were taken, which is suspiciously few");
 }
 

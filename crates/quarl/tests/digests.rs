@@ -1,7 +1,8 @@
 //! Recorded digests of whole runs: every preset, and every combination of head, sampler and noise.
 //!
-//! A digest covers `episodes.csv`, `evaluations.csv` and the tensors of both model files. A change that is meant to keep
-//! results leaves `fixtures/digests.txt` alone; one that is meant to change them names the reason and records it anew:
+//! A digest covers `episodes.csv`, `evaluations.csv` and the tensors of both model files. A change that does not affect
+//! results must not change `fixtures/digests.txt`. A change that does affect results states the reason in its commit
+//! message and records the digests again:
 //!
 //! ```text
 //! QUARL_RECORD_DIGESTS=1 cargo test --package quarl --test digests
@@ -43,7 +44,7 @@ fn preset_runs() -> Vec<(String, TrainConfig)> {
         .collect()
 }
 
-/// Every head with every sampler, with and without noise; then single switches of which each changes what is computed.
+/// Every head with every sampler, with and without noise; then single switches that each change the computation.
 fn combinations() -> Vec<(String, TrainConfig)> {
     let small = [
         "env.id=CartPole-v1",
@@ -112,7 +113,7 @@ fn digest<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// Of a model's tensors, by name: the header may gain an entry without the model being another.
+/// The digest of a model's tensors by name. The header is left out, because new entries in it do not change the model.
 fn model_digest(path: &Path) -> u64 {
     let bytes = fs::read(path).unwrap();
     let tensors: BTreeMap<String, Vec<u8>> = SafeTensors::deserialize(&bytes)
@@ -124,7 +125,7 @@ fn model_digest(path: &Path) -> u64 {
     digest(tensors.iter().flat_map(|(name, data)| [name.as_bytes(), data]))
 }
 
-/// One line of the fixture: what a run left on disk.
+/// One line of the fixture: the digests of a run's files.
 fn line(name: &str, config: TrainConfig) -> String {
     let directory = tempfile::tempdir().unwrap();
     let dir = directory.path().join("run");

@@ -5,7 +5,7 @@ use quarl::env::classic_control::{ClassicControl, Physics};
 use quarl::env::{Acrobot, CartPole, End, Environment, MountainCar, Step, TimeLimit, ids, make};
 use quarl::render::{Scene, Shape};
 
-/// Plays `action` until the episode ends; gives the number of steps and the last one.
+/// Plays `action` until the episode ends; returns the number of steps and the last step.
 fn play(env: &mut impl Environment, seed: Option<u64>, action: usize) -> (u32, Step) {
     let mut observation = vec![0.0; env.spec().observation_space.len()];
     env.reset(seed, &mut observation).unwrap();
@@ -159,7 +159,7 @@ fn nothing_is_to_be_seen_before_the_first_reset_and_shapes_after_it() {
     }
 }
 
-/// The corners of the `nth` polygon of a state's scene.
+/// The corners of the `nth` polygon in a state's scene.
 fn polygon<P: Physics>(state: P::State, nth: usize) -> Vec<(f32, f32)> {
     let Scene::Shapes { shapes, .. } = P::draw(&state) else { panic!("not shapes") };
     let mut polygons = shapes.into_iter().filter_map(|shape| match shape {

@@ -91,7 +91,7 @@ fn every_update_of_every_head_target_sampler_and_noise_is_the_f64_engines() {
     tally.lock().unwrap().report();
 }
 
-/// Everything else that an update depends on, for every head.
+/// All other settings that an update depends on, for every head.
 const SWITCHES: &[&[&str]] = &[
     &["network.hidden=[]"],
     &["network.hidden=[17]", "agent.batch_size=16"],
@@ -195,7 +195,7 @@ fn q_values_of_several_observations_are_the_f64_engines() {
     }
 }
 
-/// Runs of a few hundred updates, with everything that a preset puts together.
+/// Runs of a few hundred updates with the combined settings of the presets.
 #[test]
 fn every_update_of_the_presets_is_the_f64_engines() {
     let tally: Arc<Mutex<Tally>> = Arc::default();
@@ -234,7 +234,7 @@ fn every_update_on_bytes_is_the_f64_engines() {
     tally.lock().unwrap().report();
 }
 
-/// Whatever is checked, a run is the CPU engine's.
+/// A checked run equals the run of the CPU engine.
 #[test]
 fn a_checked_run_is_the_cpu_engines() {
     for switches in [&["network.noisy=true", "agent.target=double", "training.steps=150"], HEADS[2]] {
@@ -337,7 +337,7 @@ fn a_state_of_another_network_or_optimizer_is_refused() {
     }
 }
 
-/// What the engine of a run on the film sees; greedy, so that it is asked at every step.
+/// The observations that the engine receives in a run on the film; greedy, so that every step computes Q-values.
 fn film(switches: &[&str]) -> Seen {
     let config = small(&[&["env.id=Film", "exploration.epsilon=0.0"], switches]);
     let seen = Arc::default();

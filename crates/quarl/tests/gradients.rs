@@ -12,7 +12,7 @@ use quarl::network::{Activation, Architecture, Head};
 use quarl::rng::Rng;
 
 const BATCHES: [usize; 4] = [1, 3, 16, 21];
-/// How many quantile levels an implicit head is given.
+/// The number of quantile levels of an implicit head.
 const LEVELS: usize = 3;
 
 /// Plain networks, then every switch alone and several together.
@@ -56,7 +56,7 @@ fn architectures() -> Vec<Architecture> {
     ]
 }
 
-/// A batch, and how much each output of each item counts in a made-up loss: their weighted sum.
+/// A batch, and the weights of an artificial loss: the weighted sum of the outputs.
 struct Task {
     ranges: HashMap<String, Range<usize>>,
     batch: usize,
@@ -92,7 +92,7 @@ impl Task {
 /// What the simple network reports besides: how near a unit is to the kink of its ReLU, where finite differences fail.
 struct Kinks(f64);
 
-/// Where each tensor is in the flat vector, by name.
+/// The place of each tensor in the flat vector, by name.
 struct Parameters<'a> {
     values: &'a [f64],
     ranges: &'a HashMap<String, Range<usize>>,
@@ -104,7 +104,7 @@ impl Parameters<'_> {
     }
 }
 
-/// Weight times input plus bias, with a noisy layer's noise.
+/// Weight times input plus bias, with the noise of a noisy layer.
 fn linear(parameters: &Parameters, name: &str, noise: &mut &[f32], x: &[f64]) -> Vec<f64> {
     let part = |part: &str| parameters.get(&format!("{name}.{part}"));
     let (weight, bias) = (part("weight").unwrap(), part("bias").unwrap());
@@ -237,7 +237,7 @@ fn plain_outputs(
         .collect()
 }
 
-/// The made-up loss in `f64`, and how near a kink it is.
+/// The artificial loss in `f64`, and its distance from a kink.
 fn plain_loss(network: &QNetwork, parameters: &[f64], task: &Task) -> (f64, f64) {
     let mut kinks = Kinks(f64::INFINITY);
     let per_item = task.coefficients.len() / task.batch;

@@ -13,8 +13,8 @@ use quarl::rng::Rng;
 use quarl::space::{BoxSpace, Discrete};
 use quarl::train::{Event, Trainer};
 
-/// A corridor of four rooms: action 1 goes right, action 0 left (against the wall: nowhere). Leaving the last room to the
-/// right earns 1 and ends the task; anything else earns nothing. Seen as one number a room, 1 in the present one.
+/// A corridor of four rooms: action 1 moves right, action 0 left (the wall stops it). Leaving the last room to the right
+/// gives reward 1 and terminates; every other reward is 0. The observation is one-hot: one number for each room.
 struct Corridor {
     room: usize,
 }
@@ -47,14 +47,15 @@ impl Corridor {
         (0.0, None)
     }
 
-    /// The best value of each action: right from room s is worth gamma^(3 - s); left, one step more than where it leads.
+    /// The optimal value of each action: gamma^(3 - s) for moving right in room s; moving left costs one step more than the
+    /// room that it leads to.
     fn best_values(gamma: f64, room: usize) -> [f64; 2] {
         let right = |room: usize| gamma.powi(3 - room as i32);
         [gamma * right(room.saturating_sub(1)), right(room)]
     }
 }
 
-/// Lets an agent act at random in the corridor and learn after each step; returns its values, `[room][action]`.
+/// Lets an agent act randomly in the corridor and learn after each step; returns its Q-values, `[room][action]`.
 fn values_learnt_in_the_corridor(assignments: &[&str]) -> Vec<[f64; 2]> {
     let corridor = [
         "replay.capacity=500",
@@ -128,7 +129,7 @@ fn values_converge_to_those_worked_out_by_hand() {
     }
 }
 
-/// The mean value that MountainCar's transitions have in the end, learnt over whole episodes.
+/// The mean learnt value of MountainCar's transitions.
 ///
 /// Random actions never reach the goal: every episode is 200 rewards of -1, then the time limit. With returns over the rest
 /// of the episode, the transition k steps before the end has the value -(1 - gamma^k) / (1 - gamma), plus gamma^k times the

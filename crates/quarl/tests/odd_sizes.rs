@@ -37,7 +37,7 @@ const SWITCHES: [&[&str]; 4] = [
     ],
 ];
 
-/// Batch, hidden layer and replay buffer of `size`; evaluation is out of reach.
+/// Batch, hidden layer and replay buffer of `size`, without evaluations.
 fn config(size: usize, switches: &[&str]) -> TrainConfig {
     let sizes = [
         format!("network.hidden=[{size}]"),

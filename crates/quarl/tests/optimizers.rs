@@ -1,4 +1,4 @@
-//! Every optimiser beside PyTorch's over a hundred updates. The numbers come from `oracles/pytorch_optimizers.py`.
+//! Every optimizer against PyTorch's over a hundred updates. The numbers come from `oracles/pytorch_optimizers.py`.
 
 use quarl::config::{OptimizerConfig, TrainConfig};
 use quarl::engine::cpu::buffer::Buffer;
@@ -7,7 +7,7 @@ use quarl::engine::cpu::optimizer::{Optimizer, Step};
 use serde_json::Value;
 
 const COUNT: usize = 40;
-/// How many times PyTorch's own float32 error is allowed.
+/// The allowed error, as a multiple of PyTorch's own float32 error.
 const ALLOWANCE: f64 = 4.0;
 
 /// `uniform` of the oracle.

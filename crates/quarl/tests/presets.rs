@@ -13,11 +13,11 @@ use quarl::rng::Rng;
 use quarl::space::{BoxSpace, Discrete};
 
 const ROOMS: usize = 5;
-/// Environment steps a preset gets, an update after each.
+/// The number of environment steps of each preset, with one update after each.
 const STEPS: u64 = 2500;
 
-/// Action 1 goes right, action 0 back to the first room. Leaving the last room to the right earns 1 and ends the episode;
-/// going back earns 0.01: a small reward at hand, and a larger one that only a chain of right actions finds.
+/// A chain of rooms: action 1 moves right, action 0 moves to the first room. Leaving the last room to the right gives
+/// reward 1 and terminates; moving back gives 0.01. The larger reward needs a chain of right actions.
 fn step(room: usize, action: usize) -> (usize, f64, Option<End>) {
     match (action, room) {
         (1, room) if room + 1 == ROOMS => (0, 1.0, Some(End::Terminated)),
@@ -42,9 +42,9 @@ fn spec() -> EnvironmentSpec {
     }
 }
 
-/// Whether an agent of this preset, after its budget, goes straight to the reward.
+/// Whether the greedy policy of this preset, after its budget, moves right in every room.
 fn solves(preset: &str, seed: u64) -> bool {
-    // The preset's method; sizes and speeds for a chain of five rooms.
+    // The preset's method, with sizes and learning rate for a chain of five rooms.
     let method = [
         "network.hidden=[24]",
         "network.v_min=0",
@@ -105,7 +105,7 @@ fn an_untrained_agent_does_not_solve_the_chain() {
         let mut policy = agent.policy().unwrap();
         (0..ROOMS).all(|room| policy.act(&seen(room), None).unwrap() == 1)
     });
-    // One of two actions in each of five rooms, which a network does not choose quite independently.
+    // Two actions in each of five rooms, which an untrained network chooses almost independently.
     let solved = solved.count();
     assert!(solved < 60, "{solved} of 200");
 }

@@ -22,7 +22,7 @@ use quarl::target::{self, TargetKind, TargetRule, Values};
 use quarl::transition::Transition;
 use serde_json::Value;
 
-/// How much further from the exact numbers than PyTorch's float32: sums are taken in another order.
+/// The allowed error relative to PyTorch's float32 error, because sums have another order.
 const ALLOWANCE: f64 = 4.0;
 const INPUTS: usize = 4;
 const ACTIONS: usize = 2;

@@ -15,7 +15,7 @@ use quarl::env::{End, EnvironmentSpec};
 use quarl::space::{BoxSpace, Discrete};
 use serde_json::Value;
 
-/// How much further from the exact numbers than PyTorch's float32: sums are taken in another order.
+/// The allowed error relative to PyTorch's float32 error, because sums have another order.
 const ALLOWANCE: f64 = 6.0;
 const INPUTS: usize = 3;
 const ACTIONS: usize = 3;
@@ -29,7 +29,7 @@ fn config(case: &Value) -> TrainConfig {
     layered("textbook", &settings.iter().map(String::as_str).collect::<Vec<_>>(), &[])
 }
 
-/// An agent that has gone through the script's experience.
+/// An agent with the experience of the oracle script.
 fn agent(case: &Value, path: CpuPath) -> Agent {
     let config = config(case);
     let has_action_mask = case["masks"] == true;

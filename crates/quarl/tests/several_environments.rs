@@ -17,7 +17,7 @@ fn events(config: TrainConfig, path: CpuPath) -> Vec<String> {
     results(&mut Trainer::builder(config).engine(cpu::on(path)).build().unwrap()).collect()
 }
 
-/// The returns of all episodes that begin and end within the run.
+/// The returns of all complete episodes of the run.
 fn returns(assignments: &[&str]) -> Vec<f64> {
     let random = ["exploration.epsilon=1.0", "training.learning_starts=1000000"];
     let trainer = Trainer::new(config(&[&random[..], assignments].concat())).unwrap();

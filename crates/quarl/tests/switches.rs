@@ -78,7 +78,7 @@ fn every_switch_gives_one_result_on_every_path_and_across_a_pause() {
 
 #[test]
 fn alpha_zero_draws_equally_and_weighs_everything_one() {
-    // With alpha 0 every priority is 1, so beta has nothing to make up for.
+    // With alpha 0 every sampling weight is 1, so all importance-sampling weights are 1 for any beta.
     let with = |beta: &str| {
         let beta = format!("replay.beta={beta}");
         finish(
@@ -140,7 +140,7 @@ fn rewards_are_clipped_in_what_is_learnt_not_in_what_is_reported() {
     assert_ne!(losses[0], losses[1]);
 }
 
-/// What comes out of an accumulator: (time, action, reward, discount, next time).
+/// The transitions from an accumulator: (time, action, reward, discount, next time).
 type Seen = (usize, usize, f32, f32, usize);
 
 /// Several episodes' steps, as (reward, how the step ended), through an accumulator.
@@ -165,7 +165,7 @@ fn an_end() -> impl Strategy<Value = Option<End>> {
 }
 
 proptest! {
-    /// The definition, looked up forward from every step.
+    /// The definition, computed forward from every step.
     #[test]
     fn returns_over_n_steps_are_what_looking_ahead_gives(
         n in 1_usize..8,
@@ -257,7 +257,7 @@ fn a_run_with_diagnostics_goes_on_across_a_pause_within_an_episode() {
     assert!((events, parameters) == expected);
 }
 
-/// A short run of C51 on CartPole, whose rewards are 1: its warnings, and the mean of what each update clipped.
+/// A short run of C51 on CartPole, whose rewards are 1: its warnings, and the mean clipped share of its updates.
 fn clipped(assignments: &[&str]) -> (Vec<String>, f64) {
     let c51 = [
         "network.hidden=[5]",

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
     None,
-    /// No episode ends.
+    /// Episodes do not end.
     Endless,
     /// The second step's reward is infinite.
     InfiniteReward,
@@ -24,9 +24,9 @@ enum Fault {
     NanObservation,
     /// The first observation is not a number.
     NanAtReset,
-    /// Nothing is allowed after the second step.
+    /// No action is allowed after the second step.
     NothingAllowed,
-    /// Episodes are truncated where nothing is allowed.
+    /// Episodes are truncated at observations that allow no action.
     NothingAllowedAtTheEnd,
 }
 
@@ -117,7 +117,7 @@ fn config(assignments: &[&str]) -> TrainConfig {
     layered("textbook", &small, assignments)
 }
 
-/// A run that trains on one kind of clock and is evaluated on another.
+/// A run that trains on one kind of clock and evaluates on another kind.
 fn trainer(config: TrainConfig, training: Fault, evaluation: Fault) -> Trainer {
     let clock = move |role| Ok(Clock::new(if role == EnvironmentRole::Evaluation { evaluation } else { training }));
     Trainer::builder(config).environment(clock).engine(cpu::on(CpuPath::Scalar)).build().unwrap()
@@ -202,7 +202,7 @@ fn one_call_takes_at_most_one_step_one_update_or_one_evaluation_step() {
         }
     }
     assert_eq!(endless.env_steps(), 8, "the first of very many updates are under way");
-    // Nothing waits in a queue: the state is as small as before, and continues within the updates.
+    // No events are queued: the state is as small as before, and the run continues within the updates.
     let state = endless.save_state().unwrap();
     assert!(state.len() < 10_000, "{} bytes", state.len());
     let mut continued = trainer(config(&keys), Fault::None, Fault::None);

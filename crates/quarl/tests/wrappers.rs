@@ -68,7 +68,7 @@ fn every_wrapper_keeps_an_environments_promises() {
     check::check(&mut *env).unwrap_or_else(|broken| panic!("{broken}"));
 }
 
-/// CartPole with an answer of its own to everything that has a default.
+/// CartPole with its own implementation of every method that has a default.
 #[derive(Clone, Debug)]
 struct Unusual(TimeLimit<ClassicControl<CartPole>>, Vec<bool>);
 
@@ -174,7 +174,7 @@ fn statistics_are_the_mean_and_variance_of_all_that_was_seen() {
         (0..500).map(|_| [(5.0 + 2.0 * rng.normal()) as f32, rng.uniform() as f32]).collect();
     let mut statistics = ObservationStatistics::new(2);
     observations.iter().for_each(|observation| statistics.update(observation).unwrap());
-    // In one go: the observations, and a prior of mean 0 and variance 1 that counts for 0.0001 of one.
+    // Computed at once: the observations, and a prior of mean 0 and variance 1 with the weight of 0.0001 observations.
     let count = observations.len() as f64 + 1e-4;
     for feature in 0..2 {
         let values = || observations.iter().map(|observation| f64::from(observation[feature]));
