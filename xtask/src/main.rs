@@ -4,6 +4,7 @@
 mod bridge;
 mod checks;
 mod cores;
+mod guide;
 mod gymnasium;
 mod memory;
 mod peers;
@@ -36,6 +37,8 @@ enum Task {
     Bridge,
     /// Measure the gain of an experiment from a second core
     Cores(cores::Args),
+    /// Build the course as a site in target/book with mdBook, which is compiled the first time
+    Guide,
     /// Time the same DQN in PyTorch, Stable-Baselines3, JAX, burn and quarl, and compare learning curves
     Peers(peers::Args),
 }
@@ -50,6 +53,7 @@ fn main() -> anyhow::Result<()> {
         Task::Sanitize => memory::sanitize(),
         Task::Bridge => bridge::run(),
         Task::Cores(args) => cores::run(&args),
+        Task::Guide => guide::run_mdbook(),
         Task::Peers(args) => peers::run(&args),
     }
 }

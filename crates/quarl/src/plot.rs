@@ -18,7 +18,6 @@
 //! and back.
 
 mod figures;
-mod font;
 mod layout;
 mod legend;
 mod marks;

@@ -325,6 +325,7 @@ fn scene_error(scene: &Scene) -> Option<String> {
                 Shape::Polygon { points, .. } => points.len() < 3 || !finite(points),
                 Shape::Circle { center, radius, .. } => !finite(&[*center]) || !sized(*radius),
                 Shape::Polyline { points, width, .. } => points.len() < 2 || !finite(points) || !sized(*width),
+                Shape::Text { center, size, .. } => !finite(&[*center]) || !sized(*size),
             };
             shapes.iter().find(is_flawed).map(|shape| format!("{shape:?}"))
         }

@@ -1,12 +1,12 @@
 //! The layout of a figure: title, legend, axes, curves and note as marks on a sheet.
 
-use super::font::Fonts;
 use super::legend::{self, Entry};
 use super::marks::{Anchor, Mark, Page, Point, Sheet, Stroke, Text, Weight};
 use super::scale::{Scale, extent};
 use super::thin::{stretches, thinned};
 use super::{Color, Figure, HEIGHT, Series, Style, WIDTH};
 use crate::Error;
+use crate::font::Fonts;
 
 /// Okabe and Ito's palette for colour-blind readers, without yellow, which is too pale for a line on white, and without
 /// black, the colour of text.

@@ -1,10 +1,10 @@
 //! The legend: a row of samples between title and plot, in as many lines as it needs, so that it covers nothing.
 
 use super::Style;
-use super::font::Fonts;
 use super::layout::{Look, TEXT, band_alpha};
 use super::marks::{Anchor, Mark, Stroke, Text, Weight};
 use crate::Error;
+use crate::font::Fonts;
 
 /// The height of one line of the legend.
 const LINE: f64 = 23.0;

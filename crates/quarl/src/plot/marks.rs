@@ -1,6 +1,7 @@
 //! The elements of a laid-out figure. Coordinates are CSS pixels; y points down.
 
 use super::Color;
+pub(super) use crate::font::Weight;
 
 /// A position on the sheet.
 pub(super) type Point = (f64, f64);
@@ -54,13 +55,6 @@ pub(super) struct Text {
     pub(super) color: Color,
     /// Whether it is read from bottom to top.
     pub(super) upright: bool,
-}
-
-/// The two weights of the font.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Weight {
-    Regular,
-    Semibold,
 }
 
 /// The end of a text that lies at its position.

@@ -1,15 +1,14 @@
 //! Draws a laid-out figure as PNG with tiny-skia, with letters as outlines of the embedded font.
 
-use ab_glyph::OutlineCurve;
 use tiny_skia::{
     FillRule, LineCap, LineJoin, Mask, Paint, Path, PathBuilder, Pixmap, Rect, Stroke as SkiaStroke, StrokeDash,
     Transform,
 };
 
-use super::font::Fonts;
 use super::marks::{Anchor, Mark, Page, Point, Sheet, Text};
 use super::{Color, PNG_SCALE};
 use crate::Error;
+use crate::font::Fonts;
 
 /// Paints a page and compresses it.
 pub(super) fn encode(page: &Page) -> Result<Vec<u8>, Error> {
@@ -107,9 +106,7 @@ fn paint_text(text: &Text, fonts: &Fonts, zoom: Transform, pixmap: &mut Pixmap) 
         Anchor::End => -width,
     };
     let mut builder = PathBuilder::new();
-    for (offset, size, outline) in fonts.outlines(&text.words, text.weight) {
-        trace(&outline.curves, offset as f32, size as f32, &mut builder);
-    }
+    fonts.push_outlines(&text.words, text.weight, &mut builder, |x, y| (x, y));
     let Some(path) = builder.finish() else { return };
     // In a font, y points up.
     let mut transform = zoom.pre_translate(text.at.0 as f32, text.at.1 as f32);
@@ -118,35 +115,4 @@ fn paint_text(text: &Text, fonts: &Fonts, zoom: Transform, pixmap: &mut Pixmap) 
     }
     transform = transform.pre_translate(back, 0.0).pre_scale(scale, -scale);
     pixmap.fill_path(&path, &colored(text.color, 1.0), FillRule::Winding, transform, None);
-}
-
-/// The contours of a letter. The font gives their curves one after the other: a new contour begins where a curve does not
-/// start at the end of the previous one.
-fn trace(curves: &[OutlineCurve], offset: f32, size: f32, builder: &mut PathBuilder) {
-    let place = |point: &ab_glyph::Point| (point.x * size + offset, point.y * size);
-    let mut end = None;
-    for curve in curves {
-        let (start, next) = match curve {
-            OutlineCurve::Line(a, b) | OutlineCurve::Quad(a, _, b) | OutlineCurve::Cubic(a, _, _, b) => (*a, *b),
-        };
-        if end != Some(start) {
-            let (x, y) = place(&start);
-            builder.move_to(x, y);
-        }
-        match curve {
-            OutlineCurve::Line(_, b) => {
-                let (x, y) = place(b);
-                builder.line_to(x, y);
-            }
-            OutlineCurve::Quad(_, b, c) => {
-                let ((x1, y1), (x, y)) = (place(b), place(c));
-                builder.quad_to(x1, y1, x, y);
-            }
-            OutlineCurve::Cubic(_, b, c, d) => {
-                let ((x1, y1), (x2, y2), (x, y)) = (place(b), place(c), place(d));
-                builder.cubic_to(x1, y1, x2, y2, x, y);
-            }
-        }
-        end = Some(next);
-    }
 }

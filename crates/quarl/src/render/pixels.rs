@@ -5,6 +5,7 @@ use tiny_skia::{FillRule, LineJoin, Paint, PathBuilder, Pixmap, Stroke, Transfor
 use super::resample::{Resampler, fit};
 use super::scene::{Color, Scene, Shape};
 use crate::error::Error;
+use crate::font::{Fonts, Weight};
 
 /// The maximum side of a frame, in pixels.
 const MAX_SIDE: u32 = 16_384;
@@ -109,7 +110,7 @@ impl Rasterizer {
                 let scale = (f64::from(width) / scene_width, f64::from(height) / scene_height);
                 let view = View { scale, height: height.into() };
                 for shape in shapes {
-                    draw_shape(canvas, &mut self.path, shape, view);
+                    draw_shape(canvas, &mut self.path, shape, view)?;
                 }
                 for (y, drawn) in canvas.data().chunks_exact(width as usize * 4).enumerate() {
                     for (pixel, rgba) in frame.rgb[row(y as u32)].chunks_exact_mut(3).zip(drawn.chunks_exact(4)) {
@@ -157,7 +158,7 @@ fn within_reach(pixels: f64) -> f32 {
     pixels.clamp(-30_000.0, 30_000.0) as f32
 }
 
-fn draw_shape(canvas: &mut Pixmap, builder: &mut PathBuilder, shape: &Shape, view: View) {
+fn draw_shape(canvas: &mut Pixmap, builder: &mut PathBuilder, shape: &Shape, view: View) -> Result<(), Error> {
     let mut path = std::mem::take(builder);
     let (color, line_width) = match shape {
         Shape::Polygon { points, color } => {
@@ -175,9 +176,13 @@ fn draw_shape(canvas: &mut Pixmap, builder: &mut PathBuilder, shape: &Shape, vie
             push_points(&mut path, points, view);
             (*color, view.length(*width).max(MIN_THICKNESS))
         }
+        Shape::Text { center, size, words, color } => {
+            push_text(&mut path, view.point(*center), view.length(size.max(0.0)), words)?;
+            (*color, 0.0)
+        }
     };
     // Nothing to draw: no points, or all at one place.
-    let Some(path) = path.finish() else { return };
+    let Some(path) = path.finish() else { return Ok(()) };
     let mut paint = Paint::default();
     paint.set_color(paint_color(color));
     if !matches!(shape, Shape::Polyline { .. }) {
@@ -188,6 +193,21 @@ fn draw_shape(canvas: &mut Pixmap, builder: &mut PathBuilder, shape: &Shape, vie
         canvas.stroke_path(&path, &paint, &stroke, Transform::identity(), None);
     }
     *builder = path.clear();
+    Ok(())
+}
+
+/// Adds the outlines of a line of text whose centre is `center`, in pixels.
+fn push_text(path: &mut PathBuilder, center: (f32, f32), size: f32, words: &str) -> Result<(), Error> {
+    /// The height of a capital letter or a digit, as a fraction of the font size.
+    const CAPITAL: f32 = 0.714;
+    let (fonts, weight) = (Fonts::embedded()?, Weight::Regular);
+    let scale = size / fonts.units_per_em(weight) as f32;
+    let left = center.0 - fonts.width(words, weight, f64::from(size)) as f32 / 2.0;
+    let baseline = center.1 + CAPITAL * size / 2.0;
+    fonts.push_outlines(words, weight, path, |x, y| {
+        (within_reach(f64::from(left + x * scale)), within_reach(f64::from(baseline - y * scale)))
+    });
+    Ok(())
 }
 
 fn push_points(path: &mut PathBuilder, points: &[(f32, f32)], view: View) {
@@ -225,6 +245,7 @@ pub(super) fn check_scene(scene: &Scene) -> Result<(f64, f64), Error> {
                     Shape::Polygon { points, .. } => ("a polygon", finite(points)),
                     Shape::Circle { center, radius, .. } => ("a circle", finite(&[*center, (*radius, 0.0)])),
                     Shape::Polyline { points, width, .. } => ("a line", finite(points) && width.is_finite()),
+                    Shape::Text { center, size, .. } => ("a text", finite(&[*center, (*size, 0.0)])),
                 };
                 if !drawable {
                     return Err(draw_error(

@@ -34,6 +34,17 @@ pub enum Shape {
         /// The line colour.
         color: Color,
     },
+    /// One line of text.
+    Text {
+        /// Its centre.
+        center: (f32, f32),
+        /// Its font size.
+        size: f32,
+        /// The text; the font has Latin, Greek and Hangul letters.
+        words: String,
+        /// Its colour.
+        color: Color,
+    },
 }
 
 /// The picture of an environment at one moment.

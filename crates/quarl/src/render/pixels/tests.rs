@@ -136,6 +136,20 @@ fn empty_shapes_draw_nothing() {
     assert_eq!(count(&rasterize(&shapes(10.0, 10.0, nothing), 10, 10).unwrap(), WHITE), 100);
 }
 
+#[test]
+fn a_text_is_centred() {
+    let text = |words: &str| Shape::Text { center: (20.0, 10.0), size: 12.0, words: words.to_owned(), color: BLACK };
+    let frame = rasterize(&shapes(40.0, 20.0, vec![text("HOH")]), 80, 40).unwrap();
+    let dark: Vec<(u32, u32)> = (0..80)
+        .flat_map(|x| (0..40).map(move |y| (x, y)))
+        .filter(|(x, y)| frame.pixel(*x, *y).is_some_and(|Color(red, ..)| red < 128))
+        .collect();
+    let mean =
+        |axis: fn(&(u32, u32)) -> u32| dark.iter().map(|at| f64::from(axis(at))).sum::<f64>() / dark.len() as f64;
+    assert!(dark.len() > 100 && (mean(|at| at.0) - 39.5).abs() < 1.0 && (mean(|at| at.1) - 19.5).abs() < 1.0);
+    assert_eq!(count(&rasterize(&shapes(40.0, 20.0, vec![text("")]), 80, 40).unwrap(), WHITE), 3200);
+}
+
 fn any_coordinate() -> impl Strategy<Value = f32> {
     prop_oneof![-20.0f32..20.0, prop::num::f32::NORMAL, Just(0.0), Just(f32::MAX), Just(-f32::MAX), Just(1e-40)]
 }
@@ -150,6 +164,8 @@ fn any_shape() -> impl Strategy<Value = Shape> {
             radius,
             color: BLACK
         }),
+        ((any_coordinate(), any_coordinate()), any_coordinate(), ".{0,5}")
+            .prop_map(|(center, size, words)| Shape::Text { center, size, words, color: BLACK }),
     ]
 }
 

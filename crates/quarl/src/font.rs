@@ -1,12 +1,21 @@
-//! The embedded fonts: text widths and letter outlines.
+//! The embedded fonts of figures and scenes: text widths and letter outlines.
 
-use ab_glyph::{Font as _, FontRef, GlyphId, Outline};
+use ab_glyph::{Font as _, FontRef, GlyphId, OutlineCurve};
+use tiny_skia::PathBuilder;
 
-use super::marks::Weight;
 use crate::Error;
 
+/// The weights of the font.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Weight {
+    /// Ordinary text.
+    Regular,
+    /// Titles.
+    Semibold,
+}
+
 /// The text font in two weights, and a font for Hangul. Their licences are in the fonts' directory.
-pub(super) struct Fonts {
+pub(crate) struct Fonts {
     regular: FontRef<'static>,
     semibold: FontRef<'static>,
     hangul: FontRef<'static>,
@@ -25,15 +34,15 @@ struct Placed<'a> {
 }
 
 impl Fonts {
-    pub(super) fn embedded() -> Result<Self, Error> {
+    pub(crate) fn embedded() -> Result<Self, Error> {
         let read = |bytes| {
             FontRef::try_from_slice(bytes)
                 .map_err(|error| Error::Draw { what: "text".to_owned(), message: format!("embedded font: {error}") })
         };
         Ok(Self {
-            regular: read(include_bytes!("../../assets/fonts/OpenSans-Regular.ttf"))?,
-            semibold: read(include_bytes!("../../assets/fonts/OpenSans-Semibold.ttf"))?,
-            hangul: read(include_bytes!("../../assets/fonts/QuarlHangul.ttf"))?,
+            regular: read(include_bytes!("../assets/fonts/OpenSans-Regular.ttf"))?,
+            semibold: read(include_bytes!("../assets/fonts/OpenSans-Semibold.ttf"))?,
+            hangul: read(include_bytes!("../assets/fonts/QuarlHangul.ttf"))?,
         })
     }
 
@@ -65,28 +74,34 @@ impl Fonts {
     }
 
     /// The number of units in the size of a text.
-    pub(super) fn units_per_em(&self, weight: Weight) -> f64 {
+    pub(crate) fn units_per_em(&self, weight: Weight) -> f64 {
         f64::from(self.cut(weight).units_per_em().unwrap_or(2048.0))
     }
 
-    /// The outlines of the letters with y upwards, each with its horizontal offset and its scale.
-    pub(super) fn outlines<'a>(
-        &'a self,
-        words: &'a str,
+    /// Adds the outlines of the letters to `path`. `place` maps a point to the path's coordinates; points are in units of
+    /// [`Fonts::units_per_em`], from the left end of the text on its baseline, with y upwards.
+    pub(crate) fn push_outlines(
+        &self,
+        words: &str,
         weight: Weight,
-    ) -> impl Iterator<Item = (f64, f64, Outline)> + 'a {
-        self.set(words, weight)
-            .filter_map(|letter| Some((letter.start, letter.scale, letter.font.outline(letter.glyph)?)))
+        path: &mut PathBuilder,
+        place: impl Fn(f32, f32) -> (f32, f32),
+    ) {
+        for letter in self.set(words, weight) {
+            let Some(outline) = letter.font.outline(letter.glyph) else { continue };
+            let (start, scale) = (letter.start as f32, letter.scale as f32);
+            trace(&outline.curves, path, |point| place(point.x * scale + start, point.y * scale));
+        }
     }
 
     /// The width of a text at this size.
-    pub(super) fn width(&self, words: &str, weight: Weight, size: f64) -> f64 {
+    pub(crate) fn width(&self, words: &str, weight: Weight, size: f64) -> f64 {
         let units = self.set(words, weight).last().map_or(0.0, |letter| letter.end);
         units * size / self.units_per_em(weight)
     }
 
     /// The text, cut with an ellipsis if it is wider than `width`.
-    pub(super) fn fit(&self, words: &str, weight: Weight, size: f64, width: f64) -> String {
+    pub(crate) fn fit(&self, words: &str, weight: Weight, size: f64, width: f64) -> String {
         let mut kept = cleaned(words);
         if self.width(&kept, weight, size) <= width {
             return kept;
@@ -101,7 +116,7 @@ impl Fonts {
     }
 
     /// The text in lines of at most `width`, broken at spaces, and cut with an ellipsis after `most` lines.
-    pub(super) fn wrap(&self, words: &str, weight: Weight, size: f64, width: f64, most: usize) -> Vec<String> {
+    pub(crate) fn wrap(&self, words: &str, weight: Weight, size: f64, width: f64, most: usize) -> Vec<String> {
         let mut rest = cleaned(words);
         let mut lines = Vec::new();
         while lines.len() + 1 < most && self.width(&rest, weight, size) > width {
@@ -114,6 +129,36 @@ impl Fonts {
         }
         lines.push(self.fit(&rest, weight, size, width));
         lines
+    }
+}
+
+/// The contours of a letter. The font gives their curves one after the other: a new contour begins where a curve does not
+/// start at the end of the previous one.
+fn trace(curves: &[OutlineCurve], path: &mut PathBuilder, place: impl Fn(&ab_glyph::Point) -> (f32, f32)) {
+    let mut end = None;
+    for curve in curves {
+        let (start, next) = match curve {
+            OutlineCurve::Line(a, b) | OutlineCurve::Quad(a, _, b) | OutlineCurve::Cubic(a, _, _, b) => (*a, *b),
+        };
+        if end != Some(start) {
+            let (x, y) = place(&start);
+            path.move_to(x, y);
+        }
+        match curve {
+            OutlineCurve::Line(_, b) => {
+                let (x, y) = place(b);
+                path.line_to(x, y);
+            }
+            OutlineCurve::Quad(_, b, c) => {
+                let ((x1, y1), (x, y)) = (place(b), place(c));
+                path.quad_to(x1, y1, x, y);
+            }
+            OutlineCurve::Cubic(_, b, c, d) => {
+                let ((x1, y1), (x2, y2), (x, y)) = (place(b), place(c), place(d));
+                path.cubic_to(x1, y1, x2, y2, x, y);
+            }
+        }
+        end = Some(next);
     }
 }
 

@@ -1,0 +1,144 @@
+//! Every `quarl` command of the documentation and of `--help` is run as it is written, with a shorter budget.
+
+mod common;
+mod markdown;
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use common::quarl;
+use markdown::{Document, documents};
+
+/// A command of a document.
+struct Example {
+    place: String,
+    words: Vec<String>,
+    /// The beginning of the error that the document shows.
+    error: Option<String>,
+}
+
+#[test]
+fn the_commands_of_readme_and_documentation_run() {
+    let documents: Vec<Document> = documents().into_iter().filter(|document| is_for_readers(&document.path)).collect();
+    assert!(documents.len() > 20);
+    // Documents are independent of each other; the commands of one build on those before.
+    let errors: Vec<String> = std::thread::scope(|scope| {
+        let handles: Vec<_> = documents
+            .chunks(documents.len().div_ceil(4))
+            .map(|part| scope.spawn(move || part.iter().flat_map(run_all).collect::<Vec<_>>()))
+            .collect();
+        handles.into_iter().flat_map(|handle| handle.join().unwrap()).collect()
+    });
+    assert!(errors.is_empty(), "commands of the documentation fail:\n{}", errors.join("\n"));
+}
+
+fn is_for_readers(path: &Path) -> bool {
+    path.starts_with("docs") || path == Path::new("README.md") || path == Path::new("README.ko.md")
+}
+
+fn run_all(document: &Document) -> Vec<String> {
+    let here = common::directory();
+    examples(document).into_iter().filter_map(|example| run(&here, &example).err()).collect()
+}
+
+#[test]
+fn the_commands_in_help_run() {
+    let here = common::directory();
+    let commands = ["train", "play", "eval", "experiment", "plot", "envs", "presets", "bench"];
+    let mut errors = Vec::new();
+    for command in commands {
+        let help = common::succeed(&here, &[command, "--help"]);
+        let lines = help.lines().map(str::trim).filter(|line| line.starts_with("quarl "));
+        for line in lines {
+            // The explanation beside a command begins after several spaces.
+            let line = line.split("   ").next().unwrap_or_default();
+            let example = Example { place: format!("{command} --help"), words: split(line), error: None };
+            errors.extend(run(&here, &example).err());
+        }
+    }
+    assert!(errors.is_empty(), "commands of --help fail:\n{}", errors.join("\n"));
+}
+
+/// The lines of code blocks that start with `quarl`, with those that a backslash continues.
+fn examples(document: &Document) -> Vec<Example> {
+    let mut examples: Vec<Example> = Vec::new();
+    for block in &document.blocks {
+        let is_shell = ["", "sh", "console"].contains(&block.language.as_str());
+        let mut lines = block.lines.iter().enumerate().peekable();
+        while let (true, Some((at, line))) = (is_shell, lines.next()) {
+            let Some(command) = line.strip_prefix("$ ").unwrap_or(line).strip_prefix("quarl ") else { continue };
+            let mut command = command.to_owned();
+            while let Some(begun) = command.strip_suffix('\\') {
+                command = format!("{begun} {}", lines.next().expect("a line follows a backslash").1);
+            }
+            let error = lines.peek().map(|(_, next)| next.as_str()).filter(|next| next.starts_with("error: "));
+            let error = error.map(|error| error.trim_end_matches("..").to_owned());
+            let place = format!("{}:{}", document.path.display(), block.line + at);
+            examples.push(Example { place, words: split(&command), error });
+        }
+    }
+    examples
+}
+
+/// The words of a command line, up to a comment.
+fn split(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for letter in line.chars() {
+        match (quote, letter) {
+            (None, '#') if word.is_none() => break,
+            (None, '"' | '\'') => {
+                quote = Some(letter);
+                word.get_or_insert_default();
+            }
+            (Some(open), _) if open == letter => quote = None,
+            (None, ' ') => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+/// Runs a command in a directory, with fewer runs, steps and episodes, and nothing shown.
+fn run(here: &TempDir, example: &Example) -> Result<(), String> {
+    let Example { place, words, error } = example;
+    let mut words: Vec<&str> = words.iter().map(String::as_str).filter(|word| *word != "quarl").collect();
+    let command = words[0];
+    // Enough for some updates: the textbook learns from the first batch on, the other presets after 500 steps.
+    let steps = if words.contains(&"textbook") { "200" } else { "520" };
+    let shortened: &[(&str, &str)] = match command {
+        "train" => &[("--steps", steps), ("--episodes", "")],
+        "experiment" => &[("--steps", steps), ("--episodes", ""), ("--runs", "2")],
+        "eval" => &[("--episodes", "2")],
+        "play" => &[("--episodes", "1"), ("--render", "none")],
+        // Measures for minutes: only its options are checked.
+        "bench" => &[("--help", "")],
+        _ => &[],
+    };
+    for (option, value) in shortened {
+        if let Some(at) = words.iter().position(|word| word == option) {
+            words.drain(at..at + 2);
+        }
+        if !value.is_empty() {
+            words.extend([option, value]);
+        } else if *option == "--help" {
+            words.push(option);
+        }
+    }
+    let python = std::env::var("QUARL_TEST_PYTHON").ok();
+    let needs_gymnasium = words.iter().any(|word| word.contains("gym:") || word.contains("gym-"));
+    if needs_gymnasium {
+        let Some(python) = &python else { return Ok(()) };
+        if command != "plot" {
+            words.extend(["--python", python]);
+        }
+    }
+    let output = quarl(here, &words).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let is_as_shown = match error {
+        None => output.status.success(),
+        Some(error) => !output.status.success() && stderr.starts_with(error),
+    };
+    if is_as_shown { Ok(()) } else { Err(format!("{place}: quarl {}\n    {}", words.join(" "), stderr.trim())) }
+}
