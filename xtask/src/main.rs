@@ -1,5 +1,5 @@
 //! The tasks of contributors: `cargo xtask test`, `cargo xtask ci`, `cargo xtask arm`, `cargo xtask windows`,
-//! `cargo xtask miri`, `cargo xtask sanitize`, `cargo xtask bridge`, `cargo xtask cores`, `cargo xtask peers`.
+//! `cargo xtask miri`, `cargo xtask sanitize`, `cargo xtask bridge`, `cargo xtask cores`, `cargo xtask guide`, `cargo xtask peers`.
 
 mod bridge;
 mod checks;
