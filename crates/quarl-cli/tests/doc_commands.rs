@@ -46,6 +46,13 @@ fn run_all(document: &Document) -> Vec<String> {
 fn the_commands_in_help_run() {
     let here = common::directory();
     let commands = ["train", "play", "eval", "experiment", "plot", "envs", "presets", "bench"];
+    // What the examples of `play`, `eval` and `plot` assume to be there.
+    for prepared in
+        ["train", "experiment --runs 20 --out textbook-20", "experiment --set agent.target=double --out double-20"]
+    {
+        let example = Example { place: "here".to_owned(), words: split(prepared), error: None };
+        run(&here, &example).unwrap();
+    }
     let mut errors = Vec::new();
     for command in commands {
         let help = common::succeed(&here, &[command, "--help"]);
@@ -104,6 +111,9 @@ fn split(line: &str) -> Vec<String> {
 fn run(here: &TempDir, example: &Example) -> Result<(), String> {
     let Example { place, words, error } = example;
     let mut words: Vec<&str> = words.iter().map(String::as_str).filter(|word| *word != "quarl").collect();
+    if let Some(at) = words.iter().position(|word| *word == ">") {
+        words.truncate(at);
+    }
     let command = words[0];
     // Enough for some updates: the textbook learns from the first batch on, the other presets after 500 steps.
     let steps = if words.contains(&"textbook") { "200" } else { "520" };
