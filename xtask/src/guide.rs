@@ -22,6 +22,8 @@ pub(crate) fn run_mdbook() -> Result<()> {
     copy(Path::new("docs"), Path::new(""), source)?;
     let mdbook = mdbook()?;
     run(&mdbook, &["build", "target/book-source", "--dest-dir", "target/book"], &[])?;
+    // mdBook puts a copy of the first chapter there, whose relative links would be wrong.
+    fs::write("target/book/index.html", "<meta http-equiv=\"refresh\" content=\"0; url=guide/index.html\">\n")?;
     println!("target/book/index.html");
     Ok(())
 }
@@ -74,7 +76,8 @@ fn with_links_to_repository(text: &str, inside: &Path) -> String {
             _ => out.push_str(part),
         }
     }
-    out
+    // mdBook renders a README as the index of its directory, and leaves links to it as they are.
+    out.replace("](README.md", "](index.md")
 }
 
 /// The path from the repository's root without `..`, if it is not in docs.
@@ -97,8 +100,9 @@ mod tests {
 
     #[test]
     fn links_out_of_docs_lead_to_the_repository() {
-        let text = "[a](../../crates/a.rs) [b](../images/b.png) [c](c.md#d) [e](https://f.g)";
-        let expected = format!("[a]({REPOSITORY}/crates/a.rs) [b](../images/b.png) [c](c.md#d) [e](https://f.g)");
+        let text = "[a](../../crates/a.rs) [b](../images/b.png) [c](c.md#d) [e](https://f.g) [h](README.md)";
+        let expected =
+            format!("[a]({REPOSITORY}/crates/a.rs) [b](../images/b.png) [c](c.md#d) [e](https://f.g) [h](index.md)");
         assert_eq!(with_links_to_repository(text, Path::new("guide")), expected);
     }
 }

@@ -1,8 +1,9 @@
 //! TD targets, as pure functions of Q-values.
 //!
-//! A target rule is described once for all heads. The target of an item is `reward + bonus + discount * sum of weight * (Z
-//! + shift)` over a few [`Term`]s. Each term names an action at the next observation and the network that evaluates it; Z
-//! is that value. For a scalar head Z is a Q-value, for a distributional head a distribution of returns.
+//! A target rule is described once for all heads. The target of an item is
+//! `reward + bonus + discount * sum of weight * (Z + shift)` over a few [`Term`]s. Each term names an action at the next
+//! observation and the network that evaluates it; Z is that value. For a scalar head Z is a Q-value, for a distributional
+//! head a distribution of returns.
 //!
 //! Shapes: rewards, discounts and targets have one entry for each item; Q-values are [`QValues`], one for each item and
 //! action.
