@@ -1,5 +1,6 @@
 //! The tasks of contributors: `cargo xtask test`, `cargo xtask ci`, `cargo xtask arm`, `cargo xtask windows`,
-//! `cargo xtask miri`, `cargo xtask sanitize`, `cargo xtask bridge`, `cargo xtask cores`, `cargo xtask guide`, `cargo xtask peers`.
+//! `cargo xtask miri`, `cargo xtask sanitize`, `cargo xtask reference`, `cargo xtask bridge`, `cargo xtask cores`,
+//! `cargo xtask guide`, `cargo xtask peers`.
 
 mod bridge;
 mod checks;
@@ -9,6 +10,7 @@ mod gymnasium;
 mod memory;
 mod peers;
 mod platforms;
+mod reference;
 
 use clap::{Parser, Subcommand};
 
@@ -51,6 +53,7 @@ fn main() -> anyhow::Result<()> {
         Task::Windows => platforms::windows(),
         Task::Miri => memory::miri(),
         Task::Sanitize => memory::sanitize(),
+        Task::Reference => reference::run(),
         Task::Bridge => bridge::run(),
         Task::Cores(args) => cores::run(&args),
         Task::Guide => guide::run_mdbook(),

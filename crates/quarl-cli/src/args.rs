@@ -1,5 +1,7 @@
 //! The command line: its commands and options, and the configuration that they select.
 
+mod reference;
+
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -12,10 +14,11 @@ use quarl::experiment::ablation::Part;
 use toml::{Table, Value};
 
 use crate::output::Usage;
+pub(crate) use reference::{CheckArgs, CompletionsArgs, ConfigCommand, ConfigTask, ExplainArgs, ManArgs};
 
 /// Train deep Q-learning agents (DQN and its variants), evaluate them, compare them over many seeds, and watch them act
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true, after_help = examples::QUARL)]
+#[command(name = "quarl", version, arg_required_else_help = true, after_help = examples::QUARL)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -55,12 +58,12 @@ pub(crate) enum Command {
     /// List the presets (named configurations), or print one with a comment for each setting
     #[command(after_help = examples::PRESETS)]
     Presets(PresetsArgs),
-    /// Measure the speed of training on this machine
-    ///
-    /// Measure one update and one whole training step of the textbook preset, in microseconds, and compare the update with
-    /// the processor's peak of floating-point operations.
-    #[command(after_help = examples::BENCH)]
+#[command(name = "quarl", version, arg_required_else_help = true, after_help = examples::QUARL)]
     Bench(BenchArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Write the manual pages
+    Man(ManArgs),
 }
 
 /// The examples below each command's help.
@@ -129,8 +132,7 @@ fn fps(text: &str) -> Result<f64, String> {
     fps.ok_or_else(|| "expected a number from 0.01 to 1000".to_owned())
 }
 
-/// The arguments that select a configuration.
-#[derive(Debug, Args)]
+#[command(name = "quarl", version, arg_required_else_help = true, after_help = examples::QUARL)]
 pub(crate) struct ConfigArgs {
     /// Environment id: one of `quarl envs`, or gym:ID for a Gymnasium environment [default: that of the preset;
     /// CartPole-v0 without a preset]

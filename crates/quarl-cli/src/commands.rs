@@ -1,9 +1,12 @@
 //! The commands, one file each.
 
 pub(crate) mod bench;
+pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod envs;
 pub(crate) mod eval;
 pub(crate) mod experiment;
+pub(crate) mod manual;
 pub(crate) mod play;
 pub(crate) mod plot;
 pub(crate) mod presets;

@@ -38,7 +38,10 @@ fn main() -> ExitCode {
         Command::Plot(args) => commands::plot::run(args),
         Command::Envs(args) => commands::envs::run(args),
         Command::Presets(args) => commands::presets::run(args),
+        Command::Config(command) => commands::config::run(command),
         Command::Bench(args) => commands::bench::run(args),
+        Command::Completions(args) => commands::completions::run(args),
+        Command::Man(args) => commands::manual::run(args),
     };
     match result.and_then(|outcome| output::check().map(|()| outcome)) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::OnceLock;
 
+use quarl::config::reference;
 use quarl::{Error, stats};
 
 /// The first failed write to standard output, except to a closed pipe.
@@ -49,13 +50,29 @@ pub(crate) fn warning(message: &str) {
     let _ = writeln!(std::io::stderr(), "warning: {message}");
 }
 
-/// Writes an error to standard error, with the options that help.
+/// Writes an error to standard error, with the options that help, or the command that explains the key.
 pub(crate) fn error(error: &anyhow::Error) {
     let remedy = match error.downcast_ref::<Error>() {
         Some(Error::Exists { .. }) => ": choose another directory with --out, or replace the run in it with --force",
         _ => "",
     };
     let _ = writeln!(std::io::stderr(), "error: {error:#}{remedy}");
+    if let Some(name) = error.downcast_ref::<Error>().and_then(explained) {
+        let _ = writeln!(std::io::stderr(), "hint: `quarl config explain {name}` says more");
+    }
+}
+
+/// The configuration key that an error is about, or its section where there is no such key.
+fn explained(error: &Error) -> Option<String> {
+    let key = match error {
+        Error::Setting { key, .. } => key,
+        // In a file: `agent.gamma: 2 is not a number from 0 to 1`.
+        Error::Config { message, .. } => message.split(": ").next()?,
+        _ => return None,
+    };
+    let outer = key.rsplit_once('.').map(|(outer, _)| outer);
+    let known = |name: &str| reference::find(name).ok().map(|entry| entry.name().to_owned());
+    known(key).or_else(|| known(outer?))
 }
 
 /// Prints the result of `--quiet`: two lines for scripts.

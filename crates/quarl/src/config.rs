@@ -1,13 +1,19 @@
 //! The configuration of a run, and where it comes from: a preset, a file, single keys.
 //!
-//! Each part of the library lists its settings beside its code (`settings.rs`). This module assembles the sections:
-//! [`ConfigBuilder`] records what a user says, `layers.rs` merges it over a preset, [`TrainConfig`] is the result, complete and
-//! checked, and `document.rs` writes it.
+//! Each part of the library lists its settings beside its code (`declare.rs`, `settings.rs`). This module assembles the sections:
+//! [`ConfigBuilder`] records what a user sets, `layers.rs` merges it over a preset, [`TrainConfig`] is the result, complete and
+//! checked, and `document.rs` writes it. [`mod@reference`] describes every key, and [`json_schema`] describes the files to editors.
 
 mod builder;
+mod declare;
 mod document;
+mod errors;
 mod layers;
+mod papers;
 pub mod presets;
+mod range;
+pub mod reference;
+mod schema;
 pub(crate) mod settings;
 #[cfg(test)]
 mod tests;
@@ -24,6 +30,7 @@ pub use crate::replay::config::{ReplayConfig, ReplayKind};
 pub use crate::train::config::TrainingConfig;
 pub use builder::ConfigBuilder;
 pub use layers::value;
+pub use schema::json_schema;
 pub(crate) use settings::Key;
 
 use toml::Value;
@@ -45,6 +52,11 @@ macro_rules! sections {
             /// Every key there is, section by section.
             pub(crate) fn keys() -> Vec<Key> {
                 [$( <$type>::keys() ),*].concat()
+            }
+
+            /// The sections in order, those within others after them: name, and doc comment.
+            pub(crate) fn section_docs() -> Vec<(&'static str, &'static [&'static str])> {
+                [$( <$type>::sections() ),*].concat()
             }
 
             /// The configuration that a table says; its keys have been checked, its values are checked one by one.
@@ -95,9 +107,7 @@ impl TrainConfig {
 
     /// The names of the sections.
     fn sections() -> Vec<&'static str> {
-        let mut sections: Vec<&str> = Self::keys().iter().map(|key| key.section).collect();
-        sections.dedup();
-        sections
+        Self::section_docs().into_iter().map(|(name, _)| name).collect()
     }
 
     /// Whether training can start from this configuration.

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use serde_json::json;
 use toml::{Table, Value};
 
 use crate::config::settings::{
@@ -80,12 +81,29 @@ impl Default for Schedule {
 }
 
 impl Setting for Schedule {
+    const NAME: &'static str = "number or schedule";
+
     fn expected(bounds: &Bounds) -> String {
         let range = bounds.words();
-        format!(
-            "a number{range}, or a schedule over environment steps, such as {{ kind = \"linear\", from = 1.0, to = 0.05, \
-             steps = 10000 }} or {{ kind = \"exponential\", from = 1.0, to = 0.05, half_life = 2000 }}"
-        )
+        format!("a number{range}, or a schedule such as {{ kind = \"linear\", from = 1.0, to = 0.05, steps = 10000 }}")
+    }
+
+    fn schema(bounds: &Bounds) -> serde_json::Value {
+        let number = bounds.schema("number");
+        let table = |kind: &str, lengths: &[(&str, serde_json::Value)]| {
+            let mut properties = json!({ "kind": { "const": kind }, "from": number, "to": number });
+            for (name, schema) in lengths {
+                properties[*name] = schema.clone();
+            }
+            let one_length: Vec<_> = lengths.iter().map(|(name, _)| json!({ "required": [name] })).collect();
+            json!({
+                "type": "object", "properties": properties, "required": ["kind", "from", "to"],
+                "oneOf": one_length, "additionalProperties": false,
+            })
+        };
+        let linear = [("steps", u64::schema(&at_least(0))), ("fraction", f64::schema(&from_to(0, 1)))];
+        let exponential = [("half_life", f64::schema(&above(0)))];
+        json!({ "anyOf": [number, table("linear", &linear), table("exponential", &exponential)] })
     }
 
     fn read(key: &str, value: &Value, bounds: &Bounds, context: &Context) -> Result<Self, Error> {

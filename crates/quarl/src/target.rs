@@ -41,7 +41,13 @@ pub enum TargetKind {
 }
 
 choices!(TargetKind {
-    "max" => Max, "double" => Double, "clipped_double" => ClippedDouble, "munchausen" => Munchausen,
+    "max" => Max: "DQN: the target network's largest Q-value (Mnih et al. 2015)",
+    "double" => Double:
+        "Double DQN: the target network's Q-value of the online network's greedy action (van Hasselt et al. 2016)",
+    "clipped_double" => ClippedDouble:
+        "Clipped Double DQN: the smaller Q-value of both networks for the online network's greedy action (Fujimoto et al. 2018)",
+    "munchausen" => Munchausen:
+        "Munchausen DQN: the soft value of the softmax policy, whose scaled logarithm is added to the reward (Vieillard et al. 2020)",
 });
 
 /// The online or the target network.

@@ -2,8 +2,10 @@
 
 use toml::{Table, Value};
 
-use crate::config::settings::Absent::{Is, Required};
-use crate::config::settings::{Condition, Consistent, above_to, at_least, at_most, check, choices, from_to, settings};
+use crate::config::settings::Absent::{Advised, Is, Required};
+use crate::config::settings::{
+    Condition, Consistent, above_to, at_least, at_most, check, choices, from_to, invalid, settings,
+};
 use crate::config::values::number;
 use crate::config::{Head, TrainConfig};
 use crate::error::Error;
@@ -20,43 +22,75 @@ const MUNCHAUSEN: Condition =
     Condition::new("agent.target = \"munchausen\"", |config| config.agent.target == TargetKind::Munchausen);
 
 settings! {
-    /// `[agent]`: the algorithm.
+    /// `[agent]`: the learning algorithm: TD target, loss and batch.
     pub struct AgentConfig: "agent" {
         /// Discount factor.
+        ///
+        /// A reward that comes k steps later counts gamma^k times as much as one that comes now (Sutton & Barto 2018). The agent
+        /// therefore looks about 1 / (1 - gamma) steps ahead: 100 steps for 0.99. Raise it where rewards come late; lower it where
+        /// Q-values keep growing. 1 suits only tasks with short episodes.
         gamma: f64 = Required, in from_to(0, 1);
-        /// Number of rewards that are added before bootstrapping, in environment steps.
-        n_step: usize = Required, in from_to(1, LONGEST_RETURN);
-        /// TD target: DQN (max), Double DQN (double), Clipped Double DQN (clipped_double) or Munchausen DQN (munchausen).
-        target: TargetKind = Required;
-        /// Weight of the policy's logarithm in the reward.
-        munchausen_alpha: f64 = Is(0.9), in from_to(0, 1), if MUNCHAUSEN;
-        /// Temperature of the softmax policy.
-        munchausen_temperature: f64 = Is(0.03), in from_to(1e-6, 1e6), if MUNCHAUSEN;
-        /// Lower bound of the temperature times the policy's logarithm.
-        munchausen_floor: f64 = Is(-1.0), in at_most(0), if MUNCHAUSEN;
-        /// Loss of a TD error: squared (mse) or Huber with delta 1 (huber).
+        /// Number of rewards that are summed before the target bootstraps (n of n-step returns).
+        ///
+        /// 1 is one-step Q-learning. With 3 to 5, rewards reach earlier states sooner and the target depends less on inaccurate
+        /// Q-values (Sutton 1988; Hessel et al. 2018); larger values add variance, and bias from the older policy that chose the
+        /// stored actions.
+        n_step: usize = Required, in from_to(1, LONGEST_RETURN), unit "environment steps", guide "n_step";
+        /// TD target: how the value of the next observation is estimated.
+        ///
+        /// `double` reduces the overestimation of `max` at the price of one more forward pass, and is the usual choice.
+        /// `munchausen` needs `agent.n_step = 1` and cannot be combined with `network.head = "categorical"`.
+        target: TargetKind = Required, guide "double";
+        /// Weight alpha of the log-policy that Munchausen DQN adds to the reward.
+        ///
+        /// 0 leaves soft Q-learning without the bonus. The default is the paper's (Vieillard et al. 2020).
+        munchausen_alpha: f64 = Is(0.9), in from_to(0, 1), guide "munchausen", if MUNCHAUSEN;
+        /// Temperature tau of the softmax policy of Munchausen DQN.
+        ///
+        /// A larger temperature makes the policy more random and its entropy count more. It has the unit of a Q-value: scale it
+        /// with the rewards. The default is the paper's (Vieillard et al. 2020).
+        munchausen_temperature: f64 = Is(0.03), in from_to(1e-6, 1e6), guide "munchausen", if MUNCHAUSEN;
+        /// Lower bound of the scaled log-policy tau * log pi, to which it is clipped.
+        ///
+        /// Without a bound, the bonus of an improbable action would be a very large negative number. The default is the paper's
+        /// (Vieillard et al. 2020).
+        munchausen_floor: f64 = Is(-1.0), in at_most(0), guide "munchausen", if MUNCHAUSEN;
+        /// Loss function of the TD errors.
+        ///
+        /// `huber` limits the gradient of a large TD error, which makes training more stable where rewards differ in size. The
+        /// other heads have losses of their own: cross-entropy (`categorical`), quantile Huber (`quantile`, `implicit`).
         loss: Loss = Is(Loss::Huber), if SCALAR;
-        /// Transitions in each update.
-        batch_size: usize = Required, in at_least(1), if STORED;
-        /// What a time limit means for the value of the last observation: it still has one (bootstrap), or it has none, as
-        /// if the episode had terminated (terminal).
+        /// Batch size: number of transitions in each update.
+        ///
+        /// A larger batch gives less noisy gradients and costs more time for each update. It cannot exceed `replay.capacity`.
+        batch_size: usize = Required, in at_least(1), unit "transitions", if STORED;
+        /// What a time limit means for the value of the last observation.
+        ///
+        /// An episode that is truncated by a time limit could have gone on, so that its last observation has a value (Pardo et
+        /// al. 2018). `terminal` is for comparisons with programs that treat truncation as termination, as the textbook's does.
         time_limit: TimeLimitMeaning = Required;
     }
 }
 
-choices!(Loss { "mse" => Mse, "huber" => Huber });
+choices!(Loss {
+    "mse" => Mse: "squared error",
+    "huber" => Huber: "Huber loss with delta 1: squared up to an error of 1, linear beyond",
+});
 
-/// What the end of an episode by a time limit means for the value of its last observation.
+/// What a time limit means for the value of an episode's last observation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TimeLimitMeaning {
-    /// The last observation still has a value: bootstrap from it (Pardo et al. 2018).
+    /// The target bootstraps from the last observation (Pardo et al. 2018).
     #[default]
     Bootstrap,
-    /// The limit counts as an ordinary end.
+    /// The last observation has the value 0, as if the episode had terminated.
     Terminal,
 }
 
-choices!(TimeLimitMeaning { "bootstrap" => Bootstrap, "terminal" => Terminal });
+choices!(TimeLimitMeaning {
+    "bootstrap" => Bootstrap: "the target bootstraps from the last observation",
+    "terminal" => Terminal: "the last observation has the value 0, as if the episode had terminated",
+});
 
 impl AgentConfig {
     /// Munchausen's settings.
@@ -99,51 +133,75 @@ const SOFT: Condition =
     Condition::new("target_network.kind = \"soft\"", |config| config.target_network.kind == TargetNetworkKind::Soft);
 
 settings! {
-    /// `[target_network]`: the target network.
+    /// `[target_network]`: the target network, which keeps TD targets from moving with every update.
     pub struct TargetNetworkConfig: "target_network" {
-        /// How it follows the online network: by copies (hard), by Polyak averaging (soft), or not at all (none: the
-        /// bootstrap is the online network's).
-        kind: TargetNetworkKind = Is(TargetNetworkKind::Hard);
-        /// How it starts: as a copy of the online network (online), or with an initialisation of its own (random).
-        initial: InitialTarget = Required, if PRESENT;
-        /// Update it at the end of every episode whose index (from 0) is a multiple of this.
-        every_episodes: Option<u64> = Is(None), in at_least(1), or every_steps, if AT_INTERVALS;
-        /// Update it after every environment step whose number (from 1) is a multiple of this. A soft target network
-        /// without an interval follows every update.
-        every_steps: Option<u64> = Is(None), in at_least(1), or every_episodes, if AT_INTERVALS;
-        /// Soft-update coefficient (Polyak averaging), below 1; given without a kind, it sets the kind to soft.
-        tau: f64 = Is(1.0), in above_to(0, 1), if SOFT;
+        /// How the target network is updated from the online network.
+        ///
+        /// Hard updates need an interval: `target_network.every_steps` or `target_network.every_episodes`.
+        kind: TargetNetworkKind = Is(TargetNetworkKind::Hard), guide "target_network";
+        /// Initial parameters of the target network.
+        initial: InitialTarget = Required, guide "target_network", if PRESENT;
+        /// Update interval in episodes: an update at the end of every episode whose index, from 0, is a multiple of this.
+        ///
+        /// Not set: no updates at the ends of episodes.
+        every_episodes: Option<u64> = Is(None), in at_least(1), unit "episodes", or every_steps, guide "target_network",
+            if AT_INTERVALS;
+        /// Update interval in environment steps.
+        ///
+        /// Raise it where training is unstable, lower it where learning is slow: 100 to 1,000 is usual for small tasks. A soft
+        /// target network without an interval is updated after each update of the online network.
+        every_steps: Option<u64> = Is(None), in at_least(1), unit "environment steps", or every_episodes,
+            guide "target_network", if AT_INTERVALS;
+        /// Soft-update coefficient (Polyak averaging): target = tau * online + (1 - tau) * target.
+        ///
+        /// Smaller values make the target network follow more slowly; 0.001 to 0.01 is usual (Lillicrap et al. 2016). A value
+        /// below 1 without `target_network.kind` sets the kind to `soft`. 1 would copy: use `target_network.kind = "hard"` for that.
+        tau: f64 = Advised(|_| Some(1.0), tau_is_needed, "none; soft updates need it"), in above_to(0, 1),
+            guide "target_network", if SOFT;
     }
 }
 
-/// How the target network follows the online network.
+/// How to choose the soft-update coefficient, for the error where soft updates are chosen without one.
+fn tau_is_needed(key: &str, _: &TrainConfig) -> Option<Error> {
+    let message =
+        "needed, because target_network.kind = \"soft\": set it, such as 0.005, or set target_network.kind = \"hard\"";
+    Some(invalid(key, message.to_owned()))
+}
+
+/// How the target network is updated from the online network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TargetNetworkKind {
-    /// It is copied at intervals (Mnih et al. 2015).
+    /// Hard updates: the online network is copied at intervals (Mnih et al. 2015).
     #[default]
     Hard,
-    /// It is averaged with the online network (Lillicrap et al. 2016).
+    /// Soft updates (Polyak averaging; Lillicrap et al. 2016).
     Soft,
-    /// There is none: the bootstrap is the online network's.
+    /// No target network: targets bootstrap from the online network.
     None,
 }
 
-choices!(TargetNetworkKind { "hard" => Hard, "soft" => Soft, "none" => None });
+choices!(TargetNetworkKind {
+    "hard" => Hard: "hard updates: the online network is copied at intervals (Mnih et al. 2015)",
+    "soft" => Soft: "soft updates: Polyak averaging with coefficient tau (Lillicrap et al. 2016)",
+    "none" => None: "no target network: targets bootstrap from the online network",
+});
 
-/// How the target network starts.
+/// The initial parameters of the target network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum InitialTarget {
-    /// As a copy of the online network.
+    /// A copy of the online network's.
     #[default]
     Online,
-    /// With an initialisation of its own.
+    /// A random initialisation of its own.
     Random,
 }
 
-choices!(InitialTarget { "online" => Online, "random" => Random });
+choices!(InitialTarget {
+    "online" => Online: "a copy of the online network's",
+    "random" => Random: "a random initialisation of its own, until the first update",
+});
 
-/// A layer of a configuration that gives a coefficient below 1 and no kind means a soft target network: it is read as if it
-/// gave `kind = "soft"`, too.
+/// A layer of a configuration that sets `tau` below 1 without a kind is read as if it set `kind = "soft"`, too.
 pub(crate) fn imply_soft(layer: &mut Table) {
     let Some(Value::Table(section)) = layer.get_mut("target_network") else { return };
     let is_soft = section.get("tau").and_then(number).is_some_and(|tau| tau < 1.0);
@@ -153,12 +211,12 @@ pub(crate) fn imply_soft(layer: &mut Table) {
 }
 
 impl TargetNetworkConfig {
-    /// Whether it moves after every update, because no interval is given.
+    /// Whether it is updated after every update of the online network, because no interval is given.
     pub(crate) fn follows_updates(&self) -> bool {
         self.kind == TargetNetworkKind::Soft && self.every_episodes.is_none() && self.every_steps.is_none()
     }
 
-    /// Soft-update coefficient: 1 where it is copied.
+    /// Soft-update coefficient; 1 for hard updates, which copy.
     pub fn coefficient(&self) -> f64 {
         if self.kind == TargetNetworkKind::Soft { self.tau } else { 1.0 }
     }
@@ -168,11 +226,11 @@ impl Consistent for TargetNetworkConfig {
     fn check(&self, _: &TrainConfig) -> Result<(), Error> {
         let has_interval = self.every_episodes.is_some() || self.every_steps.is_some();
         check(self.kind != TargetNetworkKind::Soft || self.tau < 1.0, "target_network.tau", || {
-            "1.0 copies: a soft target network needs less than 1, such as 0.005; or set target_network.kind = \"hard\""
+            "1 would copy: soft updates need less than 1, such as 0.005; or set target_network.kind = \"hard\""
                 .to_owned()
         })?;
         check(self.kind != TargetNetworkKind::Hard || has_interval, "target_network.every_steps", || {
-            "a hard target network needs an interval: set this, or target_network.every_episodes".to_owned()
+            "hard updates need an interval: set this, or target_network.every_episodes".to_owned()
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::error::Error;
 
 /// The version of the format that is written. The defaults of absent keys belong to it: whoever changes one, or what a key
 /// means, raises it and keeps on reading the older formats.
-const FORMAT: i64 = 2;
+pub(super) const FORMAT: i64 = 2;
 
 /// The top-level key that holds it.
 pub(super) const FORMAT_KEY: &str = "format";
@@ -53,14 +53,18 @@ impl TrainConfig {
         self.document(|_| String::new(), &[])
     }
 
-    /// [`TrainConfig::to_toml`] with a comment above each key: what it means, and what it accepts.
+    /// [`TrainConfig::to_toml`] with a comment above each key: its meaning, type, range and unit.
     pub fn to_commented_toml(&self) -> String {
         self.to_template(&[])
     }
 
     /// [`TrainConfig::to_commented_toml`] of a configuration that lacks some keys: they are comments with the reason.
     pub(super) fn to_template(&self, missing: &[(Key, Error)]) -> String {
-        self.document(|key| comment(&format!("{} {}.", key.meaning, capitalised(&key.expected))), missing)
+        let described = |key: &Key| {
+            let unit = key.unit.map_or(String::new(), |unit| format!(", in {unit}"));
+            comment(&format!("{} {}{unit}.", key.meaning(), capitalised(&key.expected())))
+        };
+        self.document(described, missing)
     }
 
     fn document(&self, described: impl Fn(&Key) -> String, missing: &[(Key, Error)]) -> String {
@@ -118,7 +122,7 @@ impl Serialize for TrainConfig {
     }
 }
 
-fn capitalised(text: &str) -> String {
+pub(super) fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }

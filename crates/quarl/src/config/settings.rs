@@ -1,10 +1,16 @@
-//! What a setting is. Each part of the library lists its settings once, with [`settings!`]: key, type, default, range, when
-//! it applies, and a doc comment. Reading, checking, writing and the comments of a printed preset all follow from that list.
+//! What a setting is. Each part of the library lists its settings once, with [`settings!`](super::declare): key, type, default,
+//! range, unit, condition, and a doc comment. Reading, checking, writing, the comments of a printed preset, the reference and
+//! the JSON Schema all follow from that list.
 
 use toml::{Table, Value};
 
 use super::TrainConfig;
+use super::errors::not_given;
 use crate::error::Error;
+
+pub(crate) use super::declare::{choices, settings};
+pub(crate) use super::errors::{check, invalid, not_expected, show, unknown_choice};
+pub(crate) use super::range::{Bounds, above, above_to, at_least, at_most, from_to, from_to_below, not_zero};
 
 /// One key of the configuration.
 #[derive(Clone, Debug)]
@@ -13,23 +19,44 @@ pub(crate) struct Key {
     pub(crate) section: &'static str,
     /// Its name in the section.
     pub(crate) name: &'static str,
-    /// What it means.
-    pub(crate) meaning: String,
-    /// What a value must be, such as `a number from 0 to 1`.
-    pub(crate) expected: String,
+    /// Its doc comment: the first paragraph says what it means, the others explain.
+    pub(crate) doc: &'static [&'static str],
+    /// The type of its values.
+    pub(crate) value_type: ValueType,
+    /// The range of its values.
+    pub(crate) bounds: Bounds,
+    /// What its values count: `environment steps`.
+    pub(crate) unit: Option<&'static str>,
     /// The value where the key is absent, as TOML; none where it must be given, follows from other keys, or means "off".
     pub(crate) default: Option<String>,
+    /// The default in words, where it follows from other keys.
+    pub(crate) default_in_words: Option<&'static str>,
     /// When it applies; always if absent.
     pub(crate) condition: Option<Condition>,
     /// The key of the same section that can stand in its place, but not beside it.
     pub(crate) alternative: Option<&'static str>,
     /// The error where it applies, has no default, and is not given; none if it has a default.
     pub(crate) missing: Option<Missing>,
+    /// The page of the guide that explains it, without `.md`.
+    pub(crate) guide: Option<&'static str>,
 }
 
 /// Says that a key is missing, and how to choose its value: from the key's path and the configuration without it. None where
 /// the value follows from that configuration.
 pub(crate) type Missing = fn(&str, &TrainConfig) -> Option<Error>;
+
+/// The type of a key's values, for people and for the JSON Schema.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ValueType {
+    /// Its name: `number`.
+    pub(crate) name: &'static str,
+    /// The texts that are allowed, each with its meaning in one line; empty where a value is no choice.
+    pub(crate) choices: &'static [(&'static str, &'static str)],
+    /// What a value of a range must be, such as `a number from 0 to 1`.
+    pub(crate) expected: fn(&Bounds) -> String,
+    /// The JSON Schema of a value of a range.
+    pub(crate) schema: fn(&Bounds) -> serde_json::Value,
+}
 
 /// When a key applies.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +71,9 @@ pub(crate) struct Condition {
 }
 
 impl Condition {
+    /// The condition of a key that applies always: for [`Condition::only_for`].
+    pub(crate) const ALWAYS: Self = Self::new("", |_| true);
+
     pub(crate) const fn new(text: &'static str, holds: fn(&TrainConfig) -> bool) -> Self {
         Self { text, holds, only_for: None }
     }
@@ -64,18 +94,35 @@ impl Key {
     pub(crate) fn applies(&self, config: &TrainConfig) -> bool {
         self.condition.is_none_or(|condition| (condition.holds)(config))
     }
+
+    /// What it means, in a sentence.
+    pub(crate) fn meaning(&self) -> String {
+        paragraphs(self.doc).next().unwrap_or_default()
+    }
+
+    /// What a value must be, such as `a number from 0 to 1`.
+    pub(crate) fn expected(&self) -> String {
+        (self.value_type.expected)(&self.bounds)
+    }
+}
+
+/// The paragraphs of a doc comment, each in one line.
+pub(crate) fn paragraphs(doc: &[&str]) -> impl Iterator<Item = String> {
+    doc.split(|line| line.trim().is_empty())
+        .map(|lines| lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" "))
+        .filter(|paragraph| !paragraph.is_empty())
 }
 
 /// The value of a key that a table does not have.
 pub(crate) enum Absent<T> {
     /// There is none: the key must be given.
     Required,
-    /// It follows from other keys, or else the key must be given, and the error advises on its value.
-    Advised(fn(&Context) -> Option<T>, Missing),
     /// This one.
     Is(T),
-    /// It follows from other keys.
-    Follows(fn(&Context) -> T),
+    /// It follows from other keys, which the words say.
+    Follows(fn(&Context) -> T, &'static str),
+    /// It follows from other keys, which the words say, or else the key must be given, and the error advises on its value.
+    Advised(fn(&Context) -> Option<T>, Missing, &'static str),
 }
 
 /// The merged tables that a configuration is read from, one for each section; a section within another one stands beside it.
@@ -95,8 +142,17 @@ impl Context<'_> {
 
 /// A type that a setting can have.
 pub(crate) trait Setting: Default {
+    /// The type's name for people: `number`.
+    const NAME: &'static str;
+
+    /// The texts that are allowed, each with its meaning in one line; empty where a value is no choice.
+    const CHOICES: &'static [(&'static str, &'static str)] = &[];
+
     /// What a value must be, such as `a whole number of at least 1`.
     fn expected(bounds: &Bounds) -> String;
+
+    /// The JSON Schema of a value.
+    fn schema(bounds: &Bounds) -> serde_json::Value;
 
     /// Reads and checks the value of `key`.
     fn read(key: &str, value: &Value, bounds: &Bounds, context: &Context) -> Result<Self, Error>;
@@ -109,6 +165,9 @@ pub(crate) trait Setting: Default {
 pub(crate) trait Section: Sized {
     /// All keys.
     fn keys() -> Vec<Key>;
+
+    /// This section and those within it: name, and doc comment.
+    fn sections() -> Vec<(&'static str, &'static [&'static str])>;
 
     /// The values of a table, each checked by itself; keys that are absent get their defaults.
     fn read(context: &Context) -> Result<Self, Error>;
@@ -123,173 +182,45 @@ pub(crate) trait Consistent {
     fn check(&self, config: &TrainConfig) -> Result<(), Error>;
 }
 
-/// The range of a number.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    low: f64,
-    high: f64,
-    /// Whether the ends themselves are excluded.
-    open: (bool, bool),
+/// What a declaration says of a key besides its type and default.
+pub(crate) struct Declaration {
+    pub(crate) section: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) doc: &'static [&'static str],
+    pub(crate) bounds: Bounds,
+    pub(crate) unit: Option<&'static str>,
+    pub(crate) alternative: Option<&'static str>,
+    pub(crate) guide: Option<&'static str>,
+    pub(crate) condition: Option<Condition>,
 }
 
-impl Bounds {
-    pub(crate) const ANY: Self = Self { low: f64::NEG_INFINITY, high: f64::INFINITY, open: (false, false) };
-
-    fn contains(&self, x: f64, low: f64, high: f64) -> bool {
-        (if self.open.0 { x > low } else { x >= low }) && (if self.open.1 { x < high } else { x <= high })
-    }
-
-    /// Whether a whole number is in the range.
-    pub(crate) fn contains_integer(&self, x: i64) -> bool {
-        self.contains(x as f64, self.low, self.high)
-    }
-
-    /// Checks a number of `key`. Training computes in single precision: a number is refused where it becomes infinite, 0,
-    /// or an end of the range in that precision without being so in what was written.
-    pub(crate) fn check(&self, key: &str, x: f64) -> Result<f64, Error> {
-        if !x.is_finite() || !self.contains(x, self.low, self.high) {
-            return Err(not_expected(key, &Value::Float(x), &f64::expected(self)));
-        }
-        let (single, low, high) = (x as f32, self.low as f32, self.high as f32);
-        let shown = show(&Value::Float(x));
-        if single.is_infinite() {
-            return Err(invalid(
-                key,
-                format!("{shown} is too large for single precision: choose at most 3.4e38 in size"),
-            ));
-        }
-        if x != 0.0 && !single.is_normal() {
-            return Err(invalid(
-                key,
-                format!("{shown} is too close to 0 for single precision: choose at least 1.2e-38 in size"),
-            ));
-        }
-        let inside = self.contains(single.into(), low.into(), high.into());
-        if !inside || (single == high && x != self.high) {
-            let rounded = show(&Value::Float(single.into()));
-            let remedy = format!("choose {}, at a distance that single precision can show", f64::expected(self));
-            return Err(invalid(key, format!("{shown} becomes {rounded} in single precision: {remedy}")));
-        }
-        Ok(x)
-    }
-
-    /// The range in words, to stand behind `a number`; empty if there is none.
-    pub(crate) fn words(&self) -> String {
-        // Plain digits up to ten of them.
-        let plain = |x: f64| x == 0.0 || (1e-3..1e10).contains(&x.abs());
-        let [low, high] = [self.low, self.high].map(|x| if plain(x) { x.to_string() } else { format!("{x:?}") });
-        match (self.low.is_finite(), self.high.is_finite(), self.open) {
-            (false, false, _) => String::new(),
-            (true, false, (false, _)) => format!(" of at least {low}"),
-            (true, false, (true, _)) => format!(" above {low}"),
-            (false, true, (_, false)) => format!(" of at most {high}"),
-            (false, true, (_, true)) => format!(" below {high}"),
-            (true, true, (false, false)) => format!(" from {low} to {high}"),
-            (true, true, (false, true)) => format!(" from {low} to below {high}"),
-            (true, true, (true, false)) => format!(" above {low} and at most {high}"),
-            (true, true, (true, true)) => format!(" above {low} and below {high}"),
+impl Declaration {
+    /// The key of values of type `T`.
+    pub(crate) fn key<T: Setting>(self, absent: Absent<T>) -> Key {
+        let Self { section, name, doc, bounds, unit, alternative, guide, condition } = self;
+        let value_type = ValueType { name: T::NAME, choices: T::CHOICES, expected: T::expected, schema: T::schema };
+        let default = if let Absent::Is(value) = &absent { value.write().map(|value| show(&value)) } else { None };
+        let (missing, default_in_words): (Option<Missing>, _) = match absent {
+            Absent::Required => (Some(not_given), None),
+            Absent::Is(_) => (None, None),
+            Absent::Follows(_, words) => (None, Some(words)),
+            Absent::Advised(_, missing, words) => (Some(missing), Some(words)),
+        };
+        Key {
+            section,
+            name,
+            doc,
+            value_type,
+            bounds,
+            unit,
+            default,
+            default_in_words,
+            condition,
+            alternative,
+            missing,
+            guide,
         }
     }
-}
-
-/// `low` and above.
-pub(crate) fn at_least(low: impl Into<f64>) -> Bounds {
-    Bounds { low: low.into(), ..Bounds::ANY }
-}
-
-/// `high` and below.
-pub(crate) fn at_most(high: impl Into<f64>) -> Bounds {
-    Bounds { high: high.into(), ..Bounds::ANY }
-}
-
-/// Above `low`.
-pub(crate) fn above(low: impl Into<f64>) -> Bounds {
-    Bounds { low: low.into(), open: (true, false), ..Bounds::ANY }
-}
-
-/// From `low` to `high`, both included.
-pub(crate) fn from_to(low: impl Into<f64>, high: impl Into<f64>) -> Bounds {
-    Bounds { low: low.into(), high: high.into(), open: (false, false) }
-}
-
-/// From `low` to below `high`.
-pub(crate) fn from_to_below(low: impl Into<f64>, high: impl Into<f64>) -> Bounds {
-    Bounds { open: (false, true), ..from_to(low, high) }
-}
-
-/// Above `low`, at most `high`.
-pub(crate) fn above_to(low: impl Into<f64>, high: impl Into<f64>) -> Bounds {
-    Bounds { open: (true, false), ..from_to(low, high) }
-}
-
-/// An error of one key.
-pub(crate) fn invalid(key: &str, message: String) -> Error {
-    Error::Setting { key: key.to_owned(), message }
-}
-
-/// [`invalid`], where something is not true.
-pub(crate) fn check(right: bool, key: &str, message: impl FnOnce() -> String) -> Result<(), Error> {
-    if right { Ok(()) } else { Err(invalid(key, message())) }
-}
-
-/// The error of a value that is not what was expected.
-pub(crate) fn not_expected(key: &str, value: &Value, expected: &str) -> Error {
-    let shown = show(value);
-    // What is no TOML value is taken for text: a number with too many digits, say.
-    let digits = value.as_str().map(|text| text.trim_start_matches(['-', '+']));
-    if digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())) {
-        let number = value.as_str().unwrap_or_default();
-        return invalid(
-            key,
-            format!("{number} is beyond the largest whole number, {}: {expected} is expected", i64::MAX),
-        );
-    }
-    invalid(key, format!("{shown} is not {expected}"))
-}
-
-/// The error of a key that is not given.
-pub(crate) fn not_given(key: &str, _: &TrainConfig) -> Option<Error> {
-    Some(Error::MissingKeys { keys: key.to_owned() })
-}
-
-/// A value as a user would write it.
-pub(crate) fn show(value: &Value) -> String {
-    match value {
-        Value::Float(x) if x.is_finite() => format!("{x:?}"),
-        Value::Array(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(", ")),
-        Value::Table(table) if table.is_empty() => "{}".to_owned(),
-        Value::Table(table) => {
-            let entries: Vec<String> =
-                table.iter().map(|(key, value)| format!("{} = {}", bare(key), show(value))).collect();
-            format!("{{ {} }}", entries.join(", "))
-        }
-        other => other.to_string(),
-    }
-}
-
-/// A key as TOML writes it: quoted where it has to be.
-fn bare(key: &str) -> String {
-    let plain = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    if plain { key.to_owned() } else { Value::String(key.to_owned()).to_string() }
-}
-
-/// The description of a key.
-pub(crate) fn key<T: Setting>(
-    (section, name): (&'static str, &'static str),
-    doc: &[&str],
-    absent: Absent<T>,
-    bounds: Bounds,
-    alternative: Option<&'static str>,
-    condition: Option<Condition>,
-) -> Key {
-    let default = if let Absent::Is(value) = &absent { value.write().map(|value| show(&value)) } else { None };
-    let missing: Option<Missing> = match absent {
-        Absent::Required => Some(not_given),
-        Absent::Advised(_, missing) => Some(missing),
-        Absent::Is(_) | Absent::Follows(_) => None,
-    };
-    let meaning = doc.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
-    Key { section, name, meaning, expected: T::expected(&bounds), default, condition, alternative, missing }
 }
 
 /// The value of a key: what the tables say, checked, or else its default.
@@ -302,137 +233,8 @@ pub(crate) fn read<T: Setting>(
     match (context.get(section, name), absent) {
         (Some(value), _) => T::read(&format!("{section}.{name}"), value, &bounds, context),
         (None, Absent::Required) => Ok(T::default()),
-        (None, Absent::Advised(value, _)) => Ok(value(context).unwrap_or_default()),
+        (None, Absent::Advised(value, ..)) => Ok(value(context).unwrap_or_default()),
         (None, Absent::Is(value)) => Ok(value),
-        (None, Absent::Follows(value)) => Ok(value(context)),
+        (None, Absent::Follows(value, _)) => Ok(value(context)),
     }
-}
-
-/// Defines a section's struct and its settings:
-///
-/// ```text
-/// settings! {
-///     /// `[replay]`: the replay buffer.
-///     pub struct ReplayConfig: "replay" {
-///         /// Priority exponent alpha; 0 samples uniformly.
-///         alpha: f64 = Is(0.6), in from_to(0, 1), if PRIORITIZED;
-///     }
-/// }
-/// ```
-///
-/// After the type comes the value of an absent key, then optionally the range (`in`), the key that can stand in its place
-/// (`or`), and the condition under which it applies (`if`). Optional blocks follow: `sections` are sections within this one;
-/// `fields` are fields that are no keys of their own; `places` are keys whose value is a part of a field, such as the
-/// contents of an enum, and say where (`at`: a function from the struct to the place, which is none where it does not exist).
-macro_rules! settings {
-    ($(#[$attribute:meta])* pub struct $name:ident: $section:literal { $(
-        $(#[doc = $doc:literal])* $key:ident: $type:ty = $absent:expr
-            $(, in $bounds:expr)? $(, or $alternative:ident)? $(, if $condition:expr)?;
-    )* }
-    $( sections { $( $(#[doc = $sub_doc:literal])* $sub:ident: $sub_type:ty; )* } )?
-    $( fields { $( $(#[doc = $field_doc:literal])* $field:ident: $field_type:ty = $field_default:expr; )* } )?
-    $( places { $(
-        $(#[doc = $part_doc:literal])* $part:ident: $part_type:ty = $part_absent:expr
-            $(, in $part_bounds:expr)? $(, if $part_condition:expr)?, at $place:expr;
-    )* } )?
-    ) => {
-        $(#[$attribute])*
-        #[derive(Clone, Debug, PartialEq)]
-        pub struct $name {
-            $( $(#[doc = $doc])* pub $key: $type, )*
-            $( $( $(#[doc = $sub_doc])* pub $sub: $sub_type, )* )?
-            $( $( $(#[doc = $field_doc])* pub $field: $field_type, )* )?
-        }
-
-        impl $crate::config::settings::Section for $name {
-            fn keys() -> Vec<$crate::config::settings::Key> {
-                use $crate::config::settings::{Bounds, Key, key};
-                let own: Vec<Key> = vec![
-                    $( key::<$type>(
-                        ($section, stringify!($key)), &[$($doc),*], $absent, [$($bounds,)? Bounds::ANY][0],
-                        [$(Some(stringify!($alternative)),)? None][0], [$(Some($condition),)? None][0],
-                    ), )*
-                    $( $( key::<$part_type>(
-                        ($section, stringify!($part)), &[$($part_doc),*], $part_absent,
-                        [$($part_bounds,)? Bounds::ANY][0], None, [$(Some($part_condition),)? None][0],
-                    ), )* )?
-                ];
-                [own $( $(, <$sub_type>::keys())* )?].concat()
-            }
-
-            fn read(context: &$crate::config::settings::Context) -> Result<Self, $crate::Error> {
-                use $crate::config::settings::{Bounds, read};
-                #[allow(unused_mut, reason = "only places are written to")]
-                let mut section = Self {
-                    $( $key: read::<$type>(
-                        context, ($section, stringify!($key)), $absent, [$($bounds,)? Bounds::ANY][0],
-                    )?, )*
-                    $( $( $sub: <$sub_type>::read(context)?, )* )?
-                    $( $( $field: $field_default, )* )?
-                };
-                $( $(
-                    let value = read::<$part_type>(
-                        context, ($section, stringify!($part)), $part_absent, [$($part_bounds,)? Bounds::ANY][0],
-                    )?;
-                    let place: fn(&mut Self) -> Option<&mut $part_type> = $place;
-                    if let Some(place) = place(&mut section) {
-                        *place = value;
-                    }
-                )* )?
-                Ok(section)
-            }
-
-            fn values(&self) -> Vec<Option<toml::Value>> {
-                use $crate::config::settings::Setting;
-                let own: Vec<Option<toml::Value>> = vec![
-                    $( Setting::write(&self.$key), )*
-                    $( $( {
-                        let place: fn(&mut Self) -> Option<&mut $part_type> = $place;
-                        place(&mut self.clone()).and_then(|value| Setting::write(value))
-                    }, )* )?
-                ];
-                [own $( $(, $crate::config::settings::Section::values(&self.$sub))* )?].concat()
-            }
-        }
-    };
-}
-pub(crate) use settings;
-
-/// Makes an enum a setting, each variant by a name: `choices!(Loss { "mse" => Mse, "huber" => Huber })`. What a variant
-/// contains is given here as it is before the keys of its contents are read.
-macro_rules! choices {
-    ($type:ident { $($name:literal => $variant:ident $({ $($contents:tt)* })?),* $(,)? }) => {
-        impl $crate::config::settings::Setting for $type {
-            fn expected(_: &$crate::config::settings::Bounds) -> String {
-                format!("one of {}", [$($name),*].join(", "))
-            }
-
-            fn read(
-                key: &str,
-                value: &toml::Value,
-                bounds: &$crate::config::settings::Bounds,
-                _: &$crate::config::settings::Context,
-            ) -> Result<Self, $crate::Error> {
-                match value.as_str() {
-                    $( Some($name) => Ok(Self::$variant $({ $($contents)* })?), )*
-                    Some(text) => Err($crate::config::settings::unknown_choice(key, text, &[$($name),*])),
-                    None => Err($crate::config::settings::not_expected(key, value, &Self::expected(bounds))),
-                }
-            }
-
-            fn write(&self) -> Option<toml::Value> {
-                Some(match self { $( Self::$variant { .. } => $name, )* }.into())
-            }
-        }
-    };
-}
-pub(crate) use choices;
-
-/// The error of a text that is none of the choices.
-pub(crate) fn unknown_choice(key: &str, given: &str, choices: &[&str]) -> Error {
-    let suggestion = match crate::suggest::nearest(given, choices)[..] {
-        [] => String::new(),
-        ref nearest => format!(": did you mean {}?", nearest.join(" or ")),
-    };
-    invalid(key, format!("{given:?} is not one of {}{suggestion}", choices.join(", ")))
 }

@@ -170,7 +170,7 @@ fn keys_that_do_not_belong_to_the_kind_are_refused_with_the_condition() {
         (&["exploration.kind=softmax", "exploration.epsilon=0.1"], "exploration.epsilon: applies only where"),
         (&["network.v_min=0"], "network.v_min: applies only where network.head = \"categorical\""),
         (&["agent.munchausen_alpha=0.5"], "agent.munchausen_alpha: applies only where agent.target"),
-        (&["env.gym.python=python3"], "env.gym.python: applies only where env.id = \"gym:..\""),
+        (&["env.gym.python=python3"], "env.gym.python: applies only where env.id = \"gym:ID\""),
         (&["replay.kind=none", "agent.batch_size=8"], "agent.batch_size: applies only where replay.kind"),
     ] {
         refused(assignments, expected);
@@ -285,15 +285,15 @@ fn a_value_of_the_wrong_type_or_range_is_answered_in_the_users_terms() {
         ),
         (
             "evaluation.max_episode_steps=0",
-            "evaluation.max_episode_steps: 0 is not a whole number of at least 1, or environment for the",
+            "evaluation.max_episode_steps: 0 is not a whole number of at least 1, or \"environment\" for the",
         ),
         (
             "env.max_episode_steps=none",
-            "env.max_episode_steps: \"none\" is not a whole number of at least 1, or environment for the",
+            "env.max_episode_steps: \"none\" is not a whole number of at least 1, or \"environment\" for the",
         ),
         ("env.clip_reward=[1.0, -1.0]", "env.clip_reward: [1.0, -1.0] is not two numbers, the smaller one first"),
         ("env.clip_reward=1", "env.clip_reward: 1 is not two numbers"),
-        ("env.reward_scale=0", "env.reward_scale: 0.0 makes every reward 0"),
+        ("env.reward_scale=0", "env.reward_scale: 0 is not a number other than 0"),
         ("target_network.tau=0", "target_network.tau: 0 is not a number above 0 and at most 1"),
         ("target_network.every_steps=0", "target_network.every_steps: 0 is not a whole number of at least 1"),
         ("optimizer.beta2=1", "optimizer.beta2: 1 is not a number from 0 to below 1"),
@@ -372,8 +372,8 @@ fn numbers_that_single_precision_cannot_hold_are_refused_wherever_they_stand() {
     let mut checked = std::collections::BTreeSet::new();
     for switches in switches {
         let config = config(switches);
-        for key in TrainConfig::keys().iter().filter(|key| key.applies(&config) && key.expected.contains("number")) {
-            let is_whole = key.expected.contains("whole");
+        for key in TrainConfig::keys().iter().filter(|key| key.applies(&config) && key.expected().contains("number")) {
+            let is_whole = key.expected().contains("whole");
             let text = |number: &str| match key.path().as_str() {
                 "env.clip_reward" => format!("[{number}, 3.0]"),
                 "network.hidden" => format!("[{number}]"),
@@ -415,7 +415,14 @@ fn values_that_contradict_each_other_are_refused_with_the_reason() {
         &["replay.capacity=16"],
         "agent.batch_size: 32 is larger than replay.capacity = 16: a batch cannot be larger than the buffer",
     );
-    refused(&["target_network.kind=soft"], "target_network.tau: 1.0 copies: a soft target network needs less");
+    refused(
+        &["target_network.kind=soft"],
+        "target_network.tau: needed, because target_network.kind = \"soft\": set it, such as 0.005",
+    );
+    refused(
+        &["target_network.kind=soft", "target_network.tau=1"],
+        "target_network.tau: 1 would copy: soft updates need",
+    );
     refused(&["exploration.kind=noisy"], "exploration.kind: \"noisy\" needs a noisy network");
     refused(&["optimizer.kind=sgd", "optimizer.nesterov=true"], "optimizer.nesterov: true needs optimizer.momentum");
     refused(&["agent.target=munchausen", "agent.n_step=3"], "agent.target: \"munchausen\" needs agent.n_step = 1");
@@ -485,7 +492,9 @@ fn every_document_is_complete_and_reads_back_as_it_was() {
 #[test]
 fn every_key_has_one_short_comment() {
     for key in TrainConfig::keys() {
-        assert!(!key.meaning.is_empty() && key.meaning.len() < 250 && !key.meaning.contains('`'), "{}", key.path());
+        let meaning = key.meaning();
+        assert!((1..=120).contains(&meaning.len()) && !meaning.contains('`'), "{}: {meaning}", key.path());
+        assert!(meaning.ends_with('.'), "{}: {meaning}", key.path());
     }
     let text = presets::text("textbook", None).unwrap();
     assert!(text.contains("# Discount factor. A number from 0 to 1.\ngamma = 0.98\n"), "{text}");

@@ -1,5 +1,6 @@
 //! The types that settings have, apart from choices and schedules.
 
+use serde_json::json;
 use toml::{Table, Value};
 
 use super::settings::{Bounds, Context, Setting, invalid, not_expected};
@@ -9,8 +10,14 @@ use crate::error::Error;
 macro_rules! whole_numbers {
     ($($type:ty),*) => { $(
         impl Setting for $type {
+            const NAME: &'static str = "whole number";
+
             fn expected(bounds: &Bounds) -> String {
                 format!("a whole number{}", bounds.words())
+            }
+
+            fn schema(bounds: &Bounds) -> serde_json::Value {
+                bounds.schema("integer")
             }
 
             fn read(key: &str, value: &Value, bounds: &Bounds, _: &Context) -> Result<Self, Error> {
@@ -29,8 +36,14 @@ macro_rules! whole_numbers {
 whole_numbers!(u32, u64, usize);
 
 impl Setting for f64 {
+    const NAME: &'static str = "number";
+
     fn expected(bounds: &Bounds) -> String {
         format!("a number{}", bounds.words())
+    }
+
+    fn schema(bounds: &Bounds) -> serde_json::Value {
+        bounds.schema("number")
     }
 
     fn read(key: &str, value: &Value, bounds: &Bounds, _: &Context) -> Result<Self, Error> {
@@ -55,8 +68,14 @@ pub(crate) fn number(value: &Value) -> Option<f64> {
 }
 
 impl Setting for bool {
+    const NAME: &'static str = "true or false";
+
     fn expected(_: &Bounds) -> String {
         "true or false".to_owned()
+    }
+
+    fn schema(_: &Bounds) -> serde_json::Value {
+        json!({ "type": "boolean" })
     }
 
     fn read(key: &str, value: &Value, bounds: &Bounds, _: &Context) -> Result<Self, Error> {
@@ -69,8 +88,14 @@ impl Setting for bool {
 }
 
 impl Setting for String {
+    const NAME: &'static str = "text";
+
     fn expected(_: &Bounds) -> String {
         "a text".to_owned()
+    }
+
+    fn schema(_: &Bounds) -> serde_json::Value {
+        json!({ "type": "string" })
     }
 
     fn read(key: &str, value: &Value, bounds: &Bounds, _: &Context) -> Result<Self, Error> {
@@ -84,8 +109,15 @@ impl Setting for String {
 
 /// An optional key: where it is absent, what it controls is off.
 impl<T: Setting> Setting for Option<T> {
+    const NAME: &'static str = T::NAME;
+    const CHOICES: &'static [(&'static str, &'static str)] = T::CHOICES;
+
     fn expected(bounds: &Bounds) -> String {
         T::expected(bounds)
+    }
+
+    fn schema(bounds: &Bounds) -> serde_json::Value {
+        T::schema(bounds)
     }
 
     fn read(key: &str, value: &Value, bounds: &Bounds, context: &Context) -> Result<Self, Error> {
@@ -99,8 +131,14 @@ impl<T: Setting> Setting for Option<T> {
 
 /// Units of each layer.
 impl Setting for Vec<usize> {
+    const NAME: &'static str = "list of whole numbers";
+
     fn expected(bounds: &Bounds) -> String {
         format!("a list of whole numbers{}, such as [128, 128]", bounds.words())
+    }
+
+    fn schema(bounds: &Bounds) -> serde_json::Value {
+        json!({ "type": "array", "items": usize::schema(bounds) })
     }
 
     fn read(key: &str, value: &Value, bounds: &Bounds, context: &Context) -> Result<Self, Error> {
@@ -116,8 +154,14 @@ impl Setting for Vec<usize> {
 
 /// Names.
 impl Setting for Vec<String> {
+    const NAME: &'static str = "list of texts";
+
     fn expected(_: &Bounds) -> String {
         "a list of texts, such as [\"ale_py\"]".to_owned()
+    }
+
+    fn schema(_: &Bounds) -> serde_json::Value {
+        json!({ "type": "array", "items": { "type": "string" } })
     }
 
     fn read(key: &str, value: &Value, bounds: &Bounds, _: &Context) -> Result<Self, Error> {
@@ -132,8 +176,14 @@ impl Setting for Vec<String> {
 
 /// An interval.
 impl Setting for [f64; 2] {
+    const NAME: &'static str = "two numbers";
+
     fn expected(bounds: &Bounds) -> String {
         format!("two numbers{}, the smaller one first, such as [-1.0, 1.0]", bounds.words())
+    }
+
+    fn schema(bounds: &Bounds) -> serde_json::Value {
+        json!({ "type": "array", "items": f64::schema(bounds), "minItems": 2, "maxItems": 2 })
     }
 
     fn read(key: &str, value: &Value, bounds: &Bounds, _: &Context) -> Result<Self, Error> {
@@ -159,8 +209,14 @@ impl Setting for [f64; 2] {
 
 /// Arguments by name.
 impl Setting for Table {
+    const NAME: &'static str = "table";
+
     fn expected(_: &Bounds) -> String {
         "a table, such as { continuous = false }".to_owned()
+    }
+
+    fn schema(_: &Bounds) -> serde_json::Value {
+        json!({ "type": "object" })
     }
 
     fn read(key: &str, value: &Value, bounds: &Bounds, _: &Context) -> Result<Self, Error> {

@@ -5,7 +5,7 @@ use toml::{Table, Value};
 use crate::config::TrainConfig;
 use crate::config::settings::Absent::{Is, Required};
 use crate::config::settings::{
-    Bounds, Condition, Consistent, Context, Section, Setting, at_least, check, from_to, not_expected, settings,
+    Bounds, Condition, Consistent, Context, Section, Setting, at_least, from_to, not_expected, not_zero, settings,
 };
 use crate::env::GYM_PREFIX;
 use crate::error::Error;
@@ -15,24 +15,41 @@ pub(crate) const MOST_ENVIRONMENTS: u32 = 1024;
 /// The largest number of stacked observations.
 const MOST_FRAMES: u32 = 1024;
 
-const GYMNASIUM: Condition =
-    Condition::new("env.id = \"gym:..\" (an environment of Gymnasium)", |config| config.env.is_gymnasium());
+const GYMNASIUM: Condition = Condition::new("env.id = \"gym:ID\"", |config| config.env.is_gymnasium());
 
 settings! {
-    /// `[env]`: the environment.
+    /// `[env]`: the environment and its wrappers.
+    ///
+    /// Wrappers are applied in the order of the keys, the first one innermost. Returns are reported as the environment gives them,
+    /// before rewards are scaled and clipped.
     pub struct EnvConfig: "env" {
-        /// The environment's name: a built-in one, or gym:ID for Gymnasium's environment ID.
-        id: String = Required;
-        /// Time limit of training and greedy episodes in environment steps.
-        max_episode_steps: StepLimit = Is(StepLimit::Environment), in at_least(1);
-        /// Factor that rewards are multiplied by, before they are clipped; returns are reported without it. Not 0.
-        reward_scale: f64 = Is(1.0);
-        /// Interval that rewards are clipped to, if any; returns are reported without it.
-        clip_reward: Option<[f64; 2]> = Is(None);
-        /// Number of latest observations that are shown together.
-        frame_stack: usize = Is(1), in from_to(1, MOST_FRAMES);
-        /// Whether observations are normalised to mean 0 and variance 1 before the network sees them.
-        normalize_observation: bool = Is(false);
+        /// Name of the environment: a built-in one, or gym:ID for an environment of Gymnasium.
+        ///
+        /// Built-in are CartPole-v0, CartPole-v1, Acrobot-v1 and MountainCar-v0.
+        id: String = Required, guide "gymnasium";
+        /// Time limit of an episode, after which it is truncated.
+        ///
+        /// `"environment"` keeps the limit of the environment. A number is an additional limit: it can shorten episodes, and cannot
+        /// lengthen them.
+        max_episode_steps: StepLimit = Is(StepLimit::Environment), in at_least(1), unit "environment steps", guide "wrappers";
+        /// Factor by which rewards are multiplied, before they are clipped.
+        ///
+        /// Q-values near 1 are easier to learn: choose it so that returns are of that size.
+        reward_scale: f64 = Is(1.0), in not_zero(), guide "wrappers";
+        /// Interval to which rewards are clipped.
+        ///
+        /// Clipping limits the size of TD errors (Mnih et al. 2015), but a large and a small reward look the same. Not set: rewards
+        /// are not clipped.
+        clip_reward: Option<[f64; 2]> = Is(None), guide "wrappers";
+        /// Number of successive observations that form the network's input (frame stacking).
+        ///
+        /// 1 is the newest observation alone. Raise it where one observation does not show velocities.
+        frame_stack: usize = Is(1), in from_to(1, MOST_FRAMES), unit "observations", guide "wrappers";
+        /// Whether observations are normalised to mean 0 and variance 1 before they reach the network.
+        ///
+        /// Switch it on where the components of an observation have very different sizes. The statistics are those of the training
+        /// observations so far, and are saved with the model.
+        normalize_observation: bool = Is(false), guide "wrappers";
     }
     sections {
         /// `[env.gym]`, of an environment of Gymnasium.
@@ -41,28 +58,35 @@ settings! {
 }
 
 settings! {
-    /// `[env.gym]`: how an environment of Gymnasium is made.
+    /// `[env.gym]`: how an environment of Gymnasium is created.
     pub struct GymConfig: "env.gym" {
-        /// The Python interpreter; auto takes that of the active virtual environment, of ./.venv, or python3.
-        python: String = Is(AUTO.to_owned()), if GYMNASIUM;
-        /// Python modules to import first, because they register environments.
-        imports: Vec<String> = Is(Vec::new()), if GYMNASIUM;
-        /// Keyword arguments for gymnasium.make.
-        kwargs: Table = Is(Table::new()), if GYMNASIUM;
-        /// How long the environment may take to answer, in seconds.
-        timeout_seconds: u64 = Is(60), in at_least(1), if GYMNASIUM;
-        /// How many of a run's environments (training.num_envs) share a process.
-        environments_per_worker: usize = Is(1), in from_to(1, MOST_ENVIRONMENTS), if GYMNASIUM;
+        /// Python interpreter with Gymnasium.
+        ///
+        /// `"auto"` is that of the active virtual environment, else that of `./.venv`, else `python3`.
+        python: String = Is(AUTO.to_owned()), guide "gymnasium", if GYMNASIUM;
+        /// Python modules that are imported first, because they register environments.
+        imports: Vec<String> = Is(Vec::new()), guide "gymnasium", if GYMNASIUM;
+        /// Keyword arguments of gymnasium.make.
+        kwargs: Table = Is(Table::new()), guide "gymnasium", if GYMNASIUM;
+        /// Longest time that the environment may take to answer.
+        ///
+        /// An environment that takes longer is stopped and replaced. Raise it for environments with slow steps or resets.
+        timeout_seconds: u64 = Is(60), in at_least(1), unit "seconds", guide "gymnasium", if GYMNASIUM;
+        /// Number of the run's environments (training.num_envs) that share a Python process.
+        ///
+        /// More environments in a process take less memory, and step one after the other.
+        environments_per_worker: usize = Is(1), in from_to(1, MOST_ENVIRONMENTS), unit "environments", guide "gymnasium",
+            if GYMNASIUM;
     }
 }
 
 /// The value of `env.gym.python` that leaves the choice to the library.
 pub(crate) const AUTO: &str = "auto";
 
-/// After how many environment steps an episode is truncated.
+/// The time limit of an episode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StepLimit {
-    /// Where the environment says.
+    /// That of the environment.
     #[default]
     Environment,
     /// After this many steps.
@@ -82,8 +106,16 @@ impl StepLimit {
 }
 
 impl Setting for StepLimit {
+    const NAME: &'static str = "whole number, or \"environment\"";
+
     fn expected(bounds: &Bounds) -> String {
-        format!("{}, or environment for the environment's own limit", u32::expected(bounds))
+        format!("{}, or \"environment\" for the limit of the environment", u32::expected(bounds))
+    }
+
+    fn schema(bounds: &Bounds) -> serde_json::Value {
+        let mut steps = u32::schema(bounds);
+        steps["maximum"] = u32::MAX.into();
+        serde_json::json!({ "anyOf": [steps, { "const": Self::ENVIRONMENT }] })
     }
 
     fn read(key: &str, value: &Value, bounds: &Bounds, context: &Context) -> Result<Self, Error> {
@@ -127,8 +159,6 @@ impl Default for GymConfig {
 
 impl Consistent for EnvConfig {
     fn check(&self, _: &TrainConfig) -> Result<(), Error> {
-        check(self.reward_scale != 0.0, "env.reward_scale", || {
-            "0.0 makes every reward 0: choose another number".to_owned()
-        })
+        Ok(())
     }
 }

@@ -7,19 +7,30 @@ use crate::env::config::StepLimit;
 use crate::error::Error;
 
 /// A limit belongs to the environment that it was chosen for.
-const OF_ENVIRONMENT: Condition = Condition::new("there is an environment", |_| true).only_for("env.id");
+const OF_ENVIRONMENT: Condition = Condition::ALWAYS.only_for("env.id");
 
 settings! {
-    /// `[evaluation]`: greedy evaluation beside training.
+    /// `[evaluation]`: greedy evaluation during training and at the end of the run.
+    ///
+    /// Evaluations use an environment and a random stream of their own, so that they do not change training. The model of the best
+    /// one is saved as `best.safetensors`.
     pub struct EvaluationConfig: "evaluation" {
-        /// Episodes from one evaluation to the next; without an interval, only at the end.
-        every_episodes: Option<u64> = Is(None), in at_least(1), or every_steps;
-        /// Environment steps from one evaluation to the next; without an interval, only at the end.
-        every_steps: Option<u64> = Is(None), in at_least(1), or every_episodes;
-        /// Greedy episodes in each evaluation.
-        episodes: usize = Required, in at_least(1);
-        /// Time limit of greedy episodes in environment steps; 10000 where the environment is to decide and has none.
-        max_episode_steps: StepLimit = Is(StepLimit::Environment), in at_least(1), if OF_ENVIRONMENT;
+        /// Evaluation interval in episodes.
+        ///
+        /// Without an interval, there is one evaluation, at the end of the run.
+        every_episodes: Option<u64> = Is(None), in at_least(1), unit "episodes", or every_steps;
+        /// Evaluation interval in environment steps.
+        ///
+        /// Without an interval, there is one evaluation, at the end of the run.
+        every_steps: Option<u64> = Is(None), in at_least(1), unit "environment steps", or every_episodes;
+        /// Number of greedy episodes in each evaluation.
+        ///
+        /// More episodes give a more precise mean return and cost more time.
+        episodes: usize = Required, in at_least(1), unit "episodes";
+        /// Time limit of an evaluation episode.
+        ///
+        /// `"environment"` is the limit of the environment, after `env.max_episode_steps`, or 10,000 steps where it has none.
+        max_episode_steps: StepLimit = Is(StepLimit::Environment), in at_least(1), unit "environment steps", if OF_ENVIRONMENT;
     }
 }
 

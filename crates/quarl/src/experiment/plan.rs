@@ -93,7 +93,7 @@ impl Plan {
         if !self.can_continue()? {
             let runs = self.out.join(RUNS);
             fs::create_dir_all(&runs).map_err(Error::io("create", &runs))?;
-            atomic_write(&self.out.join(run::CONFIG), self.config.to_toml().as_bytes())?;
+            atomic_write(&self.out.join(run::CONFIG), self.config.to_commented_toml().as_bytes())?;
         }
         drop(lock);
         let mut missing = Vec::new();

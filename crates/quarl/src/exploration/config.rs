@@ -18,21 +18,30 @@ const SOFTMAX: Condition =
     Condition::new("exploration.kind = \"softmax\"", |config| config.exploration.kind == ExplorationKind::Softmax);
 
 settings! {
-    /// `[exploration]`: how actions are chosen while training.
+    /// `[exploration]`: how actions are chosen during training. Evaluation is greedy.
     pub struct ExplorationConfig: "exploration" {
-        /// How actions are chosen while training: epsilon-greedily, epsilon-greedily with repeated random actions, by a
-        /// softmax of the Q-values, or greedily under the noise of a noisy network.
-        kind: ExplorationKind = Is(ExplorationKind::EpsilonGreedy);
-        /// Probability of a random action, or that a repeated one begins.
-        epsilon: Schedule = Required, in from_to(0, 1), if RANDOM_ACTIONS;
-        /// Exponent of the zeta distribution of repeats: n steps with probability proportional to n^-mu.
-        mu: f64 = Is(2.0), in above(1), if EZ_GREEDY;
-        /// Temperature that Q-values are divided by; smaller is greedier.
-        temperature: Schedule = Is(Schedule::Constant(1.0)), in above(0), if SOFTMAX;
+        /// Exploration method during training.
+        ///
+        /// `noisy` needs `network.noisy = true`.
+        kind: ExplorationKind = Is(ExplorationKind::EpsilonGreedy), guide "exploration";
+        /// Probability epsilon of a random action; for ez_greedy, that a repeated random action begins.
+        ///
+        /// Usual is a linear schedule from 1 to 0.01 or 0.1 over the first tenth of the run (Mnih et al. 2015). A random action is
+        /// uniform over all actions, the greedy one included. Raise the final value where the agent stops finding better behaviour.
+        epsilon: Schedule = Required, in from_to(0, 1), guide "exploration", if RANDOM_ACTIONS;
+        /// Exponent mu of the zeta distribution of repeats: n steps with probability proportional to n^-mu.
+        ///
+        /// Smaller values repeat actions for longer. The default is the paper's (Dabney et al. 2021).
+        mu: f64 = Is(2.0), in above(1), guide "exploration", if EZ_GREEDY;
+        /// Temperature of softmax exploration, by which Q-values are divided; smaller is greedier.
+        ///
+        /// The probability of action a is proportional to exp(Q(a) / temperature) (Sutton & Barto 2018). It has the unit of a
+        /// Q-value: choose it near the differences between the Q-values of the actions.
+        temperature: Schedule = Is(Schedule::Constant(1.0)), in above(0), guide "exploration", if SOFTMAX;
     }
 }
 
-/// How actions are chosen while training.
+/// The exploration method during training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ExplorationKind {
     /// Epsilon-greedy.
@@ -42,16 +51,19 @@ pub enum ExplorationKind {
     EzGreedy,
     /// Boltzmann (softmax) exploration.
     Softmax,
-    /// Greedy under the network's own noise (Fortunato et al. 2018).
+    /// Greedy with respect to a noisy network (Fortunato et al. 2018).
     Noisy,
 }
 
 choices!(ExplorationKind {
-    "epsilon_greedy" => EpsilonGreedy, "ez_greedy" => EzGreedy, "softmax" => Softmax, "noisy" => Noisy,
+    "epsilon_greedy" => EpsilonGreedy: "epsilon-greedy: a random action with probability epsilon, else the greedy one",
+    "ez_greedy" => EzGreedy: "ez-greedy: epsilon-greedy whose random actions are repeated (Dabney et al. 2021)",
+    "softmax" => Softmax: "Boltzmann (softmax) exploration: probabilities proportional to exp(Q / temperature)",
+    "noisy" => Noisy: "greedy with respect to a noisy network (Fortunato et al. 2018)",
 });
 
 impl ExplorationConfig {
-    /// How the action at an environment step is chosen.
+    /// The exploration at an environment step.
     pub fn at(&self, step: u64) -> Exploration {
         match self.kind {
             ExplorationKind::EpsilonGreedy => Exploration::EpsilonGreedy(self.epsilon.value(step)),

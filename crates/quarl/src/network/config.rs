@@ -34,72 +34,109 @@ const IMPLICIT: Condition =
     Condition::new("network.head = \"implicit\"", |config| matches!(config.network.head, Head::Implicit { .. }));
 
 settings! {
-    /// `[network]`: the Q-network.
+    /// `[network]`: the Q-network, a multilayer perceptron.
     pub struct NetworkConfig: "network" {
-        /// Units of each hidden layer; may be empty.
-        hidden: Vec<usize> = Is(vec![128, 128]), in from_to(1, LARGEST_LAYER);
+        /// Number of units of each hidden layer.
+        ///
+        /// An empty list makes the network linear. Wider layers represent more complex functions and cost more time.
+        hidden: Vec<usize> = Is(vec![128, 128]), in from_to(1, LARGEST_LAYER), unit "units";
         /// Activation function of the hidden layers.
-        activation: Activation = Is(Activation::Relu);
-        /// Whether each hidden layer is normalised before its activation (Ba et al. 2016).
-        layer_norm: bool = Is(false);
-        /// Whether the last hidden layer is followed by two streams, one for the value and one for the advantages, each with a
-        /// hidden layer of its own (Wang et al. 2016).
-        dueling: bool = Is(false);
-        /// Units of each stream's hidden layer; by default those of the last layer of network.hidden.
-        dueling_hidden: usize = Follows(last_hidden), in from_to(1, LARGEST_LAYER), if DUELING;
-        /// Whether the length of each row of a weight is learnt apart from its direction (Salimans & Kingma 2016).
-        weight_norm: bool = Is(false);
-        /// Whether weights carry learnt noise (Fortunato et al. 2018); exploration.kind = "noisy" explores by it.
-        noisy: bool = Is(false);
-        /// Initial scale of the noise, times 1/sqrt(inputs) of each layer.
-        noisy_sigma: f64 = Is(0.5), in from_to(0, 1000), if NOISY;
-        /// What the output says of an action: its Q-value (scalar), a distribution over fixed returns (categorical, C51), or
-        /// quantiles of the return at fixed levels (quantile, QR-DQN) or at any level (implicit, IQN).
-        head: Head = Is(Head::Scalar);
+        activation: Activation = Is(Activation::Relu), guide "layer_norm";
+        /// Whether each hidden layer has layer normalisation before its activation.
+        ///
+        /// It keeps activations in range and often makes training more stable (Ba et al. 2016).
+        layer_norm: bool = Is(false), guide "layer_norm";
+        /// Whether the network is a dueling network, with separate streams for the state value and the advantages.
+        ///
+        /// The last hidden layer is followed by two streams, each with a hidden layer of its own: Q = V + A - mean of A (Wang et al.
+        /// 2016). It helps where the value of many states depends little on the action.
+        dueling: bool = Is(false), guide "dueling";
+        /// Number of units in the hidden layer of each stream of a dueling network.
+        dueling_hidden: usize = Follows(last_hidden, "the width of the last layer of network.hidden; it must be given where that is empty"),
+            in from_to(1, LARGEST_LAYER), unit "units", guide "dueling", if DUELING;
+        /// Whether weights are reparametrised by weight normalisation.
+        ///
+        /// The length of each row of a weight matrix is learnt separately from its direction (Salimans & Kingma 2016).
+        weight_norm: bool = Is(false), guide "layer_norm";
+        /// Whether the linear layers are noisy: their weights carry Gaussian noise of a learnt scale.
+        ///
+        /// With `exploration.kind = "noisy"` this noise replaces epsilon-greedy exploration (Fortunato et al. 2018).
+        noisy: bool = Is(false), guide "noisy";
+        /// Initial scale sigma_0 of the noise, which is divided by the root of each layer's number of inputs.
+        ///
+        /// Larger values explore more at the start. The default is the paper's (Fortunato et al. 2018).
+        noisy_sigma: f64 = Is(0.5), in from_to(0, 1000), guide "noisy", if NOISY;
+        /// Output head: how the network represents the return of an action.
+        ///
+        /// The heads that represent the distribution of the return take more time, and often learn faster.
+        head: Head = Is(Head::Scalar), guide "c51";
     }
     fields {
         /// Number of random quantile levels in each update of an implicit head.
         training_quantiles: usize = QUANTILES_BY_DEFAULT;
     }
     places {
-        /// Number of atoms.
-        atoms: usize = Is(51), in from_to(2, LARGEST_HEAD), if CATEGORICAL, at |network| {
+        /// Number of atoms of the support (C51).
+        ///
+        /// More atoms represent the distribution more finely. The default is the paper's (Bellemare et al. 2017).
+        atoms: usize = Is(51), in from_to(2, LARGEST_HEAD), unit "atoms", guide "c51", if CATEGORICAL, at |network| {
             if let Head::Categorical { atoms, .. } = &mut network.head { Some(atoms) } else { None }
         };
-        /// Lowest atom: the smallest discounted return. Known where the environment's rewards are: CartPole, MountainCar, Acrobot.
-        v_min: f64 = Advised(|context| known_support(context).map(|[low, _]| low), support_is_needed), in from_to(-1e30, 1e30), if SUPPORT, at |network| {
+        /// Lowest atom of the support (C51): the smallest discounted return.
+        ///
+        /// Returns below it cannot be represented, and a support that is too wide is coarse (Bellemare et al. 2017). It belongs to
+        /// its environment: a configuration for another environment does not inherit it.
+        v_min: f64 = Advised(|context| known_support(context).map(|[low, _]| low), support_is_needed,
+            "follows from the rewards and agent.gamma for CartPole, MountainCar and Acrobot; must be given elsewhere"),
+            in from_to(-1e30, 1e30), guide "c51", if SUPPORT, at |network| {
             if let Head::Categorical { v_min, .. } = &mut network.head { Some(v_min) } else { None }
         };
-        /// Highest atom: the largest discounted return. Known where the environment's rewards are.
-        v_max: f64 = Advised(|context| known_support(context).map(|[_, high]| high), support_is_needed), in from_to(-1e30, 1e30), if SUPPORT, at |network| {
+        /// Highest atom of the support (C51): the largest discounted return.
+        ///
+        /// It has to be above `network.v_min` (Bellemare et al. 2017). It belongs to its environment, as `network.v_min` does.
+        v_max: f64 = Advised(|context| known_support(context).map(|[_, high]| high), support_is_needed,
+            "follows from the rewards and agent.gamma for CartPole, MountainCar and Acrobot; must be given elsewhere"),
+            in from_to(-1e30, 1e30), guide "c51", if SUPPORT, at |network| {
             if let Head::Categorical { v_max, .. } = &mut network.head { Some(v_max) } else { None }
         };
-        /// Number of quantiles; of an implicit head, the number of random levels in each update.
-        quantiles: usize = Is(QUANTILES_BY_DEFAULT), in from_to(1, LARGEST_HEAD), if QUANTILES, at |network| {
+        /// Number of quantiles: fixed ones of a quantile head, sampled ones in each update of an implicit head.
+        ///
+        /// More quantiles represent the distribution more finely and cost more time (Dabney et al. 2018a, Dabney et al. 2018b).
+        quantiles: usize = Is(QUANTILES_BY_DEFAULT), in from_to(1, LARGEST_HEAD), unit "quantiles", guide "qrdqn", if QUANTILES, at |network| {
             match &mut network.head {
                 Head::Quantile { quantiles } => Some(quantiles),
                 Head::Implicit { .. } => Some(&mut network.training_quantiles),
                 _ => None,
             }
         };
-        /// Number of levels that are averaged to choose an action.
-        acting_quantiles: usize = Is(32), in from_to(1, LARGEST_HEAD), if IMPLICIT, at |network| {
+        /// Number of quantile levels that are averaged into the Q-values when the agent acts (IQN).
+        ///
+        /// The default is the paper's (Dabney et al. 2018b).
+        acting_quantiles: usize = Is(32), in from_to(1, LARGEST_HEAD), unit "quantile levels", guide "iqn", if IMPLICIT, at |network| {
             if let Head::Implicit { acting_quantiles, .. } = &mut network.head { Some(acting_quantiles) } else { None }
         };
-        /// Number of cosines that embed a level.
-        cosines: usize = Is(64), in from_to(1, LARGEST_HEAD), if IMPLICIT, at |network| {
+        /// Number of cosines in the embedding of a quantile level (IQN).
+        ///
+        /// The default is the paper's (Dabney et al. 2018b).
+        cosines: usize = Is(64), in from_to(1, LARGEST_HEAD), unit "cosines", guide "iqn", if IMPLICIT, at |network| {
             if let Head::Implicit { cosines, .. } = &mut network.head { Some(cosines) } else { None }
         };
     }
 }
 
 choices!(Head {
-    "scalar" => Scalar,
-    "categorical" => Categorical { atoms: 0, v_min: 0.0, v_max: 0.0 },
-    "quantile" => Quantile { quantiles: 0 },
-    "implicit" => Implicit { cosines: 0, acting_quantiles: 0 },
+    "scalar" => Scalar: "DQN: one Q-value for each action (Mnih et al. 2015)",
+    "categorical" => Categorical { atoms: 0, v_min: 0.0, v_max: 0.0 }:
+        "C51: a distribution of the return over fixed atoms (Bellemare et al. 2017)",
+    "quantile" => Quantile { quantiles: 0 }: "QR-DQN: quantiles of the return at fixed levels (Dabney et al. 2018a)",
+    "implicit" => Implicit { cosines: 0, acting_quantiles: 0 }:
+        "IQN: quantiles of the return at sampled levels (Dabney et al. 2018b)",
 });
-choices!(Activation { "relu" => Relu, "tanh" => Tanh, "elu" => Elu });
+choices!(Activation {
+    "relu" => Relu: "rectified linear unit, max(x, 0)",
+    "tanh" => Tanh: "hyperbolic tangent",
+    "elu" => Elu: "exponential linear unit, exp(x) - 1 for negative x (Clevert et al. 2016)",
+});
 
 impl NetworkConfig {
     /// Refuses an environment that is not the one that a categorical head's support was chosen for.

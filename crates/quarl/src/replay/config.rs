@@ -20,34 +20,52 @@ const PRIORITIZED: Condition =
     Condition::new("replay.kind = \"prioritized\"", |config| config.replay.kind == ReplayKind::Prioritized);
 
 settings! {
-    /// `[replay]`: the replay buffer.
+    /// `[replay]`: the replay buffer, which stores transitions and samples batches of them (Lin 1992; Mnih et al. 2015).
     pub struct ReplayConfig: "replay" {
-        /// How transitions are sampled: uniformly, by priority, or not at all (each one is learnt from once, as it comes).
-        kind: ReplayKind = Is(ReplayKind::Uniform);
-        /// Capacity in transitions; a new transition overwrites the oldest one.
-        capacity: usize = Required, in from_to(1, u32::MAX), if STORED;
+        /// How the transitions of a batch are sampled.
+        kind: ReplayKind = Is(ReplayKind::Uniform), guide "replay";
+        /// Capacity of the replay buffer; a new transition overwrites the oldest one.
+        ///
+        /// A larger buffer holds more varied, less correlated transitions; a smaller one forgets older policies sooner. Memory is
+        /// proportional to it.
+        capacity: usize = Required, in from_to(1, u32::MAX), unit "transitions", guide "replay", if STORED;
         /// Priority exponent alpha; 0 samples uniformly.
-        alpha: f64 = Is(0.6), in from_to(0, 1), if PRIORITIZED;
-        /// Importance-sampling exponent beta; 1 corrects for unequal probabilities in full.
-        beta: Schedule = Follows(|context| beta_of(context.budget())), in from_to(0, 1), if PRIORITIZED;
-        /// Added to every priority, so that none is 0.
-        eps: f64 = Is(1e-6), in from_to(SMALLEST_EPS, 1), if PRIORITIZED;
+        ///
+        /// The probability of a transition is proportional to (TD error + eps)^alpha. 0.5 to 0.7 is usual (Schaul et al. 2016).
+        alpha: f64 = Is(0.6), in from_to(0, 1), guide "prioritized", if PRIORITIZED;
+        /// Importance-sampling exponent beta; 1 corrects the bias of prioritised sampling in full.
+        ///
+        /// A transition that is sampled more often gets a smaller weight in the loss: (N * probability)^-beta, divided by the
+        /// batch's largest weight. The paper raises beta to 1 over the run (Schaul et al. 2016).
+        beta: Schedule = Follows(
+            |context| beta_of(context.budget()),
+            "a linear schedule from 0.4 to 1 over training.steps, or over 100,000 environment steps where the run's length is \
+             given in episodes",
+        ), in from_to(0, 1), guide "prioritized", if PRIORITIZED;
+        /// Constant that is added to every TD error, so that no priority is 0.
+        ///
+        /// Larger values make sampling more uniform (Schaul et al. 2016).
+        eps: f64 = Is(1e-6), in from_to(SMALLEST_EPS, 1), guide "prioritized", if PRIORITIZED;
     }
 }
 
 /// How transitions are sampled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReplayKind {
-    /// Every stored transition with the same probability.
+    /// Every stored transition with equal probability.
     #[default]
     Uniform,
-    /// In proportion to priorities (Schaul et al. 2016).
+    /// With probability proportional to priority (Schaul et al. 2016).
     Prioritized,
-    /// No replay: the newest transition, once.
+    /// No replay: one update on the newest transition.
     None,
 }
 
-choices!(ReplayKind { "uniform" => Uniform, "prioritized" => Prioritized, "none" => None });
+choices!(ReplayKind {
+    "uniform" => Uniform: "every stored transition with equal probability (Mnih et al. 2015)",
+    "prioritized" => Prioritized: "with probability proportional to priority, a power of the TD error (Schaul et al. 2016)",
+    "none" => None: "no replay: one update on the newest transition after each environment step",
+});
 
 /// Beta from 0.4 to 1 over the budget in steps (Schaul et al. 2016).
 fn beta_of(budget: Option<u64>) -> Schedule {

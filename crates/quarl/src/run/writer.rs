@@ -84,7 +84,7 @@ impl RunWriter {
             }
             remove(dir)?;
         }
-        atomic_write(&dir.join(CONFIG), config.to_toml().as_bytes())?;
+        atomic_write(&dir.join(CONFIG), config.to_commented_toml().as_bytes())?;
         let diagnostics = config.training.diagnostics;
         Ok(Self {
             dir: dir.to_owned(),

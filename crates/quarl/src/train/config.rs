@@ -9,24 +9,39 @@ use crate::replay::config::STORED;
 
 settings! {
     /// `[training]`: the run's seed and length, and when it learns.
+    ///
+    /// The run's length is either `training.steps` or `training.episodes`. The update-to-data ratio is
+    /// `training.gradient_steps / training.train_frequency` updates for each environment step.
     pub struct TrainingConfig: "training" {
-        /// The seed that every random draw follows from.
+        /// Seed of all random numbers of the run.
+        ///
+        /// The same configuration with the same seed gives the same results, byte for byte.
         seed: u64 = Required, in at_least(0);
         /// Length of the run in episodes.
-        episodes: Option<u64> = Is(None), in at_least(1), or steps;
-        /// Length of the run in environment steps.
-        steps: Option<u64> = Is(None), in at_least(1), or episodes;
-        /// Number of environments, stepped in turn. Environment 0 starts from the seed, environment i > 0 from one derived from
-        /// the seed and i.
-        num_envs: usize = Is(1), in from_to(1, MOST_ENVIRONMENTS);
-        /// Environment steps before the first update.
-        learning_starts: u64 = Required, in at_least(0);
-        /// Environment steps from one update, or group of updates, to the next.
-        train_frequency: u64 = Required, in at_least(1), if STORED;
-        /// Updates each time.
-        gradient_steps: u64 = Required, in at_least(1), if STORED;
-        /// Whether diagnostics.csv is written: TD error, gradient norm, action gap and more, a row for each episode.
-        diagnostics: bool = Is(false);
+        episodes: Option<u64> = Is(None), in at_least(1), unit "episodes", or steps;
+        /// Length of the run in environment steps, summed over all environments.
+        ///
+        /// Schedules with a `fraction` need a length in steps.
+        steps: Option<u64> = Is(None), in at_least(1), unit "environment steps", or episodes;
+        /// Number of environments in one run (vectorised environments), stepped in turn.
+        ///
+        /// Transitions of several environments are less correlated. Environment 0 starts from the seed, environment i > 0 from a
+        /// seed that is derived from the run's seed and i.
+        num_envs: usize = Is(1), in from_to(1, MOST_ENVIRONMENTS), unit "environments";
+        /// Number of environment steps before the first update.
+        ///
+        /// The replay buffer is filled meanwhile. The first update also waits until there is one batch of transitions.
+        learning_starts: u64 = Required, in at_least(0), unit "environment steps";
+        /// Number of environment steps from one group of updates to the next.
+        ///
+        /// 1 updates after every step; Mnih et al. 2015 use 4. A larger value costs less time and learns less from each step.
+        train_frequency: u64 = Required, in at_least(1), unit "environment steps", if STORED;
+        /// Number of updates in each group.
+        gradient_steps: u64 = Required, in at_least(1), unit "updates", if STORED;
+        /// Whether the run writes diagnostics.csv: TD error, gradient norm, action gap and more, one row for each episode.
+        ///
+        /// They help to find out why a run does not learn. The results stay the same.
+        diagnostics: bool = Is(false), guide "diagnostics";
     }
 }
 

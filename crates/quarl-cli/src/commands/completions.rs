@@ -1,0 +1,56 @@
+//! `quarl completions`: a script for a shell.
+
+use anyhow::Result;
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::{Command, CommandFactory};
+use clap_complete::Shell;
+use quarl::config::{presets, reference};
+use quarl::env;
+
+use crate::args::{Cli, CompletionsArgs};
+use crate::{Outcome, output};
+
+pub(crate) fn run(args: CompletionsArgs) -> Result<Outcome> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut with_names(Cli::command()), "quarl", &mut script);
+    let script = String::from_utf8(script)?;
+    output::text(if args.shell == Shell::Bash { without_space_after_keys(&script) } else { script });
+    Ok(Outcome::Done)
+}
+
+/// The command with the names that its arguments can have, for the shell only: other environments of Gymnasium exist, and a wrong
+/// name gets a better answer than the argument parser's.
+fn with_names(command: Command) -> Command {
+    let keys = || reference::sections().into_iter().flat_map(|section| section.keys);
+    let value = |name: String, help: String| PossibleValue::new(name).help(help);
+    let presets: Vec<_> = presets::list().map(|(name, summary)| value(name.into(), summary.into())).collect();
+    let envs: Vec<_> = env::ids().iter().map(|id| PossibleValue::new(*id)).collect();
+    let assignments: Vec<_> = keys().map(|key| value(format!("{}=", key.key), key.meaning)).collect();
+    let paths: Vec<_> = keys().map(|key| value(key.key, key.meaning)).collect();
+    let named = |command: Command, argument: &str, values: &[PossibleValue]| {
+        let parser = PossibleValuesParser::new(values.to_vec());
+        command.mut_arg(argument, |argument| argument.value_parser(parser))
+    };
+    let of_training = |mut command: Command| {
+        for (argument, values) in [("env", &envs), ("preset", &presets), ("assignments", &assignments)] {
+            command = named(command, argument, values);
+        }
+        command
+    };
+    command
+        .mut_subcommand("train", of_training)
+        .mut_subcommand("experiment", of_training)
+        .mut_subcommand("envs", |command| named(command, "env", &envs))
+        .mut_subcommand("presets", |command| named(named(command, "name", &presets), "env", &envs))
+        .mut_subcommand("config", |command| {
+            command
+                .mut_subcommand("explain", |command| named(command, "key", &paths))
+                .mut_subcommand("check", |command| named(command, "preset", &presets))
+        })
+}
+
+/// A key is completed with its equals sign, behind which the value follows at once.
+fn without_space_after_keys(script: &str) -> String {
+    let before = "--set)\n                    COMPREPLY=";
+    script.replace(before, &before.replace("COMPREPLY", "compopt -o nospace\n                    COMPREPLY"))
+}

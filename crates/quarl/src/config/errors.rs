@@ -1,0 +1,66 @@
+//! The errors of single keys, and values as a user would write them.
+
+use toml::Value;
+
+use super::TrainConfig;
+use crate::error::Error;
+
+/// An error of one key.
+pub(crate) fn invalid(key: &str, message: String) -> Error {
+    Error::Setting { key: key.to_owned(), message }
+}
+
+/// [`invalid`], where something is not true.
+pub(crate) fn check(right: bool, key: &str, message: impl FnOnce() -> String) -> Result<(), Error> {
+    if right { Ok(()) } else { Err(invalid(key, message())) }
+}
+
+/// The error of a value that is not what was expected.
+pub(crate) fn not_expected(key: &str, value: &Value, expected: &str) -> Error {
+    let shown = show(value);
+    // What is no TOML value is taken for text: a number with too many digits, say.
+    let digits = value.as_str().map(|text| text.trim_start_matches(['-', '+']));
+    if digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())) {
+        let number = value.as_str().unwrap_or_default();
+        return invalid(
+            key,
+            format!("{number} is beyond the largest whole number, {}: {expected} is expected", i64::MAX),
+        );
+    }
+    invalid(key, format!("{shown} is not {expected}"))
+}
+
+/// The error of a key that is not given.
+pub(crate) fn not_given(key: &str, _: &TrainConfig) -> Option<Error> {
+    Some(Error::MissingKeys { keys: key.to_owned() })
+}
+
+/// A value as a user would write it.
+pub(crate) fn show(value: &Value) -> String {
+    match value {
+        Value::Float(x) if x.is_finite() => format!("{x:?}"),
+        Value::Array(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(", ")),
+        Value::Table(table) if table.is_empty() => "{}".to_owned(),
+        Value::Table(table) => {
+            let entries: Vec<String> =
+                table.iter().map(|(key, value)| format!("{} = {}", bare(key), show(value))).collect();
+            format!("{{ {} }}", entries.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A key as TOML writes it: quoted where it has to be.
+fn bare(key: &str) -> String {
+    let plain = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if plain { key.to_owned() } else { Value::String(key.to_owned()).to_string() }
+}
+
+/// The error of a text that is none of the choices.
+pub(crate) fn unknown_choice(key: &str, given: &str, choices: &[&str]) -> Error {
+    let suggestion = match crate::suggest::nearest(given, choices)[..] {
+        [] => String::new(),
+        ref nearest => format!(": did you mean {}?", nearest.join(" or ")),
+    };
+    invalid(key, format!("{given:?} is not one of {}{suggestion}", choices.join(", ")))
+}
