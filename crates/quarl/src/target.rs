@@ -47,7 +47,7 @@ choices!(TargetKind {
     "clipped_double" => ClippedDouble:
         "Clipped Double DQN: the smaller Q-value of both networks for the online network's greedy action (Fujimoto et al. 2018)",
     "munchausen" => Munchausen:
-        "Munchausen DQN: the soft value of the softmax policy, whose scaled logarithm is added to the reward (Vieillard et al. 2020)",
+        "Munchausen DQN: the soft value under a softmax policy; the scaled log-policy is added to the reward (Vieillard et al. 2020)",
 });
 
 /// The online or the target network.

@@ -83,7 +83,11 @@ fn a_key_is_found_by_its_path_or_by_a_name_that_only_one_section_has() {
     for name in ["gamma", " gamma ", "agent.gamma"] {
         assert_eq!(key(name).key, "agent.gamma");
     }
-    assert_eq!(key("timeout_seconds").unit, Some("seconds"));
+    assert_eq!(
+        (gamma.range.as_deref(), key("training.steps").range.as_deref()),
+        (Some("from 0 to 1"), Some("at least 1"))
+    );
+    assert_eq!((key("timeout_seconds").unit, key("env.id").range), (Some("seconds"), None));
     assert!(matches!(reference::find("agent").unwrap(), Entry::Section(section) if section.keys.len() == 9));
     assert_eq!(reference::find("env.gym").unwrap().name(), "env.gym");
 }
@@ -102,7 +106,7 @@ fn an_unknown_or_ambiguous_name_is_answered_with_the_right_ones() {
 
 #[test]
 fn a_default_that_follows_from_other_keys_is_said_in_words() {
-    assert!(key("replay.beta").without_default.unwrap().contains("from 0.4 to 1 over training.steps"));
+    assert!(key("replay.beta").without_default.unwrap().contains("from 0.4 to 1 over `training.steps`"));
     assert!(key("network.v_min").without_default.unwrap().contains("agent.gamma"));
     assert_eq!(key("replay.alpha").default.as_deref(), Some("0.6"));
     assert_eq!(key("optimizer.max_grad_norm").without_default, Some("not set"));

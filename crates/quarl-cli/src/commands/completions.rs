@@ -14,8 +14,26 @@ pub(crate) fn run(args: CompletionsArgs) -> Result<Outcome> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut with_names(Cli::command()), "quarl", &mut script);
     let script = String::from_utf8(script)?;
-    output::text(if args.shell == Shell::Bash { without_space_after_keys(&script) } else { script });
+    output::text(match args.shell {
+        Shell::Bash => without_space_after_keys(&script),
+        Shell::Fish => script + &names_for_fish(),
+        _ => script,
+    });
     Ok(Outcome::Done)
+}
+
+/// The generator for fish leaves out the values of arguments without a name.
+fn names_for_fish() -> String {
+    let sections = reference::sections();
+    let envs = env::ids().join(" ");
+    let presets = presets::list().map(|(name, _)| name).collect::<Vec<_>>().join(" ");
+    let keys =
+        sections.iter().flat_map(|section| &section.keys).map(|key| key.key.as_str()).collect::<Vec<_>>().join(" ");
+    let of = |command: &str, names: &str| {
+        format!("complete -c quarl -n \"__fish_quarl_using_subcommand {command}\" -f -a \"{names}\"\n")
+    };
+    let explain = of("config; and __fish_seen_subcommand_from explain", &keys);
+    ["train", "experiment", "envs"].map(|command| of(command, &envs)).concat() + &of("presets", &presets) + &explain
 }
 
 /// The command with the names that its arguments can have, for the shell only: other environments of Gymnasium exist, and a wrong

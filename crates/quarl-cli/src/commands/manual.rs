@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use clap::{Arg, Command, CommandFactory};
+use clap_mangen::Man;
 
 use crate::args::{Cli, ManArgs};
 use crate::{Outcome, output};
@@ -30,13 +31,26 @@ pub(crate) fn run(args: ManArgs) -> Result<Outcome> {
 fn write_pages(dir: &Path) -> Result<()> {
     let name = dir.display();
     fs::create_dir_all(dir).with_context(|| format!("cannot create {name}"))?;
-    clap_mangen::generate_to(Cli::command(), dir).with_context(|| format!("cannot write the pages into {name}"))
+    let mut command = Cli::command().disable_help_subcommand(true);
+    command.build();
+    for command in with_subcommands(&command) {
+        let title = command.get_display_name().unwrap_or(command.get_name()).to_uppercase();
+        let page = Man::new(command.clone()).title(title).source(concat!("quarl ", env!("CARGO_PKG_VERSION")));
+        page.manual("quarl manual").generate_to(dir).with_context(|| format!("cannot write the pages into {name}"))?;
+    }
+    Ok(())
+}
+
+/// A command and all those within it.
+fn with_subcommands(command: &Command) -> Vec<&Command> {
+    [command].into_iter().chain(command.get_subcommands().flat_map(with_subcommands)).collect()
 }
 
 fn markdown() -> String {
-    let mut command = Cli::command();
+    let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
-    let commands: Vec<Command> = commands(&command).into_iter().cloned().collect();
+    let all = with_subcommands(&command).into_iter();
+    let commands: Vec<Command> = all.filter(|command| !command.has_subcommands()).cloned().collect();
     let links: String = commands
         .iter()
         .map(|command| {
@@ -45,19 +59,6 @@ fn markdown() -> String {
         })
         .collect();
     HEAD.to_owned() + "\n## Contents\n\n" + &links + &commands.into_iter().map(of_command).collect::<String>()
-}
-
-/// The commands that do something, in order.
-fn commands(command: &Command) -> Vec<&Command> {
-    let is_help = |command: &&Command| command.get_name() == "help";
-    let mut all = Vec::new();
-    for command in command.get_subcommands().filter(|command| !is_help(command)) {
-        match command.has_subcommands() {
-            true => all.extend(commands(command)),
-            false => all.push(command),
-        }
-    }
-    all
 }
 
 fn full_name(command: &Command) -> String {

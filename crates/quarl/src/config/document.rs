@@ -61,10 +61,12 @@ impl TrainConfig {
     /// [`TrainConfig::to_commented_toml`] of a configuration that lacks some keys: they are comments with the reason.
     pub(super) fn to_template(&self, missing: &[(Key, Error)]) -> String {
         let described = |key: &Key| {
-            let unit = key.unit.map_or(String::new(), |unit| format!(", in {unit}"));
-            comment(&format!("{} {}{unit}.", key.meaning(), capitalised(&key.expected())))
+            let meaning = key.meaning();
+            let unit = key.unit.filter(|unit| !meaning.contains(unit));
+            let unit = unit.map_or(String::new(), |unit| format!(", in {unit}"));
+            comment(&format!("{meaning} {}{unit}.", capitalised(&key.expected())))
         };
-        self.document(described, missing)
+        comment("Version of the file's format.") + &self.document(described, missing)
     }
 
     fn document(&self, described: impl Fn(&Key) -> String, missing: &[(Key, Error)]) -> String {

@@ -173,7 +173,9 @@ pub fn text(name: &str, env: Option<&str>) -> Result<String, Error> {
     let (config, missing) = layers::read_incomplete(&layer(name, env)?)?;
     let elsewhere = match task(own) == task(&config.env.id) {
         true => String::new(),
-        false => format!("# The settings below are for {}. The measurements above were made on {own}.\n", config.env.id),
+        false => {
+            format!("# The settings below are for {}. The measurements above were made on {own}.\n", config.env.id)
+        }
     };
     Ok(format!("{header}{elsewhere}\n{}", config.to_template(&missing)))
 }

@@ -37,7 +37,9 @@ pub struct KeyReference {
     /// The type of its values: `number`.
     #[serde(rename = "type")]
     pub value_type: &'static str,
-    /// The type with the range of the values: `a number from 0 to 1`.
+    /// The range of its numbers: `from 0 to 1`.
+    pub range: Option<String>,
+    /// The type with the range: `a number from 0 to 1`.
     pub expected: String,
     /// The texts that are allowed; empty where a value is no choice.
     pub choices: Vec<Choice>,
@@ -200,6 +202,7 @@ fn describe(key: &Key, presets: &[PresetValue]) -> KeyReference {
         meaning,
         explanation,
         value_type: key.value_type.name,
+        range: Some(key.bounds.words().trim_start_matches(" of").trim().to_owned()).filter(|range| !range.is_empty()),
         expected: key.expected(),
         choices,
         unit: key.unit,

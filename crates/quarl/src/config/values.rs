@@ -176,7 +176,7 @@ impl Setting for Vec<String> {
 
 /// An interval.
 impl Setting for [f64; 2] {
-    const NAME: &'static str = "two numbers";
+    const NAME: &'static str = "list of two numbers, the smaller one first";
 
     fn expected(bounds: &Bounds) -> String {
         format!("two numbers{}, the smaller one first, such as [-1.0, 1.0]", bounds.words())

@@ -26,8 +26,9 @@ settings! {
         kind: ExplorationKind = Is(ExplorationKind::EpsilonGreedy), guide "exploration";
         /// Probability epsilon of a random action; for ez_greedy, that a repeated random action begins.
         ///
-        /// Usual is a linear schedule from 1 to 0.01 or 0.1 over the first tenth of the run (Mnih et al. 2015). A random action is
-        /// uniform over all actions, the greedy one included. Raise the final value where the agent stops finding better behaviour.
+        /// A linear schedule from 1 to a small value is usual (Mnih et al. 2015), such as 0.05 after a tenth of the run. Raise the
+        /// final value where the agent stops finding better behaviour. A random action is uniform over all actions, the greedy one
+        /// included.
         epsilon: Schedule = Required, in from_to(0, 1), guide "exploration", if RANDOM_ACTIONS;
         /// Exponent mu of the zeta distribution of repeats: n steps with probability proportional to n^-mu.
         ///

@@ -35,11 +35,11 @@ settings! {
         alpha: f64 = Is(0.6), in from_to(0, 1), guide "prioritized", if PRIORITIZED;
         /// Importance-sampling exponent beta; 1 corrects the bias of prioritised sampling in full.
         ///
-        /// A transition that is sampled more often gets a smaller weight in the loss: (N * probability)^-beta, divided by the
-        /// batch's largest weight. The paper raises beta to 1 over the run (Schaul et al. 2016).
+        /// A transition that is sampled more often gets a smaller weight in the loss: (N * probability)^-beta with N transitions in
+        /// the buffer, divided by the batch's largest weight. The paper raises beta to 1 over the run (Schaul et al. 2016).
         beta: Schedule = Follows(
             |context| beta_of(context.budget()),
-            "a linear schedule from 0.4 to 1 over training.steps, or over 100,000 environment steps where the run's length is \
+            "a linear schedule from 0.4 to 1 over `training.steps`, or over 100,000 environment steps where the run's length is \
              given in episodes",
         ), in from_to(0, 1), guide "prioritized", if PRIORITIZED;
         /// Constant that is added to every TD error, so that no priority is 0.

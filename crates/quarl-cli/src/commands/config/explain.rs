@@ -1,7 +1,8 @@
 //! `quarl config explain`: one key, or one section, in the terminal.
 
 use anyhow::Result;
-use quarl::config::reference::{self, Entry, KeyReference, SectionReference};
+use quarl::config::presets;
+use quarl::config::reference::{self, Entry, KeyReference, PresetValue, SectionReference};
 
 use crate::args::ExplainArgs;
 use crate::output;
@@ -43,13 +44,16 @@ fn of_key(key: &KeyReference) -> String {
     text += "\n";
     let mut line = |label: &str, value: &str| text += &labelled(label, value, LABELS);
     match &key.choices[..] {
-        [] => line("value", &key.expected),
+        [] => line("type", key.value_type),
         choices => {
             for (index, choice) in choices.iter().enumerate() {
-                let label = if index == 0 { "value" } else { "" };
+                let label = if index == 0 { "one of" } else { "" };
                 line(label, &format!("{}: {}", choice.value, choice.meaning));
             }
         }
+    }
+    if let Some(range) = &key.range {
+        line("range", range);
     }
     if let Some(unit) = key.unit {
         line("unit", unit);
@@ -83,17 +87,14 @@ pub(super) fn default(key: &KeyReference) -> &str {
 
 /// The values in the presets in words, each value as `code` shows it: `0.98 (textbook), 0.99 (the others)`.
 pub(super) fn presets(key: &KeyReference, code: impl Fn(&str) -> String) -> String {
-    let most = key.presets.iter().map(|value| value.presets.len()).max().unwrap_or(0);
-    let name = |presets: &[&str]| {
-        if presets.len() == most && most > 4 && key.presets.len() > 1 {
-            "the others".to_owned()
-        } else {
-            presets.join(", ")
-        }
-    };
-    let (others, named): (Vec<_>, Vec<_>) = key.presets.iter().partition(|value| name(&value.presets) == "the others");
-    let values = named.into_iter().chain(others);
-    values.map(|value| format!("{} ({})", code(&value.value), name(&value.presets))).collect::<Vec<_>>().join(", ")
+    let all = presets::list().count();
+    let given: usize = key.presets.iter().map(|value| value.presets.len()).sum();
+    let is_most = |value: &&PresetValue| given == all && value.presets.len() * 2 > all;
+    let (most, named): (Vec<_>, Vec<_>) = key.presets.iter().partition(is_most);
+    let others = if named.is_empty() { "all presets" } else { "the others" };
+    let named = named.into_iter().map(|value| (value, value.presets.join(", ")));
+    let values = named.chain(most.into_iter().map(|value| (value, others.to_owned())));
+    values.map(|(value, names)| format!("{} ({names})", code(&value.value))).collect::<Vec<_>>().join(", ")
 }
 
 /// `key=value` as a shell takes it.

@@ -34,12 +34,15 @@ fn of_key(key: &KeyReference) -> String {
     text += "\n";
     let mut item = |label: &str, value: &str| text += &format!("- {label}: {value}\n");
     match &key.choices[..] {
-        [] => item("Value", &key.expected),
+        [] => item("Type", &key.value_type.replace("schedule", "[schedule](#schedules)")),
         choices => {
             let lines =
                 choices.iter().map(|choice| format!("\n  - `\"{}\"`: {}", choice.value, linked(choice.meaning)));
-            item("Value", &format!("one of{}", lines.collect::<String>()));
+            item("One of", &lines.collect::<String>());
         }
+    }
+    if let Some(range) = &key.range {
+        item("Range", range);
     }
     if let Some(unit) = key.unit {
         item("Unit", unit);
@@ -80,7 +83,7 @@ fn anchor(path: &str) -> String {
     format!("#{}", path.replace('.', ""))
 }
 
-/// Text with a link at each key in backticks.
+/// Text with a link at each key in backticks, such as `agent.gamma` or `agent.n_step = 1`.
 fn linked(text: &str) -> String {
     let keys: Vec<String> =
         reference::sections().into_iter().flat_map(|section| section.keys).map(|key| key.key).collect();
@@ -89,8 +92,11 @@ fn linked(text: &str) -> String {
         let is_code = index % 2 == 1;
         linked += &match is_code {
             false => part.to_owned(),
-            true if keys.iter().any(|key| key == part) => format!("[`{part}`]({})", anchor(part)),
-            true => format!("`{part}`"),
+            true => {
+                let path = part.split(' ').next().unwrap_or_default();
+                let is_key = keys.iter().any(|key| key == path);
+                if is_key { format!("[`{part}`]({})", anchor(path)) } else { format!("`{part}`") }
+            }
         };
     }
     linked
