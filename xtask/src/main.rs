@@ -35,6 +35,8 @@ enum Task {
     Miri,
     /// Run kernels and whole runs under AddressSanitizer, on every instruction set of this processor (x86-64 Linux)
     Sanitize,
+    /// Write docs/reference.md and docs/command-reference.md from the code
+    Reference,
     /// Measure the overhead of the bridge to Gymnasium per environment step
     Bridge,
     /// Measure the gain of an experiment from a second core

@@ -1,5 +1,6 @@
 //! The command line: its commands and options, and the configuration that they select.
 
+mod examples;
 mod reference;
 
 use std::fs;
@@ -58,53 +59,24 @@ pub(crate) enum Command {
     /// List the presets (named configurations), or print one with a comment for each setting
     #[command(after_help = examples::PRESETS)]
     Presets(PresetsArgs),
-#[command(name = "quarl", version, arg_required_else_help = true, after_help = examples::QUARL)]
+    /// Explain the configuration keys, check a configuration file, or print the reference or JSON Schema of the keys
+    #[command(after_help = examples::CONFIG)]
+    Config(ConfigCommand),
+    /// Measure the speed of training on this machine
+    ///
+    /// Measure one update and one whole training step of the textbook preset, in microseconds, and compare the update with
+    /// the processor's peak of floating-point operations.
+    #[command(after_help = examples::BENCH)]
     Bench(BenchArgs),
     /// Print a completion script for a shell
+    ///
+    /// Print a script that completes commands and options; in bash, zsh and fish also presets, environments and configuration
+    /// keys.
+    #[command(after_help = examples::COMPLETIONS)]
     Completions(CompletionsArgs),
-    /// Write the manual pages
+    /// Write the manual pages to a directory, or print them as Markdown
+    #[command(after_help = examples::MAN)]
     Man(ManArgs),
-}
-
-/// The examples below each command's help.
-mod examples {
-    pub(super) const QUARL: &str = "\
-Examples:
-  quarl train                                    Train DQN on CartPole-v0
-  quarl play runs/CartPole-v0-textbook-seed0     Watch the trained agent
-  quarl train --help                             Show the options of a command";
-    pub(super) const TRAIN: &str = "\
-Examples:
-  quarl train CartPole-v1 --preset rainbow --seed 3
-  quarl train --preset dqn --set agent.target=double --set optimizer.lr=0.0005 --steps 20000";
-    pub(super) const PLAY: &str = "\
-Examples:
-  quarl play runs/CartPole-v0-textbook-seed0
-  quarl play runs/CartPole-v0-textbook-seed0 --record agent.gif";
-    pub(super) const EVAL: &str = "\
-Examples:
-  quarl eval runs/CartPole-v0-textbook-seed0
-  quarl eval runs/CartPole-v0-textbook-seed0 --best --episodes 1000";
-    pub(super) const EXPERIMENT: &str = "\
-Examples:
-  quarl experiment --runs 20 --out textbook-20
-  quarl experiment --ablate replay,target_network --runs 20 --out ablation";
-    pub(super) const PLOT: &str = "\
-Examples:
-  quarl plot runs --out runs.svg
-  quarl plot textbook-20 double-20 --label DQN --label 'Double DQN' --out comparison.png";
-    pub(super) const ENVS: &str = "\
-Examples:
-  quarl envs
-  quarl envs gym:LunarLander-v3";
-    pub(super) const PRESETS: &str = "\
-Examples:
-  quarl presets
-  quarl presets rainbow CartPole-v1 > rainbow.toml";
-    pub(super) const BENCH: &str = "\
-Examples:
-  quarl bench
-  quarl bench --presets";
 }
 
 impl Command {
@@ -132,7 +104,8 @@ fn fps(text: &str) -> Result<f64, String> {
     fps.ok_or_else(|| "expected a number from 0.01 to 1000".to_owned())
 }
 
-#[command(name = "quarl", version, arg_required_else_help = true, after_help = examples::QUARL)]
+/// The arguments that select a configuration.
+#[derive(Debug, Default, Args)]
 pub(crate) struct ConfigArgs {
     /// Environment id: one of `quarl envs`, or gym:ID for a Gymnasium environment [default: that of the preset;
     /// CartPole-v0 without a preset]

@@ -132,7 +132,7 @@ fn check_says_whether_a_file_can_be_trained_from() {
     let of_preset = succeed(&here, &["config", "check", "part.toml", "--preset", "textbook"]);
     assert_eq!(of_preset, "part.toml: a complete configuration for CartPole-v0\n");
     for (arguments, expected) in [
-        (&["part.toml"][..], "part.toml: not given: [env], "),
+        (&["part.toml"][..], "part.toml: missing keys: [env], "),
         (&["part.toml", "--preset", "textbok"], "did you mean textbook?"),
         (&["wrong.toml", "--preset", "dqn"], "wrong.toml: agent.gamma: 1.9 is not a number from 0 to 1"),
         (&["unknown.toml", "--preset", "dqn"], "unknown.toml: agent.gama: unknown key: did you mean gamma?"),

@@ -30,7 +30,12 @@ fn right() -> Vec<Value> {
     for (preset, _) in presets::list() {
         right.push(parsed(&presets::text(preset, None).unwrap()));
         for switches in [
-            &["env.id=gym:CartPole-v1", "env.gym.kwargs={ speed = 2 }", "env.gym.imports=[\"a\"]"][..],
+            &[
+                "env.id=gym:CartPole-v1",
+                "env.gym.imports=[\"a\"]",
+                "network.head=scalar",
+                "env.gym.kwargs={ speed = 2 }",
+            ][..],
             &["replay.kind=prioritized", "optimizer.kind=rmsprop", "optimizer.max_grad_norm=1"],
             &["exploration.kind=softmax", "env.clip_reward=[-1, 1]", "env.max_episode_steps=100"],
             &[

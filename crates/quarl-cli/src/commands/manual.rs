@@ -17,7 +17,7 @@ const HEAD: &str = "\
 # Reference of the commands
 
 `quarl help COMMAND` prints what this page says about a command, and `quarl man --out DIR` writes it as manual pages.
-[reference.md](reference.md) describes the configuration keys.
+[command.md](command.md) describes files, exit status and output, and [reference.md](reference.md) the configuration keys.
 ";
 
 pub(crate) fn run(args: ManArgs) -> Result<Outcome> {
@@ -72,12 +72,20 @@ fn about(command: &Command) -> String {
 fn of_command(mut command: Command) -> String {
     let usage = command.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ");
-    let mut text = format!("\n## `{}`\n\n{}.\n\n    {usage}\n", full_name(&command), about(&command));
+    // The first paragraph is the short description again.
+    let long = command.get_long_about().map(ToString::to_string).unwrap_or_default();
+    let short = about(&command);
+    let description = long.split_once("\n\n").map_or(short.as_str(), |(_, rest)| rest).trim_end_matches('.');
+    let mut text = format!("\n## `{}`\n\n{description}.\n\n    {usage}\n", full_name(&command));
     let is_help = |argument: &&Arg| matches!(argument.get_id().as_str(), "help" | "version");
     let arguments = command.get_arguments().filter(|argument| !is_help(argument)).map(of_argument);
     let arguments = arguments.collect::<String>();
     if !arguments.is_empty() {
         text += &format!("\n{arguments}");
+    }
+    if let Some(examples) = command.get_after_help().map(ToString::to_string) {
+        let lines = examples.lines().skip(1).map(|line| format!("    {}\n", line.trim()));
+        text += &format!("\nExamples:\n\n{}", lines.collect::<String>());
     }
     text
 }

@@ -87,7 +87,7 @@ settings! {
         /// Returns below it cannot be represented, and a support that is too wide is coarse (Bellemare et al. 2017). It belongs to
         /// its environment: a configuration for another environment does not inherit it.
         v_min: f64 = Advised(|context| known_support(context).map(|[low, _]| low), support_is_needed,
-            "follows from the rewards and `agent.gamma` for CartPole, MountainCar and Acrobot; must be given elsewhere"),
+            "follows from the rewards and `agent.gamma` for CartPole, MountainCar and Acrobot without `env.gym.kwargs`; must be given elsewhere"),
             in from_to(-1e30, 1e30), guide "c51", if SUPPORT, at |network| {
             if let Head::Categorical { v_min, .. } = &mut network.head { Some(v_min) } else { None }
         };
@@ -95,7 +95,7 @@ settings! {
         ///
         /// It has to be above `network.v_min` (Bellemare et al. 2017). It belongs to its environment, as `network.v_min` does.
         v_max: f64 = Advised(|context| known_support(context).map(|[_, high]| high), support_is_needed,
-            "follows from the rewards and `agent.gamma` for CartPole, MountainCar and Acrobot; must be given elsewhere"),
+            "follows from the rewards and `agent.gamma` for CartPole, MountainCar and Acrobot without `env.gym.kwargs`; must be given elsewhere"),
             in from_to(-1e30, 1e30), guide "c51", if SUPPORT, at |network| {
             if let Head::Categorical { v_max, .. } = &mut network.head { Some(v_max) } else { None }
         };

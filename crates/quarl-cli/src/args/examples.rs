@@ -1,0 +1,53 @@
+//! The examples below the help of each command.
+
+pub(super) const QUARL: &str = "\
+Examples:
+  quarl train                                    Train DQN on CartPole-v0
+  quarl play runs/CartPole-v0-textbook-seed0     Watch the trained agent
+  quarl train --help                             Show the options of a command";
+pub(super) const TRAIN: &str = "\
+Examples:
+  quarl train CartPole-v1 --preset rainbow --seed 3
+  quarl train --preset dqn --set agent.target=double --set optimizer.lr=0.0005 --steps 20000";
+pub(super) const PLAY: &str = "\
+Examples:
+  quarl play runs/CartPole-v0-textbook-seed0
+  quarl play runs/CartPole-v0-textbook-seed0 --record agent.gif";
+pub(super) const EVAL: &str = "\
+Examples:
+  quarl eval runs/CartPole-v0-textbook-seed0
+  quarl eval runs/CartPole-v0-textbook-seed0 --best --episodes 1000";
+pub(super) const EXPERIMENT: &str = "\
+Examples:
+  quarl experiment --runs 20 --out textbook-20
+  quarl experiment --ablate replay,target_network --runs 20 --out ablation";
+pub(super) const PLOT: &str = "\
+Examples:
+  quarl plot runs --out runs.svg
+  quarl plot textbook-20 double-20 --label DQN --label 'Double DQN' --out comparison.png";
+pub(super) const ENVS: &str = "\
+Examples:
+  quarl envs
+  quarl envs gym:LunarLander-v3";
+pub(super) const PRESETS: &str = "\
+Examples:
+  quarl presets
+  quarl presets rainbow CartPole-v1 > rainbow.toml";
+pub(super) const CONFIG: &str = "\
+Examples:
+  quarl config explain agent.gamma
+  quarl config check my.toml --preset dqn
+  quarl config schema > quarl.schema.json";
+pub(super) const BENCH: &str = "\
+Examples:
+  quarl bench
+  quarl bench --presets";
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  source <(quarl completions bash)               Add to ~/.bashrc
+  quarl completions zsh > ~/.zfunc/_quarl        With ~/.zfunc in fpath
+  quarl completions fish > ~/.config/fish/completions/quarl.fish";
+pub(super) const MAN: &str = "\
+Examples:
+  quarl man --out ~/.local/share/man/man1
+  man quarl-train";
