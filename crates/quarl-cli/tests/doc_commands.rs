@@ -59,6 +59,7 @@ fn the_commands_in_help_run() {
         let example = Example { place: "here".to_owned(), words: split(prepared), error: None };
         run(&here, &example).unwrap();
     }
+    std::fs::write(here.path().join("my.toml"), "[agent]\ngamma = 0.9\n").unwrap();
     let mut errors = Vec::new();
     for command in commands {
         let help = common::succeed(&here, &[command, "--help"]);

@@ -76,7 +76,7 @@ fn of_command(mut command: Command) -> String {
     let long = command.get_long_about().map(ToString::to_string).unwrap_or_default();
     let short = about(&command);
     let description = long.split_once("\n\n").map_or(short.as_str(), |(_, rest)| rest).trim_end_matches('.');
-    let mut text = format!("\n## `{}`\n\n{description}.\n\n    {usage}\n", full_name(&command));
+    let mut text = format!("\n## `{}`\n\n{description}.\n\nUsage: `{usage}`\n", full_name(&command));
     let is_help = |argument: &&Arg| matches!(argument.get_id().as_str(), "help" | "version");
     let arguments = command.get_arguments().filter(|argument| !is_help(argument)).map(of_argument);
     let arguments = arguments.collect::<String>();
@@ -84,8 +84,8 @@ fn of_command(mut command: Command) -> String {
         text += &format!("\n{arguments}");
     }
     if let Some(examples) = command.get_after_help().map(ToString::to_string) {
-        let lines = examples.lines().skip(1).map(|line| format!("    {}\n", line.trim()));
-        text += &format!("\nExamples:\n\n{}", lines.collect::<String>());
+        let lines = examples.lines().skip(1).map(|line| format!("{}\n", line.trim()));
+        text += &format!("\nExamples:\n\n```text\n{}```\n", lines.collect::<String>());
     }
     text
 }

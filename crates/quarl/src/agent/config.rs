@@ -29,7 +29,7 @@ settings! {
         /// A reward that comes k steps later counts gamma^k times as much as one that comes now (Sutton & Barto 2018). The agent
         /// therefore looks about 1 / (1 - gamma) steps ahead: 100 steps for 0.99. Raise it where rewards come late; lower it where
         /// Q-values keep growing. 1 suits only tasks with short episodes.
-        gamma: f64 = Required, in from_to(0, 1);
+        gamma: f64 = Required, in from_to(0, 1), guide "q_learning";
         /// Number of rewards that are summed before the target bootstraps (n of n-step returns).
         ///
         /// 1 is one-step Q-learning. With 3 to 5, rewards reach earlier states sooner and the target depends less on inaccurate
@@ -59,11 +59,11 @@ settings! {
         ///
         /// `huber` limits the gradient of a large TD error, which makes training more stable where rewards differ in size. The
         /// other heads have losses of their own: cross-entropy (`categorical`), quantile Huber (`quantile`, `implicit`).
-        loss: Loss = Is(Loss::Huber), if SCALAR;
+        loss: Loss = Is(Loss::Huber), guide "function_approximation", if SCALAR;
         /// Batch size: number of transitions in each update.
         ///
         /// A larger batch gives less noisy gradients and costs more time for each update. It cannot exceed `replay.capacity`.
-        batch_size: usize = Required, in at_least(1), unit "transitions", if STORED;
+        batch_size: usize = Required, in at_least(1), unit "transitions", guide "replay", if STORED;
         /// What a time limit means for the value of the last observation.
         ///
         /// An episode that is truncated by a time limit could have gone on, so that its last observation has a value (Pardo et

@@ -18,15 +18,15 @@ settings! {
         /// Evaluation interval in episodes.
         ///
         /// Without an interval, there is one evaluation, at the end of the run.
-        every_episodes: Option<u64> = Is(None), in at_least(1), unit "episodes", or every_steps;
+        every_episodes: Option<u64> = Is(None), in at_least(1), unit "episodes", or every_steps, guide "measuring";
         /// Evaluation interval in environment steps.
         ///
         /// Without an interval, there is one evaluation, at the end of the run.
-        every_steps: Option<u64> = Is(None), in at_least(1), unit "environment steps", or every_episodes;
+        every_steps: Option<u64> = Is(None), in at_least(1), unit "environment steps", or every_episodes, guide "measuring";
         /// Number of greedy episodes in each evaluation.
         ///
         /// More episodes give a more precise mean return and cost more time.
-        episodes: usize = Required, in at_least(1), unit "episodes";
+        episodes: usize = Required, in at_least(1), unit "episodes", guide "measuring";
         /// Time limit of an evaluation episode.
         ///
         /// `"environment"` is the limit of the environment, after `env.max_episode_steps`, or 10,000 steps where it has none.

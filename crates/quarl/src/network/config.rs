@@ -39,7 +39,7 @@ settings! {
         /// Number of units of each hidden layer.
         ///
         /// An empty list makes the network linear. Wider layers represent more complex functions and cost more time.
-        hidden: Vec<usize> = Is(vec![128, 128]), in from_to(1, LARGEST_LAYER), unit "units";
+        hidden: Vec<usize> = Is(vec![128, 128]), in from_to(1, LARGEST_LAYER), unit "units", guide "function_approximation";
         /// Activation function of the hidden layers.
         activation: Activation = Is(Activation::Relu), guide "layer_norm";
         /// Whether each hidden layer has layer normalisation before its activation.

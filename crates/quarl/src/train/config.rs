@@ -16,7 +16,7 @@ settings! {
         /// Seed of all random numbers of the run.
         ///
         /// The same configuration with the same seed gives the same results, byte for byte.
-        seed: u64 = Required, in at_least(0);
+        seed: u64 = Required, in at_least(0), guide "measuring";
         /// Length of the run in episodes.
         episodes: Option<u64> = Is(None), in at_least(1), unit "episodes", or steps;
         /// Length of the run in environment steps, summed over all environments.
@@ -27,17 +27,17 @@ settings! {
         ///
         /// Transitions of several environments are less correlated. Environment 0 starts from the seed, environment i > 0 from a
         /// seed that is derived from the run's seed and i.
-        num_envs: usize = Is(1), in from_to(1, MOST_ENVIRONMENTS), unit "environments";
+        num_envs: usize = Is(1), in from_to(1, MOST_ENVIRONMENTS), unit "environments", guide "gymnasium";
         /// Number of environment steps before the first update.
         ///
         /// The replay buffer is filled meanwhile. The first update also waits until there is one batch of transitions.
-        learning_starts: u64 = Required, in at_least(0), unit "environment steps";
+        learning_starts: u64 = Required, in at_least(0), unit "environment steps", guide "replay";
         /// Number of environment steps from one group of updates to the next.
         ///
         /// 1 updates after every step; Mnih et al. 2015 use 4. A larger value costs less time and learns less from each step.
-        train_frequency: u64 = Required, in at_least(1), unit "environment steps", if STORED;
+        train_frequency: u64 = Required, in at_least(1), unit "environment steps", guide "replay", if STORED;
         /// Number of updates in each group.
-        gradient_steps: u64 = Required, in at_least(1), unit "updates", if STORED;
+        gradient_steps: u64 = Required, in at_least(1), unit "updates", guide "replay", if STORED;
         /// Whether the run writes diagnostics.csv: TD error, gradient norm, action gap and more, one row for each episode.
         ///
         /// They help to find out why a run does not learn. The results stay the same.
