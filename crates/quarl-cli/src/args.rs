@@ -59,7 +59,7 @@ pub(crate) enum Command {
     /// List the presets (named configurations), or print one with a comment for each setting
     #[command(after_help = examples::PRESETS)]
     Presets(PresetsArgs),
-    /// Explain the configuration keys, check a configuration file, or print the reference or JSON Schema of the keys
+    /// Explain configuration keys, check a file, print the reference or a JSON Schema
     #[command(after_help = examples::CONFIG)]
     Config(ConfigCommand),
     /// Measure the speed of training on this machine
