@@ -6,7 +6,7 @@
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::OnceLock;
 
-use quarl::config::reference;
+use quarl::config::reference::{self, Entry};
 use quarl::{Error, stats};
 
 /// The first failed write to standard output, except to a closed pipe.
@@ -57,13 +57,17 @@ pub(crate) fn error(error: &anyhow::Error) {
         _ => "",
     };
     let _ = writeln!(std::io::stderr(), "error: {error:#}{remedy}");
-    if let Some(name) = error.downcast_ref::<Error>().and_then(explained) {
-        let _ = writeln!(std::io::stderr(), "hint: `quarl config explain {name}` says more");
+    if let Some(entry) = error.downcast_ref::<Error>().and_then(explained) {
+        let (name, help) = match &entry {
+            Entry::Key(key) => (&*key.key, "describes the key"),
+            Entry::Section(section) => (section.section, "lists the keys of the section"),
+        };
+        let _ = writeln!(std::io::stderr(), "hint: `quarl config explain {name}` {help}");
     }
 }
 
 /// The configuration key that an error is about, or its section where there is no such key.
-fn explained(error: &Error) -> Option<String> {
+fn explained(error: &Error) -> Option<Entry> {
     let key = match error {
         Error::Setting { key, .. } => key,
         // In a file: `agent.gamma: 2 is not a number from 0 to 1`.
@@ -71,8 +75,7 @@ fn explained(error: &Error) -> Option<String> {
         _ => return None,
     };
     let outer = key.rsplit_once('.').map(|(outer, _)| outer);
-    let known = |name: &str| reference::find(name).ok().map(|entry| entry.name().to_owned());
-    known(key).or_else(|| known(outer?))
+    reference::find(key).ok().or_else(|| reference::find(outer?).ok())
 }
 
 /// Prints the result of `--quiet`: two lines for scripts.

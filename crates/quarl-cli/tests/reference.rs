@@ -151,8 +151,8 @@ fn an_error_about_a_key_names_the_command_that_explains_it() {
     let here = directory();
     fs::write(here.path().join("wrong.toml"), "[exploration]\nepsilon = 2\n").unwrap();
     for (arguments, hint) in [
-        (&["--set", "agent.gamma=2"][..], "quarl config explain agent.gamma"),
-        (&["--set", "agent.gama=0.9"], "quarl config explain agent`"),
+        (&["--set", "agent.gamma=2"][..], "quarl config explain agent.gamma` describes the key"),
+        (&["--set", "agent.gama=0.9"], "quarl config explain agent` lists the keys"),
         (&["--set", "gamma=0.9"], "quarl config explain agent.gamma"),
         (&["--set", "exploration.epsilon={ kind = \"linear\" }"], "quarl config explain exploration.epsilon"),
         (&["--config", "wrong.toml", "--preset", "dqn"], "quarl config explain exploration.epsilon"),
