@@ -314,8 +314,8 @@ fn output_that_cannot_be_written_ends_every_command_with_1() {
 fn a_full_disk_ends_a_run_with_the_files_name_and_keeps_what_there_is() {
     let here = directory();
     let binary = assert_cmd::cargo::cargo_bin("quarl");
-    // A limit of eight blocks per file has the same effect as a full disk.
-    let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" train --episodes 400 --set evaluation.every_episodes=1000 --quiet --out run";
+    // A limit of 16 blocks (8 KiB) per file has the same effect as a full disk.
+    let script = "trap '' XFSZ; ulimit -f 16; exec \"$0\" train --episodes 400 --set evaluation.every_episodes=1000 --quiet --out run";
     let mut command = std::process::Command::new("sh");
     let output = command.current_dir(&here).args(["-c", script]).arg(binary).output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();

@@ -2,6 +2,7 @@
 
 use toml::{Table, Value};
 
+#[cfg(feature = "plot")]
 use super::TrainConfig;
 use super::layers::{self, Layer};
 use crate::env::task;
@@ -118,6 +119,7 @@ pub fn display_name(name: &str) -> Option<&'static str> {
 
 /// The preset that a configuration trains, as its name and its name in words: all keys that apply are equal, except those of
 /// the environment, the seed, the length of the run and its evaluation.
+#[cfg(feature = "plot")]
 pub(crate) fn of(config: &TrainConfig) -> Option<(&'static str, &'static str)> {
     let is_same = |preset: &&Preset| {
         let Ok(mut built) = TrainConfig::preset(preset.name).set("env.id", config.env.id.as_str()).build() else {
