@@ -14,7 +14,10 @@
 //! assert!(solved.low > 0.3 && solved.high < 0.87);
 //! ```
 
+mod aggregate;
 mod bootstrap;
+
+pub use aggregate::{AggregateIntervals, PairedDifference, TaskScores, area_under_curve, paired_difference};
 
 #[cfg(feature = "plot")]
 pub(crate) use bootstrap::quantile_curve;

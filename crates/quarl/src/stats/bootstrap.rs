@@ -22,7 +22,7 @@ impl Default for Bootstrap {
 
 impl Bootstrap {
     /// The middle `level` of the resampled statistics.
-    fn interval_of(&self, resampled: &mut [f64]) -> Interval {
+    pub(super) fn interval_of(&self, resampled: &mut [f64]) -> Interval {
         let tail = (1.0 - self.level) / 2.0;
         Interval { low: quantile_in_place(resampled, tail), high: quantile_in_place(resampled, 1.0 - tail) }
     }
