@@ -1,5 +1,6 @@
 //! The command line: its commands and options, and the configuration that they select.
 
+mod compare;
 mod examples;
 mod reference;
 
@@ -15,6 +16,7 @@ use quarl::experiment::ablation::Part;
 use toml::{Table, Value};
 
 use crate::output::Usage;
+pub(crate) use compare::{CompareArgs, Normalize};
 pub(crate) use reference::{CheckArgs, CompletionsArgs, ConfigCommand, ConfigTask, ExplainArgs, ManArgs};
 
 /// Train deep Q-learning agents (DQN and its variants), evaluate them, compare them over many seeds, and watch them act
@@ -50,6 +52,9 @@ pub(crate) enum Command {
     /// command continues an interrupted experiment.
     #[command(after_help = examples::EXPERIMENT)]
     Experiment(ExperimentArgs),
+    /// Train several configurations with many seeds each and compare their scores
+    #[command(after_help = examples::COMPARE)]
+    Compare(CompareArgs),
     /// Draw learning curves of runs and experiments in one figure
     #[command(after_help = examples::PLOT)]
     Plot(PlotArgs),
@@ -86,6 +91,7 @@ impl Command {
         match self {
             Self::Train(args) => args.quiet,
             Self::Experiment(args) => args.quiet,
+            Self::Compare(args) => args.quiet,
             _ => false,
         }
     }
@@ -248,7 +254,7 @@ impl ConfigArgs {
 }
 
 /// Reads a configuration file. A file that cannot be read is a usage error, like an invalid one.
-fn read(path: &Path) -> Result<String> {
+pub(crate) fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).map_err(|error| {
         let reason = match error.kind() {
             _ if path.is_dir() => "this is a directory; give the path of a TOML file".to_owned(),

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Command::Play(args) => commands::play::run(args),
         Command::Eval(args) => commands::eval::run(args),
         Command::Experiment(args) => commands::experiment::run(args),
+        Command::Compare(args) => commands::compare::run(args),
         Command::Plot(args) => commands::plot::run(args),
         Command::Envs(args) => commands::envs::run(args),
         Command::Presets(args) => commands::presets::run(args),

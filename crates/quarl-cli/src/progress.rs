@@ -194,7 +194,7 @@ impl ExperimentProgress {
         }
     }
 
-    pub(crate) fn run_finished(&mut self, seed: u64, greedy_mean: Option<f64>) {
+    pub(crate) fn run_finished(&mut self, run: &str, greedy_mean: Option<f64>) {
         self.finished += 1;
         self.greedy_mean = greedy_mean.or(self.greedy_mean);
         if self.screen.is_some() {
@@ -205,7 +205,7 @@ impl ExperimentProgress {
         let mean = greedy_mean.map_or_else(|| "none".to_owned(), number);
         let gone = duration(self.started.elapsed().as_secs_f64());
         output::line(format!(
-            "run {}/{}  seed {seed}  mean greedy return {mean}  {gone} elapsed  {left}",
+            "run {}/{}  {run}  mean greedy return {mean}  {gone} elapsed  {left}",
             self.finished, self.runs
         ));
     }

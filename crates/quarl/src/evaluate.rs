@@ -23,6 +23,7 @@ use crate::env::values::{When, check_reset, check_step, episode_return};
 use crate::env::{End, Environment, EnvironmentSpec};
 use crate::error::Error;
 use crate::policy::Policy;
+use crate::rng::Stream;
 
 /// The step limit of greedy episodes if neither the configuration nor the environment has one.
 pub const MAX_EPISODE_STEPS: u32 = 10_000;
@@ -151,4 +152,40 @@ pub fn play(
         results.extend(step.ended);
     }
     Ok(results)
+}
+
+/// The returns of `episodes` episodes of uniformly random actions, each truncated after `max_episode_steps` steps. Allowed
+/// actions are equally likely.
+///
+/// # Errors
+/// Those of the environment, and of [`GreedyEpisodes::step`].
+pub fn random_returns(
+    env: &mut dyn Environment,
+    seed: u64,
+    episodes: u64,
+    max_episode_steps: u32,
+) -> Result<Vec<f64>, Error> {
+    let mut rng = Stream::Exploration.rng(seed);
+    let mut observation = vec![0.0; env.spec().observation_space.len()];
+    let actions = env.spec().action_space.n;
+    let mut returns = Vec::new();
+    for episode in 0..episodes {
+        env.reset((episode == 0).then_some(seed), &mut observation)?;
+        check_reset(env, &observation, when(0))?;
+        let mut total_reward = 0.0;
+        for length in 1..=u64::from(max_episode_steps) {
+            let allowed: Vec<usize> = match env.action_mask() {
+                Some(mask) => (0..actions).filter(|action| mask[*action]).collect(),
+                None => (0..actions).collect(),
+            };
+            let step = env.step(allowed[rng.below(allowed.len())], &mut observation)?;
+            check_step(env, &step, &observation, when(length))?;
+            total_reward = episode_return(env, total_reward, &step, when(length))?;
+            if step.end.is_some() {
+                break;
+            }
+        }
+        returns.push(total_reward);
+    }
+    Ok(returns)
 }

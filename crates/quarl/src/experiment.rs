@@ -29,6 +29,8 @@
 
 pub mod ablation;
 mod aggregate;
+mod comparison;
+mod comparison_results;
 #[cfg(feature = "plot")]
 mod figures;
 mod plan;
@@ -42,8 +44,10 @@ use crate::error::Error;
 use crate::run::{self, RUNS, Status};
 
 pub use aggregate::{ExperimentSummary, FailedRun, MeanRow};
+pub use comparison::{Comparison, ComparisonRuns, Shard, Variant};
+pub use comparison_results::{ComparisonResults, ConfigurationResults, EnvironmentResults, OverallResults, ScoreRange};
 #[cfg(feature = "plot")]
-pub use figures::{draw, draw_ablation};
+pub use figures::draw;
 pub use plan::Plan;
 pub use runner::{ExperimentEvent, Runs};
 

@@ -31,7 +31,7 @@ mod svg;
 mod thin;
 
 pub use crate::render::Color;
-pub use figures::{Group, Run, XAxis, comparison_figure, experiment_figure, run_figure};
+pub use figures::{Group, Run, XAxis, comparison_figure, experiment_figure, profile_figure, run_figure};
 
 use crate::Error;
 

@@ -35,6 +35,7 @@ pub(crate) use contents::{RUNS, listed, name};
 pub use figures::draw;
 #[cfg(feature = "plot")]
 pub(crate) use figures::{WINDOW, read_curve, threshold, write_figures};
+pub(crate) use reader::read_evaluations;
 pub use reader::{Status, read_config, read_episodes, status};
 pub use writer::RunWriter;
 

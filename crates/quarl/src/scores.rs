@@ -67,11 +67,11 @@ impl Scores {
 }
 
 /// JSON has no NaN: an undefined number becomes null.
-fn finite(value: f64) -> Option<f64> {
+pub(crate) fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-fn ends(interval: Interval) -> Option<[f64; 2]> {
+pub(crate) fn ends(interval: Interval) -> Option<[f64; 2]> {
     (interval.low.is_finite() && interval.high.is_finite()).then_some([interval.low, interval.high])
 }
 

@@ -21,6 +21,11 @@ pub(super) const EXPERIMENT: &str = "\
 Examples:
   quarl experiment --runs 20 --out textbook-20
   quarl experiment --ablate replay,target_network --runs 20 --out ablation";
+pub(super) const COMPARE: &str = "\
+Examples:
+  quarl compare dqn double rainbow --runs 10 --out family
+  quarl compare dqn --sweep network.layer_norm=false,true --sweep agent.n_step=1,3 --out sweep
+  quarl compare dqn c51 --envs CartPole-v1,Acrobot-v1 --normalize threshold --out two-environments";
 pub(super) const PLOT: &str = "\
 Examples:
   quarl plot runs --out runs.svg

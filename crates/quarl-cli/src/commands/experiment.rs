@@ -1,17 +1,16 @@
 //! `quarl experiment`: trains the same configuration with many seeds.
 
-mod report;
+pub(super) mod report;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
-use quarl::experiment::ablation::{self, Variant};
-use quarl::experiment::{self, ExperimentEvent, Plan};
-use serde_json::json;
+use quarl::experiment::ablation;
+use quarl::experiment::{ExperimentEvent, Plan, Shard};
 
+use super::compare;
 use crate::args::{ExperimentArgs, Resolved};
-use crate::{Outcome, interrupt, output};
+use crate::{Outcome, interrupt};
 use report::{Audience, Report};
 
 pub(crate) fn run(args: ExperimentArgs) -> Result<Outcome> {
@@ -25,10 +24,10 @@ pub(crate) fn run(args: ExperimentArgs) -> Result<Outcome> {
     };
     let plan = Plan::new(config, &args.out).runs(args.runs).jobs(jobs).retry_failed(args.retry_failed);
     let plan = plan.stop_flag(interrupt::stop_flag());
-    let audience = Audience::of(&args);
+    let audience = Audience::of(args.quiet, args.json);
     match variants {
-        None => run_plan(plan, audience, None)?.outcome(),
-        Some(variants) => run_ablation(&plan, &variants, audience, &args.out),
+        None => run_plan(plan, audience)?.outcome(),
+        Some(variants) => compare::run_variants(&plan, variants, Shard::ALL, None, audience),
     }
 }
 
@@ -53,7 +52,7 @@ impl Ended {
 }
 
 /// The number of failed runs, and the reasons of the first few.
-fn reasons(failed: &BTreeMap<u64, String>) -> String {
+pub(super) fn reasons(failed: &BTreeMap<u64, String>) -> String {
     const SHOWN: usize = 3;
     let shown: Vec<String> = failed.iter().take(SHOWN).map(|(seed, error)| format!("seed {seed}: {error}")).collect();
     let more = if failed.len() > SHOWN { format!("; and {} more", failed.len() - SHOWN) } else { String::new() };
@@ -61,45 +60,24 @@ fn reasons(failed: &BTreeMap<u64, String>) -> String {
     format!("{runs} failed ({}{more})", shown.join("; "))
 }
 
-/// Runs every combination of the parts on and off, one after the other, and draws their curves in one figure.
-fn run_ablation(plan: &Plan, variants: &[Variant], audience: Audience, out: &Path) -> Result<Outcome> {
-    plan.check_ablation(variants)?;
-    let mut failures = Vec::new();
-    for variant in variants {
-        let label = &variant.label;
-        audience.line(format!("{label}:"));
-        match run_plan(plan.variant(variant), audience, Some(label))? {
-            Ended::Completed(failed) if failed.is_empty() => {}
-            Ended::Completed(failed) => failures.push(format!("{label}: {}", reasons(&failed))),
-            Ended::Interrupted => return Ok(Outcome::Interrupted),
-        }
-    }
-    if let Some(figure) = experiment::draw_ablation(out, variants)? {
-        audience.line(format!("figure of all combinations: {}", figure.display()));
-        if audience == Audience::Json {
-            output::json(&json!({ "event": "drawn", "dir": out, "figure": figure }));
-        }
-    }
-    match failures.is_empty() {
-        true => Ok(Outcome::Done),
-        false => Err(anyhow!("{}; use --retry-failed to run failed seeds again", failures.join("; "))),
-    }
-}
-
-fn run_plan(plan: Plan, audience: Audience, variant: Option<&str>) -> Result<Ended> {
+fn run_plan(plan: Plan, audience: Audience) -> Result<Ended> {
     let experiment = plan.open()?;
-    let mut report = Report::new(audience, &experiment, variant);
+    let mut report = Report::new(audience, &experiment, None);
+    let (runs, missing) = (experiment.runs(), experiment.missing().len() as u64);
+    let mut progress = audience.progress(runs, missing, report::length(&experiment.config().training));
     let mut failed = BTreeMap::new();
     interrupt::end_at_once(false);
     let mut runs = experiment.start()?;
     for event in &mut runs {
         let event = event?;
-        report.take(&event);
+        report.take(&event, progress.as_mut());
         if let ExperimentEvent::Failed { seed, error } = event {
             failed.insert(seed, error);
         }
     }
-    report.runs_ended();
+    if let Some(progress) = progress {
+        progress.finish();
+    }
     drop(runs);
     // All runs are in files now; everything after this can be repeated.
     interrupt::end_at_once(true);

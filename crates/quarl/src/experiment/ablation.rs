@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::comparison::Variant;
 use crate::config::{ExplorationKind, Head, ReplayKind, TargetNetworkKind, TrainConfig};
 use crate::error::Error;
 #[cfg(feature = "plot")]
@@ -124,17 +125,6 @@ impl FromStr for Part {
         let part = Self::ALL.into_iter().find(|part| part.name() == name);
         part.ok_or_else(|| invalid(name, suggest::remedy(name, &known)))
     }
-}
-
-/// One combination.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Variant {
-    /// The directory's name: `all`, `no-replay`, `no-replay-no-target_network`.
-    pub name: String,
-    /// The legend entry, which names the parts that are off: `without replay and target network`.
-    pub label: String,
-    /// The configuration.
-    pub config: TrainConfig,
 }
 
 /// Every combination of `parts` being on and off (two to the power of their number), the complete algorithm first.

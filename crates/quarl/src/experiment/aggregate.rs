@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::run::lock::Lock;
 use crate::run::table::{number, with_header};
 use crate::run::{self, Status, Summary};
-use crate::scores::Scores;
+use crate::scores::{Scores, finite};
 use crate::stats::{self, Bootstrap};
 
 /// The aggregated results of an experiment's runs.
@@ -176,11 +176,6 @@ fn greedy_row((seed, outcome): &Ended, threshold: Option<f64>) -> GreedyRow {
         best_episodes: summary.and_then(|summary| summary.best_episodes),
         reached: threshold.map(|threshold| mean_return.is_some_and(|mean| mean >= threshold)),
     }
-}
-
-/// Neither JSON nor a table has NaN: an undefined number becomes null, or an empty field.
-fn finite(value: f64) -> Option<f64> {
-    value.is_finite().then_some(value)
 }
 
 /// The returns of a run's episodes.

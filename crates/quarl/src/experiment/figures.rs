@@ -1,14 +1,16 @@
-//! The figures of an experiment and of an ablation.
+//! The figures of an experiment and of a comparison.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::ablation::Variant;
-use super::outcomes;
+use super::{Comparison, ComparisonResults, outcomes};
 use crate::error::Error;
 use crate::plot::results::{Curves, Options, compare, read_experiment, subject};
-use crate::plot::{XAxis, experiment_figure};
-use crate::run::lock::Lock;
-use crate::run::{CURVES, Status, WINDOW, read_config, write_figures};
+use crate::plot::{XAxis, experiment_figure, profile_figure};
+use crate::run::{Status, WINDOW, read_config, write_figures};
+use crate::stats::TaskScores;
+
+/// The file names of the performance profiles.
+const PROFILES: [&str; 2] = ["profile.svg", "profile.png"];
 
 /// Draws the figure of an experiment into its directory: the mean with its interval, and the runs behind it.
 ///
@@ -22,25 +24,29 @@ pub fn draw(out: &Path) -> Result<(), Error> {
     write_figures(&[experiment_figure(&title, &group.runs, x, window, threshold)], out)
 }
 
-/// Draws the figure of an ablation into its directory: the mean curve of each combination that has a complete run. Returns
-/// the figure's file, if there is any.
+/// Draws the figures of a comparison into its directory: the mean learning curve of each variant with a complete run, and the
+/// performance profiles of normalised scores.
 ///
 /// # Errors
-/// As [`draw`].
-pub fn draw_ablation(out: &Path, variants: &[Variant]) -> Result<Option<PathBuf>, Error> {
+/// Those of [`draw`].
+pub(super) fn draw_comparison(comparison: &Comparison, results: &ComparisonResults) -> Result<(), Error> {
     let mut curves = Vec::new();
-    for Variant { name, label, .. } in variants {
-        let dir = out.join(name);
-        if outcomes(&dir)?.iter().any(|run| matches!(run.status, Status::Complete(_))) {
-            let mut combination = read_experiment(&dir)?;
-            combination.group.name.clone_from(label);
-            curves.push(combination);
+    for (variant, experiment) in comparison.variants().iter().zip(comparison.experiments()) {
+        if outcomes(experiment.dir())?.iter().any(|run| matches!(run.status, Status::Complete(_))) {
+            let mut curve = read_experiment(experiment.dir())?;
+            curve.group.name.clone_from(&variant.label);
+            curves.push(curve);
         }
     }
-    if curves.is_empty() {
-        return Ok(None);
+    if !curves.is_empty() {
+        let panels = compare(&curves, &Options { window: WINDOW, ..Options::default() });
+        write_figures(&panels, comparison.dir())?;
     }
-    let _lock = Lock::wait(out)?;
-    write_figures(&compare(&curves, &Options { window: WINDOW, ..Options::default() }), out)?;
-    Ok(Some(out.join(CURVES[0])))
+    if let Some(overall) = results.overall.as_ref().filter(|overall| !overall.is_empty()) {
+        let scores: Vec<(&str, &TaskScores)> =
+            overall.iter().map(|results| (results.label.as_str(), &results.scores)).collect();
+        let figure = profile_figure(&scores);
+        PROFILES.iter().try_for_each(|name| figure.write(comparison.dir().join(name)))?;
+    }
+    Ok(())
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::ablation::Variant;
+use super::comparison::{self, Variant};
 use super::{Experiment, run_path};
 use crate::atomic_write::atomic_write;
 use crate::config::TrainConfig;
@@ -33,7 +33,7 @@ pub struct Plan {
     /// Creates environments, if they are not the library's.
     factory: Option<Factory>,
     /// The specification of the environment, after it was created once.
-    spec: Option<EnvironmentSpec>,
+    pub(super) spec: Option<EnvironmentSpec>,
 }
 
 impl Plan {
@@ -105,17 +105,17 @@ impl Plan {
         Ok(Experiment { plan: self, missing, threshold: spec.reward_threshold })
     }
 
-    /// The plan of one combination of an ablation, in a subdirectory of this plan's directory.
-    pub fn variant(&self, variant: &Variant) -> Self {
+    /// The plan of one variant of a comparison, in a subdirectory of this plan's directory.
+    pub(super) fn variant(&self, variant: &Variant) -> Self {
         Self { config: variant.config.clone(), out: self.out.join(&variant.name), ..self.clone() }
     }
 
-    /// Checks, before the first run, that an ablation can be written into the directory.
+    /// Checks, before the first run, that a comparison can be written into the directory.
     ///
     /// # Errors
-    /// [`Error::Occupied`] where it holds anything but variants of an ablation, or a variant with another configuration;
-    /// those of the environment.
-    pub fn check_ablation(&self, variants: &[Variant]) -> Result<(), Error> {
+    /// [`Error::Occupied`] where it holds anything but experiments, or a variant with another configuration; those of the
+    /// environments.
+    pub(super) fn check_variants(&self, plans: &[Self]) -> Result<(), Error> {
         let occupied = |message: String| Err(Error::Occupied { path: self.out.clone(), message });
         let mut names = match Contents::of(&self.out)? {
             Contents::Nothing => return Ok(()),
@@ -123,25 +123,23 @@ impl Plan {
                 return occupied("exists already and holds a run: choose another directory".to_owned());
             }
             Contents::Experiment => {
-                let message =
-                    "exists already and holds an experiment that is not an ablation: choose another directory";
+                let message = "exists already and holds a single experiment: choose another directory";
                 return occupied(message.to_owned());
             }
             Contents::Several { names, .. } | Contents::Other { names } => names,
         };
         names.retain(|name| {
             let is_variant = matches!(Contents::of(&self.out.join(name)), Ok(Contents::Experiment | Contents::Nothing));
-            !is_variant && !run::CURVES.contains(&name.as_str())
+            !is_variant && !comparison::FILES.contains(&name.as_str())
         });
         if !names.is_empty() {
             let names = listed(&names);
             return occupied(format!("exists already and holds other files ({names}): choose another directory"));
         }
-        let spec = self.specification()?;
-        for variant in variants {
-            let mut plan = self.variant(variant);
+        for plan in plans {
+            let mut plan = plan.clone();
+            let spec = plan.specification()?;
             train::resolve(&mut plan.config, &spec)?;
-            plan.spec = Some(spec.clone());
             plan.can_continue()?;
         }
         Ok(())
@@ -153,7 +151,7 @@ impl Plan {
     }
 
     /// The seeds of all runs.
-    fn seeds(&self) -> std::ops::Range<u64> {
+    pub(super) fn seeds(&self) -> std::ops::Range<u64> {
         let first = self.config.training.seed;
         first..first.saturating_add(self.runs)
     }
@@ -186,15 +184,22 @@ impl Plan {
     }
 
     /// The specification of the environment with its wrappers.
-    fn specification(&self) -> Result<EnvironmentSpec, Error> {
-        let env = match &self.factory {
-            Some(factory) => wrappers::wrap(factory(EnvironmentRole::Evaluation)?, &self.config.env)?,
+    pub(super) fn specification(&self) -> Result<EnvironmentSpec, Error> {
+        if let Some(spec) = &self.spec {
+            return Ok(spec.clone());
+        }
+        Ok(self.evaluation_environment()?.spec().clone())
+    }
+
+    /// The evaluation environment with its wrappers.
+    pub(super) fn evaluation_environment(&self) -> Result<Box<dyn Environment>, Error> {
+        match &self.factory {
+            Some(factory) => wrappers::wrap(factory(EnvironmentRole::Evaluation)?, &self.config.env),
             None => {
                 let options = MakeOptions { stop: self.stop.clone(), ..MakeOptions::default() };
-                env::make_configured(&self.config.env, &options)?
+                env::make_configured(&self.config.env, &options)
             }
-        };
-        Ok(env.spec().clone())
+        }
     }
 
     /// The final status of the run with this seed; `None` if it has to be run.

@@ -1,4 +1,4 @@
-//! The threads that run an experiment's runs.
+//! The threads that run the runs of one or several experiments.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -61,52 +61,87 @@ pub enum ExperimentEvent {
 }
 
 /// The running experiment: an iterator of its events, which ends when all runs have ended. Dropping it stops the runs.
-pub struct Runs {
-    events: Receiver<ExperimentEvent>,
+pub struct Runs(Pool);
+
+impl Runs {
+    /// Starts the runs of an experiment with these seeds; `run` performs a run.
+    pub(super) fn start(plan: &Plan, seeds: Vec<u64>, run: RunFn) -> Result<Self, Error> {
+        let jobs = plan.jobs;
+        let runs = seeds.into_iter().map(|seed| (0, seed)).collect();
+        Pool::start(vec![plan.clone()], runs, jobs, plan.stop.child(), run).map(Self)
+    }
+
+    /// Requests all runs to stop; the iterator ends soon after. Unfinished runs leave no summary and are run again next
+    /// time.
+    pub fn stop(&self) {
+        self.0.stop.request();
+    }
+}
+
+impl Iterator for Runs {
+    type Item = Result<ExperimentEvent, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(self.0.next()?.map(|(_, event)| event))
+    }
+}
+
+/// Threads that take runs from one queue: an iterator of each event and its experiment's index.
+pub(super) struct Pool {
+    events: Receiver<(usize, ExperimentEvent)>,
     stop: StopFlag,
     workers: Vec<JoinHandle<()>>,
 }
 
 /// The data shared by the threads.
 pub(super) struct Shared {
-    plan: Plan,
-    /// The seeds to run, and whether a wait for another process has been reported for each.
-    queue: Mutex<VecDeque<(u64, bool)>>,
-    events: Sender<ExperimentEvent>,
+    plans: Vec<Plan>,
+    /// The runs to run.
+    queue: Mutex<VecDeque<Queued>>,
+    events: Sender<(usize, ExperimentEvent)>,
     stop: StopFlag,
     run: RunFn,
 }
 
-/// Trains one run and writes it; returns `None` if it was stopped.
-pub(super) type RunFn = fn(&Shared, TrainConfig, &mut RunWriter) -> Result<Option<Summary>, Error>;
+/// A run in the queue.
+struct Queued {
+    /// The index of its experiment.
+    experiment: usize,
+    seed: u64,
+    /// Whether a wait for another process has been reported.
+    announced: bool,
+}
 
-impl Runs {
-    /// Starts the runs with these seeds; `run` performs a run.
-    pub(super) fn start(plan: &Plan, seeds: Vec<u64>, run: RunFn) -> Result<Self, Error> {
+/// Trains one run of the experiment with this index and writes it; returns `None` if it was stopped.
+pub(super) type RunFn = fn(&Shared, usize, TrainConfig, &mut RunWriter) -> Result<Option<Summary>, Error>;
+
+impl Pool {
+    /// Starts threads that run `runs`, pairs of an experiment's index and a seed, in this order.
+    pub(super) fn start(
+        plans: Vec<Plan>,
+        runs: Vec<(usize, u64)>,
+        jobs: usize,
+        stop: StopFlag,
+        run: RunFn,
+    ) -> Result<Self, Error> {
         let (sender, events) = channel();
-        let stop = plan.stop.child();
-        let jobs = plan.jobs.clamp(1, seeds.len().max(1));
-        let queue = Mutex::new(seeds.into_iter().map(|seed| (seed, false)).collect());
-        let shared = Shared { plan: plan.clone(), queue, events: sender, stop: stop.clone(), run };
+        let jobs = jobs.clamp(1, runs.len().max(1));
+        let queue = runs.into_iter().map(|(experiment, seed)| Queued { experiment, seed, announced: false });
+        let out = plans.first().map_or_else(Default::default, |plan| plan.out.clone());
+        let shared = Shared { plans, queue: Mutex::new(queue.collect()), events: sender, stop: stop.clone(), run };
         let shared = Arc::new(shared);
-        let mut runs = Self { events, stop, workers: Vec::with_capacity(jobs) };
+        let mut pool = Self { events, stop, workers: Vec::with_capacity(jobs) };
         for _ in 0..jobs {
             let shared = shared.clone();
             let worker = std::thread::Builder::new().spawn(move || work(&shared));
-            runs.workers.push(worker.map_err(Error::io("start a thread for", &plan.out))?);
+            pool.workers.push(worker.map_err(Error::io("start a thread for", &out))?);
         }
-        Ok(runs)
-    }
-
-    /// Requests all runs to stop; the iterator ends soon after. Unfinished runs leave no summary and are run again next
-    /// time.
-    pub fn stop(&self) {
-        self.stop.request();
+        Ok(pool)
     }
 }
 
-impl Iterator for Runs {
-    type Item = Result<ExperimentEvent, Error>;
+impl Iterator for Pool {
+    type Item = Result<(usize, ExperimentEvent), Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if let Ok(event) = self.events.recv() {
@@ -122,9 +157,9 @@ impl Iterator for Runs {
     }
 }
 
-impl Drop for Runs {
+impl Drop for Pool {
     fn drop(&mut self) {
-        self.stop();
+        self.stop.request();
         for worker in self.workers.drain(..) {
             // The caller that drops an experiment is not interested in its errors.
             let _ = worker.join();
@@ -133,12 +168,12 @@ impl Drop for Runs {
 }
 
 impl Shared {
-    fn send(&self, event: ExperimentEvent) {
+    fn send(&self, experiment: usize, event: ExperimentEvent) {
         // There is no receiver while the experiment is being dropped, which also stops the runs.
-        let _ = self.events.send(event);
+        let _ = self.events.send((experiment, event));
     }
 
-    fn queue(&self) -> std::sync::MutexGuard<'_, VecDeque<(u64, bool)>> {
+    fn queue(&self) -> std::sync::MutexGuard<'_, VecDeque<Queued>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -148,33 +183,32 @@ impl Shared {
 fn work(shared: &Shared) {
     let mut held_in_a_row = 0;
     while !shared.stop.is_requested() {
-        let Some((seed, announced)) = shared.queue().pop_front() else { return };
-        match claim(&shared.plan, seed) {
+        let Some(Queued { experiment, seed, announced }) = shared.queue().pop_front() else { return };
+        let send = |event| shared.send(experiment, event);
+        match claim(&shared.plans[experiment], seed) {
             Ok(Claim::HeldBy(holder)) => {
                 held_in_a_row += 1;
                 let wait = held_in_a_row > shared.queue().len();
-                shared.queue().push_back((seed, announced || wait));
+                shared.queue().push_back(Queued { experiment, seed, announced: announced || wait });
                 if wait {
                     if !announced {
-                        shared.send(ExperimentEvent::Waiting { seed, holder });
+                        send(ExperimentEvent::Waiting { seed, holder });
                     }
                     std::thread::sleep(POLL);
                 }
                 continue;
             }
-            Ok(Claim::Over(Status::Complete(summary))) => shared.send(ExperimentEvent::Finished { seed, summary }),
+            Ok(Claim::Over(Status::Complete(summary))) => send(ExperimentEvent::Finished { seed, summary }),
             Ok(Claim::Over(status)) => {
                 let error = if let Status::Failed(summary) = status { summary.error } else { None };
-                shared.send(ExperimentEvent::Failed { seed, error: error.unwrap_or_default() });
+                send(ExperimentEvent::Failed { seed, error: error.unwrap_or_default() });
             }
-            Ok(Claim::Ours(lock)) => match run(shared, seed, lock) {
-                Ok(Some(summary)) => {
-                    shared.send(ExperimentEvent::Finished { seed, summary: Box::new(summary) });
-                }
+            Ok(Claim::Ours(lock)) => match run(shared, experiment, seed, lock) {
+                Ok(Some(summary)) => send(ExperimentEvent::Finished { seed, summary: Box::new(summary) }),
                 Ok(None) => return,
-                Err(error) => shared.send(ExperimentEvent::Failed { seed, error: error.to_string() }),
+                Err(error) => send(ExperimentEvent::Failed { seed, error: error.to_string() }),
             },
-            Err(error) => shared.send(ExperimentEvent::Failed { seed, error: error.to_string() }),
+            Err(error) => send(ExperimentEvent::Failed { seed, error: error.to_string() }),
         }
         held_in_a_row = 0;
     }
@@ -199,12 +233,13 @@ fn claim(plan: &Plan, seed: u64) -> Result<Claim, Error> {
 }
 
 /// Performs one run; `None` if it was stopped. An error is recorded in the run's directory, if it can be written.
-fn run(shared: &Shared, seed: u64, lock: Lock) -> Result<Option<Summary>, Error> {
-    let config = shared.plan.run_config(seed);
-    let mut writer = RunWriter::locked(lock, &run_path(&shared.plan.out, seed), true, &config)?;
+fn run(shared: &Shared, experiment: usize, seed: u64, lock: Lock) -> Result<Option<Summary>, Error> {
+    let plan = &shared.plans[experiment];
+    let config = plan.run_config(seed);
+    let mut writer = RunWriter::locked(lock, &run_path(&plan.out, seed), true, &config)?;
     let started = Instant::now();
     // A panic in one run must not end the others. Its trainer, whose state may be invalid, is dropped.
-    catch_unwind(AssertUnwindSafe(|| (shared.run)(shared, config, &mut writer))).unwrap_or_else(|panic| {
+    catch_unwind(AssertUnwindSafe(|| (shared.run)(shared, experiment, config, &mut writer))).unwrap_or_else(|panic| {
         let error = internal(panic.as_ref());
         let seconds = started.elapsed().as_secs_f64();
         writer.record_failure(None, seconds, error.to_string(), error.is_transient())?;
@@ -213,9 +248,14 @@ fn run(shared: &Shared, seed: u64, lock: Lock) -> Result<Option<Summary>, Error>
 }
 
 /// Trains one run with its configuration.
-pub(super) fn train(shared: &Shared, config: TrainConfig, writer: &mut RunWriter) -> Result<Option<Summary>, Error> {
+pub(super) fn train(
+    shared: &Shared,
+    experiment: usize,
+    config: TrainConfig,
+    writer: &mut RunWriter,
+) -> Result<Option<Summary>, Error> {
     let (seed, started) = (config.training.seed, Instant::now());
-    let mut trainer = match shared.plan.trainer(config, shared.stop.clone()).build() {
+    let mut trainer = match shared.plans[experiment].trainer(config, shared.stop.clone()).build() {
         Ok(trainer) => trainer,
         Err(Error::Stopped { .. }) => return Ok(None),
         Err(error) => {
@@ -228,8 +268,10 @@ pub(super) fn train(shared: &Shared, config: TrainConfig, writer: &mut RunWriter
             let event = event?;
             writer.record(&event, &trainer)?;
             match event {
-                Event::Episode(record) => shared.send(ExperimentEvent::Episode { seed, env_steps: record.env_steps }),
-                Event::Warning { message } => shared.send(ExperimentEvent::Warning { seed, message }),
+                Event::Episode(record) => {
+                    shared.send(experiment, ExperimentEvent::Episode { seed, env_steps: record.env_steps })
+                }
+                Event::Warning { message } => shared.send(experiment, ExperimentEvent::Warning { seed, message }),
                 _ => {}
             }
         }
@@ -266,11 +308,12 @@ mod tests {
     fn a_run_that_panics_is_a_failed_run_and_the_others_go_on() {
         fn panics_at_seed_1(
             shared: &Shared,
+            experiment: usize,
             config: TrainConfig,
             writer: &mut RunWriter,
         ) -> Result<Option<Summary>, Error> {
             assert!(config.training.seed != 1, "seed 1 is unlucky");
-            train(shared, config, writer)
+            train(shared, experiment, config, writer)
         }
         let directory = tempfile::tempdir().unwrap();
         let plan = plan(directory.path(), 4);
@@ -298,7 +341,7 @@ mod tests {
     fn a_thread_that_dies_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
         let mut runs = Runs::start(&plan(directory.path(), 1), Vec::new(), train).unwrap();
-        runs.workers.push(std::thread::spawn(|| panic!("the thread itself")));
+        runs.0.workers.push(std::thread::spawn(|| panic!("the thread itself")));
         let errors: Vec<String> = runs.by_ref().filter_map(|event| Some(event.err()?.to_string())).collect();
         assert!(errors.len() == 1 && errors[0].contains("the thread itself"), "{errors:?}");
     }

@@ -2,8 +2,8 @@
 
 use super::{Color, Figure, Reference, Series, Style};
 use crate::stats::{
-    Bootstrap, Curve, FEW_FOR_INTERVAL, MIN_FOR_INTERVAL, mean_curve_with_band, moving_average, quantile_curve,
-    resampler,
+    Bootstrap, Curve, FEW_FOR_INTERVAL, MIN_FOR_INTERVAL, TaskScores, mean_curve_with_band, moving_average,
+    quantile_curve, resampler,
 };
 
 /// The maximum number of runs that are drawn as single lines behind their mean; more runs are summarised by a band.
@@ -142,6 +142,40 @@ pub fn comparison_figure(title: &str, groups: &[&Group], x: XAxis, window: usize
     };
     let note = format!("{what}{bands}.{}", caveat(&counts));
     Figure { series: all, note: Some(note), ..axes(title, x, threshold) }
+}
+
+/// The performance profiles of several configurations: for each normalised score, the share of runs over all environments
+/// that score higher, with pointwise 95% bootstrap intervals (Agarwal et al. 2021).
+pub fn profile_figure(scores: &[(&str, &TaskScores)]) -> Figure {
+    const POINTS: usize = 121;
+    let all = || scores.iter().flat_map(|(_, scores)| scores.tasks().iter().flatten().copied());
+    let low = all().fold(0.0, f64::min);
+    let high = all().fold(1.0, f64::max);
+    let at: Vec<f64> = (0..POINTS).map(|i| low + (high - low) * i as f64 / (POINTS - 1) as f64).collect();
+    let profile = |(name, scores): &(&str, &TaskScores)| {
+        let intervals = scores.profile_intervals(&at, &Bootstrap::default(), &mut resampler(0));
+        let band: Vec<(f64, f64)> = intervals.iter().map(|interval| (interval.low, interval.high)).collect();
+        let runs: usize = scores.tasks().iter().map(Vec::len).sum();
+        Series {
+            name: format!("{name} ({})", counted(runs, "run")),
+            points: at.iter().copied().zip(scores.performance_profile(&at)).collect(),
+            band: if band.iter().any(|(low, _)| low.is_finite()) { band } else { Vec::new() },
+            style: Style::Step,
+            ..Series::default()
+        }
+    };
+    let series: Vec<Series> = scores.iter().map(profile).collect();
+    let counts: Vec<usize> = scores.iter().flat_map(|(_, scores)| scores.tasks().iter().map(Vec::len)).collect();
+    let bands = if series.iter().any(has_band) { "; bands: pointwise 95% bootstrap intervals" } else { "" };
+    Figure {
+        title: "Performance profiles".to_owned(),
+        x_label: "Normalised score".to_owned(),
+        y_label: "Share of runs above the score".to_owned(),
+        y_range: Some((0.0, 1.0)),
+        series,
+        note: Some(format!("Greedy evaluation at the end of each run{bands}.{}", caveat(&counts))),
+        ..Figure::default()
+    }
 }
 
 /// The aggregated curves of several runs.

@@ -4,7 +4,7 @@
 //! A score is a return, normalised so that tasks can be averaged. The bootstrap resamples the runs of each task separately
 //! (it is stratified by task): the tasks are fixed, and other seeds would give other runs.
 
-use super::{Bootstrap, Interval, LEAST_FOR_INTERVAL, interquartile_mean, mean, median};
+use super::{Bootstrap, Interval, MIN_FOR_INTERVAL, interquartile_mean, mean, median};
 
 /// The scores of one configuration: for each task, one score for each run.
 ///
@@ -76,14 +76,14 @@ impl TaskScores {
         self.tasks.iter().map(Vec::len).sum()
     }
 
-    /// Whether an interval can be computed: every task has at least [`LEAST_FOR_INTERVAL`] runs, and no score is NaN.
+    /// Whether an interval can be computed: every task has at least [`MIN_FOR_INTERVAL`] runs, and no score is NaN.
     fn has_intervals(&self) -> bool {
-        let is_enough = |runs: &Vec<f64>| runs.len() >= LEAST_FOR_INTERVAL && !runs.iter().any(|score| score.is_nan());
+        let is_enough = |runs: &Vec<f64>| runs.len() >= MIN_FOR_INTERVAL && !runs.iter().any(|score| score.is_nan());
         !self.tasks.is_empty() && self.tasks.iter().all(is_enough)
     }
 
     /// Bootstrap intervals of all aggregate scores, from the same resamples; `target` is that of the optimality gap.
-    /// Undefined (NaN) where a task has fewer than [`LEAST_FOR_INTERVAL`] runs.
+    /// Undefined (NaN) where a task has fewer than [`MIN_FOR_INTERVAL`] runs.
     ///
     /// # Panics
     /// When `draw(n)` returns an index that is not below `n`.
@@ -310,7 +310,7 @@ pub fn paired_difference(
 ) -> PairedDifference {
     assert_eq!(own.len(), other.len(), "runs are paired");
     let (n, differences) = (own.len(), own.iter().zip(other).map(|(own, other)| own - other).collect::<Vec<_>>());
-    if n < LEAST_FOR_INTERVAL {
+    if n < MIN_FOR_INTERVAL {
         return PairedDifference {
             mean: mean(&differences),
             paired: Interval::UNDEFINED,

@@ -7,13 +7,12 @@ use quarl::experiment::{Experiment, ExperimentEvent, ExperimentSummary, MeanRow}
 use quarl::stats;
 use serde_json::{Value, json};
 
-use crate::args::ExperimentArgs;
 use crate::output;
 use crate::progress::ExperimentProgress;
 
 /// The kind of output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Audience {
+pub(in crate::commands) enum Audience {
     /// Text for a person who watches.
     Person,
     /// Only the result, for a script (`--quiet`).
@@ -23,8 +22,8 @@ pub(super) enum Audience {
 }
 
 impl Audience {
-    pub(super) fn of(args: &ExperimentArgs) -> Self {
-        match (args.quiet, args.json) {
+    pub(in crate::commands) fn of(quiet: bool, json: bool) -> Self {
+        match (quiet, json) {
             (_, true) => Self::Json,
             (true, false) => Self::Quiet,
             (false, false) => Self::Person,
@@ -32,87 +31,92 @@ impl Audience {
     }
 
     /// Prints a line if the output is for a person.
-    pub(super) fn line(self, text: impl AsRef<str>) {
+    pub(in crate::commands) fn line(self, text: impl AsRef<str>) {
         if self == Self::Person {
             output::line(text);
         }
     }
+
+    /// The progress display for `missing` of `runs` runs of `length` episodes or steps each, if it is for a person.
+    pub(in crate::commands) fn progress(self, runs: u64, missing: u64, length: u64) -> Option<ExperimentProgress> {
+        (self == Self::Person && missing > 0).then(|| ExperimentProgress::new(runs, missing, length))
+    }
 }
 
 /// The output of one experiment, alone or as a variant of an ablation.
-pub(super) struct Report<'a> {
+pub(in crate::commands) struct Report<'a> {
     audience: Audience,
     experiment: &'a Experiment,
     /// For an ablation: the legend entry of this combination.
     variant: Option<&'a str>,
-    progress: Option<ExperimentProgress>,
     /// The number of episodes or steps of each run that the progress display has counted.
     advanced: HashMap<u64, u64>,
     warnings: HashSet<String>,
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(audience: Audience, experiment: &'a Experiment, variant: Option<&'a str>) -> Self {
+    pub(in crate::commands) fn new(audience: Audience, experiment: &'a Experiment, variant: Option<&'a str>) -> Self {
         let (config, runs, missing) = (experiment.config(), experiment.runs(), experiment.missing().len());
-        let show = audience == Audience::Person && missing > 0;
-        let report = Self {
-            audience,
-            experiment,
-            variant,
-            progress: show.then(|| ExperimentProgress::new(runs, missing as u64, length(&config.training))),
-            advanced: HashMap::new(),
-            warnings: HashSet::new(),
-        };
+        let report = Self { audience, experiment, variant, advanced: HashMap::new(), warnings: HashSet::new() };
         report.event("start", json!({ "dir": experiment.dir(), "runs": runs, "missing": missing, "config": config }));
         report
     }
 
-    pub(super) fn take(&mut self, event: &ExperimentEvent) {
+    pub(in crate::commands) fn take(&mut self, event: &ExperimentEvent, mut progress: Option<&mut ExperimentProgress>) {
         let training = &self.experiment.config().training;
         match event {
-            ExperimentEvent::Episode { seed, env_steps } => self.advance(*seed, training.steps.map(|_| *env_steps)),
+            ExperimentEvent::Episode { seed, env_steps } => {
+                self.advance(*seed, training.steps.map(|_| *env_steps), progress.as_deref())
+            }
             // Each warning is printed once: the runs share their configuration, and so the reasons for warnings.
             ExperimentEvent::Warning { seed, message } => {
                 if self.warnings.insert(message.clone()) {
-                    self.warn(&format!("seed {seed}: {message}"));
+                    self.warn(&format!("{}: {message}", self.run(*seed)), progress.as_deref());
                     self.event("warning", json!({ "seed": seed, "message": message }));
                 }
             }
             ExperimentEvent::Waiting { seed, holder } => {
-                if let Some(progress) = &self.progress {
-                    progress.note(&format!("waiting for seed {seed}, run by {holder}"));
+                if let Some(progress) = progress {
+                    progress.note(&format!("waiting for {}, run by {holder}", self.run(*seed)));
                 }
                 self.event("waiting", json!({ "seed": seed, "holder": holder }));
             }
             ExperimentEvent::Finished { seed, summary } => {
-                self.advance(*seed, Some(length(training)));
-                if let Some(progress) = &mut self.progress {
-                    progress.run_finished(*seed, summary.greedy_mean);
+                self.advance(*seed, Some(length(training)), progress.as_deref());
+                if let Some(progress) = progress {
+                    progress.run_finished(&self.run(*seed), summary.greedy_mean);
                 }
                 self.event("run", json!({ "seed": seed, "summary": summary }));
             }
             ExperimentEvent::Failed { seed, error } => {
-                self.advance(*seed, Some(length(training)));
-                if let Some(progress) = &mut self.progress {
+                self.advance(*seed, Some(length(training)), progress.as_deref());
+                if let Some(progress) = progress.as_mut() {
                     progress.run_failed();
                 }
-                self.warn(&format!("seed {seed} failed: {error}"));
+                self.warn(&format!("{} failed: {error}", self.run(*seed)), progress.as_deref());
                 self.event("failed", json!({ "seed": seed, "error": error }));
             }
         }
     }
 
     /// Updates the progress of a run: to `to` steps, or by one episode.
-    fn advance(&mut self, seed: u64, to: Option<u64>) {
-        let Some(progress) = &self.progress else { return };
+    fn advance(&mut self, seed: u64, to: Option<u64>, progress: Option<&ExperimentProgress>) {
+        let Some(progress) = progress else { return };
         let done = self.advanced.entry(seed).or_insert(0);
         let to = to.unwrap_or(*done + 1);
         progress.advance(to.saturating_sub(*done));
         *done = to;
     }
 
-    fn warn(&self, message: &str) {
-        match &self.progress {
+    /// A run's name: `seed 3`, or `Rainbow on CartPole-v1, seed 3`.
+    fn run(&self, seed: u64) -> String {
+        self.variant.map_or(format!("seed {seed}"), |variant| {
+            format!("{variant} on {}, seed {seed}", self.experiment.config().env.id)
+        })
+    }
+
+    fn warn(&self, message: &str, progress: Option<&ExperimentProgress>) {
+        match progress {
             Some(progress) => progress.warning(message),
             None => output::warning(message),
         }
@@ -128,14 +132,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Ends the progress display.
-    pub(super) fn runs_ended(&mut self) {
-        if let Some(progress) = self.progress.take() {
-            progress.finish();
-        }
-    }
-
-    pub(super) fn interrupted(&self) {
+    pub(in crate::commands) fn interrupted(&self) {
         let dir = self.experiment.dir();
         self.event("finished", json!({ "dir": dir, "interrupted": true, "summary": null }));
         match self.audience {
@@ -150,7 +147,13 @@ impl<'a> Report<'a> {
         }
     }
 
-    pub(super) fn result(&self, rows: &[MeanRow], summary: &ExperimentSummary) {
+    /// Reports the results of one variant of a comparison.
+    pub(in crate::commands) fn variant_result(&self, summary: &ExperimentSummary) {
+        let dir = self.experiment.dir();
+        self.event("finished", json!({ "dir": dir, "interrupted": false, "summary": summary }));
+    }
+
+    pub(in crate::commands) fn result(&self, rows: &[MeanRow], summary: &ExperimentSummary) {
         let dir = self.experiment.dir();
         self.event("finished", json!({ "dir": dir, "interrupted": false, "summary": summary }));
         match self.audience {
@@ -162,7 +165,7 @@ impl<'a> Report<'a> {
 }
 
 /// The number of episodes or steps of a run.
-fn length(training: &TrainingConfig) -> u64 {
+pub(in crate::commands) fn length(training: &TrainingConfig) -> u64 {
     training.episodes.or(training.steps).unwrap_or(0)
 }
 

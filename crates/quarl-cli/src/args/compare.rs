@@ -1,0 +1,139 @@
+//! The arguments of `quarl compare`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use quarl::experiment::Shard;
+
+use super::whole;
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// Configurations: names of presets, or TOML files. The first one is the baseline of the comparison
+    #[arg(required = true, value_name = "PRESET|FILE")]
+    pub(crate) configurations: Vec<String>,
+    /// Environments, separated by commas [default: the environment of each configuration]
+    #[arg(long, value_name = "ENV,..", value_delimiter = ',')]
+    pub(crate) envs: Vec<String>,
+    /// Train with each of these values of a key, such as network.layer_norm=true,false. Several sweeps are combined
+    #[arg(long, value_name = "KEY=VALUE,..", value_parser = sweep)]
+    pub(crate) sweep: Vec<(String, Vec<String>)>,
+    /// Set one key in every configuration, such as agent.gamma=0.99; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) assignments: Vec<String>,
+    /// Seed of the first run of each configuration
+    #[arg(long, value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
+    pub(crate) seed: Option<i64>,
+    /// Number of training episodes
+    #[arg(long, conflicts_with = "steps", value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
+    pub(crate) episodes: Option<i64>,
+    /// Number of environment steps
+    #[arg(long, value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
+    pub(crate) steps: Option<i64>,
+    /// Number of runs of each configuration on each environment, with successive seeds
+    #[arg(long, default_value_t = 10, value_parser = whole::<u64, 1, 1_000_000>)]
+    pub(crate) runs: u64,
+    /// Number of runs in parallel [default: the number of cores]
+    #[arg(long, value_parser = whole::<u16, 1, { u16::MAX as u64 }>)]
+    pub(crate) jobs: Option<u16>,
+    /// Train only the K-th of N equal parts of the runs, for several machines with a shared directory
+    #[arg(long, value_name = "K/N", value_parser = shard)]
+    pub(crate) shard: Option<Shard>,
+    /// Returns that are the scores 0 and 1 when scores are averaged over environments: "threshold" for the mean return of
+    /// random play and the environment's threshold, or ENV=LOW:HIGH for each environment
+    #[arg(long, value_name = "RANGE", value_parser = normalize)]
+    pub(crate) normalize: Vec<Normalize>,
+    /// Directory of the comparison. Runs that exist are kept; several processes may share it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Also run seeds again whose run failed with a reproducible error, such as a loss that is not finite
+    #[arg(long)]
+    pub(crate) retry_failed: bool,
+    /// Print only the comparison's directory
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) quiet: bool,
+    /// Print one JSON object per line for each event
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The returns that are the scores 0 and 1.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Normalize {
+    /// Of random play, and the threshold.
+    Threshold,
+    /// Given for an environment.
+    Given(String, [f64; 2]),
+}
+
+fn normalize(text: &str) -> Result<Normalize, String> {
+    if text == "threshold" {
+        return Ok(Normalize::Threshold);
+    }
+    let expected = || "expected threshold, or ENV=LOW:HIGH such as CartPole-v1=20:475".to_owned();
+    let (env, range) = text.split_once('=').ok_or_else(expected)?;
+    let (low, high) = range.split_once(':').ok_or_else(expected)?;
+    let [low, high] = [low, high].map(|end| end.trim().parse::<f64>().ok().filter(|end| end.is_finite()));
+    match (low, high) {
+        (Some(low), Some(high)) if low < high => Ok(Normalize::Given(env.trim().to_owned(), [low, high])),
+        _ => Err(format!("{}, with LOW below HIGH", expected())),
+    }
+}
+
+fn shard(text: &str) -> Result<Shard, String> {
+    let parts = text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
+    match parts {
+        Some((index, count)) if 1 <= index && index <= count => Ok(Shard { index, count }),
+        _ => Err("expected K/N with K from 1 to N, such as 1/3".to_owned()),
+    }
+}
+
+/// A key and its values. Commas within brackets belong to a value.
+fn sweep(text: &str) -> Result<(String, Vec<String>), String> {
+    let expected = || "expected KEY=VALUE,VALUE,.. such as agent.n_step=1,3".to_owned();
+    let (key, list) = text.split_once('=').ok_or_else(expected)?;
+    let (mut values, mut depth) = (vec![String::new()], 0_i32);
+    for letter in list.chars() {
+        depth += i32::from("[{".contains(letter)) - i32::from("]}".contains(letter));
+        match letter {
+            ',' if depth == 0 => values.push(String::new()),
+            letter => values.last_mut().into_iter().for_each(|value| value.push(letter)),
+        }
+    }
+    let values: Vec<String> = values.iter().map(|value| value.trim().to_owned()).collect();
+    if key.trim().is_empty() || values.iter().any(String::is_empty) {
+        return Err(expected());
+    }
+    Ok((key.trim().to_owned(), values))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_has_a_key_and_values() {
+        let values = |text: &str| sweep(text).map(|(_, values)| values);
+        assert_eq!(
+            sweep("agent.n_step=1, 3").unwrap(),
+            ("agent.n_step".to_owned(), vec!["1".to_owned(), "3".to_owned()])
+        );
+        assert_eq!(values("network.hidden=[64, 64],[128]").unwrap(), ["[64, 64]", "[128]"]);
+        assert_eq!(values("optimizer.lr={ kind = \"linear\", from = 1, to = 0 },1e-3").unwrap().len(), 2);
+        assert!(values("agent.n_step").is_err() && values("agent.n_step=").is_err() && values("=1").is_err());
+        assert!(values("agent.n_step=1,,3").is_err());
+    }
+
+    #[test]
+    fn a_shard_is_a_part_of_parts() {
+        assert_eq!(shard("2/3").unwrap(), Shard { index: 2, count: 3 });
+        assert!(["0/3", "4/3", "1", "a/b", "-1/3", "1/0"].iter().all(|text| shard(text).is_err()));
+    }
+
+    #[test]
+    fn normalisation_is_by_threshold_or_given() {
+        assert_eq!(normalize("threshold").unwrap(), Normalize::Threshold);
+        assert_eq!(normalize("gym:A=-3:1e2").unwrap(), Normalize::Given("gym:A".to_owned(), [-3.0, 100.0]));
+        assert!(["A", "A=1", "A=2:1", "A=x:1", "A=nan:1"].iter().all(|text| normalize(text).is_err()));
+    }
+}

@@ -1,0 +1,133 @@
+//! Comparisons: several configurations, each with many seeds. All runs share one queue, so that every core is busy until the
+//! last run.
+
+use std::path::Path;
+
+use super::runner::{Pool, train};
+use super::{Experiment, ExperimentEvent, Plan};
+use crate::config::{EnvConfig, TrainConfig};
+use crate::env::EnvironmentSpec;
+use crate::error::Error;
+use crate::memory;
+
+/// The files that a comparison or an ablation writes beside its experiments.
+pub(super) const FILES: [&str; 6] =
+    ["curve.svg", "curve.png", "comparison.json", "scores.csv", "profile.svg", "profile.png"];
+
+/// One configuration of a comparison.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variant {
+    /// The name of its directory: `CartPole-v1-rainbow`; in an ablation `all`, `no-replay`, `no-replay-no-target_network`.
+    pub name: String,
+    /// Its name for readers, the same for every environment: `Rainbow`, `without replay and target network`.
+    pub label: String,
+    /// The configuration.
+    pub config: TrainConfig,
+}
+
+/// A share of the runs, for dividing them among machines: shard 2 of 3 has every third run, from the second one on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// The number of this shard, from 1.
+    pub index: u64,
+    /// The number of shards.
+    pub count: u64,
+}
+
+impl Shard {
+    /// All runs.
+    pub const ALL: Self = Self { index: 1, count: 1 };
+
+    /// Whether the run at this position among all runs, counted from 0, belongs to this shard.
+    pub(super) fn contains(self, position: u64) -> bool {
+        position % self.count == self.index - 1
+    }
+}
+
+/// A comparison and its directory, which holds one experiment for each variant.
+pub struct Comparison {
+    plan: Plan,
+    variants: Vec<Variant>,
+    experiments: Vec<Experiment>,
+    shard: Shard,
+}
+
+impl Comparison {
+    /// Creates the directory, or checks that it holds experiments with these configurations, and determines the missing
+    /// runs. `plan` gives the directory, the number of runs of each variant, and the number of runs in parallel; its
+    /// configuration is not used.
+    ///
+    /// Variants of the same environment with the same seed share their environment's random stream.
+    ///
+    /// # Errors
+    /// Those of [`Plan::open`]; [`Error::InvalidValue`] for a shard that does not exist.
+    pub fn open(plan: &Plan, variants: Vec<Variant>, shard: Shard) -> Result<Self, Error> {
+        if shard.index == 0 || shard.index > shard.count {
+            let value = format!("{}/{}", shard.index, shard.count);
+            let remedy = "choose a number from 1 to the number of shards, such as 1/3".to_owned();
+            return Err(Error::InvalidValue { key: "shard".to_owned(), value, remedy });
+        }
+        let runs = plan.runs.saturating_mul(variants.len() as u64);
+        let at_once = plan.jobs.min(usize::try_from(runs).unwrap_or(usize::MAX)).max(1);
+        let mut specs: Vec<(EnvConfig, EnvironmentSpec)> = Vec::new();
+        let mut plans = Vec::with_capacity(variants.len());
+        for variant in &variants {
+            let mut plan = plan.variant(variant);
+            // An environment in Python takes a while to start: variants of the same one ask it once.
+            let known = specs.iter().find(|(env, _)| *env == plan.config.env).map(|(_, spec)| spec.clone());
+            let spec = known.map_or_else(|| plan.specification(), Ok)?;
+            specs.push((plan.config.env.clone(), spec.clone()));
+            memory::check(&plan.config, &spec, at_once)?;
+            plan.spec = Some(spec);
+            plans.push(plan);
+        }
+        plan.check_variants(&plans)?;
+        let experiments = plans.into_iter().map(Plan::open).collect::<Result<_, _>>()?;
+        Ok(Self { plan: plan.clone(), variants, experiments, shard })
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.plan.out
+    }
+
+    /// The variants.
+    pub fn variants(&self) -> &[Variant] {
+        &self.variants
+    }
+
+    /// The experiments of the variants, in the same order.
+    pub fn experiments(&self) -> &[Experiment] {
+        &self.experiments
+    }
+
+    /// The missing runs of this shard, as the index of a variant and a seed: the first seed of every variant first, so that
+    /// an unfinished comparison has about as many runs of each.
+    pub fn missing(&self) -> Vec<(usize, u64)> {
+        let seeds = (0..self.plan.runs).flat_map(|k| (0..self.experiments.len()).map(move |i| (i, k)));
+        let runs = seeds.map(|(i, k)| (i, self.experiments[i].plan.seeds().start + k));
+        let in_shard = runs.zip(0..).filter(|(_, position)| self.shard.contains(*position)).map(|(run, _)| run);
+        in_shard.filter(|(i, seed)| self.experiments[*i].missing.contains(seed)).collect()
+    }
+
+    /// Starts the missing runs.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where a thread cannot be started.
+    pub fn start(&self) -> Result<ComparisonRuns, Error> {
+        let plans = self.experiments.iter().map(|experiment| experiment.plan.clone()).collect();
+        Pool::start(plans, self.missing(), self.plan.jobs, self.plan.stop.child(), train).map(ComparisonRuns)
+    }
+}
+
+/// The running comparison: an iterator of each event and the index of its variant, which ends when all runs have ended.
+/// Dropping it stops the runs.
+pub struct ComparisonRuns(Pool);
+
+impl Iterator for ComparisonRuns {
+    type Item = Result<(usize, ExperimentEvent), Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next()
+    }
+}

@@ -1,0 +1,343 @@
+//! The results of a comparison: scores of each configuration on each environment, differences between configurations, and
+//! aggregate scores over environments (Agarwal et al. 2021).
+//!
+//! A run's score is the mean return of the greedy episodes at its end. Failed runs have no score; they count as
+//! unsuccessful in the share of runs that reach the threshold.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::comparison::Comparison;
+use super::{RunOutcome, outcomes};
+use crate::atomic_write::atomic_write;
+use crate::error::Error;
+use crate::evaluate::{random_returns, step_limit};
+use crate::run::lock::Lock;
+use crate::run::table::{number, with_header};
+use crate::run::{self, Status};
+use crate::scores::{Scores, ends, finite};
+use crate::stats::{
+    Bootstrap, PairedDifference, TaskScores, area_under_curve, bootstrap_interval, interquartile_mean, mean,
+    paired_difference, resampler,
+};
+
+/// The number of random episodes that define the score 0.
+const RANDOM_EPISODES: u64 = 100;
+/// The seed of these episodes.
+const RANDOM_SEED: u64 = 0;
+/// The normalised score that the optimality gap is measured from.
+const TARGET: f64 = 1.0;
+
+/// The returns that are normalised to the scores 0 and 1.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ScoreRange {
+    /// The mean return of random play, and the threshold of the environment.
+    RandomToThreshold,
+    /// These returns, by environment.
+    Given(BTreeMap<String, [f64; 2]>),
+}
+
+/// The results of a comparison.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ComparisonResults {
+    /// The version of quarl that computed them.
+    pub quarl_version: String,
+    /// The results on each environment.
+    pub environments: Vec<EnvironmentResults>,
+    /// The aggregate scores over all environments; `None` without normalisation.
+    pub overall: Option<Vec<OverallResults>>,
+}
+
+/// The results of all configurations on one environment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EnvironmentResults {
+    /// The environment's id.
+    pub env: String,
+    /// The return from which the environment counts as solved, if there is one.
+    pub threshold: Option<f64>,
+    /// The returns that are normalised to the scores 0 and 1; `None` without normalisation.
+    pub score_range: Option<[f64; 2]>,
+    /// The results of each configuration, in the order of the comparison.
+    pub configurations: Vec<ConfigurationResults>,
+}
+
+/// The results of one configuration on one environment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ConfigurationResults {
+    /// The configuration's name for readers.
+    pub label: String,
+    /// The experiment's directory.
+    pub dir: PathBuf,
+    /// Statistics of the scores.
+    pub scores: Scores,
+    /// The mean over the greedy evaluations during training, weighted by environment steps (the area under the curve,
+    /// divided by its length): the interquartile mean over the runs.
+    pub area: Option<f64>,
+    /// A 95% bootstrap interval of it.
+    pub area_interval: Option<[f64; 2]>,
+    /// The comparison with the first configuration; `None` for the first one.
+    pub versus_first: Option<Versus>,
+}
+
+/// The comparison of a configuration with the first one.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Versus {
+    /// The probability that a run scores higher than one of the first configuration; ties count half.
+    pub probability_of_improvement: Option<f64>,
+    /// A 95% bootstrap interval of it.
+    pub probability_interval: Option<[f64; 2]>,
+    /// The number of seeds with a score in both configurations.
+    pub pairs: usize,
+    /// The mean difference of the scores over these seeds.
+    pub difference: Option<f64>,
+    /// Its 95% bootstrap interval if pairs of runs are resampled.
+    pub paired_interval: Option<[f64; 2]>,
+    /// Its 95% bootstrap interval if the runs are resampled independently.
+    pub unpaired_interval: Option<[f64; 2]>,
+}
+
+/// The aggregate normalised scores of one configuration over all environments.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OverallResults {
+    /// The configuration's name for readers.
+    pub label: String,
+    /// The mean score.
+    pub mean: Option<f64>,
+    /// A 95% bootstrap interval of it, stratified by environment.
+    pub mean_interval: Option<[f64; 2]>,
+    /// The median over environments of the mean score.
+    pub median: Option<f64>,
+    /// A 95% bootstrap interval of it.
+    pub median_interval: Option<[f64; 2]>,
+    /// The interquartile mean over all runs.
+    pub iqm: Option<f64>,
+    /// A 95% bootstrap interval of it.
+    pub iqm_interval: Option<[f64; 2]>,
+    /// The mean amount by which runs fall short of the score 1.
+    pub optimality_gap: Option<f64>,
+    /// A 95% bootstrap interval of it.
+    pub optimality_gap_interval: Option<[f64; 2]>,
+    /// The probability that a run scores higher than one of the first configuration on the same environment; `None` for the
+    /// first configuration.
+    pub probability_of_improvement: Option<f64>,
+    /// A 95% bootstrap interval of it.
+    pub probability_interval: Option<[f64; 2]>,
+    /// The normalised scores of each environment's runs.
+    #[serde(skip)]
+    pub scores: TaskScores,
+}
+
+/// One row of `scores.csv`: a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+struct ScoreRow {
+    environment: String,
+    configuration: String,
+    seed: u64,
+    #[serde(serialize_with = "number")]
+    score: Option<f64>,
+    #[serde(serialize_with = "number")]
+    best: Option<f64>,
+    #[serde(serialize_with = "number")]
+    area: Option<f64>,
+    error: String,
+}
+
+/// The ended runs of one variant.
+struct Ended {
+    env: String,
+    label: String,
+    dir: PathBuf,
+    threshold: Option<f64>,
+    rows: Vec<ScoreRow>,
+}
+
+impl Ended {
+    fn scores(&self) -> Vec<f64> {
+        self.rows.iter().filter_map(|row| row.score).collect()
+    }
+}
+
+impl Comparison {
+    /// Reads all ended runs and writes `scores.csv`, `comparison.json` and the figures. With several environments, aggregate
+    /// scores need a `range`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] for a range that is not defined for one of the environments; [`Error::Io`] where writing
+    /// fails; those of reading a run's files.
+    pub fn results(&self, range: Option<&ScoreRange>) -> Result<ComparisonResults, Error> {
+        let mut ended = Vec::new();
+        for (variant, experiment) in self.variants().iter().zip(self.experiments()) {
+            let env = experiment.config().env.id.clone();
+            let rows = rows(experiment.dir(), &env, &variant.label)?;
+            let (label, dir) = (variant.label.clone(), experiment.dir().to_owned());
+            ended.push(Ended { env, label, dir, threshold: experiment.threshold, rows });
+        }
+        let mut environments = Vec::new();
+        for env in distinct(ended.iter().map(|ended| ended.env.as_str())) {
+            let here: Vec<&Ended> = ended.iter().filter(|ended| ended.env == env).collect();
+            let score_range = range.map(|range| self.score_range(range, env, here[0].threshold)).transpose()?;
+            environments.push(environment(env, score_range, &here));
+        }
+        let overall = range.map(|_| overall(&environments, &ended));
+        let results = ComparisonResults { quarl_version: env!("CARGO_PKG_VERSION").to_owned(), environments, overall };
+        self.write(&results, ended.into_iter().flat_map(|ended| ended.rows).collect())?;
+        Ok(results)
+    }
+
+    /// The returns that are the scores 0 and 1 on an environment.
+    fn score_range(&self, range: &ScoreRange, env: &str, threshold: Option<f64>) -> Result<[f64; 2], Error> {
+        let undefined =
+            |remedy: String| Error::InvalidValue { key: "score range".to_owned(), value: env.to_owned(), remedy };
+        let range = match range {
+            ScoreRange::Given(given) => *given.get(env).ok_or_else(|| {
+                let known: Vec<&str> = given.keys().map(String::as_str).collect();
+                undefined(format!("no returns are given for this environment, only for {}: add them", known.join(", ")))
+            })?,
+            ScoreRange::RandomToThreshold => {
+                let Some(threshold) = threshold else {
+                    let message = "the environment has no threshold: give the returns that are the scores 0 and 1";
+                    return Err(undefined(message.to_owned()));
+                };
+                [self.random_return(env)?, threshold]
+            }
+        };
+        if range[0] < range[1] && range.iter().all(|end| end.is_finite()) {
+            return Ok(range);
+        }
+        let [low, high] = range;
+        Err(undefined(format!("score 0 is the return {low}, and score 1 the return {high}, which is not above it")))
+    }
+
+    /// The mean return of random play.
+    fn random_return(&self, env: &str) -> Result<f64, Error> {
+        let experiments = self.experiments();
+        let Some(experiment) = experiments.iter().find(|experiment| experiment.config().env.id == env) else {
+            return Ok(f64::NAN);
+        };
+        let mut environment = experiment.plan.evaluation_environment()?;
+        let limit = step_limit(experiment.config().evaluation.max_episode_steps, environment.spec());
+        Ok(mean(&random_returns(&mut *environment, RANDOM_SEED, RANDOM_EPISODES, limit)?))
+    }
+
+    fn write(&self, results: &ComparisonResults, rows: Vec<ScoreRow>) -> Result<(), Error> {
+        let out = self.dir();
+        let _lock = Lock::wait(out)?;
+        atomic_write(&out.join("scores.csv"), with_header(&rows).as_bytes())?;
+        let text = serde_json::to_string_pretty(results).expect("results are plain data") + "\n";
+        atomic_write(&out.join("comparison.json"), text.as_bytes())?;
+        #[cfg(feature = "plot")]
+        super::figures::draw_comparison(self, results)?;
+        Ok(())
+    }
+}
+
+/// Each ended run of an experiment.
+fn rows(dir: &Path, env: &str, label: &str) -> Result<Vec<ScoreRow>, Error> {
+    let mut rows = Vec::new();
+    for RunOutcome { seed, dir, status } in outcomes(dir)? {
+        let row =
+            ScoreRow { environment: env.to_owned(), configuration: label.to_owned(), seed, ..ScoreRow::default() };
+        match status {
+            Status::Complete(summary) => {
+                let (score, best) = (summary.greedy_mean, summary.best_mean);
+                rows.push(ScoreRow { score, best, area: area(&dir)?, ..row });
+            }
+            Status::Failed(summary) => rows.push(ScoreRow { error: summary.error.unwrap_or_default(), ..row }),
+            Status::Incomplete => {}
+        }
+    }
+    Ok(rows)
+}
+
+/// The area under the curve of a run's greedy evaluations.
+fn area(dir: &Path) -> Result<Option<f64>, Error> {
+    let points: Vec<(f64, f64)> =
+        run::read_evaluations(dir)?.iter().map(|row| (row.env_steps as f64, row.mean_return)).collect();
+    Ok(finite(area_under_curve(&points)))
+}
+
+fn environment(env: &str, score_range: Option<[f64; 2]>, here: &[&Ended]) -> EnvironmentResults {
+    let configurations = here.iter().enumerate().map(|(i, ended)| {
+        let failed = ended.rows.iter().filter(|row| row.score.is_none()).count();
+        let areas: Vec<f64> = ended.rows.iter().filter_map(|row| row.area).collect();
+        let area_interval = bootstrap_interval(&areas, interquartile_mean, &Bootstrap::default(), &mut resampler(0));
+        ConfigurationResults {
+            label: ended.label.clone(),
+            dir: ended.dir.clone(),
+            scores: Scores::of(&ended.scores(), failed, ended.threshold),
+            area: finite(interquartile_mean(&areas)),
+            area_interval: ends(area_interval),
+            versus_first: (i > 0).then(|| versus(ended, here[0])),
+        }
+    });
+    let threshold = here.iter().find_map(|ended| ended.threshold);
+    EnvironmentResults { env: env.to_owned(), threshold, score_range, configurations: configurations.collect() }
+}
+
+fn versus(ended: &Ended, first: &Ended) -> Versus {
+    let bootstrap = Bootstrap::default();
+    let [own, other] = [ended, first].map(|ended| TaskScores::new(vec![ended.scores()]));
+    let with_seed = |seed: u64| first.rows.iter().find(|row| row.seed == seed)?.score;
+    let pairs = ended.rows.iter().filter_map(|row| Some((row.score?, with_seed(row.seed)?)));
+    let (paired, with): (Vec<f64>, Vec<f64>) = pairs.unzip();
+    let PairedDifference { mean, paired: paired_interval, unpaired } =
+        paired_difference(&paired, &with, &bootstrap, &mut resampler(0));
+    Versus {
+        probability_of_improvement: finite(own.probability_of_improvement(&other)),
+        probability_interval: ends(own.probability_interval(&other, &bootstrap, &mut resampler(0))),
+        pairs: paired.len(),
+        difference: finite(mean),
+        paired_interval: ends(paired_interval),
+        unpaired_interval: ends(unpaired),
+    }
+}
+
+/// The aggregate scores of each configuration that has a score on every environment.
+fn overall(environments: &[EnvironmentResults], ended: &[Ended]) -> Vec<OverallResults> {
+    let normalised = |label: &str| -> Option<TaskScores> {
+        let on = |environment: &EnvironmentResults| {
+            let [low, high] = environment.score_range?;
+            let own = ended.iter().find(|ended| ended.env == environment.env && ended.label == label)?;
+            let scores: Vec<f64> = own.scores().iter().map(|score| (score - low) / (high - low)).collect();
+            (!scores.is_empty()).then_some(scores)
+        };
+        environments.iter().map(on).collect::<Option<_>>().map(TaskScores::new)
+    };
+    let labels = distinct(ended.iter().map(|ended| ended.label.as_str()));
+    let all: Vec<(&str, TaskScores)> =
+        labels.into_iter().filter_map(|label| Some((label, normalised(label)?))).collect();
+    let bootstrap = Bootstrap::default();
+    let results = all.iter().enumerate().map(|(i, (label, scores))| {
+        let intervals = scores.intervals(TARGET, &bootstrap, &mut resampler(0));
+        let first = (i > 0).then_some(&all[0].1);
+        OverallResults {
+            label: (*label).to_owned(),
+            mean: finite(scores.mean()),
+            mean_interval: ends(intervals.mean),
+            median: finite(scores.median()),
+            median_interval: ends(intervals.median),
+            iqm: finite(scores.iqm()),
+            iqm_interval: ends(intervals.iqm),
+            optimality_gap: finite(scores.optimality_gap(TARGET)),
+            optimality_gap_interval: ends(intervals.optimality_gap),
+            probability_of_improvement: first.and_then(|first| finite(scores.probability_of_improvement(first))),
+            probability_interval: first
+                .and_then(|first| ends(scores.probability_interval(first, &bootstrap, &mut resampler(0)))),
+            scores: scores.clone(),
+        }
+    });
+    results.collect()
+}
+
+/// The distinct values, in order of their first appearance.
+fn distinct<'a>(values: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut found: Vec<&str> = Vec::new();
+    values.for_each(|value| {
+        if !found.contains(&value) {
+            found.push(value);
+        }
+    });
+    found
+}
