@@ -116,7 +116,7 @@ fn an_experiment_refuses_what_it_cannot_continue_and_names_the_keys_that_differ(
         ("foreign", &[], "does not hold an experiment (a.txt)"),
         ("ablation", &[], "does not hold an experiment (all, "),
         ("many", &["--set", "agent.gamma=0.5"], "agent.gamma is 0.98 there and 0.5 here"),
-        ("many", &["--ablate", "replay"], "holds an experiment that is not an ablation"),
+        ("many", &["--ablate", "replay"], "holds a single experiment"),
         ("run", &["--ablate", "replay"], "holds a run"),
         ("foreign", &["--ablate", "replay"], "holds other files (a.txt)"),
         ("ablation", &["--ablate", "replay", "--set", "agent.gamma=0.5"], "agent.gamma is 0.98 there and 0.5 here"),

@@ -4,8 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use quarl::config::{StepLimit, TrainConfig};
-use quarl::experiment::ablation::{Part, variants};
-use quarl::experiment::{self, Plan};
+use quarl::experiment::{self, Comparison, Plan, Shard, Variant};
 use quarl::plot::results::{Collected, Options, collect, compare};
 use quarl::plot::{Figure, XAxis};
 use quarl::run::{self, RunWriter};
@@ -105,10 +104,18 @@ fn an_ablation_is_drawn_from_its_directory_as_it_was_when_it_ended() {
     let collected = collect(std::slice::from_ref(&out), &[]).unwrap();
     let labels = ["everything on", "without replay", "without replay and target network"];
     assert_eq!(names(&collected), labels.map(|label| format!("{label} (2 runs)")));
-    let all = config("CartPole-v0", Budget::Episodes(3), 0.9, 0);
-    let mut combinations = variants(&all, &[Part::Replay, Part::TargetNetwork]).unwrap();
-    combinations.retain(|variant| variant.name != "no-target_network");
-    assert_eq!(experiment::draw_ablation(&out, &combinations).unwrap(), Some(out.join("curve.svg")));
+    let variant = |name: &str, label: &str, gamma: f64| Variant {
+        name: name.to_owned(),
+        label: label.to_owned(),
+        config: config("CartPole-v0", Budget::Episodes(3), gamma, 0),
+    };
+    let dirs = ["all", "no-replay", "no-replay-no-target_network"];
+    let variants = dirs.into_iter().zip(labels).zip([0.9, 0.8, 0.6]);
+    let variants: Vec<Variant> = variants.map(|((name, label), gamma)| variant(name, label, gamma)).collect();
+    let plan = Plan::new(variants[0].config.clone(), &out).runs(2);
+    let comparison = Comparison::open(&plan, variants, Shard::ALL).unwrap();
+    assert_eq!(comparison.missing(), []);
+    comparison.results(None).unwrap();
     let drawn = std::fs::read_to_string(out.join("curve.svg")).unwrap();
     let figure = &compare(&collected.curves, &Options { window: 10, ..Options::default() })[0];
     assert_eq!(drawn, figure.to_svg().unwrap());

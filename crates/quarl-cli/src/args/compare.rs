@@ -49,7 +49,7 @@ pub(crate) struct CompareArgs {
     /// Also run seeds again whose run failed with a reproducible error, such as a loss that is not finite
     #[arg(long)]
     pub(crate) retry_failed: bool,
-    /// Print only the comparison's directory
+    /// Print only the mean greedy return and the directory of each configuration
     #[arg(long, conflicts_with = "json")]
     pub(crate) quiet: bool,
     /// Print one JSON object per line for each event

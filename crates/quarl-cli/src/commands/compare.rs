@@ -162,7 +162,7 @@ pub(super) fn run_variants(
     let results = comparison.results(range)?;
     match audience {
         Audience::Person => print(&comparison, &results),
-        Audience::Quiet => output::line(format!("directory: {}", comparison.dir().display())),
+        Audience::Quiet => {}
         Audience::Json => output::json(&json!({
             "event": "compared", "dir": comparison.dir(), "interrupted": false, "results": results
         })),

@@ -151,6 +151,9 @@ impl<'a> Report<'a> {
     pub(in crate::commands) fn variant_result(&self, summary: &ExperimentSummary) {
         let dir = self.experiment.dir();
         self.event("finished", json!({ "dir": dir, "interrupted": false, "summary": summary }));
+        if self.audience == Audience::Quiet {
+            output::quiet_result(summary.greedy_mean, dir);
+        }
     }
 
     pub(in crate::commands) fn result(&self, rows: &[MeanRow], summary: &ExperimentSummary) {
