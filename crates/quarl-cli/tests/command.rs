@@ -227,7 +227,7 @@ fn an_ablation_trains_every_combination_continues_and_draws_them_together() {
         ["experiment", "--ablate", "replay,target_network", "--episodes", episodes, "--runs", "2", "--out", "out"]
     };
     let said = succeed(&here, &command("4"));
-    assert!(said.contains("without replay and target network:"), "{said}");
+    assert!(said.contains("without replay and target network, CartPole-v0, seed 1"), "{said}");
     let out = here.path().join("out");
     let names = ["all", "no-replay", "no-target_network", "no-replay-no-target_network"];
     let curves = || names.map(|name| fs::read_to_string(out.join(name).join("runs/seed-1/episodes.csv")).unwrap());

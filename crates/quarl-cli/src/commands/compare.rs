@@ -171,7 +171,7 @@ pub(super) fn run_variants(
         .zip(&failed)
         .filter(|(_, failed)| !failed.is_empty())
         .map(|((variant, experiment), failed)| {
-            format!("{} on {}: {}", variant.label, experiment.config().env.id, reasons(failed))
+            format!("{}, {}: {}", variant.label, experiment.config().env.id, reasons(failed))
         })
         .collect();
     match failures.is_empty() {

@@ -108,10 +108,10 @@ impl<'a> Report<'a> {
         *done = to;
     }
 
-    /// A run's name: `seed 3`, or `Rainbow on CartPole-v1, seed 3`.
+    /// A run's name: `seed 3`, or `Rainbow, CartPole-v1, seed 3`.
     fn run(&self, seed: u64) -> String {
         self.variant.map_or(format!("seed {seed}"), |variant| {
-            format!("{variant} on {}, seed {seed}", self.experiment.config().env.id)
+            format!("{variant}, {}, seed {seed}", self.experiment.config().env.id)
         })
     }
 
