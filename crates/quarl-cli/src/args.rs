@@ -53,6 +53,11 @@ pub(crate) enum Command {
     #[command(after_help = examples::EXPERIMENT)]
     Experiment(ExperimentArgs),
     /// Train several configurations with many seeds each and compare their scores
+    ///
+    /// Train presets or TOML files, with every value of the swept keys, on one or several environments. Prints and writes mean,
+    /// interquartile mean and success rate with 95% intervals, the probability of improvement over the first configuration,
+    /// and the difference to it paired by seed; with --normalize also aggregate scores over the environments. The same
+    /// command continues an interrupted comparison.
     #[command(after_help = examples::COMPARE)]
     Compare(CompareArgs),
     /// Draw learning curves of runs and experiments in one figure

@@ -63,7 +63,7 @@ fn variants(args: &CompareArgs) -> Result<Vec<Variant>> {
 
 /// A preset or a file: what it sets, its name in directories, and its name in words.
 fn base(source: &str) -> Result<(ConfigBuilder, String, String)> {
-    if let Some((_, words)) = presets::display_names().find(|(name, _)| *name == source) {
+    if let Some(words) = presets::display_name(source) {
         return Ok((TrainConfig::preset(source), source.to_owned(), words.to_owned()));
     }
     let path = Path::new(source);

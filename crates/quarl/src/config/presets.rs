@@ -135,11 +135,6 @@ pub(crate) fn of(config: &TrainConfig) -> Option<(&'static str, &'static str)> {
     PRESETS.iter().find(is_same).map(|preset| (preset.name, preset.display_name))
 }
 
-/// Every preset's name and its name in words.
-pub fn display_names() -> impl Iterator<Item = (&'static str, &'static str)> {
-    PRESETS.iter().map(|preset| (preset.name, preset.display_name))
-}
-
 /// The preset of `train` where none is named: the textbook experiment on CartPole-v0, the tuned settings elsewhere.
 pub fn default_for(env: Option<&str>) -> &'static str {
     if env.is_none_or(|id| id == "CartPole-v0") { "textbook" } else { "tuned" }
