@@ -1,4 +1,4 @@
-//! `cargo xtask reference`: writes the pages in docs that are made from the code.
+//! `cargo xtask reference`: writes the pages of docs that are generated from the code.
 
 use std::fs;
 use std::path::Path;

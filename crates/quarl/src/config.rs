@@ -1,8 +1,9 @@
 //! The configuration of a run, and where it comes from: a preset, a file, single keys.
 //!
-//! Each part of the library lists its settings beside its code (`declare.rs`, `settings.rs`). This module assembles the sections:
-//! [`ConfigBuilder`] records what a user sets, `layers.rs` merges it over a preset, [`TrainConfig`] is the result, complete and
-//! checked, and `document.rs` writes it. [`mod@reference`] describes every key, and [`json_schema`] describes the files to editors.
+//! Each part of the library declares its settings beside its code (`declare.rs`, `settings.rs`). This module assembles the
+//! sections: [`ConfigBuilder`] records a preset, a file and single keys, `layers.rs` merges them, [`TrainConfig`] is the
+//! complete and checked result, and `document.rs` writes it. [`mod@reference`] describes every key, and [`json_schema`]
+//! describes configuration files for editors.
 
 mod builder;
 mod declare;
@@ -49,7 +50,7 @@ macro_rules! sections {
         pub struct TrainConfig { $( $(#[doc = $doc])* pub $name: $type, )* }
 
         impl TrainConfig {
-            /// Every key there is, section by section.
+            /// All keys, section by section.
             pub(crate) fn keys() -> Vec<Key> {
                 [$( <$type>::keys() ),*].concat()
             }
@@ -59,17 +60,17 @@ macro_rules! sections {
                 [$( <$type>::sections() ),*].concat()
             }
 
-            /// The configuration that a table says; its keys have been checked, its values are checked one by one.
+            /// Reads a configuration from tables whose keys have been checked; checks each value.
             fn read(context: &Context) -> Result<Self, Error> {
                 Ok(Self { $( $name: <$type>::read(context)?, )* })
             }
 
-            /// All values, in the order of [`TrainConfig::keys`].
+            /// The values of all keys, in the order of [`TrainConfig::keys`].
             fn values(&self) -> Vec<Option<Value>> {
                 [$( self.$name.values() ),*].concat()
             }
 
-            /// Whether the values go together.
+            /// Checks that the values are consistent.
             fn check(&self) -> Result<(), Error> {
                 $( self.$name.check(self)?; )*
                 Ok(())
@@ -89,18 +90,18 @@ sections! {
     agent: AgentConfig,
     /// The target network.
     target_network: TargetNetworkConfig,
-    /// How actions are chosen while training.
+    /// Exploration: how actions are chosen during training.
     exploration: ExplorationConfig,
-    /// Gradient descent.
+    /// The optimizer.
     optimizer: OptimizerConfig,
-    /// The run's seed and length, and when it learns.
+    /// The run's seed, its budget, and when updates happen.
     training: TrainingConfig,
-    /// Greedy evaluation beside training.
+    /// Greedy evaluation during training.
     evaluation: EvaluationConfig,
 }
 
 impl TrainConfig {
-    /// Transitions in each update: [`AgentConfig::batch_size`], or 1 where there is no replay.
+    /// The number of transitions in an update: [`AgentConfig::batch_size`], or 1 without replay.
     pub fn batch_size(&self) -> usize {
         if self.replay.kind == ReplayKind::None { 1 } else { self.agent.batch_size }
     }
@@ -110,17 +111,17 @@ impl TrainConfig {
         Self::section_docs().into_iter().map(|(name, _)| name).collect()
     }
 
-    /// Whether training can start from this configuration.
+    /// Checks that training can start with this configuration.
     ///
     /// # Errors
-    /// [`Error::Setting`] or [`Error::MissingKeys`], naming the first key that cannot be used and what to do.
+    /// [`Error::Setting`] or [`Error::MissingKeys`], with the first invalid key and what to do.
     pub fn validate(&self) -> Result<(), Error> {
-        // What a file could not say is refused, too.
+        // Values that no file could contain are refused too.
         self.check()?;
         layers::read_complete(&self.to_tables()).map(|_| ())
     }
 
-    /// What is allowed, but hardly meant: one sentence each.
+    /// Warnings about allowed but probably unintended values, one sentence each.
     pub fn warnings(&self) -> Vec<String> {
         let Some(steps) = self.training.steps else { return Vec::new() };
         let starts = self.training.learning_starts;
@@ -140,8 +141,8 @@ impl TrainConfig {
         warnings
     }
 
-    /// The keys whose values differ in another configuration, or that apply in only one of the two, each with both values:
-    /// `agent.gamma is 0.98 there and 0.99 here`, where "there" is this configuration and "here" the other one.
+    /// The keys whose values differ between this and another configuration, or that apply in only one of them, with both
+    /// values: `agent.gamma is 0.98 there and 0.99 here`, where "there" is this configuration and "here" the other one.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let values = |config: &Self| {
             let keys = Self::keys().into_iter().zip(config.values());

@@ -1,4 +1,4 @@
-//! `quarl completions`: a script for a shell.
+//! `quarl completions`: prints a completion script for a shell.
 
 use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser};
@@ -22,7 +22,7 @@ pub(crate) fn run(args: CompletionsArgs) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The generator for fish leaves out the values of arguments without a name.
+/// Completions of positional arguments for fish, which clap's generator leaves out.
 fn names_for_fish() -> String {
     let sections = reference::sections();
     let envs = env::ids().join(" ");
@@ -36,8 +36,8 @@ fn names_for_fish() -> String {
     ["train", "experiment", "envs"].map(|command| of(command, &envs)).concat() + &of("presets", &presets) + &explain
 }
 
-/// The command with the names that its arguments can have, for the shell only: other environments of Gymnasium exist, and a wrong
-/// name gets a better answer than the argument parser's.
+/// The command with the known values of its arguments. They are for completion only, because other Gymnasium environments
+/// exist, and because the library's error for an unknown name is better than the argument parser's.
 fn with_names(command: Command) -> Command {
     let keys = || reference::sections().into_iter().flat_map(|section| section.keys);
     let value = |name: String, help: String| PossibleValue::new(name).help(help);
@@ -67,7 +67,7 @@ fn with_names(command: Command) -> Command {
         })
 }
 
-/// A key is completed with its equals sign, behind which the value follows at once.
+/// Completes a key with its equals sign and without a space after it.
 fn without_space_after_keys(script: &str) -> String {
     let before = "--set)\n                    COMPREPLY=";
     script.replace(before, &before.replace("COMPREPLY", "compopt -o nospace\n                    COMPREPLY"))

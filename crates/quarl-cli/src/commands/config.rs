@@ -1,4 +1,4 @@
-//! `quarl config`: what the configuration keys mean, and whether a file is right.
+//! `quarl config`: explains configuration keys and checks configuration files.
 
 mod explain;
 mod markdown;

@@ -1,4 +1,4 @@
-//! `quarl man`: the manual pages, and the same as one Markdown document (docs/command-reference.md).
+//! `quarl man`: writes manual pages, or prints them as one Markdown document (docs/command-reference.md).
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use clap_mangen::Man;
 use crate::args::{Cli, ManArgs};
 use crate::{Outcome, output};
 
-/// What stands before the commands.
+/// The text before the commands.
 const HEAD: &str = "\
 <!-- Written by `cargo xtask reference`, from the definitions of the arguments in crates/quarl-cli/src/args.rs. Edit those. -->
 
@@ -41,7 +41,7 @@ fn write_pages(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A command and all those within it.
+/// A command and all its subcommands.
 fn with_subcommands(command: &Command) -> Vec<&Command> {
     [command].into_iter().chain(command.get_subcommands().flat_map(with_subcommands)).collect()
 }
@@ -72,7 +72,7 @@ fn about(command: &Command) -> String {
 fn of_command(mut command: Command) -> String {
     let usage = command.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ");
-    // The first paragraph is the short description again.
+    // The first paragraph repeats the short description.
     let long = command.get_long_about().map(ToString::to_string).unwrap_or_default();
     let short = about(&command);
     let description = long.split_once("\n\n").map_or(short.as_str(), |(_, rest)| rest).trim_end_matches('.');

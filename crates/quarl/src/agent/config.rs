@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use crate::config::settings::Absent::{Advised, Is, Required};
+use crate::config::settings::KeyDefault::{Advised, Is, Required};
 use crate::config::settings::{
     Condition, Consistent, above_to, at_least, at_most, check, choices, from_to, invalid, settings,
 };
@@ -13,7 +13,7 @@ use crate::loss::Loss;
 use crate::replay::config::STORED;
 use crate::target::{Munchausen, TargetKind};
 
-/// The largest number of steps of an n-step return.
+/// The maximum number of steps of an n-step return.
 const LONGEST_RETURN: u32 = 10_000;
 
 const SCALAR: Condition = Condition::new("network.head = \"scalar\"", |config| config.network.head == Head::Scalar);
@@ -93,7 +93,7 @@ choices!(TimeLimitMeaning {
 });
 
 impl AgentConfig {
-    /// Munchausen's settings.
+    /// The settings of Munchausen DQN.
     pub fn munchausen(&self) -> Munchausen {
         Munchausen {
             alpha: self.munchausen_alpha as f32,
@@ -161,7 +161,7 @@ settings! {
     }
 }
 
-/// How to choose the soft-update coefficient, for the error where soft updates are chosen without one.
+/// Advice on the soft-update coefficient, for the error if soft updates are configured without one.
 fn tau_is_needed(key: &str, _: &TrainConfig) -> Option<Error> {
     let message =
         "needed, because target_network.kind = \"soft\": set it, such as 0.005, or set target_network.kind = \"hard\"";
@@ -211,7 +211,7 @@ pub(crate) fn imply_soft(layer: &mut Table) {
 }
 
 impl TargetNetworkConfig {
-    /// Whether it is updated after every update of the online network, because no interval is given.
+    /// Whether the target network is updated after every update of the online network, because no interval is set.
     pub(crate) fn follows_updates(&self) -> bool {
         self.kind == TargetNetworkKind::Soft && self.every_episodes.is_none() && self.every_steps.is_none()
     }

@@ -1,4 +1,4 @@
-//! What a user says, recorded; merged and checked at the end, so that its order does not matter.
+//! Builds a configuration. Values are recorded, then merged and checked at the end, so their order does not matter.
 
 use toml::{Table, Value};
 
@@ -9,7 +9,7 @@ use super::{TrainConfig, presets};
 use crate::error::Error;
 use crate::suggest;
 
-/// A configuration in the making: a preset, a file over it, single keys over both.
+/// A builder of [`TrainConfig`]: a preset, a file that overrides it, and single keys that override both.
 ///
 /// ```
 /// use quarl::config::TrainConfig;
@@ -25,49 +25,51 @@ use crate::suggest;
 #[derive(Clone, Debug, Default)]
 pub struct ConfigBuilder {
     preset: Option<String>,
-    /// A file's text, and its name.
+    /// The name and the text of a file.
     file: Option<(String, String)>,
     said: Vec<(String, Value)>,
-    /// The first assignment that is none.
+    /// The first malformed assignment.
     error: Option<String>,
 }
 
 impl TrainConfig {
-    /// Starts from a preset: its settings for the environment that is said, or else for its own.
+    /// Starts from a preset, with its settings for the environment that is set, or for the preset's own environment.
     pub fn preset(name: &str) -> ConfigBuilder {
         ConfigBuilder { preset: Some(name.to_owned()), ..ConfigBuilder::default() }
     }
 
-    /// Starts from the preset that suits the environment: `textbook` for CartPole-v0, `tuned` elsewhere.
+    /// Starts from the default preset of the environment: `textbook` for CartPole-v0, `tuned` for others.
     pub fn builder() -> ConfigBuilder {
         ConfigBuilder::default()
     }
 
-    /// The configuration of a complete document, such as a run's `config.toml`; `origin` names it in messages.
+    /// Reads a complete configuration file, such as a run's `config.toml`; `origin` is its name for error messages.
     ///
     /// # Errors
-    /// As [`ConfigBuilder::build`].
+    /// Those of [`ConfigBuilder::build`].
     pub fn from_toml(origin: &str, text: &str) -> Result<Self, Error> {
         Self::builder().file(origin, text).build()
     }
 }
 
 impl ConfigBuilder {
-    /// Lays the text of a TOML file over the preset. Without a preset it has to be complete. `origin` names it in messages.
+    /// Overrides the preset with the text of a TOML file, which has to be complete without a preset. `origin` is the file's
+    /// name for error messages.
     #[must_use]
     pub fn file(mut self, origin: &str, text: &str) -> Self {
         self.file = Some((text.to_owned(), origin.to_owned()));
         self
     }
 
-    /// Sets a key, such as `agent.gamma`, over the preset and the file. [`ConfigBuilder::build`] refuses two values of one key.
+    /// Sets a key, such as `agent.gamma`, overriding preset and file. [`ConfigBuilder::build`] refuses two different values
+    /// of one key.
     #[must_use]
     pub fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.said.push((key.trim().to_owned(), value.into()));
         self
     }
 
-    /// [`ConfigBuilder::set`] as text: `agent.gamma=0.99`. The value is TOML; what is not TOML is taken for text.
+    /// [`ConfigBuilder::set`] from text: `agent.gamma=0.99`. The value is read as TOML; if it is not TOML, it is a string.
     #[must_use]
     pub fn assign(mut self, assignment: &str) -> Self {
         match assignment.split_once('=') {
@@ -79,17 +81,17 @@ impl ConfigBuilder {
         }
     }
 
-    /// [`ConfigBuilder::assign`], one after the other.
+    /// [`ConfigBuilder::assign`] for each of several assignments.
     #[must_use]
     pub fn assign_all<T: AsRef<str>>(self, assignments: impl IntoIterator<Item = T>) -> Self {
         assignments.into_iter().fold(self, |builder, assignment| builder.assign(assignment.as_ref()))
     }
 
-    /// The complete configuration, checked.
+    /// Merges and checks everything, and returns the complete configuration.
     ///
     /// # Errors
-    /// Names the key that is unknown (with the nearest known one), missing, of another type, out of range, or in
-    /// contradiction to another one; the file that is not TOML; the preset that is unknown.
+    /// An error with the key that is unknown (and the nearest known one), missing, of the wrong type, out of range, or
+    /// inconsistent with another key; with the file that is not TOML; or with the unknown preset.
     pub fn build(self) -> Result<TrainConfig, Error> {
         if let Some(assignment) = self.error {
             let message = "expected section.key=value, such as agent.gamma=0.99".to_owned();
@@ -108,7 +110,7 @@ impl ConfigBuilder {
     }
 }
 
-/// Single keys as tables. Two values of one key contradict each other.
+/// Converts single keys to tables, and refuses two different values of one key.
 fn tables(said: &[(String, Value)]) -> Result<Table, Error> {
     let mut tables = Table::new();
     for (path, value) in said {
@@ -125,12 +127,12 @@ fn tables(said: &[(String, Value)]) -> Result<Table, Error> {
     Ok(tables)
 }
 
-/// Whether two values are the same, however they are written: 1 and 1.0.
+/// Whether two values are equal, regardless of their notation: 1 and 1.0.
 fn are_equal(one: &Value, other: &Value) -> bool {
     one == other || number(one).is_some_and(|one| number(other) == Some(one))
 }
 
-/// A key's path as its section, which may be one within another (`env.gym`), and its name.
+/// Splits a key's path into section, which may be nested (`env.gym`), and name.
 fn split(path: &str) -> Option<(&str, &str)> {
     let sections = TrainConfig::sections();
     let mut nested = sections.iter().filter(|section| section.contains('.'));

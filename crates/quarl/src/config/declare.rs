@@ -1,4 +1,4 @@
-//! How settings are declared: `settings!` for a section, `choices!` for an enum.
+//! Macros that declare settings: `settings!` for a section, `choices!` for an enum.
 
 /// Defines a section's struct and its settings:
 ///
@@ -16,14 +16,14 @@
 /// }
 /// ```
 ///
-/// The first paragraph of a key's doc comment is its comment in a printed preset: one sentence. The reference has all of it,
-/// with a link for each paper that it cites (`papers.rs`).
+/// The first paragraph of a key's doc comment, one sentence, is its comment in a printed preset. The reference contains the
+/// whole doc comment, with a link for each cited paper (`papers.rs`).
 ///
-/// After the type comes the value of an absent key, then optionally the range (`in`), the unit (`unit`), the key that can stand
-/// in its place (`or`), its page of the guide (`guide`), and the condition under which it applies (`if`). Optional blocks follow:
-/// `sections` are sections within this one; `fields` are fields that are no keys of their own; `places` are keys whose value is
-/// a part of a field, such as the contents of an enum, and say where (`at`: a function from the struct to the place, which is
-/// none where it does not exist).
+/// After the type comes the default, then optionally the range (`in`), the unit (`unit`), the alternative key (`or`), the
+/// page of the guide (`guide`), and the condition under which the key applies (`if`). Optional blocks follow: `sections`
+/// are sections within this one; `fields` are fields that are not keys; `places` are keys whose value is a part of a field,
+/// such as the contents of an enum (`at`: a function from the struct to that part, which returns `None` where it does not
+/// exist).
 macro_rules! settings {
     ($(#[doc = $section_doc:literal])* pub struct $name:ident: $section:literal { $(
         $(#[doc = $doc:literal])* $key:ident: $type:ty = $absent:expr

@@ -1,4 +1,4 @@
-//! The configuration as a document: complete, in a numbered format, for people with a comment at each key.
+//! The configuration as a TOML document: complete, with a format number, and optionally with a comment for each key.
 
 use serde::{Serialize, Serializer};
 use toml::{Table, Value};
@@ -7,11 +7,11 @@ use super::TrainConfig;
 use super::settings::{Key, invalid, show};
 use crate::error::Error;
 
-/// The version of the format that is written. The defaults of absent keys belong to it: whoever changes one, or what a key
-/// means, raises it and keeps on reading the older formats.
+/// The version of the format that is written. It includes the defaults of absent keys: changing a default, or the meaning
+/// of a key, requires a new version, and older versions have to remain readable.
 pub(super) const FORMAT: i64 = 2;
 
-/// The top-level key that holds it.
+/// The top-level key of the format's version.
 pub(super) const FORMAT_KEY: &str = "format";
 
 /// Checks the format of a document.
@@ -26,7 +26,7 @@ pub(super) fn check_format(value: &Value) -> Result<i64, Error> {
     }
 }
 
-/// The keys of format 1 in `[env]`, and what they are in `[env.gym]`.
+/// The keys that format 1 had in `[env]`, and their names in `[env.gym]`.
 const MOVED_TO_GYM: [(&str, &str); 5] = [
     ("python", "python"),
     ("imports", "imports"),
@@ -35,8 +35,8 @@ const MOVED_TO_GYM: [(&str, &str); 5] = [
     ("environments_per_worker", "environments_per_worker"),
 ];
 
-/// Brings the tables of a document of an older format to the present one. A document that does not say its format may be of
-/// any.
+/// Converts the tables of a document from an older format to the current one. A document without a format number may have
+/// any format.
 pub(super) fn upgrade(table: &mut Table, format: Option<i64>) {
     let Some(Value::Table(env)) = table.get_mut("env").filter(|_| format != Some(FORMAT)) else { return };
     for (old, new) in MOVED_TO_GYM {
@@ -48,7 +48,7 @@ pub(super) fn upgrade(table: &mut Table, format: Option<i64>) {
 }
 
 impl TrainConfig {
-    /// The configuration as TOML: its format, and every key that applies.
+    /// The configuration as TOML: the format number, and every key that applies.
     pub fn to_toml(&self) -> String {
         self.document(|_| String::new(), &[])
     }
@@ -58,7 +58,7 @@ impl TrainConfig {
         self.to_template(&[])
     }
 
-    /// [`TrainConfig::to_commented_toml`] of a configuration that lacks some keys: they are comments with the reason.
+    /// [`TrainConfig::to_commented_toml`] of an incomplete configuration: the missing keys are comments with the reason.
     pub(super) fn to_template(&self, missing: &[(Key, Error)]) -> String {
         let described = |key: &Key| {
             let meaning = key.meaning();
@@ -95,7 +95,7 @@ impl TrainConfig {
         keys.filter(|(key, _)| key.applies(self)).filter_map(|(key, value)| Some((key, value?))).collect()
     }
 
-    /// A table for each section; one within another stands beside it.
+    /// A table for each section; nested sections have their own entry.
     pub(super) fn to_tables(&self) -> Table {
         let mut tables = Table::new();
         for (key, value) in self.entries() {

@@ -1,24 +1,24 @@
-//! The errors of single keys, and values as a user would write them.
+//! Errors about single keys, and values formatted as in a configuration file.
 
 use toml::Value;
 
 use super::TrainConfig;
 use crate::error::Error;
 
-/// An error of one key.
+/// An error about one key.
 pub(crate) fn invalid(key: &str, message: String) -> Error {
     Error::Setting { key: key.to_owned(), message }
 }
 
-/// [`invalid`], where something is not true.
+/// [`invalid`] if a condition is false.
 pub(crate) fn check(right: bool, key: &str, message: impl FnOnce() -> String) -> Result<(), Error> {
     if right { Ok(()) } else { Err(invalid(key, message())) }
 }
 
-/// The error of a value that is not what was expected.
+/// The error for a value of another type or range than expected.
 pub(crate) fn not_expected(key: &str, value: &Value, expected: &str) -> Error {
     let shown = show(value);
-    // What is no TOML value is taken for text: a number with too many digits, say.
+    // Anything that is not a TOML value is read as text, such as a number with too many digits.
     let digits = value.as_str().map(|text| text.trim_start_matches(['-', '+']));
     if digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())) {
         let number = value.as_str().unwrap_or_default();
@@ -30,12 +30,12 @@ pub(crate) fn not_expected(key: &str, value: &Value, expected: &str) -> Error {
     invalid(key, format!("{shown} is not {expected}"))
 }
 
-/// The error of a key that is not given.
+/// The error for a missing key.
 pub(crate) fn not_given(key: &str, _: &TrainConfig) -> Option<Error> {
     Some(Error::MissingKeys { keys: key.to_owned() })
 }
 
-/// A value as a user would write it.
+/// A value formatted as in a configuration file.
 pub(crate) fn show(value: &Value) -> String {
     match value {
         Value::Float(x) if x.is_finite() => format!("{x:?}"),
@@ -50,13 +50,13 @@ pub(crate) fn show(value: &Value) -> String {
     }
 }
 
-/// A key as TOML writes it: quoted where it has to be.
+/// A key formatted as in TOML, quoted where necessary.
 fn bare(key: &str) -> String {
     let plain = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     if plain { key.to_owned() } else { Value::String(key.to_owned()).to_string() }
 }
 
-/// The error of a text that is none of the choices.
+/// The error for a text that is not one of the choices.
 pub(crate) fn unknown_choice(key: &str, given: &str, choices: &[&str]) -> Error {
     let suggestion = match crate::suggest::nearest(given, choices)[..] {
         [] => String::new(),

@@ -1,9 +1,10 @@
-//! Merging configurations: a preset, a file over it, single keys over both.
+//! Merges the layers of a configuration: a preset, a file that overrides it, single keys that override both.
 //!
-//! A layer has a table for each section that it says something of; `env.gym` is a table beside `env`. Within a layer, keys contradict each other whatever their order: two alternatives
-//! (`training.episodes` and `training.steps`), or a key that does not belong to the layer's kind, are refused. A key of an
-//! upper layer replaces the lower layers' key and its alternative; where it chooses another kind, the lower layers' keys that
-//! belong to the old kind go; where it names another environment, those that belong to the old environment.
+//! A layer has a table for each section that it sets keys of; `env.gym` has its own table. Within a layer, inconsistent
+//! keys are refused whatever their order: two alternatives (`training.episodes` and `training.steps`), or a key that does
+//! not belong to the layer's kind. A key of an upper layer replaces the lower layers' key and its alternative. If an upper
+//! layer selects another kind, the lower layers' keys of the old kind are removed; if it names another environment, the
+//! keys that belong to the old environment.
 
 use toml::{Table, Value};
 
@@ -14,19 +15,20 @@ use crate::agent::config::imply_soft;
 use crate::error::Error;
 use crate::suggest;
 
-/// One layer.
+/// A layer of a configuration.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Layer {
     table: Table,
-    /// The file it was read from, for messages.
+    /// The file that it was read from, for error messages.
     origin: Option<String>,
-    /// Whether keys that do not apply are passed over: a complete configuration written before there were formats has keys
-    /// of every kind.
+    /// Whether keys that do not apply are ignored: complete configurations from before the format number have keys of every
+    /// kind.
     is_lenient: bool,
 }
 
 impl Layer {
-    /// A layer of tables; every key has to exist. A layer with an origin is a document, which may be of an older format.
+    /// Creates a layer from tables, and refuses unknown keys. A layer with an origin is a document, which may have an older
+    /// format.
     pub(super) fn new(mut table: Table, origin: Option<String>) -> Result<Self, Error> {
         let located = |error: Error| locate(error, origin.as_deref());
         let format = table.remove(FORMAT_KEY);
@@ -76,7 +78,7 @@ impl Layer {
     }
 }
 
-/// Puts the name of a file before an error about one of its keys.
+/// Prefixes an error about a key with the name of the file.
 fn locate(error: Error, origin: Option<&str>) -> Error {
     match (origin, error) {
         (Some(origin), error @ Error::Setting { .. }) => {
@@ -86,7 +88,7 @@ fn locate(error: Error, origin: Option<&str>) -> Error {
     }
 }
 
-/// Puts sections within others (`env.gym`) beside them.
+/// Moves nested sections (`env.gym`) to the top level.
 fn split_sections(table: &mut Table, sections: &[&str]) {
     for section in sections {
         let Some((outer, inner)) = section.split_once('.') else { continue };
@@ -99,7 +101,7 @@ fn split_sections(table: &mut Table, sections: &[&str]) {
     }
 }
 
-/// A section exists, is a table, and has only keys that exist.
+/// Checks that a section exists, is a table, and has only known keys.
 fn check_section(keys: &[Key], section: &str, value: &Value) -> Result<(), Error> {
     let sections = TrainConfig::sections();
     if !sections.contains(&section) {
@@ -123,7 +125,7 @@ fn check_section(keys: &[Key], section: &str, value: &Value) -> Result<(), Error
     Ok(())
 }
 
-/// The configuration that the layers say, the last one uppermost.
+/// Merges the layers; later ones override earlier ones.
 pub(super) fn merge(layers: &[Layer]) -> Result<TrainConfig, Error> {
     let keys = TrainConfig::keys();
     let mut merged = overlaid(&keys, layers);
@@ -134,7 +136,7 @@ pub(super) fn merge(layers: &[Layer]) -> Result<TrainConfig, Error> {
         if section.remove(key.name).is_none() {
             continue;
         }
-        // It may have belonged to a kind that an upper layer has replaced.
+        // The key may belong to a kind that an upper layer has replaced.
         let was_in_place = || {
             let below = read(&overlaid(&keys, &layers[..=level]));
             level + 1 < layers.len() && below.is_ok_and(|config| key.applies(&config))
@@ -144,7 +146,7 @@ pub(super) fn merge(layers: &[Layer]) -> Result<TrainConfig, Error> {
         }
     }
     read_complete(&merged).map_err(|error| match &error {
-        // A value that was meant for another environment or kind is not there any more.
+        // The value belonged to another environment or kind and was removed.
         Error::Setting { key, .. } if !has(&merged, key) => error,
         _ => locate_in(layers, error),
     })
@@ -164,8 +166,7 @@ fn read(table: &Table) -> Result<TrainConfig, Error> {
     TrainConfig::read(&Context(table))
 }
 
-/// The configuration that a table says by itself: every key that applies and has no default is given, and all values go
-/// together.
+/// Reads a complete configuration from a table: every required key is present, and all values are consistent.
 pub(super) fn read_complete(table: &Table) -> Result<TrainConfig, Error> {
     let config = read(table)?;
     let (mut names, mut advice): (Vec<String>, Option<Error>) = (Vec::new(), None);
@@ -181,14 +182,14 @@ pub(super) fn read_complete(table: &Table) -> Result<TrainConfig, Error> {
         }
     }
     match (names.is_empty(), advice) {
-        // Advice refers to the other keys, which have to be there.
+        // Advice refers to other keys, which have to be present.
         (false, _) => Err(Error::MissingKeys { keys: names.join(", ") }),
         (true, Some(advice)) => Err(advice),
         (true, None) => config.check().map(|()| config),
     }
 }
 
-/// The keys that a table lacks to be complete, each with the error that says so.
+/// The required keys that are missing from a table, each with its error.
 fn missing(table: &Table, config: &TrainConfig) -> Vec<(Key, Error)> {
     let context = Context(table);
     let absent = |key: &Key| key.applies(config) && context.get(key.section, key.name).is_none();
@@ -196,14 +197,14 @@ fn missing(table: &Table, config: &TrainConfig) -> Vec<(Key, Error)> {
     keys.filter_map(|key| (key.missing?)(&key.path(), config).map(|error| (key, error))).collect()
 }
 
-/// What a layer says, complete or not, and the keys that it lacks, each with the error that says so.
+/// The configuration of a layer that may be incomplete, and its missing keys, each with its error.
 pub(super) fn read_incomplete(layer: &Layer) -> Result<(TrainConfig, Vec<(Key, Error)>), Error> {
     let config = read(&layer.table)?;
     let missing = missing(&layer.table, &config);
     Ok((config, missing))
 }
 
-/// All layers' keys, upper ones in place of lower ones and of their alternatives.
+/// The keys of all layers; upper ones replace lower ones and their alternatives.
 fn overlaid(keys: &[Key], layers: &[Layer]) -> Table {
     let mut merged = Table::new();
     for layer in layers {
@@ -228,7 +229,7 @@ fn lay_over(lower: &mut Table, upper: &Table, keys: &[Key]) {
     }
 }
 
-/// Where `upper` chooses another kind than `lower`, takes the keys away that are meant for the old one.
+/// If `upper` selects another kind than `lower`, removes the keys that are meant for the old kind.
 fn remove_keys_of_another_kind(lower: &mut Table, upper: &Table, keys: &[Key]) {
     for key in keys {
         let Some(choice) = key.condition.and_then(|condition| condition.only_for) else { continue };
@@ -245,10 +246,10 @@ fn remove_keys_of_another_kind(lower: &mut Table, upper: &Table, keys: &[Key]) {
     }
 }
 
-/// Puts the name of the file before an error about a key that came from there.
+/// Prefixes an error about a key with the name of the file that set the key.
 fn locate_in(layers: &[Layer], error: Error) -> Error {
     let Error::Setting { key: path, .. } = &error else { return error };
-    // The path may go on within the key's value, as in `exploration.epsilon.from`.
+    // The path may continue within the key's value, as in `exploration.epsilon.from`.
     let is_of = |key: &Key| path.strip_prefix(&key.path()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     let Some(key) = TrainConfig::keys().into_iter().find(is_of) else { return error };
     match layers.iter().rev().find(|layer| layer.get(key.section, key.name).is_some()) {
@@ -257,7 +258,7 @@ fn locate_in(layers: &[Layer], error: Error) -> Error {
     }
 }
 
-/// A table read from TOML text; `origin` (a file's name, say) is for messages.
+/// Reads a table from TOML text; `origin` (such as a file name) is for error messages.
 ///
 /// # Errors
 /// [`Error::Config`] where the text is not TOML.
@@ -274,7 +275,7 @@ pub(super) fn parse(origin: &str, text: &str) -> Result<Table, Error> {
     })
 }
 
-/// A value as `key=value` gives it: TOML, or else text.
+/// Reads the value of `key=value`: TOML, or a string if it is not TOML.
 pub fn value(text: &str) -> Value {
     format!("value = {text}")
         .parse::<Table>()

@@ -3,11 +3,11 @@
 /// A paper, book or lecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Paper {
-    /// How texts cite it: `Mnih et al. 2015`.
+    /// The citation in texts: `Mnih et al. 2015`.
     pub citation: &'static str,
-    /// Its title.
+    /// The title.
     pub title: &'static str,
-    /// Where to read it.
+    /// The address of the paper.
     pub url: &'static str,
 }
 
@@ -15,7 +15,7 @@ const fn paper(citation: &'static str, title: &'static str, url: &'static str) -
     Paper { citation, title, url }
 }
 
-/// All of them, by citation.
+/// All papers, by citation.
 pub(crate) const PAPERS: &[Paper] = &[
     paper("Ba et al. 2016", "Layer normalization", "https://arxiv.org/abs/1607.06450"),
     paper(

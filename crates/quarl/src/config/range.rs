@@ -1,4 +1,4 @@
-//! The range of a number: what it contains, in words and in single precision.
+//! Ranges of numbers: membership, description, and checks in single precision.
 
 use toml::Value;
 
@@ -11,7 +11,7 @@ use crate::error::Error;
 pub(crate) struct Bounds {
     low: f64,
     high: f64,
-    /// Whether the ends themselves are excluded.
+    /// Whether the lower and the upper end are excluded.
     open: (bool, bool),
     /// Whether 0 is excluded.
     nonzero: bool,
@@ -32,8 +32,8 @@ impl Bounds {
         self.contains(x as f64, self.low, self.high)
     }
 
-    /// Checks a number of `key`. Training computes in single precision: a number is refused where it becomes infinite, 0,
-    /// or an end of the range in that precision without being so in what was written.
+    /// Checks a value of `key`. Training computes in single precision, so a number is also refused if rounding to single
+    /// precision makes it infinite, 0, or equal to an end of the range.
     pub(crate) fn check(&self, key: &str, x: f64) -> Result<f64, Error> {
         if !x.is_finite() || !self.contains(x, self.low, self.high) {
             return Err(not_expected(key, &Value::Float(x), &f64::expected(self)));
@@ -78,9 +78,9 @@ impl Bounds {
         schema
     }
 
-    /// The range in words, to stand behind `a number`; empty if there is none.
+    /// The range as text after `a number`; empty for an unlimited range.
     pub(crate) fn words(&self) -> String {
-        // Plain digits up to ten of them.
+        // Without an exponent for up to ten digits.
         let plain = |x: f64| x == 0.0 || (1e-3..1e10).contains(&x.abs());
         let [low, high] = [self.low, self.high].map(|x| if plain(x) { x.to_string() } else { format!("{x:?}") });
         match (self.low.is_finite(), self.high.is_finite(), self.open) {
@@ -98,17 +98,17 @@ impl Bounds {
     }
 }
 
-/// Any number but 0.
+/// Any number except 0.
 pub(crate) fn not_zero() -> Bounds {
     Bounds { nonzero: true, ..Bounds::ANY }
 }
 
-/// `low` and above.
+/// At least `low`.
 pub(crate) fn at_least(low: impl Into<f64>) -> Bounds {
     Bounds { low: low.into(), ..Bounds::ANY }
 }
 
-/// `high` and below.
+/// At most `high`.
 pub(crate) fn at_most(high: impl Into<f64>) -> Bounds {
     Bounds { high: high.into(), ..Bounds::ANY }
 }

@@ -1,4 +1,4 @@
-//! The reference: every key with type, default, range, unit, meaning, condition and papers, as its declaration says them.
+//! The reference of all keys: type, default, range, unit, meaning, condition and papers, from the keys' declarations.
 
 use serde::Serialize;
 use toml::Value;
@@ -15,50 +15,50 @@ use crate::suggest;
 /// A section and its keys.
 #[derive(Clone, Debug, Serialize)]
 pub struct SectionReference {
-    /// Its name, such as `agent` or `env.gym`.
+    /// The name, such as `agent` or `env.gym`.
     pub section: &'static str,
-    /// What it is about, in a sentence.
+    /// A description in one sentence.
     pub meaning: String,
-    /// More about it, a paragraph each.
+    /// Further paragraphs of the description.
     pub explanation: Vec<String>,
-    /// Its keys.
+    /// The keys of the section.
     pub keys: Vec<KeyReference>,
 }
 
-/// One key.
+/// The reference of one key.
 #[derive(Clone, Debug, Serialize)]
 pub struct KeyReference {
-    /// Its name with its section: `agent.gamma`.
+    /// The name with its section: `agent.gamma`.
     pub key: String,
-    /// What it means, in a sentence.
+    /// The meaning, in one sentence.
     pub meaning: String,
-    /// More about it, such as when to raise or lower it; a paragraph each.
+    /// Further paragraphs, such as when to raise or lower the value.
     pub explanation: Vec<String>,
-    /// The type of its values: `number`.
+    /// The type of the values: `number`.
     #[serde(rename = "type")]
     pub value_type: &'static str,
-    /// The range of its numbers: `from 0 to 1`.
+    /// The range of the numbers: `from 0 to 1`.
     pub range: Option<String>,
     /// The type with the range: `a number from 0 to 1`.
     pub expected: String,
-    /// The texts that are allowed; empty where a value is no choice.
+    /// The allowed texts; empty where the value is not a choice.
     pub choices: Vec<Choice>,
-    /// What its values count: `environment steps`.
+    /// The unit of the values: `environment steps`.
     pub unit: Option<&'static str>,
-    /// The value where the key is absent, as TOML, where that does not depend on other keys.
+    /// The default as TOML, if it does not depend on other keys.
     pub default: Option<String>,
-    /// What happens where the key is absent, where [`KeyReference::default`] does not say: it follows from other keys, it must be
-    /// given, or it is not set.
+    /// Describes the default where [`KeyReference::default`] is `None`: it depends on other keys, the key is required, or
+    /// it is not set.
     pub without_default: Option<&'static str>,
-    /// Its values in the presets, where they are not the default.
+    /// The values in the presets that differ from the default.
     pub presets: Vec<PresetValue>,
-    /// When it applies: `replay.kind = "prioritized"`; always if absent.
+    /// The condition under which the key applies: `replay.kind = "prioritized"`; `None` if it always applies.
     pub condition: Option<&'static str>,
-    /// The key that can be given in its place, but not beside it.
+    /// An alternative key; only one of the two can be set.
     pub alternative: Option<String>,
-    /// The papers that it cites.
+    /// The cited papers.
     pub papers: Vec<Paper>,
-    /// The page of the guide that explains it, without `.md`: `n_step` for `docs/guide/n_step.md`.
+    /// The page of the guide about it, without `.md`: `n_step` for `docs/guide/n_step.md`.
     pub guide: Option<&'static str>,
 }
 
@@ -67,20 +67,20 @@ pub struct KeyReference {
 pub struct Choice {
     /// The text.
     pub value: &'static str,
-    /// What it means, in a line.
+    /// The meaning, in one line.
     pub meaning: &'static str,
 }
 
-/// A value of a key, and the presets that have it.
+/// A value of a key, and the presets that use it.
 #[derive(Clone, Debug, Serialize)]
 pub struct PresetValue {
     /// The value as TOML.
     pub value: String,
-    /// The names of the presets, for their own environment.
+    /// The names of the presets, with their own environments.
     pub presets: Vec<&'static str>,
 }
 
-/// What a name stands for.
+/// The section or key with a given name.
 #[derive(Clone, Debug)]
 pub enum Entry {
     /// A section.
@@ -121,7 +121,7 @@ pub fn sections() -> Vec<SectionReference> {
     TrainConfig::section_docs().into_iter().map(describe_section).collect()
 }
 
-/// The section or key of a name: `agent`, `agent.gamma`, or `gamma`, where only one section has such a key.
+/// Finds the section or key with a name: `agent`, `agent.gamma`, or `gamma` if only one section has such a key.
 ///
 /// # Errors
 /// [`Error::Setting`], with the nearest known names where there is none of this name, or with all where there are several.

@@ -1,4 +1,4 @@
-//! The JSON Schema of a configuration file, for editors: it follows from the declarations of the settings.
+//! The JSON Schema of configuration files, for editors, derived from the declarations of the settings.
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ use super::{TrainConfig, layers};
 /// The JSON Schema (draft 2020-12) of a configuration file, complete or partial: every key with its type, range and default, and
 /// a description that says when it applies.
 ///
-/// It cannot say what depends on other keys. [`TrainConfig::from_toml`] checks that, too.
+/// The schema cannot express constraints between keys; [`TrainConfig::from_toml`] checks them.
 pub fn json_schema() -> Value {
     let keys = TrainConfig::keys();
     let mut properties = Map::new();

@@ -1,6 +1,6 @@
-//! What a setting is. Each part of the library lists its settings once, with [`settings!`](super::declare): key, type, default,
-//! range, unit, condition, and a doc comment. Reading, checking, writing, the comments of a printed preset, the reference and
-//! the JSON Schema all follow from that list.
+//! Settings of the configuration. Each part of the library declares its settings once, with [`settings!`](super::declare):
+//! key, type, default, range, unit, condition, and a doc comment. Reading, checking, writing, the comments of a printed
+//! preset, the reference and the JSON Schema all derive from these declarations.
 
 use toml::{Table, Value};
 
@@ -12,43 +12,44 @@ pub(crate) use super::declare::{choices, settings};
 pub(crate) use super::errors::{check, invalid, not_expected, show, unknown_choice};
 pub(crate) use super::range::{Bounds, above, above_to, at_least, at_most, from_to, from_to_below, not_zero};
 
-/// One key of the configuration.
+/// A key of the configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
-    /// Its section; `env.gym` is a section within `env`.
+    /// The section; `env.gym` is a section within `env`.
     pub(crate) section: &'static str,
-    /// Its name in the section.
+    /// The name within the section.
     pub(crate) name: &'static str,
-    /// Its doc comment: the first paragraph says what it means, the others explain.
+    /// The doc comment: the first paragraph defines the key, the others explain it.
     pub(crate) doc: &'static [&'static str],
-    /// The type of its values.
+    /// The type of the values.
     pub(crate) value_type: ValueType,
-    /// The range of its values.
+    /// The range of the values.
     pub(crate) bounds: Bounds,
-    /// What its values count: `environment steps`.
+    /// The unit of the values: `environment steps`.
     pub(crate) unit: Option<&'static str>,
-    /// The value where the key is absent, as TOML; none where it must be given, follows from other keys, or means "off".
+    /// The default as TOML; `None` where the key is required, its default depends on other keys, or an absent key means
+    /// "off".
     pub(crate) default: Option<String>,
-    /// The default in words, where it follows from other keys.
+    /// The default in words, where it depends on other keys.
     pub(crate) default_in_words: Option<&'static str>,
-    /// When it applies; always if absent.
+    /// The condition under which the key applies; `None` if it always applies.
     pub(crate) condition: Option<Condition>,
-    /// The key of the same section that can stand in its place, but not beside it.
+    /// An alternative key of the same section; only one of the two can be set.
     pub(crate) alternative: Option<&'static str>,
-    /// The error where it applies, has no default, and is not given; none if it has a default.
+    /// The error for a missing required key; `None` if the key has a default.
     pub(crate) missing: Option<Missing>,
-    /// The page of the guide that explains it, without `.md`.
+    /// The page of the guide about it, without `.md`.
     pub(crate) guide: Option<&'static str>,
 }
 
-/// Says that a key is missing, and how to choose its value: from the key's path and the configuration without it. None where
-/// the value follows from that configuration.
+/// Returns the error for a missing key, with advice on its value, from the key's path and the configuration without it.
+/// `None` where the value is determined by that configuration.
 pub(crate) type Missing = fn(&str, &TrainConfig) -> Option<Error>;
 
-/// The type of a key's values, for people and for the JSON Schema.
+/// The type of a key's values, as text and for the JSON Schema.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ValueType {
-    /// Its name: `number`.
+    /// The name: `number`.
     pub(crate) name: &'static str,
     /// The texts that are allowed, each with its meaning in one line; empty where a value is no choice.
     pub(crate) choices: &'static [(&'static str, &'static str)],
@@ -58,15 +59,15 @@ pub(crate) struct ValueType {
     pub(crate) schema: fn(&Bounds) -> serde_json::Value,
 }
 
-/// When a key applies.
+/// The condition under which a key applies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Condition {
-    /// The condition as a user would write it: `replay.kind = "prioritized"`.
+    /// The condition as text: `replay.kind = "prioritized"`.
     pub(crate) text: &'static str,
-    /// Whether a configuration satisfies it.
+    /// Whether a configuration satisfies the condition.
     pub(crate) holds: fn(&TrainConfig) -> bool,
-    /// The key that chooses the kind, where a value is meant for one kind only: an upper layer that chooses another kind
-    /// does not inherit it, even though that kind has the key, too.
+    /// The key that selects the kind, for a value that is meant for one kind only: if an upper layer selects another kind,
+    /// the value is not inherited, even if the other kind has the same key.
     pub(crate) only_for: Option<&'static str>,
 }
 
@@ -78,7 +79,7 @@ impl Condition {
         Self { text, holds, only_for: None }
     }
 
-    /// For values that are meant for the kind that `key` chooses.
+    /// The same condition for values that are meant only for the kind that `key` selects.
     pub(crate) const fn only_for(self, key: &'static str) -> Self {
         Self { only_for: Some(key), ..self }
     }
@@ -90,12 +91,12 @@ impl Key {
         format!("{}.{}", self.section, self.name)
     }
 
-    /// Whether it has an effect in this configuration.
+    /// Whether the key has an effect in this configuration.
     pub(crate) fn applies(&self, config: &TrainConfig) -> bool {
         self.condition.is_none_or(|condition| (condition.holds)(config))
     }
 
-    /// What it means, in a sentence.
+    /// The meaning of the key, in a sentence.
     pub(crate) fn meaning(&self) -> String {
         paragraphs(self.doc).next().unwrap_or_default()
     }
@@ -113,19 +114,20 @@ pub(crate) fn paragraphs(doc: &[&str]) -> impl Iterator<Item = String> {
         .filter(|paragraph| !paragraph.is_empty())
 }
 
-/// The value of a key that a table does not have.
-pub(crate) enum Absent<T> {
-    /// There is none: the key must be given.
+/// The default of a key, used where a table does not have the key.
+pub(crate) enum KeyDefault<T> {
+    /// No default: the key is required.
     Required,
-    /// This one.
+    /// This value.
     Is(T),
-    /// It follows from other keys, which the words say.
+    /// A value that depends on other keys, and its description.
     Follows(fn(&Context) -> T, &'static str),
-    /// It follows from other keys, which the words say, or else the key must be given, and the error advises on its value.
+    /// A value that depends on other keys, and its description. If it cannot be determined, the key is required, and the
+    /// error advises on its value.
     Advised(fn(&Context) -> Option<T>, Missing, &'static str),
 }
 
-/// The merged tables that a configuration is read from, one for each section; a section within another one stands beside it.
+/// The merged tables of a configuration, one for each section; a section within another one has its own entry.
 pub(crate) struct Context<'a>(pub(crate) &'a Table);
 
 impl Context<'_> {
@@ -134,13 +136,13 @@ impl Context<'_> {
         self.0.get(section)?.get(key)
     }
 
-    /// The run's length in environment steps, where that is its budget.
+    /// The run's budget in environment steps, if it has one.
     pub(crate) fn budget(&self) -> Option<u64> {
         u64::try_from(self.get("training", "steps")?.as_integer()?).ok()
     }
 }
 
-/// A type that a setting can have.
+/// A type of settings.
 pub(crate) trait Setting: Default {
     /// The type's name for people: `number`.
     const NAME: &'static str;
@@ -157,7 +159,7 @@ pub(crate) trait Setting: Default {
     /// Reads and checks the value of `key`.
     fn read(key: &str, value: &Value, bounds: &Bounds, context: &Context) -> Result<Self, Error>;
 
-    /// The value as [`Setting::read`] takes it; none where the key is left out.
+    /// The value in the form that [`Setting::read`] accepts; `None` where the key is left out.
     fn write(&self) -> Option<Value>;
 }
 
@@ -169,20 +171,20 @@ pub(crate) trait Section: Sized {
     /// This section and those within it: name, and doc comment.
     fn sections() -> Vec<(&'static str, &'static [&'static str])>;
 
-    /// The values of a table, each checked by itself; keys that are absent get their defaults.
+    /// Reads the values of a table and checks each of them; absent keys get their defaults.
     fn read(context: &Context) -> Result<Self, Error>;
 
     /// The keys' values, in the order of [`Section::keys`].
     fn values(&self) -> Vec<Option<Value>>;
 }
 
-/// What has to be true of a section's values together, and beside those of other sections.
+/// Consistency of a section's values with each other and with other sections.
 pub(crate) trait Consistent {
-    /// The first contradiction, naming the key and what to do.
+    /// Returns an error for the first inconsistency, with the key and what to do.
     fn check(&self, config: &TrainConfig) -> Result<(), Error>;
 }
 
-/// What a declaration says of a key besides its type and default.
+/// The parts of a key's declaration besides its type and default.
 pub(crate) struct Declaration {
     pub(crate) section: &'static str,
     pub(crate) name: &'static str,
@@ -196,15 +198,15 @@ pub(crate) struct Declaration {
 
 impl Declaration {
     /// The key of values of type `T`.
-    pub(crate) fn key<T: Setting>(self, absent: Absent<T>) -> Key {
+    pub(crate) fn key<T: Setting>(self, absent: KeyDefault<T>) -> Key {
         let Self { section, name, doc, bounds, unit, alternative, guide, condition } = self;
         let value_type = ValueType { name: T::NAME, choices: T::CHOICES, expected: T::expected, schema: T::schema };
-        let default = if let Absent::Is(value) = &absent { value.write().map(|value| show(&value)) } else { None };
+        let default = if let KeyDefault::Is(value) = &absent { value.write().map(|value| show(&value)) } else { None };
         let (missing, default_in_words): (Option<Missing>, _) = match absent {
-            Absent::Required => (Some(not_given), None),
-            Absent::Is(_) => (None, None),
-            Absent::Follows(_, words) => (None, Some(words)),
-            Absent::Advised(_, missing, words) => (Some(missing), Some(words)),
+            KeyDefault::Required => (Some(not_given), None),
+            KeyDefault::Is(_) => (None, None),
+            KeyDefault::Follows(_, words) => (None, Some(words)),
+            KeyDefault::Advised(_, missing, words) => (Some(missing), Some(words)),
         };
         Key {
             section,
@@ -223,18 +225,18 @@ impl Declaration {
     }
 }
 
-/// The value of a key: what the tables say, checked, or else its default.
+/// The value of a key: from the tables, checked, or its default.
 pub(crate) fn read<T: Setting>(
     context: &Context,
     (section, name): (&str, &str),
-    absent: Absent<T>,
+    absent: KeyDefault<T>,
     bounds: Bounds,
 ) -> Result<T, Error> {
     match (context.get(section, name), absent) {
         (Some(value), _) => T::read(&format!("{section}.{name}"), value, &bounds, context),
-        (None, Absent::Required) => Ok(T::default()),
-        (None, Absent::Advised(value, ..)) => Ok(value(context).unwrap_or_default()),
-        (None, Absent::Is(value)) => Ok(value),
-        (None, Absent::Follows(value, _)) => Ok(value(context)),
+        (None, KeyDefault::Required) => Ok(T::default()),
+        (None, KeyDefault::Advised(value, ..)) => Ok(value(context).unwrap_or_default()),
+        (None, KeyDefault::Is(value)) => Ok(value),
+        (None, KeyDefault::Follows(value, _)) => Ok(value(context)),
     }
 }

@@ -1,4 +1,4 @@
-//! The types that settings have, apart from choices and schedules.
+//! The types of settings, except choices and schedules.
 
 use serde_json::json;
 use toml::{Table, Value};
@@ -6,7 +6,7 @@ use toml::{Table, Value};
 use super::settings::{Bounds, Context, Setting, invalid, not_expected};
 use crate::error::Error;
 
-/// Whole numbers: what TOML can say of each type.
+/// Whole numbers, within the range that TOML can represent.
 macro_rules! whole_numbers {
     ($($type:ty),*) => { $(
         impl Setting for $type {
@@ -48,7 +48,7 @@ impl Setting for f64 {
 
     fn read(key: &str, value: &Value, bounds: &Bounds, _: &Context) -> Result<Self, Error> {
         match number(value) {
-            // As it was written: 2, not 2.0.
+            // As it was written: 2 instead of 2.0.
             Some(x) => bounds.check(key, x).map_err(|error| match (value, x.is_finite()) {
                 (Value::Integer(_), true) => not_expected(key, value, &Self::expected(bounds)),
                 _ => error,
@@ -62,7 +62,7 @@ impl Setting for f64 {
     }
 }
 
-/// A number, written with a decimal point or without.
+/// A number with or without a decimal point.
 pub(crate) fn number(value: &Value) -> Option<f64> {
     value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64))
 }
@@ -107,7 +107,7 @@ impl Setting for String {
     }
 }
 
-/// An optional key: where it is absent, what it controls is off.
+/// An optional key: if it is absent, the feature is off.
 impl<T: Setting> Setting for Option<T> {
     const NAME: &'static str = T::NAME;
     const CHOICES: &'static [(&'static str, &'static str)] = T::CHOICES;
@@ -129,7 +129,7 @@ impl<T: Setting> Setting for Option<T> {
     }
 }
 
-/// Units of each layer.
+/// The numbers of units of the hidden layers.
 impl Setting for Vec<usize> {
     const NAME: &'static str = "list of whole numbers";
 
@@ -152,7 +152,7 @@ impl Setting for Vec<usize> {
     }
 }
 
-/// Names.
+/// A list of names.
 impl Setting for Vec<String> {
     const NAME: &'static str = "list of texts";
 
@@ -207,7 +207,7 @@ impl Setting for [f64; 2] {
     }
 }
 
-/// Arguments by name.
+/// Keyword arguments.
 impl Setting for Table {
     const NAME: &'static str = "table";
 

@@ -3,16 +3,16 @@
 use toml::{Table, Value};
 
 use crate::config::TrainConfig;
-use crate::config::settings::Absent::{Is, Required};
+use crate::config::settings::KeyDefault::{Is, Required};
 use crate::config::settings::{
     Bounds, Condition, Consistent, Context, Section, Setting, at_least, from_to, not_expected, not_zero, settings,
 };
 use crate::env::GYM_PREFIX;
 use crate::error::Error;
 
-/// The largest number of environments in one run.
+/// The maximum number of environments in one run.
 pub(crate) const MOST_ENVIRONMENTS: u32 = 1024;
-/// The largest number of stacked observations.
+/// The maximum number of stacked observations.
 const MOST_FRAMES: u32 = 1024;
 
 const GYMNASIUM: Condition = Condition::new("env.id = \"gym:ID\"", |config| config.env.is_gymnasium());
@@ -80,7 +80,7 @@ settings! {
     }
 }
 
-/// The value of `env.gym.python` that leaves the choice to the library.
+/// The value of `env.gym.python` for automatic detection.
 pub(crate) const AUTO: &str = "auto";
 
 /// The time limit of an episode.
@@ -96,7 +96,7 @@ pub enum StepLimit {
 impl StepLimit {
     const ENVIRONMENT: &str = "environment";
 
-    /// The number of steps; none where the environment decides.
+    /// The number of steps; `None` for the environment's own limit.
     pub(crate) fn steps(self) -> Option<u32> {
         match self {
             Self::Environment => None,
@@ -138,14 +138,14 @@ impl Setting for StepLimit {
 }
 
 impl EnvConfig {
-    /// The environment of this name with all other settings at their defaults.
+    /// The environment `id` with the defaults of all other settings.
     pub fn named(id: &str) -> Self {
         let mut config = Self::read(&Context(&Table::new())).expect("defaults are in range");
         id.clone_into(&mut config.id);
         config
     }
 
-    /// Whether it is one of Gymnasium's.
+    /// Whether it is a Gymnasium environment.
     pub fn is_gymnasium(&self) -> bool {
         self.id.starts_with(GYM_PREFIX)
     }

@@ -1,12 +1,12 @@
 //! `[evaluation]`.
 
 use crate::config::TrainConfig;
-use crate::config::settings::Absent::{Is, Required};
+use crate::config::settings::KeyDefault::{Is, Required};
 use crate::config::settings::{Condition, Consistent, at_least, settings};
 use crate::env::config::StepLimit;
 use crate::error::Error;
 
-/// A limit belongs to the environment that it was chosen for.
+/// A limit is valid only for the environment that it was chosen for.
 const OF_ENVIRONMENT: Condition = Condition::ALWAYS.only_for("env.id");
 
 settings! {

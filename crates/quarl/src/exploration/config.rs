@@ -1,7 +1,7 @@
 //! `[exploration]`.
 
 use crate::config::TrainConfig;
-use crate::config::settings::Absent::{Is, Required};
+use crate::config::settings::KeyDefault::{Is, Required};
 use crate::config::settings::{Condition, Consistent, above, check, choices, from_to, settings};
 use crate::error::Error;
 use crate::exploration::Exploration;

@@ -1,17 +1,17 @@
-//! `[network]`: the settings of a network, and its [`Architecture`]: what it is made of for one environment, as plain data.
+//! `[network]`: the settings of the Q-network, and its [`Architecture`] for an environment, as plain data.
 
 use serde::{Deserialize, Serialize};
 
 use super::head::Head;
 use crate::config::TrainConfig;
-use crate::config::settings::Absent::{Advised, Follows, Is};
+use crate::config::settings::KeyDefault::{Advised, Follows, Is};
 use crate::config::settings::{Condition, Consistent, Context, check, choices, from_to, invalid, settings};
 use crate::config::values::number;
 use crate::env::known_rewards;
 use crate::error::Error;
 use crate::space::BoxSpace;
 
-/// The largest number of units of a layer, and of atoms, quantiles and cosines.
+/// The maximum number of units of a layer, and of atoms, quantiles and cosines.
 const LARGEST_LAYER: u32 = 1 << 16;
 const LARGEST_HEAD: u32 = 1 << 12;
 
@@ -24,7 +24,7 @@ const NOISY: Condition = Condition::new("network.noisy = true", |config| config.
 const CATEGORICAL: Condition =
     Condition::new("network.head = \"categorical\"", |config| matches!(config.network.head, Head::Categorical { .. }));
 
-/// A support belongs to the environment that it was chosen for.
+/// A support is valid only for the environment that it was chosen for.
 const SUPPORT: Condition = CATEGORICAL.only_for("env.id");
 
 const QUANTILES: Condition =
@@ -139,7 +139,7 @@ choices!(Activation {
 });
 
 impl NetworkConfig {
-    /// Refuses an environment that is not the one that a categorical head's support was chosen for.
+    /// Refuses an environment other than the one that a categorical head's support was chosen for.
     ///
     /// # Errors
     /// [`Error::Setting`].
@@ -153,7 +153,7 @@ impl NetworkConfig {
         })
     }
 
-    /// The network for observations of this space and so many actions.
+    /// The architecture for observations of `space` and `actions` actions.
     pub fn architecture(&self, observations: &BoxSpace, actions: usize) -> Architecture {
         Architecture {
             inputs: observations.len(),
@@ -185,7 +185,7 @@ impl Consistent for NetworkConfig {
         }
         let Head::Categorical { atoms, v_min, v_max } = self.head else { return Ok(()) };
         check(v_min < v_max, "network.v_max", || format!("{v_max:?} is not above network.v_min = {v_min:?}"))?;
-        // Neighbouring atoms have to differ, the largest ones included.
+        // Neighbouring atoms have to differ in single precision, also the largest ones.
         let spacing = (v_max - v_min) / (atoms - 1) as f64;
         let precision = v_min.abs().max(v_max.abs()) * f64::from(f32::EPSILON);
         check(spacing > precision, "network.v_max", || {
@@ -197,14 +197,15 @@ impl Consistent for NetworkConfig {
     }
 }
 
-/// The width of the streams of a dueling network where it is not given; 0 where there is no hidden layer.
+/// The default width of a dueling network's streams: the last hidden layer's; 0 without a hidden layer.
 fn last_hidden(context: &Context) -> usize {
     let Some(hidden) = context.get("network", "hidden") else { return 128 };
     let last = hidden.as_array().and_then(|units| units.last()).and_then(|units| units.as_integer());
     last.and_then(|units| usize::try_from(units).ok()).unwrap_or(0)
 }
 
-/// The support of a categorical head where the environment's rewards are known: the smallest and the largest discounted return.
+/// The default support of a categorical head for an environment whose rewards are known: the smallest and the largest
+/// discounted return.
 fn known_support(context: &Context) -> Option<[f64; 2]> {
     // Arguments of a Gymnasium environment can change its rewards and its time limit.
     if context.get("env.gym", "kwargs").and_then(toml::Value::as_table).is_some_and(|kwargs| !kwargs.is_empty()) {
@@ -216,7 +217,7 @@ fn known_support(context: &Context) -> Option<[f64; 2]> {
     let clip: Option<[f64; 2]> = context
         .get("env", "clip_reward")
         .and_then(|ends| ends.as_array()?.iter().filter_map(number).collect::<Vec<_>>().try_into().ok());
-    // To nine decimals, so that a gamma of 0.99 gives 100 and not 99.99999999999991.
+    // Rounded to nine decimals, so that a gamma of 0.99 gives 100 instead of 99.99999999999991.
     let horizon = (1e9 / (1.0 - gamma)).round() / 1e9;
     let horizon = horizon.min(f64::from(rewards.steps));
     let ends = rewards.range.map(|reward| reward * scale);
@@ -224,11 +225,11 @@ fn known_support(context: &Context) -> Option<[f64; 2]> {
     if let Some([low, high]) = clip {
         support = support.map(|reward| reward.max(low).min(high));
     }
-    // After the end of an episode the return is 0.
+    // The return after the end of an episode is 0.
     Some([support[0].min(0.0) * horizon, support[1].max(0.0) * horizon])
 }
 
-/// How to choose the support of a categorical head, for the error where it is neither given nor known.
+/// Advice on the support of a categorical head, for the error if it is required and missing.
 fn support_is_needed(key: &str, config: &TrainConfig) -> Option<Error> {
     if config.env.gym.kwargs.is_empty() && known_rewards(&config.env.id).is_some() {
         return None;
@@ -250,46 +251,48 @@ fn support_is_needed(key: &str, config: &TrainConfig) -> Option<Error> {
     ))
 }
 
-/// Units of a layer times levels, when an implicit head acts: a gigabyte in all its layers.
+/// The maximum number of units of a layer times quantile levels when an implicit head acts; it limits the memory to about a
+/// gigabyte.
 const LARGEST_ACTING_LAYER: usize = 1 << 26;
 
-/// What a network is made of. A trunk of hidden layers is the same for all; switches change what surrounds it.
+/// The architecture of a Q-network: a trunk of hidden layers, a head, and optional variants (dueling, noisy, normalised).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Architecture {
-    /// How many numbers an observation has.
+    /// The number of numbers in an observation.
     pub inputs: usize,
-    /// The shape of an observation, of so many numbers. Empty, as in model files of vectors: `[inputs]`.
+    /// The shape of an observation. Empty means `[inputs]`, as in the model files of networks for vectors.
     #[serde(default, skip_serializing_if = "is_vector")]
     pub observation_shape: Vec<usize>,
-    /// Units of each hidden layer.
+    /// The number of units of each hidden layer.
     pub hidden: Vec<usize>,
-    /// How many actions there are.
+    /// The number of actions.
     pub actions: usize,
-    /// What follows each hidden layer.
+    /// The activation of the hidden layers.
     #[serde(default)]
     pub activation: Activation,
-    /// Whether each hidden layer is normalised before its activation (Ba et al. 2016).
+    /// Whether hidden layers have layer normalisation before their activation (Ba et al. 2016).
     #[serde(default)]
     pub layer_norm: bool,
-    /// Whether the trunk is followed by two streams, one for the value and one for the advantages (Wang et al. 2016).
+    /// Whether the network is dueling: two streams after the trunk, for the value and for the advantages (Wang et al.
+    /// 2016).
     #[serde(default)]
     pub dueling: bool,
-    /// Units of the hidden layer of each of a dueling network's streams. `None`: the streams are linear, as in model files
-    /// written before streams had hidden layers.
+    /// The number of units in the hidden layer of each stream of a dueling network. `None` means linear streams, as in old
+    /// model files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dueling_hidden: Option<usize>,
-    /// Whether the length of each row of a weight is learnt apart from its direction (Salimans & Kingma 2016).
+    /// Whether weights are normalised: length and direction of each row are learnt separately (Salimans & Kingma 2016).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub weight_norm: bool,
-    /// Whether weights and biases carry factorised Gaussian noise (Fortunato et al. 2018).
+    /// Whether the network is noisy: weights and biases have learnt, factorised Gaussian noise (Fortunato et al. 2018).
     #[serde(default)]
     pub noisy: bool,
-    /// How the output represents what an action is worth.
+    /// The head.
     #[serde(default)]
     pub head: Head,
 }
 
-/// The function after a hidden layer.
+/// An activation function.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Activation {
@@ -302,18 +305,18 @@ pub enum Activation {
     Elu,
 }
 
-/// The sum; none where it, or a summand, is more than can be counted.
+/// The sum; `None` if it overflows, or a summand is `None`.
 fn sum(summands: impl IntoIterator<Item = Option<usize>>) -> Option<usize> {
     summands.into_iter().try_fold(0_usize, |sum, each| sum.checked_add(each?))
 }
 
-/// Whether an observation's shape is that of a vector, which its number of numbers says already.
+/// Whether an observation is a vector, whose shape follows from its length.
 fn is_vector(shape: &[usize]) -> bool {
     shape.len() <= 1
 }
 
 impl Architecture {
-    /// A multilayer perceptron with ReLUs and one Q-value an action: DQN's.
+    /// A multilayer perceptron with ReLU activations and one Q-value for each action, as in DQN.
     pub fn plain(inputs: usize, hidden: &[usize], actions: usize) -> Self {
         Self {
             inputs,
@@ -330,8 +333,8 @@ impl Architecture {
         }
     }
 
-    /// Whether a network can be planned from this; if not, why not. Sizes may still be too large to be had: see
-    /// [`Architecture::parameter_count`].
+    /// Checks that the architecture is valid; the error is the reason why it is not. Its memory requirements are not
+    /// checked: see [`Architecture::parameter_count`].
     pub fn check(&self) -> Result<(), String> {
         let Self { inputs, observation_shape, hidden, actions, dueling_hidden, head, .. } = self;
         let numbers = observation_shape.iter().try_fold(1_usize, |numbers, size| numbers.checked_mul(*size));
@@ -368,7 +371,8 @@ impl Architecture {
         Ok(())
     }
 
-    /// Units of the widest layer behind the levels of an implicit head, times these levels, when it acts.
+    /// When an implicit head acts: the number of units of the widest layer behind the quantile embedding, times the number
+    /// of levels.
     fn acting_units(&self) -> Option<usize> {
         match self.head {
             Head::Implicit { cosines, acting_quantiles } => {
@@ -378,7 +382,7 @@ impl Architecture {
         }
     }
 
-    /// Inputs and outputs of each fully connected part, in the order in which an observation meets them.
+    /// Inputs and outputs of each fully connected part, in the order of the forward pass.
     pub(crate) fn linears(&self) -> Vec<(usize, usize)> {
         let mut linears = Vec::new();
         let mut width = self.inputs;
@@ -401,12 +405,12 @@ impl Architecture {
         linears
     }
 
-    /// How many parameters a network has that is made of this; none where that is more than can be counted.
+    /// The number of parameters; `None` if it overflows.
     pub fn parameter_count(&self) -> Option<usize> {
         self.forward_parameter_count()?.checked_add(self.reparametrisation_count()?)
     }
 
-    /// How many of them a forward pass reads; none where that is more than can be counted.
+    /// The number of parameters that a forward pass reads; `None` if it overflows.
     pub(crate) fn forward_parameter_count(&self) -> Option<usize> {
         let linear =
             sum(self.linears().into_iter().map(|(inputs, outputs)| inputs.checked_add(1)?.checked_mul(outputs)))?;
@@ -417,12 +421,12 @@ impl Architecture {
         linear.checked_add(norms)
     }
 
-    /// Whether passes compute with parameters that first have to be made of the network's own.
+    /// Whether forward passes use effective parameters that are computed from the stored ones.
     pub(crate) fn is_reparametrised(&self) -> bool {
         self.noisy || self.weight_norm
     }
 
-    /// How many of the parameters belong to reparametrisations; none where that is more than can be counted.
+    /// The number of parameters of reparametrisations; `None` if it overflows.
     fn reparametrisation_count(&self) -> Option<usize> {
         let sigmas = |(inputs, outputs): (usize, usize)| inputs.checked_add(1)?.checked_mul(outputs);
         let of_noise = if self.noisy { sum(self.linears().into_iter().map(sigmas))? } else { 0 };
@@ -431,12 +435,12 @@ impl Architecture {
         of_noise.checked_add(of_lengths)
     }
 
-    /// The last hidden layer's units, or the inputs where there is no hidden layer.
+    /// The number of units of the last hidden layer, or of inputs without a hidden layer.
     pub fn width(&self) -> usize {
         self.hidden.last().copied().unwrap_or(self.inputs)
     }
 
-    /// Outputs of all streams together: each atom of each action and, in a dueling network, first each atom of the value.
+    /// The number of outputs of all streams: each atom of each action and, in a dueling network, each atom of the value.
     pub fn outputs(&self) -> usize {
         (self.actions + usize::from(self.dueling)) * self.head.atoms()
     }

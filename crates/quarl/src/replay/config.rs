@@ -1,16 +1,15 @@
 //! `[replay]`.
 
 use crate::config::TrainConfig;
-use crate::config::settings::Absent::{Follows, Is, Required};
+use crate::config::settings::KeyDefault::{Follows, Is, Required};
 use crate::config::settings::{Condition, Consistent, check, choices, from_to, settings};
 use crate::error::Error;
 use crate::schedule::{Changing, Schedule};
 
-/// The smallest `replay.eps`: the weights of the rarest and the most frequent of four billion items still add up without
-/// losing the rarest.
+/// The minimum of `replay.eps`: with it, the sum over four billion items still includes the smallest weight.
 const SMALLEST_EPS: f64 = 1e-12;
 
-/// The schedule of beta where the budget is in episodes: over so many environment steps.
+/// The duration of beta's default schedule in environment steps if the budget is in episodes.
 const BETA_STEPS: u64 = 100_000;
 
 pub(crate) const STORED: Condition =

@@ -1,7 +1,7 @@
 //! `[training]`.
 
 use crate::config::TrainConfig;
-use crate::config::settings::Absent::{Is, Required};
+use crate::config::settings::KeyDefault::{Is, Required};
 use crate::config::settings::{Consistent, at_least, check, from_to, invalid, settings};
 use crate::env::config::MOST_ENVIRONMENTS;
 use crate::error::Error;

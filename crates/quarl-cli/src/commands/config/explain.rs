@@ -1,4 +1,4 @@
-//! `quarl config explain`: one key, or one section, in the terminal.
+//! `quarl config explain`: explains a key or a section in the terminal.
 
 use anyhow::Result;
 use quarl::config::presets;
@@ -7,7 +7,7 @@ use quarl::config::reference::{self, Entry, KeyReference, PresetValue, SectionRe
 use crate::args::ExplainArgs;
 use crate::output;
 
-/// The width of text that is not written to a terminal, and the largest one in a terminal.
+/// The width of text outside a terminal, and the maximum width in a terminal.
 const WIDTH: usize = 100;
 
 /// The width of the column of labels.
@@ -85,7 +85,7 @@ pub(super) fn default(key: &KeyReference) -> &str {
     key.default.as_deref().or(key.without_default).unwrap_or_default()
 }
 
-/// The values in the presets in words, each value as `code` shows it: `0.98 (textbook), 0.99 (the others)`.
+/// The values in the presets as text, each value formatted by `code`: `0.98 (textbook), 0.99 (the others)`.
 pub(super) fn presets(key: &KeyReference, code: impl Fn(&str) -> String) -> String {
     let all = presets::list().count();
     let given: usize = key.presets.iter().map(|value| value.presets.len()).sum();
@@ -97,20 +97,20 @@ pub(super) fn presets(key: &KeyReference, code: impl Fn(&str) -> String) -> Stri
     values.map(|(value, names)| format!("{} ({names})", code(&value.value))).collect::<Vec<_>>().join(", ")
 }
 
-/// `key=value` as a shell takes it.
+/// `key=value`, quoted for a shell.
 fn assignment(key: &str, value: &str) -> String {
     let text = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
     let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte));
     if is_plain { format!("{key}={text}") } else { format!("'{key}={value}'") }
 }
 
-/// A label, and text beside it that is wrapped in its own column.
+/// A label and a text that is wrapped in its own column.
 fn labelled(label: &str, text: &str, width: usize) -> String {
     let wrapped = wrapped(text, width);
     format!("{label:<width$}{}", wrapped.trim_start())
 }
 
-/// Text in lines of the terminal's width, each indented by so many columns.
+/// Text wrapped to the terminal's width, each line indented by `indent` columns.
 fn wrapped(text: &str, indent: usize) -> String {
     let terminal = terminal_size::terminal_size().map_or(WIDTH, |(width, _)| usize::from(width.0));
     let width = terminal.clamp(40, WIDTH);

@@ -4,7 +4,7 @@ use quarl::config::reference::{self, KeyReference, SectionReference};
 
 use super::explain::{default, presets};
 
-/// What stands before the keys.
+/// The text before the keys.
 const HEAD: &str = include_str!("reference_head.md");
 
 pub(super) fn reference() -> String {

@@ -1,7 +1,7 @@
 //! `[optimizer]`.
 
 use crate::config::TrainConfig;
-use crate::config::settings::Absent::{Is, Required};
+use crate::config::settings::KeyDefault::{Is, Required};
 use crate::config::settings::{Condition, Consistent, above, at_least, check, choices, from_to_below, settings};
 use crate::error::Error;
 use crate::schedule::Schedule;
@@ -20,7 +20,7 @@ const ADAPTIVE: Condition =
 const WITH_MOMENTUM: Condition =
     Condition::new("optimizer.kind = \"rmsprop\" or \"sgd\"", |config| config.optimizer.kind != OptimizerKind::Adam);
 
-/// The smallest `optimizer.eps`: second moments below 1e-30 count as 0, and a smaller eps would divide by next to nothing.
+/// The minimum of `optimizer.eps`: second moments below 1e-30 are set to 0, and a smaller eps would make steps too large.
 const SMALLEST_EPS: f64 = 1e-12;
 
 settings! {
