@@ -126,7 +126,7 @@ fn run(here: &TempDir, example: &Example) -> Result<(), String> {
     let steps = if words.contains(&"textbook") { "200" } else { "520" };
     let shortened: &[(&str, &str)] = match command {
         "train" => &[("--steps", steps), ("--episodes", "")],
-        "experiment" => &[("--steps", steps), ("--episodes", ""), ("--runs", "2")],
+        "experiment" | "compare" => &[("--steps", steps), ("--episodes", ""), ("--runs", "2")],
         "eval" => &[("--episodes", "2")],
         "play" => &[("--episodes", "1"), ("--render", "none")],
         // Measures for minutes: only its options are checked.
