@@ -27,6 +27,8 @@ pub(crate) fn ci() -> Result<()> {
     } else {
         skipped("licences: cargo-deny is not installed");
     }
+    // Miri and AddressSanitizer run the tests without default features.
+    run("cargo", &["check", "--package", "quarl", "--no-default-features", "--tests"], &[])?;
     if succeeds("rustup", &["target", "add", WASM]) {
         run("cargo", &["build", "--package", "quarl", "--no-default-features", "--target", WASM], &[])?;
     } else {

@@ -1,4 +1,5 @@
 //! The Rust snippets of README and documentation, run. `crates/quarl-cli/tests/docs.rs` compares them line by line.
+#![cfg(feature = "files")]
 
 #[test]
 fn a_run_is_an_iterator_of_events() -> Result<(), quarl::Error> {

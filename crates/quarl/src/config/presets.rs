@@ -185,6 +185,7 @@ pub fn text(name: &str, env: Option<&str>) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::TrainConfig;
 
     fn config(preset: &str, env: &str) -> Result<TrainConfig, Error> {
         TrainConfig::preset(preset).set("env.id", env).build()

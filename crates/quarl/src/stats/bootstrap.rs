@@ -162,7 +162,7 @@ pub fn mean_curve_with_band<R: AsRef<[f64]>>(
 }
 
 /// The `q`-quantile over the runs that have a value, episode by episode; NaN where none has.
-#[cfg(any(test, feature = "plot"))]
+#[cfg(feature = "plot")]
 pub(crate) fn quantile_curve<R: AsRef<[f64]>>(runs: &[R], q: f64) -> Vec<f64> {
     let length = runs.iter().map(|run| run.as_ref().len()).max().unwrap_or(0);
     let mut here = Vec::with_capacity(runs.len());
