@@ -121,7 +121,7 @@ pub(crate) struct ConfigArgs {
     /// Environment id: one of `quarl envs`, or gym:ID for a Gymnasium environment [default: that of the preset;
     /// CartPole-v0 without a preset]
     pub(crate) env: Option<String>,
-    /// Preset to start from (see `quarl presets`) [default: textbook for CartPole-v0, tuned for other environments]
+    /// Preset to start from (see `quarl presets`) [default: textbook for CartPole-v0, tuned for other environments; none with --config]
     #[arg(long, value_name = "NAME")]
     pub(crate) preset: Option<String>,
     /// TOML file with settings: a complete configuration, or settings that override those of --preset
@@ -133,10 +133,10 @@ pub(crate) struct ConfigArgs {
     pub(crate) assignments: Vec<String>,
     #[command(flatten)]
     pub(crate) gym: GymArgs,
-    /// Random seed; for an experiment the seed of the first run [default: 0]
+    /// Random seed; for an experiment the seed of the first run [default: that of the configuration]
     #[arg(long, value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
     pub(crate) seed: Option<i64>,
-    /// Train for this number of episodes [default: the budget of the preset]
+    /// Train for this number of episodes [default: the length in the configuration]
     #[arg(long, conflicts_with = "steps", value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
     pub(crate) episodes: Option<i64>,
     /// Train for this number of environment steps, summed over all environments of the run

@@ -33,7 +33,9 @@ fn train(here: &TempDir, id: &str, more: &[&str]) -> Output {
 }
 
 fn error(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().to_owned()
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let error = stderr.lines().rfind(|line| line.starts_with("error: "));
+    error.or(stderr.lines().last()).unwrap_or_default().to_owned()
 }
 
 fn summary(here: &TempDir) -> serde_json::Value {

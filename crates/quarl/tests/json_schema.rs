@@ -195,7 +195,7 @@ fn every_key_has_a_description_and_its_default_is_valid() {
     }
     assert!(keys > 70, "{keys}");
     let alpha = &schema["properties"]["replay"]["properties"]["alpha"];
-    assert!(alpha["description"].as_str().unwrap().contains("Applies only where replay.kind = \"prioritized\"."));
+    assert!(alpha["description"].as_str().unwrap().contains("Applies only with replay.kind = \"prioritized\"."));
     assert_eq!((&alpha["minimum"], &alpha["maximum"], &alpha["default"]), (&json!(0), &json!(1), &json!(0.6)));
 }
 

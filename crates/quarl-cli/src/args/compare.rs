@@ -9,7 +9,7 @@ use super::whole;
 
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
-    /// Configurations: names of presets, or TOML files. The first one is the baseline of the comparison
+    /// Configurations: names of presets, or complete TOML files. The first one is the baseline of the comparison
     #[arg(required = true, value_name = "PRESET|FILE")]
     pub(crate) configurations: Vec<String>,
     /// Environments, separated by commas [default: the environment of each configuration]

@@ -39,7 +39,8 @@ settings! {
         /// TD target: how the value of the next observation is estimated.
         ///
         /// `double` reduces the overestimation of `max` at the price of one more forward pass, and is the usual choice.
-        /// `munchausen` needs `agent.n_step = 1` and cannot be combined with `network.head = "categorical"`.
+        /// `munchausen` needs `agent.n_step = 1`, cannot be combined with `network.head = "categorical"`, and is refused for
+        /// environments with action masks.
         target: TargetKind = Required, guide "double";
         /// Weight alpha of the log-policy that Munchausen DQN adds to the reward.
         ///
@@ -63,6 +64,7 @@ settings! {
         /// Batch size: number of transitions in each update.
         ///
         /// A larger batch gives less noisy gradients and costs more time for each update. It cannot exceed `replay.capacity`.
+        /// Without replay, an update uses one transition.
         batch_size: usize = Required, in at_least(1), unit "transitions", guide "replay", if STORED;
         /// What a time limit means for the value of the last observation.
         ///
@@ -148,6 +150,7 @@ settings! {
             if AT_INTERVALS;
         /// Update interval in environment steps.
         ///
+        /// Steps are summed over all environments; the target network is updated at every step whose number is a multiple of this.
         /// Raise it where training is unstable, lower it where learning is slow: 100 to 1,000 is usual for small tasks. A soft
         /// target network without an interval is updated after each update of the online network.
         every_steps: Option<u64> = Is(None), in at_least(1), unit "environment steps", or every_episodes,
@@ -155,7 +158,8 @@ settings! {
         /// Soft-update coefficient (Polyak averaging): target = tau * online + (1 - tau) * target.
         ///
         /// Smaller values make the target network follow more slowly; 0.001 to 0.01 is usual (Lillicrap et al. 2016). A value
-        /// below 1 without `target_network.kind` sets the kind to `soft`. 1 would copy: use `target_network.kind = "hard"` for that.
+        /// below 1 without `target_network.kind` sets the kind to `soft`, and drops
+        /// the interval of the preset. 1 is a hard update: set `target_network.kind = "hard"` instead.
         tau: f64 = Advised(|_| Some(1.0), tau_is_needed, "none; soft updates need it"), in above_to(0, 1),
             guide "target_network", if SOFT;
     }

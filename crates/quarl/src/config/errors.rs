@@ -64,3 +64,21 @@ pub(crate) fn unknown_choice(key: &str, given: &str, choices: &[&str]) -> Error 
     };
     invalid(key, format!("{given:?} is not one of {}{suggestion}", choices.join(", ")))
 }
+
+/// The key for a parameter of Stable-Baselines3's DQN that has another name there, for suggestions.
+pub(super) fn key_of_stable_baselines3(parameter: &str) -> Option<&'static str> {
+    Some(match parameter {
+        "buffer_size" => "replay.capacity",
+        "exploration_fraction" | "exploration_initial_eps" | "exploration_final_eps" => "exploration.epsilon",
+        "learning_rate" => "optimizer.lr",
+        "net_arch" => "network.hidden",
+        "activation_fn" => "network.activation",
+        "optimizer_class" => "optimizer.kind",
+        "n_steps" => "agent.n_step",
+        "n_envs" => "training.num_envs",
+        "target_update_interval" => "target_network.every_steps",
+        "total_timesteps" => "training.steps",
+        "train_freq" => "training.train_frequency",
+        _ => return None,
+    })
+}

@@ -10,6 +10,7 @@ use toml::{Table, Value};
 
 use super::TrainConfig;
 use super::document::{FORMAT_KEY, check_format, upgrade};
+use super::errors::key_of_stable_baselines3;
 use super::settings::{Context, Key, invalid};
 use crate::agent::config::imply_soft;
 use crate::error::Error;
@@ -115,8 +116,9 @@ fn check_section(keys: &[Key], section: &str, value: &Value) -> Result<(), Error
         let known: Vec<&str> = keys.iter().filter(|key| key.section == section).map(|key| key.name).collect();
         if !known.contains(&name.as_str()) {
             let elsewhere = keys.iter().find(|key| key.name == name && key.section.starts_with(section));
+            let elsewhere = elsewhere.map(Key::path).or_else(|| key_of_stable_baselines3(name).map(str::to_owned));
             let remedy = match elsewhere {
-                Some(key) => format!("did you mean {}?", key.path()),
+                Some(path) => format!("did you mean {path}?"),
                 None => suggest::remedy(name, &known),
             };
             return Err(invalid(&format!("{section}.{name}"), format!("unknown key: {remedy}")));

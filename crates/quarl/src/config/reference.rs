@@ -6,6 +6,7 @@ use toml::Value;
 pub use super::papers::Paper;
 
 use super::document::capitalised;
+use super::errors::key_of_stable_baselines3;
 use super::papers::PAPERS;
 use super::settings::{Key, invalid, paragraphs, show};
 use super::{TrainConfig, presets};
@@ -152,6 +153,9 @@ pub fn find(name: &str) -> Result<Entry, Error> {
             let paths: Vec<&str> =
                 known.iter().filter(|(name, _)| nearest.contains(&name.as_str())).map(|(_, path)| *path).collect();
             let remedy = match paths[..] {
+                _ if key_of_stable_baselines3(name).is_some() => {
+                    format!("did you mean {}?", key_of_stable_baselines3(name).unwrap_or_default())
+                }
                 [] => format!("the sections are {}", TrainConfig::sections().join(", ")),
                 _ => format!("did you mean {}?", paths.join(" or ")),
             };

@@ -72,7 +72,7 @@ fn description(entry: &KeyReference) -> String {
     let default = entry.default.as_deref().or(entry.without_default).unwrap_or_default();
     text += &format!("\n\nDefault: {default}.");
     if let Some(condition) = entry.condition {
-        text += &format!("\n\nApplies only where {condition}.");
+        text += &format!("\n\nApplies only with {condition}.");
     }
     if let Some(alternative) = &entry.alternative {
         text += &format!("\n\nSet either this or {alternative}, not both.");

@@ -1,6 +1,6 @@
 //! What a user may say, and what the answer is.
 
-use super::{ConfigBuilder, Head, ReplayKind, TargetNetworkKind, TrainConfig, presets};
+use super::{ConfigBuilder, Head, ReplayKind, TargetNetworkKind, TrainConfig, errors, presets};
 use crate::schedule::{Changing, Schedule};
 
 fn textbook(assignments: &[&str]) -> ConfigBuilder {
@@ -605,4 +605,15 @@ fn keys_that_differ_are_named() {
     let mut same = one.clone();
     same.replay.alpha = 0.1;
     assert_eq!(same, one, "a key that does not apply does not count");
+}
+
+#[test]
+fn the_names_of_stable_baselines3_are_answered_with_the_key() {
+    let message = message(&["agent.buffer_size=1000"]);
+    assert!(message.contains("agent.buffer_size: unknown key: did you mean replay.capacity?"), "{message}");
+    let Err(error) = super::reference::find("train_freq") else { panic!("there is no such key") };
+    assert!(error.to_string().contains("did you mean training.train_frequency?"), "{error}");
+    let keys: Vec<String> = TrainConfig::keys().iter().map(|key| key.path()).collect();
+    let named = include_str!("../../../../docs/from-sb3.md").split('`').filter_map(errors::key_of_stable_baselines3);
+    assert!(named.clone().count() > 8 && named.clone().all(|key| keys.contains(&key.to_owned())));
 }

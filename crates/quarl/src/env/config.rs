@@ -20,7 +20,7 @@ const GYMNASIUM: Condition = Condition::new("env.id = \"gym:ID\"", |config| conf
 settings! {
     /// `[env]`: the environment and its wrappers.
     ///
-    /// Wrappers are applied in the order of the keys, the first one innermost. Returns are reported as the environment gives them,
+    /// Wrappers are applied in the order of the keys, the first one closest to the environment. Returns are reported as the environment gives them,
     /// before rewards are scaled and clipped.
     pub struct EnvConfig: "env" {
         /// Name of the environment: a built-in one, or gym:ID for an environment of Gymnasium.
@@ -29,12 +29,12 @@ settings! {
         id: String = Required, guide "gymnasium";
         /// Time limit of an episode, after which it is truncated.
         ///
-        /// `"environment"` keeps the limit of the environment. A number is an additional limit: it can shorten episodes, and cannot
-        /// lengthen them.
+        /// `"environment"` keeps the limit of the environment. A number shortens episodes; a number above the
+        /// environment's own limit is an error.
         max_episode_steps: StepLimit = Is(StepLimit::Environment), in at_least(1), unit "environment steps", guide "wrappers";
         /// Factor by which rewards are multiplied, before they are clipped.
         ///
-        /// Q-values near 1 are easier to learn: choose it so that returns are of that size.
+        /// Choose it so that Q-values are of the order of 1 to 100.
         reward_scale: f64 = Is(1.0), in not_zero(), guide "wrappers";
         /// Interval to which rewards are clipped.
         ///
@@ -48,7 +48,7 @@ settings! {
         /// Whether observations are normalised to mean 0 and variance 1 before they reach the network.
         ///
         /// Switch it on where the components of an observation have very different sizes. The statistics are those of the training
-        /// observations so far, and are saved with the model.
+        /// observations so far, and are saved with the model. Evaluation does not change them. Values are not clipped.
         normalize_observation: bool = Is(false), guide "wrappers";
     }
     sections {
@@ -68,9 +68,10 @@ settings! {
         imports: Vec<String> = Is(Vec::new()), guide "gymnasium", if GYMNASIUM;
         /// Keyword arguments of gymnasium.make.
         kwargs: Table = Is(Table::new()), guide "gymnasium", if GYMNASIUM;
-        /// Longest time that the environment may take to answer.
+        /// Maximum time for a step or a reset.
         ///
-        /// An environment that takes longer is stopped and replaced. Raise it for environments with slow steps or resets.
+        /// A worker process that takes longer is killed and replaced, and its episode is dropped. Starting may take 120 seconds, or
+        /// this if it is longer.
         timeout_seconds: u64 = Is(60), in at_least(1), unit "seconds", guide "gymnasium", if GYMNASIUM;
         /// Number of the run's environments (training.num_envs) that share a Python process.
         ///

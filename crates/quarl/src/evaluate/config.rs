@@ -19,7 +19,7 @@ settings! {
         ///
         /// Without an interval, there is one evaluation, at the end of the run.
         every_episodes: Option<u64> = Is(None), in at_least(1), unit "episodes", or every_steps, guide "measuring";
-        /// Evaluation interval in environment steps.
+        /// Evaluation interval in environment steps, summed over all environments.
         ///
         /// Without an interval, there is one evaluation, at the end of the run.
         every_steps: Option<u64> = Is(None), in at_least(1), unit "environment steps", or every_episodes, guide "measuring";
@@ -29,7 +29,8 @@ settings! {
         episodes: usize = Required, in at_least(1), unit "episodes", guide "measuring";
         /// Time limit of an evaluation episode.
         ///
-        /// `"environment"` is the limit of the environment, after `env.max_episode_steps`, or 10,000 steps where it has none.
+        /// `"environment"` is the limit of the environment, after `env.max_episode_steps`, or 10,000 steps where it has none. A
+        /// configuration for another environment does not inherit this key.
         max_episode_steps: StepLimit = Is(StepLimit::Environment), in at_least(1), unit "environment steps", if OF_ENVIRONMENT;
     }
 }

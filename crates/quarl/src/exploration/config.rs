@@ -24,13 +24,13 @@ settings! {
         ///
         /// `noisy` needs `network.noisy = true`.
         kind: ExplorationKind = Is(ExplorationKind::EpsilonGreedy), guide "exploration";
-        /// Probability epsilon of a random action; for ez_greedy, that a repeated random action begins.
+        /// Probability epsilon of a random action. With ez_greedy, the probability that a sequence of repeated random actions starts.
         ///
         /// A linear schedule from 1 to a small value is usual (Mnih et al. 2015), such as 0.05 after a tenth of the run. Raise the
-        /// final value where the agent stops finding better behaviour. A random action is uniform over all actions, the greedy one
-        /// included.
+        /// final value where the agent stops finding better behaviour. A random action is uniform over all allowed actions, the
+        /// greedy one included.
         epsilon: Schedule = Required, in from_to(0, 1), guide "exploration", if RANDOM_ACTIONS;
-        /// Exponent mu of the zeta distribution of repeats: n steps with probability proportional to n^-mu.
+        /// Exponent mu of the zeta distribution of the number n of steps that a random action lasts: P(n) proportional to n^-mu.
         ///
         /// Smaller values repeat actions for longer. The default is the paper's (Dabney et al. 2021).
         mu: f64 = Is(2.0), in above(1), guide "exploration", if EZ_GREEDY;

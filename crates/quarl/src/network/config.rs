@@ -41,7 +41,7 @@ settings! {
         /// An empty list makes the network linear. Wider layers represent more complex functions and cost more time.
         hidden: Vec<usize> = Is(vec![128, 128]), in from_to(1, LARGEST_LAYER), unit "units", guide "function_approximation";
         /// Activation function of the hidden layers.
-        activation: Activation = Is(Activation::Relu), guide "layer_norm";
+        activation: Activation = Is(Activation::Relu), guide "function_approximation";
         /// Whether each hidden layer has layer normalisation before its activation.
         ///
         /// It keeps activations in range and often makes training more stable (Ba et al. 2016).
@@ -62,7 +62,7 @@ settings! {
         ///
         /// With `exploration.kind = "noisy"` this noise replaces epsilon-greedy exploration (Fortunato et al. 2018).
         noisy: bool = Is(false), guide "noisy";
-        /// Initial scale sigma_0 of the noise, which is divided by the root of each layer's number of inputs.
+        /// Initial scale sigma_0 of the noise, which is divided by the square root of each layer's number of inputs.
         ///
         /// Larger values explore more at the start. The default is the paper's (Fortunato et al. 2018).
         noisy_sigma: f64 = Is(0.5), in from_to(0, 1000), guide "noisy", if NOISY;
@@ -87,7 +87,7 @@ settings! {
         /// Returns below it cannot be represented, and a support that is too wide is coarse (Bellemare et al. 2017). It belongs to
         /// its environment: a configuration for another environment does not inherit it.
         v_min: f64 = Advised(|context| known_support(context).map(|[low, _]| low), support_is_needed,
-            "follows from the rewards and `agent.gamma` for CartPole, MountainCar and Acrobot without `env.gym.kwargs`; must be given elsewhere"),
+            "follows from the rewards (scaled and clipped), the time limit and `agent.gamma` for CartPole, MountainCar and Acrobot without `env.gym.kwargs`; must be given for other environments"),
             in from_to(-1e30, 1e30), guide "c51", if SUPPORT, at |network| {
             if let Head::Categorical { v_min, .. } = &mut network.head { Some(v_min) } else { None }
         };
@@ -95,11 +95,11 @@ settings! {
         ///
         /// It has to be above `network.v_min` (Bellemare et al. 2017). It belongs to its environment, as `network.v_min` does.
         v_max: f64 = Advised(|context| known_support(context).map(|[_, high]| high), support_is_needed,
-            "follows from the rewards and `agent.gamma` for CartPole, MountainCar and Acrobot without `env.gym.kwargs`; must be given elsewhere"),
+            "follows from the rewards (scaled and clipped), the time limit and `agent.gamma` for CartPole, MountainCar and Acrobot without `env.gym.kwargs`; must be given for other environments"),
             in from_to(-1e30, 1e30), guide "c51", if SUPPORT, at |network| {
             if let Head::Categorical { v_max, .. } = &mut network.head { Some(v_max) } else { None }
         };
-        /// Number of quantiles: fixed ones of a quantile head, sampled ones in each update of an implicit head.
+        /// Number of quantiles: of the output (quantile head), or of the quantile levels sampled in each update (implicit head).
         ///
         /// More quantiles represent the distribution more finely and cost more time (Dabney et al. 2018a, Dabney et al. 2018b).
         quantiles: usize = Is(QUANTILES_BY_DEFAULT), in from_to(1, LARGEST_HEAD), unit "quantiles", guide "qrdqn", if QUANTILES, at |network| {

@@ -30,7 +30,8 @@ settings! {
         capacity: usize = Required, in from_to(1, u32::MAX), unit "transitions", guide "replay", if STORED;
         /// Priority exponent alpha; 0 samples uniformly.
         ///
-        /// The probability of a transition is proportional to (TD error + eps)^alpha. 0.5 to 0.7 is usual (Schaul et al. 2016).
+        /// The probability of a transition is proportional to (|TD error| + eps)^alpha; a new transition gets the
+        /// largest priority so far. 0.5 to 0.7 is usual (Schaul et al. 2016).
         alpha: f64 = Is(0.6), in from_to(0, 1), guide "prioritized", if PRIORITIZED;
         /// Importance-sampling exponent beta; 1 corrects the bias of prioritised sampling in full.
         ///
@@ -41,7 +42,7 @@ settings! {
             "a linear schedule from 0.4 to 1 over `training.steps`, or over 100,000 environment steps where the run's length is \
              given in episodes",
         ), in from_to(0, 1), guide "prioritized", if PRIORITIZED;
-        /// Constant that is added to every TD error, so that no priority is 0.
+        /// Constant that is added to the absolute TD error, so that no priority is 0.
         ///
         /// Larger values make sampling more uniform (Schaul et al. 2016).
         eps: f64 = Is(1e-6), in from_to(SMALLEST_EPS, 1), guide "prioritized", if PRIORITIZED;

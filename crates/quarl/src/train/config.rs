@@ -30,13 +30,14 @@ settings! {
         num_envs: usize = Is(1), in from_to(1, MOST_ENVIRONMENTS), unit "environments", guide "gymnasium";
         /// Number of environment steps before the first update.
         ///
-        /// The replay buffer is filled meanwhile. The first update also waits until there is one batch of transitions.
+        /// Until then, actions follow `[exploration]`, and transitions are stored. The first update also waits until the buffer holds a
+        /// batch. Schedules and the intervals of the target network count from step 0.
         learning_starts: u64 = Required, in at_least(0), unit "environment steps", guide "replay";
-        /// Number of environment steps from one group of updates to the next.
+        /// Number of environment steps between updates, summed over all environments.
         ///
-        /// 1 updates after every step; Mnih et al. 2015 use 4. A larger value costs less time and learns less from each step.
+        /// `training.gradient_steps` updates follow every step whose number is a multiple of it. 1 updates after every step; Mnih et al. 2015 use 4. A larger value costs less time and learns less from each step.
         train_frequency: u64 = Required, in at_least(1), unit "environment steps", guide "replay", if STORED;
-        /// Number of updates in each group.
+        /// Number of updates after every `training.train_frequency` environment steps.
         gradient_steps: u64 = Required, in at_least(1), unit "updates", guide "replay", if STORED;
         /// Whether the run writes diagnostics.csv: TD error, gradient norm, action gap and more, one row for each episode.
         ///

@@ -55,7 +55,7 @@ fn of_key(key: &KeyReference) -> String {
         item("In the presets", &presets(key, |value| format!("`{value}`")));
     }
     if let Some(condition) = key.condition {
-        item("Applies only where", &format!("`{condition}`").replace(" or ", "` or `"));
+        item("Applies only with", &format!("`{condition}`").replace(" or ", "` or `"));
     }
     if let Some(alternative) = &key.alternative {
         item("Alternative", &format!("{} (one of the two, not both)", linked(&format!("`{alternative}`"))));
