@@ -24,7 +24,7 @@ settings! {
         ///
         /// `noisy` needs `network.noisy = true`.
         kind: ExplorationKind = Is(ExplorationKind::EpsilonGreedy), guide "exploration";
-        /// Probability epsilon of a random action. With ez_greedy, the probability that a sequence of repeated random actions starts.
+        /// Probability epsilon of a random action; with ez_greedy, of starting a sequence of repeated random actions.
         ///
         /// A linear schedule from 1 to a small value is usual (Mnih et al. 2015), such as 0.05 after a tenth of the run. Raise the
         /// final value where the agent stops finding better behaviour. A random action is uniform over all allowed actions, the

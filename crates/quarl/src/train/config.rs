@@ -37,7 +37,7 @@ settings! {
         ///
         /// `training.gradient_steps` updates follow every step whose number is a multiple of it. 1 updates after every step; Mnih et al. 2015 use 4. A larger value costs less time and learns less from each step.
         train_frequency: u64 = Required, in at_least(1), unit "environment steps", guide "replay", if STORED;
-        /// Number of updates after every `training.train_frequency` environment steps.
+        /// Number of updates after every training.train_frequency environment steps.
         gradient_steps: u64 = Required, in at_least(1), unit "updates", guide "replay", if STORED;
         /// Whether the run writes diagnostics.csv: TD error, gradient norm, action gap and more, one row for each episode.
         ///
