@@ -84,6 +84,10 @@ fn several_environments_are_averaged_only_with_normalisation() {
     let given = [&envs[..], &["--normalize", "CartPole-v1=0:100"]].concat();
     let message = fail(&here, &compare("out", &["dqn", "double"], &given), 2);
     assert!(message.contains("MountainCar-v0") && message.contains("only for CartPole-v1"), "{message}");
+    let message = fail(&here, &compare("new", &["dqn"], &given), 2);
+    assert!(message.contains("MountainCar-v0"), "{message}");
+    let trained = here.path().join("new/CartPole-v1-dqn/runs").read_dir().map_or(0, Iterator::count);
+    assert_eq!(trained, 0, "a range that is missing is refused before training");
     let given = [&given[..], &["--normalize", "MountainCar-v0=-200:-100"]].concat();
     succeed(&here, &compare("out", &["dqn", "double"], &given));
 }

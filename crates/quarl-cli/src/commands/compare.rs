@@ -51,7 +51,8 @@ fn variants(args: &CompareArgs) -> Result<Vec<Variant>> {
                 let label = [words.as_str()].into_iter().chain(assignments.iter().map(String::as_str));
                 let label = label.collect::<Vec<_>>().join(", ");
                 let name = run::default_name(&config.env.id, &format!("{name}{suffix}"));
-                if variants.iter().any(|variant| variant.name == name) {
+                // Names in directories may not differ in case alone: some file systems do not tell them apart.
+                if variants.iter().any(|variant| variant.name.eq_ignore_ascii_case(&name)) {
                     return Err(Usage(format!("{name} would be trained twice: name each configuration once")).into());
                 }
                 variants.push(Variant { name, label, config });
@@ -124,6 +125,7 @@ pub(super) fn run_variants(
     let labelled = || comparison.variants().iter().zip(experiments);
     let mut reports: Vec<Report> =
         labelled().map(|(variant, experiment)| Report::new(audience, experiment, Some(&variant.label))).collect();
+    let ranges = range.map(|range| comparison.score_ranges(range)).transpose()?;
     let missing = comparison.missing();
     let lengths: u64 = missing.iter().map(|(i, _)| length(&experiments[*i].config().training)).sum();
     let (count, runs) = (missing.len() as u64, experiments.iter().map(|experiment| experiment.runs()).sum());
@@ -159,7 +161,7 @@ pub(super) fn run_variants(
         failed.extend(summary.failed.iter().map(|run| (run.seed, run.error.clone())));
         report.variant_result(&summary);
     }
-    let results = comparison.results(range)?;
+    let results = comparison.results(ranges.as_ref())?;
     match audience {
         Audience::Person => print(&comparison, &results),
         Audience::Quiet => {}

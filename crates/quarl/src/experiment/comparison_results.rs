@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::comparison::Comparison;
-use super::{RunOutcome, outcomes};
+use super::{Experiment, RunOutcome, outcomes};
 use crate::atomic_write::atomic_write;
 use crate::error::Error;
 use crate::evaluate::{random_returns, step_limit};
@@ -160,13 +160,28 @@ impl Ended {
 }
 
 impl Comparison {
-    /// Reads all ended runs and writes `scores.csv`, `comparison.json` and the figures. With several environments, aggregate
-    /// scores need a `range`.
+    /// The returns that are the scores 0 and 1 on each environment. Known before the first run, so that a range that is not
+    /// defined is refused before hours of training.
     ///
     /// # Errors
-    /// [`Error::InvalidValue`] for a range that is not defined for one of the environments; [`Error::Io`] where writing
-    /// fails; those of reading a run's files.
-    pub fn results(&self, range: Option<&ScoreRange>) -> Result<ComparisonResults, Error> {
+    /// [`Error::InvalidValue`] for a range that is not defined for one of the environments; those of the environments.
+    pub fn score_ranges(&self, range: &ScoreRange) -> Result<BTreeMap<String, [f64; 2]>, Error> {
+        let mut ranges = BTreeMap::new();
+        for experiment in self.experiments() {
+            let env = &experiment.config().env.id;
+            if !ranges.contains_key(env) {
+                ranges.insert(env.clone(), score_range(range, experiment)?);
+            }
+        }
+        Ok(ranges)
+    }
+
+    /// Reads all ended runs and writes `scores.csv`, `comparison.json` and the figures. Aggregate scores need the ranges of
+    /// all environments ([`Comparison::score_ranges`]).
+    ///
+    /// # Errors
+    /// [`Error::Io`] where writing fails; those of reading a run's files.
+    pub fn results(&self, ranges: Option<&BTreeMap<String, [f64; 2]>>) -> Result<ComparisonResults, Error> {
         let mut ended = Vec::new();
         for (variant, experiment) in self.variants().iter().zip(self.experiments()) {
             let env = experiment.config().env.id.clone();
@@ -177,48 +192,13 @@ impl Comparison {
         let mut environments = Vec::new();
         for env in distinct(ended.iter().map(|ended| ended.env.as_str())) {
             let here: Vec<&Ended> = ended.iter().filter(|ended| ended.env == env).collect();
-            let score_range = range.map(|range| self.score_range(range, env, here[0].threshold)).transpose()?;
+            let score_range = ranges.and_then(|ranges| ranges.get(env).copied());
             environments.push(environment(env, score_range, &here));
         }
-        let overall = range.map(|_| overall(&environments, &ended));
+        let overall = ranges.map(|_| overall(&environments, &ended));
         let results = ComparisonResults { quarl_version: env!("CARGO_PKG_VERSION").to_owned(), environments, overall };
         self.write(&results, ended.into_iter().flat_map(|ended| ended.rows).collect())?;
         Ok(results)
-    }
-
-    /// The returns that are the scores 0 and 1 on an environment.
-    fn score_range(&self, range: &ScoreRange, env: &str, threshold: Option<f64>) -> Result<[f64; 2], Error> {
-        let undefined =
-            |remedy: String| Error::InvalidValue { key: "score range".to_owned(), value: env.to_owned(), remedy };
-        let range = match range {
-            ScoreRange::Given(given) => *given.get(env).ok_or_else(|| {
-                let known: Vec<&str> = given.keys().map(String::as_str).collect();
-                undefined(format!("no returns are given for this environment, only for {}: add them", known.join(", ")))
-            })?,
-            ScoreRange::RandomToThreshold => {
-                let Some(threshold) = threshold else {
-                    let message = "the environment has no threshold: give the returns that are the scores 0 and 1";
-                    return Err(undefined(message.to_owned()));
-                };
-                [self.random_return(env)?, threshold]
-            }
-        };
-        if range[0] < range[1] && range.iter().all(|end| end.is_finite()) {
-            return Ok(range);
-        }
-        let [low, high] = range;
-        Err(undefined(format!("score 0 is the return {low}, and score 1 the return {high}, which is not above it")))
-    }
-
-    /// The mean return of random play.
-    fn random_return(&self, env: &str) -> Result<f64, Error> {
-        let experiments = self.experiments();
-        let Some(experiment) = experiments.iter().find(|experiment| experiment.config().env.id == env) else {
-            return Ok(f64::NAN);
-        };
-        let mut environment = experiment.plan.evaluation_environment()?;
-        let limit = step_limit(experiment.config().evaluation.max_episode_steps, environment.spec());
-        Ok(mean(&random_returns(&mut *environment, RANDOM_SEED, RANDOM_EPISODES, limit)?))
     }
 
     fn write(&self, results: &ComparisonResults, rows: Vec<ScoreRow>) -> Result<(), Error> {
@@ -231,6 +211,35 @@ impl Comparison {
         super::figures::draw_comparison(self, results)?;
         Ok(())
     }
+}
+
+/// The returns that are the scores 0 and 1 on an experiment's environment.
+fn score_range(range: &ScoreRange, experiment: &Experiment) -> Result<[f64; 2], Error> {
+    let env = &experiment.config().env.id;
+    let undefined = |remedy: String| Error::InvalidValue { key: "score range".to_owned(), value: env.clone(), remedy };
+    let [low, high] = match range {
+        ScoreRange::Given(given) => *given.get(env).ok_or_else(|| {
+            let known: Vec<&str> = given.keys().map(String::as_str).collect();
+            undefined(format!("no returns are given for this environment, only for {}: add them", known.join(", ")))
+        })?,
+        ScoreRange::RandomToThreshold => {
+            let threshold = experiment.threshold.ok_or_else(|| {
+                undefined("the environment has no threshold: give the returns that are the scores 0 and 1".to_owned())
+            })?;
+            [random_return(experiment)?, threshold]
+        }
+    };
+    if low < high && low.is_finite() && high.is_finite() {
+        return Ok([low, high]);
+    }
+    Err(undefined(format!("score 0 is the return {low}, and score 1 the return {high}, which is not above it")))
+}
+
+/// The mean return of random play.
+fn random_return(experiment: &Experiment) -> Result<f64, Error> {
+    let mut environment = experiment.plan.evaluation_environment()?;
+    let limit = step_limit(experiment.config().evaluation.max_episode_steps, environment.spec());
+    Ok(mean(&random_returns(&mut *environment, RANDOM_SEED, RANDOM_EPISODES, limit)?))
 }
 
 /// Each ended run of an experiment.
