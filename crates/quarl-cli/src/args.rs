@@ -12,9 +12,11 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use quarl::Error;
 use quarl::config::{self, ConfigBuilder, EnvConfig, TrainConfig, presets};
+use quarl::experiment::Plan;
 use quarl::experiment::ablation::Part;
 use toml::{Table, Value};
 
+use crate::interrupt;
 use crate::output::Usage;
 pub(crate) use compare::{CompareArgs, Normalize};
 pub(crate) use reference::{CheckArgs, CompletionsArgs, ConfigCommand, ConfigTask, ExplainArgs, ManArgs};
@@ -95,8 +97,8 @@ impl Command {
     pub(crate) fn is_quiet(&self) -> bool {
         match self {
             Self::Train(args) => args.quiet,
-            Self::Experiment(args) => args.quiet,
-            Self::Compare(args) => args.quiet,
+            Self::Experiment(args) => args.many.quiet,
+            Self::Compare(args) => args.many.quiet,
             _ => false,
         }
     }
@@ -355,21 +357,37 @@ pub(crate) struct ExperimentArgs {
     /// Number of runs, with successive seeds
     #[arg(long, default_value_t = 100, value_parser = whole::<u64, 1, 1_000_000>)]
     pub(crate) runs: u64,
+    #[command(flatten)]
+    pub(crate) many: ManyRunsArgs,
+}
+
+/// How many runs are trained, and where.
+#[derive(Debug, Args)]
+pub(crate) struct ManyRunsArgs {
     /// Number of runs in parallel [default: the number of cores]
     #[arg(long, value_parser = whole::<u16, 1, { u16::MAX as u64 }>)]
-    pub(crate) jobs: Option<u16>,
-    /// Directory of the experiment. An experiment with the same settings is continued; several processes may share it
+    jobs: Option<u16>,
+    /// Directory. Finished runs with the same settings are kept; several processes may share it
     #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
+    out: PathBuf,
     /// Also run seeds again whose run failed with a reproducible error, such as a loss that is not finite
     #[arg(long)]
-    pub(crate) retry_failed: bool,
-    /// Print only the mean greedy return and the experiment's directory
+    retry_failed: bool,
+    /// Print only the mean greedy return and the directory of each experiment
     #[arg(long, conflicts_with = "json")]
     pub(crate) quiet: bool,
     /// Print one JSON object per line for each event
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl ManyRunsArgs {
+    /// The plan of `runs` runs of a configuration, which stops at a signal.
+    pub(crate) fn plan(&self, config: TrainConfig, runs: u64) -> Plan {
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let plan = Plan::new(config, &self.out).runs(runs).jobs(self.jobs.map_or(cores, usize::from));
+        plan.retry_failed(self.retry_failed).stop_flag(interrupt::stop_flag())
+    }
 }
 
 #[derive(Debug, Args)]

@@ -1,11 +1,9 @@
 //! The arguments of `quarl compare`.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use quarl::experiment::Shard;
 
-use super::whole;
+use super::{ManyRunsArgs, whole};
 
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
@@ -33,9 +31,6 @@ pub(crate) struct CompareArgs {
     /// Number of runs of each configuration on each environment, with successive seeds
     #[arg(long, default_value_t = 10, value_parser = whole::<u64, 1, 1_000_000>)]
     pub(crate) runs: u64,
-    /// Number of runs in parallel [default: the number of cores]
-    #[arg(long, value_parser = whole::<u16, 1, { u16::MAX as u64 }>)]
-    pub(crate) jobs: Option<u16>,
     /// Train only the K-th of N equal parts of the runs, for several machines with a shared directory
     #[arg(long, value_name = "K/N", value_parser = shard)]
     pub(crate) shard: Option<Shard>,
@@ -43,18 +38,8 @@ pub(crate) struct CompareArgs {
     /// random play and the environment's threshold, or ENV=LOW:HIGH for each environment
     #[arg(long, value_name = "RANGE", value_parser = normalize)]
     pub(crate) normalize: Vec<Normalize>,
-    /// Directory of the comparison. Runs that exist are kept; several processes may share it
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
-    /// Also run seeds again whose run failed with a reproducible error, such as a loss that is not finite
-    #[arg(long)]
-    pub(crate) retry_failed: bool,
-    /// Print only the mean greedy return and the directory of each configuration
-    #[arg(long, conflicts_with = "json")]
-    pub(crate) quiet: bool,
-    /// Print one JSON object per line for each event
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) many: ManyRunsArgs,
 }
 
 /// The returns that are the scores 0 and 1.

@@ -21,14 +21,15 @@ use crate::{Outcome, interrupt, output};
 pub(crate) fn run(args: CompareArgs) -> Result<Outcome> {
     let variants = variants(&args)?;
     interrupt::listen();
-    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-    let plan = Plan::new(variants[0].config.clone(), &args.out)
-        .runs(args.runs)
-        .jobs(args.jobs.map_or(cores, usize::from))
-        .retry_failed(args.retry_failed)
-        .stop_flag(interrupt::stop_flag());
+    let plan = args.many.plan(variants[0].config.clone(), args.runs);
     let range = score_range(&args.normalize)?;
-    run_variants(&plan, variants, args.shard.unwrap_or(Shard::ALL), range.as_ref(), Audience::of(args.quiet, args.json))
+    run_variants(
+        &plan,
+        variants,
+        args.shard.unwrap_or(Shard::ALL),
+        range.as_ref(),
+        Audience::of(args.many.quiet, args.many.json),
+    )
 }
 
 /// Every configuration on every environment.

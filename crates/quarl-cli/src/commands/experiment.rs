@@ -16,15 +16,12 @@ use report::{Audience, Report};
 pub(crate) fn run(args: ExperimentArgs) -> Result<Outcome> {
     let Resolved { config, .. } = args.config.resolve()?;
     interrupt::listen();
-    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-    let jobs = args.jobs.map_or(cores, usize::from);
     let variants = match args.ablate.is_empty() {
         true => None,
         false => Some(ablation::variants(&config, &args.ablate).context("--ablate")?),
     };
-    let plan = Plan::new(config, &args.out).runs(args.runs).jobs(jobs).retry_failed(args.retry_failed);
-    let plan = plan.stop_flag(interrupt::stop_flag());
-    let audience = Audience::of(args.quiet, args.json);
+    let plan = args.many.plan(config, args.runs);
+    let audience = Audience::of(args.many.quiet, args.many.json);
     match variants {
         None => run_plan(plan, audience)?.outcome(),
         Some(variants) => compare::run_variants(&plan, variants, Shard::ALL, None, audience),

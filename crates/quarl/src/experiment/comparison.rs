@@ -9,10 +9,16 @@ use crate::config::{EnvConfig, TrainConfig};
 use crate::env::EnvironmentSpec;
 use crate::error::Error;
 use crate::memory;
+use crate::run::CURVES;
 
 /// The files that a comparison or an ablation writes beside its experiments.
-pub(super) const FILES: [&str; 6] =
-    ["curve.svg", "curve.png", "comparison.json", "scores.csv", "profile.svg", "profile.png"];
+pub(super) const FILES: [&str; 6] = [CURVES[0], CURVES[1], RESULTS, SCORES, PROFILES[0], PROFILES[1]];
+/// All statistics.
+pub(super) const RESULTS: &str = "comparison.json";
+/// The score of each run.
+pub(super) const SCORES: &str = "scores.csv";
+/// The performance profiles.
+pub(super) const PROFILES: [&str; 2] = ["profile.svg", "profile.png"];
 
 /// One configuration of a comparison.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::comparison::Comparison;
+use super::comparison::{Comparison, RESULTS, SCORES};
 use super::{Experiment, RunOutcome, outcomes};
 use crate::atomic_write::atomic_write;
 use crate::error::Error;
@@ -204,9 +204,9 @@ impl Comparison {
     fn write(&self, results: &ComparisonResults, rows: Vec<ScoreRow>) -> Result<(), Error> {
         let out = self.dir();
         let _lock = Lock::wait(out)?;
-        atomic_write(&out.join("scores.csv"), with_header(&rows).as_bytes())?;
+        atomic_write(&out.join(SCORES), with_header(&rows).as_bytes())?;
         let text = serde_json::to_string_pretty(results).expect("results are plain data") + "\n";
-        atomic_write(&out.join("comparison.json"), text.as_bytes())?;
+        atomic_write(&out.join(RESULTS), text.as_bytes())?;
         #[cfg(feature = "plot")]
         super::figures::draw_comparison(self, results)?;
         Ok(())

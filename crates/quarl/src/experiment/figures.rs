@@ -2,15 +2,13 @@
 
 use std::path::Path;
 
+use super::comparison::PROFILES;
 use super::{Comparison, ComparisonResults, outcomes};
 use crate::error::Error;
 use crate::plot::results::{Curves, Options, compare, read_experiment, subject};
 use crate::plot::{XAxis, experiment_figure, profile_figure};
 use crate::run::{Status, WINDOW, read_config, write_figures};
 use crate::stats::TaskScores;
-
-/// The file names of the performance profiles.
-const PROFILES: [&str; 2] = ["profile.svg", "profile.png"];
 
 /// Draws the figure of an experiment into its directory: the mean with its interval, and the runs behind it.
 ///
