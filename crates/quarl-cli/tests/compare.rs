@@ -115,6 +115,8 @@ fn shards_divide_the_runs() {
         let runs = events.iter().filter(|event| event["event"] == "run");
         runs.map(|run| (run["variant"].as_str().unwrap().to_owned(), run["seed"].as_u64().unwrap())).collect()
     };
+    let said = succeed(&here, &compare("first", &["dqn", "double"], &["--shard", "1/3", "--runs", "3"]));
+    assert!(said.contains("4 runs are missing"), "{said}");
     let mut all: Vec<_> = ["1/3", "2/3", "3/3"].into_iter().flat_map(|k| run(&shard(k, "3"))).collect();
     assert_eq!(all.len(), 6);
     all.sort();

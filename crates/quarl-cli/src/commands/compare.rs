@@ -198,6 +198,15 @@ fn print(comparison: &Comparison, results: &ComparisonResults) {
     if let Some(caveat) = output::caveat(few, "runs", few >= quarl::stats::MIN_FOR_INTERVAL) {
         output::line(caveat);
     }
+    let planned = comparison.experiments().first().map_or(0, |experiment| experiment.runs());
+    let configurations = results.environments.iter().flat_map(|environment| &environment.configurations);
+    let ended = configurations.map(|configuration| (configuration.scores.n + configuration.scores.failed) as u64);
+    let missing: u64 = ended.map(|ended| planned.saturating_sub(ended)).sum();
+    if missing > 0 {
+        output::line(format!(
+            "{missing} runs are missing: other shards, or the same command without --shard, train them"
+        ));
+    }
     let dir = comparison.dir().display();
     output::line(format!("comparison directory: {dir} (curve.svg, scores.csv, comparison.json)"));
 }
