@@ -12,8 +12,8 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use quarl::Error;
 use quarl::config::{self, ConfigBuilder, EnvConfig, TrainConfig, presets};
-use quarl::experiment::Plan;
 use quarl::experiment::ablation::Part;
+use quarl::experiment::{Plan, Shard};
 use toml::{Table, Value};
 
 use crate::interrupt;
@@ -282,6 +282,12 @@ pub(crate) struct TrainArgs {
     /// Replace the run in an existing directory; other files are never replaced
     #[arg(long)]
     pub(crate) force: bool,
+    /// Also write an event file for TensorBoard, with the tags of Stable-Baselines3
+    #[arg(long)]
+    pub(crate) tensorboard: bool,
+    /// Record a greedy episode as a GIF every N environment steps and at the end, in the run's directory recordings/
+    #[arg(long, value_name = "N", value_parser = whole::<u64, 1, { i64::MAX as u64 }>)]
+    pub(crate) record_every: Option<u64>,
     /// Print only the mean greedy return and the run's directory
     #[arg(long, conflicts_with = "json")]
     pub(crate) quiet: bool,
@@ -367,9 +373,15 @@ pub(crate) struct ManyRunsArgs {
     /// Number of runs in parallel [default: the number of cores]
     #[arg(long, value_parser = whole::<u16, 1, { u16::MAX as u64 }>)]
     jobs: Option<u16>,
+    /// Train only the K-th of N equal parts of the runs, for several machines with a shared directory
+    #[arg(long, value_name = "K/N", value_parser = shard)]
+    shard: Option<Shard>,
     /// Directory. Finished runs with the same settings are kept; several processes may share it
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Also write an event file of each run for TensorBoard, with the tags of Stable-Baselines3
+    #[arg(long)]
+    tensorboard: bool,
     /// Also run seeds again whose run failed with a reproducible error, such as a loss that is not finite
     #[arg(long)]
     retry_failed: bool,
@@ -386,7 +398,18 @@ impl ManyRunsArgs {
     pub(crate) fn plan(&self, config: TrainConfig, runs: u64) -> Plan {
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         let plan = Plan::new(config, &self.out).runs(runs).jobs(self.jobs.map_or(cores, usize::from));
-        plan.retry_failed(self.retry_failed).stop_flag(interrupt::stop_flag())
+        plan.retry_failed(self.retry_failed)
+            .tensorboard(self.tensorboard)
+            .shard(self.shard.unwrap_or(Shard::ALL))
+            .stop_flag(interrupt::stop_flag())
+    }
+}
+
+fn shard(text: &str) -> Result<Shard, String> {
+    let parts = text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
+    match parts {
+        Some((index, count)) if 1 <= index && index <= count => Ok(Shard { index, count }),
+        _ => Err("expected K/N with K from 1 to N, such as 1/3".to_owned()),
     }
 }
 
@@ -460,6 +483,12 @@ pub(crate) struct BenchArgs {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    #[test]
+    fn a_shard_is_a_part_of_parts() {
+        assert_eq!(shard("2/3").unwrap(), Shard { index: 2, count: 3 });
+        assert!(["0/3", "4/3", "1", "a/b", "-1/3", "1/0"].iter().all(|text| shard(text).is_err()));
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {

@@ -106,6 +106,14 @@ pub(crate) fn caveat(n: usize, values: &str, shown: bool) -> Option<String> {
     }
 }
 
+/// Prints how many of the planned runs have not ended, if there are any, as after one shard.
+pub(crate) fn missing_runs(missing: u64) {
+    if missing > 0 {
+        let runs = if missing == 1 { "1 run is" } else { &format!("{missing} runs are") };
+        line(format!("{runs} missing: other shards, or the same command without --shard, train them"));
+    }
+}
+
 /// Whether standard output is a terminal.
 pub(crate) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()

@@ -44,11 +44,11 @@ use crate::error::Error;
 use crate::run::{self, RUNS, Status};
 
 pub use aggregate::{ExperimentSummary, FailedRun, MeanRow};
-pub use comparison::{Comparison, ComparisonRuns, Shard, Variant};
+pub use comparison::{Comparison, ComparisonRuns, Variant};
 pub use comparison_results::{ComparisonResults, ConfigurationResults, EnvironmentResults, OverallResults, ScoreRange};
 #[cfg(feature = "plot")]
 pub use figures::draw;
-pub use plan::Plan;
+pub use plan::{Plan, Shard};
 pub use runner::{ExperimentEvent, Runs};
 
 /// An experiment and its directory. See [`Plan::open`].
@@ -75,7 +75,7 @@ impl Experiment {
         &self.plan.out
     }
 
-    /// The seeds that were not complete when the experiment was opened.
+    /// The seeds of the plan's shard that were not complete when the experiment was opened.
     pub fn missing(&self) -> &[u64] {
         &self.missing
     }

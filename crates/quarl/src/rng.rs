@@ -184,7 +184,7 @@ pub enum Stream {
     Initialisation,
     /// Noise and quantile levels of the network.
     Noise,
-    /// Evaluation episodes.
+    /// Episodes of the closing evaluation.
     Evaluation,
     /// Reset seeds after a lost worker process ([`Stream::part_seed`] with the number of losses so far).
     Restart,
@@ -194,6 +194,8 @@ pub enum Stream {
     /// Episodes for reported scores, which differ from those of training and its evaluations ([`Stream::part_seed`] with
     /// the run's seed).
     Report,
+    /// Episodes of the evaluations at an interval, which select the best model and may stop the run.
+    PeriodicEvaluation,
 }
 
 impl Stream {

@@ -10,18 +10,25 @@
 //! | `model.safetensors` | the parameters at the end of training |
 //! | `summary.json` | summary statistics; written when all files above have reached the disk |
 //! | `curve.svg`, `curve.png` | the learning curve |
+//! | `events.out.tfevents.quarl` | TensorBoard's event file, if it was requested |
+//! | `recordings/` | greedy episodes during training as GIFs, if they were requested |
 //!
-//! Only `summary.json` contains durations. All other files are the same whenever and wherever the run is repeated.
+//! Only `summary.json` and the event file contain times. All other files are the same whenever and wherever the run is
+//! repeated.
 //!
 //! One process at a time writes a run: it holds the directory's lock until everything is written. A run is
 //! [complete](Status::Complete) if its summary says so and agrees with its tables and models.
 
 mod contents;
+mod event_file;
 #[cfg(feature = "plot")]
 mod figures;
 pub(crate) mod lock;
 mod reader;
+#[cfg(feature = "render")]
+mod recording;
 pub(crate) mod table;
+mod tensorboard;
 mod writer;
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +44,8 @@ pub use figures::draw;
 pub(crate) use figures::{WINDOW, read_curve, threshold, write_figures};
 pub(crate) use reader::read_evaluations;
 pub use reader::{Status, read_config, read_episodes, status};
+#[cfg(feature = "render")]
+pub use recording::{EpisodeRecorder, record_greedy_episode};
 pub use writer::RunWriter;
 
 /// The file name of the configuration.
@@ -55,6 +64,11 @@ pub const MODEL: &str = "model.safetensors";
 pub(crate) const SUMMARY: &str = "summary.json";
 /// The file names of the figure.
 pub(crate) const CURVES: [&str; 2] = ["curve.svg", "curve.png"];
+
+/// The file name of TensorBoard's event file.
+pub(crate) const TENSORBOARD: &str = "events.out.tfevents.quarl";
+/// The directory of the recordings.
+pub(crate) const RECORDINGS: &str = "recordings";
 
 /// The default name of a preset's runs in an environment, without the seed: `CartPole-v0-textbook`. Colons and slashes of
 /// Gymnasium's ids are replaced by hyphens, because they are not suitable for directory names.
@@ -108,8 +122,10 @@ pub(crate) struct EvaluationRow {
     /// The maximum return.
     #[serde(serialize_with = "table::plain")]
     pub max_return: f64,
-    /// Whether no earlier evaluation had a higher mean.
+    /// Whether its parameters are in `best.safetensors` until a later evaluation is as good.
     pub best: bool,
+    /// Whether it is the closing evaluation, whose initial observations differ from those of the other evaluations.
+    pub closing: bool,
 }
 
 /// One row of `diagnostics.csv`.
@@ -186,7 +202,7 @@ pub struct Summary {
     pub wall_seconds: f64,
     /// Environment steps per second.
     pub steps_per_second: f64,
-    /// The returns of the final evaluation's greedy episodes; `None` if the run was stopped before.
+    /// The returns of the closing evaluation's greedy episodes; `None` if the run was interrupted before.
     pub greedy_returns: Option<Vec<f64>>,
     /// The mean of these returns.
     pub greedy_mean: Option<f64>,
@@ -197,8 +213,12 @@ pub struct Summary {
     /// The mean return from which the task counts as solved; `None` if no threshold is agreed upon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reward_threshold: Option<f64>,
-    /// Whether training was stopped before its budget was used up.
+    /// Whether training was interrupted before its budget was used up.
     pub interrupted: bool,
+    /// Why an evaluation ended training before its budget was used up, if one did (`evaluation.stop_at`,
+    /// `evaluation.patience`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_early: Option<String>,
     /// The number of episodes lost because a worker process ended.
     #[serde(default)]
     pub episodes_lost: u64,

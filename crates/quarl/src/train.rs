@@ -30,8 +30,9 @@ pub use event::{EpisodeRecord, Evaluation, Event};
 /// A training run. Iterate over it to train.
 ///
 /// Each call of `next` takes at most one environment step, one update or one step of an evaluation, and yields an [`Event`]
-/// or an error. The iterator ends when the run's budget is used up (`training.episodes` or `training.steps`), after an
-/// error, or when a stop is requested ([`TrainerBuilder::stop_flag`]).
+/// or an error. The iterator ends when the run's budget is used up (`training.episodes` or `training.steps`), when an
+/// evaluation stops the run early (`evaluation.stop_at`, `evaluation.patience`), after an error, or when a stop is requested
+/// ([`TrainerBuilder::stop_flag`]).
 ///
 /// ```
 /// use quarl::config::TrainConfig;
@@ -118,6 +119,11 @@ impl Trainer {
         self.progress.episodes_lost
     }
 
+    /// Why the run ended before its budget was used up: `evaluation.stop_at` or `evaluation.patience`.
+    pub fn stopped_early(&self) -> Option<&str> {
+        self.progress.stopped_early.as_deref()
+    }
+
     /// The warnings of the run so far, oldest first.
     pub fn warnings(&self) -> &[String] {
         &self.progress.warnings
@@ -144,7 +150,7 @@ impl Trainer {
             Phase::Step => self.step(),
             Phase::AfterStep(step) if step.updates > 0 => self.update(step),
             Phase::AfterStep(step) => Ok(self.finish_step(step)),
-            Phase::Evaluate { last } => self.evaluate(last),
+            Phase::Evaluate { .. } | Phase::Close => self.evaluate(),
             Phase::Finished => Ok(None),
         }
     }
@@ -229,7 +235,11 @@ impl Trainer {
             || training.steps.is_some_and(|budget| env_steps >= budget);
         let due = (step.ended && falls_due(evaluation.every_episodes, progress.episodes))
             || falls_due(evaluation.every_steps, env_steps);
-        progress.phase = if last || due { Phase::Evaluate { last } } else { Phase::Step };
+        progress.phase = match (due, last) {
+            (true, training_ended) => Phase::Evaluate { training_ended },
+            (false, true) => Phase::Close,
+            (false, false) => Phase::Step,
+        };
         event
     }
 
@@ -265,11 +275,12 @@ impl Trainer {
     }
 
     /// Takes one step of the running evaluation, or returns its result.
-    fn evaluate(&mut self, last: bool) -> Result<Option<Event>, Error> {
+    fn evaluate(&mut self) -> Result<Option<Event>, Error> {
         let Self { config, evaluation_env, agent, progress, evaluation, .. } = self;
+        let closing = progress.phase == Phase::Close;
         let running = match evaluation {
             Some(running) => running,
-            None => evaluation.insert(RunningEvaluation::new(config, evaluation_env.spec(), agent)?),
+            None => evaluation.insert(RunningEvaluation::new(config, evaluation_env.spec(), agent, closing)?),
         };
         match running.step(&mut **evaluation_env) {
             // The evaluation starts again when the run continues, and gives the same result, because its seed is the same.
@@ -290,8 +301,16 @@ impl Trainer {
                 progress.episodes_lost += running.lost;
                 let returns = std::mem::take(&mut running.returns);
                 *evaluation = None;
-                progress.phase = if last { Phase::Finished } else { Phase::Step };
-                return Ok(Some(Event::Evaluation(progress.evaluated(returns, agent.parameters(), last))));
+                let result = progress.evaluated(returns, agent.parameters(), closing);
+                progress.phase = match progress.phase {
+                    Phase::Evaluate { training_ended: true } => Phase::Close,
+                    Phase::Evaluate { training_ended: false } => {
+                        progress.stopped_early = progress.early_stop(result.mean_return, &config.evaluation);
+                        if progress.stopped_early.is_some() { Phase::Close } else { Phase::Step }
+                    }
+                    _ => Phase::Finished,
+                };
+                return Ok(Some(Event::Evaluation(result)));
             }
         }
         Ok(None)

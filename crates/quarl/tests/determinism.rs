@@ -167,7 +167,7 @@ fn a_run_is_the_same_on_every_instruction_set_of_this_machine() {
 #[test]
 fn a_run_is_the_same_on_every_kind_of_processor() {
     // Recorded on x86-64; AArch64 has to give the same.
-    assert_eq!(digest(uninterrupted()), 0x1363_c2c5_7584_929e, "{:#x}", digest(uninterrupted()));
+    assert_eq!(digest(uninterrupted()), 0x2a2b_125c_8c29_f27f, "{:#x}", digest(uninterrupted()));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use quarl::config::{StepLimit, TrainConfig};
-use quarl::experiment::{self, Comparison, Plan, Shard, Variant};
+use quarl::experiment::{self, Comparison, Plan, Variant};
 use quarl::plot::results::{Collected, Options, collect, compare};
 use quarl::plot::{Figure, XAxis};
 use quarl::run::{self, RunWriter};
@@ -113,7 +113,7 @@ fn an_ablation_is_drawn_from_its_directory_as_it_was_when_it_ended() {
     let variants = dirs.into_iter().zip(labels).zip([0.9, 0.8, 0.6]);
     let variants: Vec<Variant> = variants.map(|((name, label), gamma)| variant(name, label, gamma)).collect();
     let plan = Plan::new(variants[0].config.clone(), &out).runs(2);
-    let comparison = Comparison::open(&plan, variants, Shard::ALL).unwrap();
+    let comparison = Comparison::open(&plan, variants).unwrap();
     assert_eq!(comparison.missing(), []);
     comparison.results(None).unwrap();
     let drawn = std::fs::read_to_string(out.join("curve.svg")).unwrap();

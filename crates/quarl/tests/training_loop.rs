@@ -167,7 +167,7 @@ fn an_evaluation_on_which_no_episode_ends_is_cut_at_the_limit_with_one_warning()
         .iter()
         .filter_map(|event| if let Event::Evaluation(evaluation) = event { Some(&evaluation.returns) } else { None })
         .collect();
-    assert_eq!(evaluations, [&vec![25.0, 25.0]; 3]);
+    assert_eq!(evaluations, [&vec![25.0, 25.0]; 4], "after 10, 20 and 30 steps, and the closing one");
     assert_eq!(warnings(&events).len(), 1, "{:?}", warnings(&events));
     assert!(warnings(&events)[0].contains("25 steps") && warnings(&events)[0].contains("evaluation.max_episode_steps"));
     assert_eq!(limited.warnings(), warnings(&events));

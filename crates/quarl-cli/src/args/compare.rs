@@ -1,7 +1,6 @@
 //! The arguments of `quarl compare`.
 
 use clap::Args;
-use quarl::experiment::Shard;
 
 use super::{ManyRunsArgs, whole};
 
@@ -31,9 +30,6 @@ pub(crate) struct CompareArgs {
     /// Number of runs of each configuration on each environment, with successive seeds
     #[arg(long, default_value_t = 10, value_parser = whole::<u64, 1, 1_000_000>)]
     pub(crate) runs: u64,
-    /// Train only the K-th of N equal parts of the runs, for several machines with a shared directory
-    #[arg(long, value_name = "K/N", value_parser = shard)]
-    pub(crate) shard: Option<Shard>,
     /// Returns that are the scores 0 and 1 when scores are averaged over environments: "threshold" for the mean return of
     /// random play and the environment's threshold, or ENV=LOW:HIGH for each environment
     #[arg(long, value_name = "RANGE", value_parser = normalize)]
@@ -62,14 +58,6 @@ fn normalize(text: &str) -> Result<Normalize, String> {
     match (low, high) {
         (Some(low), Some(high)) if low < high => Ok(Normalize::Given(env.trim().to_owned(), [low, high])),
         _ => Err(format!("{}, with LOW below HIGH", expected())),
-    }
-}
-
-fn shard(text: &str) -> Result<Shard, String> {
-    let parts = text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
-    match parts {
-        Some((index, count)) if 1 <= index && index <= count => Ok(Shard { index, count }),
-        _ => Err("expected K/N with K from 1 to N, such as 1/3".to_owned()),
     }
 }
 
@@ -107,12 +95,6 @@ mod tests {
         assert_eq!(values("optimizer.lr={ kind = \"linear\", from = 1, to = 0 },1e-3").unwrap().len(), 2);
         assert!(values("agent.n_step").is_err() && values("agent.n_step=").is_err() && values("=1").is_err());
         assert!(values("agent.n_step=1,,3").is_err());
-    }
-
-    #[test]
-    fn a_shard_is_a_part_of_parts() {
-        assert_eq!(shard("2/3").unwrap(), Shard { index: 2, count: 3 });
-        assert!(["0/3", "4/3", "1", "a/b", "-1/3", "1/0"].iter().all(|text| shard(text).is_err()));
     }
 
     #[test]

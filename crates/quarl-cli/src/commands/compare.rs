@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 use quarl::config::{ConfigBuilder, TrainConfig, presets};
 use quarl::experiment::{
     Comparison, ComparisonResults, ConfigurationResults, EnvironmentResults, ExperimentEvent, OverallResults, Plan,
-    ScoreRange, Shard, Variant,
+    ScoreRange, Variant,
 };
 use quarl::run;
 use serde_json::json;
@@ -23,13 +23,7 @@ pub(crate) fn run(args: CompareArgs) -> Result<Outcome> {
     interrupt::listen();
     let plan = args.many.plan(variants[0].config.clone(), args.runs);
     let range = score_range(&args.normalize)?;
-    run_variants(
-        &plan,
-        variants,
-        args.shard.unwrap_or(Shard::ALL),
-        range.as_ref(),
-        Audience::of(args.many.quiet, args.many.json),
-    )
+    run_variants(&plan, variants, range.as_ref(), Audience::of(args.many.quiet, args.many.json))
 }
 
 /// Every configuration on every environment.
@@ -117,11 +111,10 @@ fn score_range(normalize: &[Normalize]) -> Result<Option<ScoreRange>> {
 pub(super) fn run_variants(
     plan: &Plan,
     variants: Vec<Variant>,
-    shard: Shard,
     range: Option<&ScoreRange>,
     audience: Audience,
 ) -> Result<Outcome> {
-    let comparison = Comparison::open(plan, variants, shard)?;
+    let comparison = Comparison::open(plan, variants)?;
     let experiments = comparison.experiments();
     let labelled = || comparison.variants().iter().zip(experiments);
     let mut reports: Vec<Report> =
@@ -202,11 +195,7 @@ fn print(comparison: &Comparison, results: &ComparisonResults) {
     let configurations = results.environments.iter().flat_map(|environment| &environment.configurations);
     let ended = configurations.map(|configuration| (configuration.scores.n + configuration.scores.failed) as u64);
     let missing: u64 = ended.map(|ended| planned.saturating_sub(ended)).sum();
-    if missing > 0 {
-        output::line(format!(
-            "{missing} runs are missing: other shards, or the same command without --shard, train them"
-        ));
-    }
+    output::missing_runs(missing);
     let dir = comparison.dir().display();
     output::line(format!("comparison directory: {dir} (curve.svg, scores.csv, comparison.json)"));
 }

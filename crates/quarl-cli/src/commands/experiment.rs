@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, anyhow};
 use quarl::experiment::ablation;
-use quarl::experiment::{ExperimentEvent, Plan, Shard};
+use quarl::experiment::{ExperimentEvent, Plan};
 
 use super::compare;
 use crate::args::{ExperimentArgs, Resolved};
@@ -24,7 +24,7 @@ pub(crate) fn run(args: ExperimentArgs) -> Result<Outcome> {
     let audience = Audience::of(args.many.quiet, args.many.json);
     match variants {
         None => run_plan(plan, audience)?.outcome(),
-        Some(variants) => compare::run_variants(&plan, variants, Shard::ALL, None, audience),
+        Some(variants) => compare::run_variants(&plan, variants, None, audience),
     }
 }
 

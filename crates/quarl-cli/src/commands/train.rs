@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Result;
 use quarl::env::MakeOptions;
 use quarl::evaluate::{GreedyEpisodes, step_limit};
-use quarl::run::{self, RunWriter, Summary};
+use quarl::run::{self, EpisodeRecorder, RunWriter, Summary};
 use quarl::train::{Event, Trainer};
 use quarl::{Error, env};
 use serde_json::json;
@@ -24,6 +24,13 @@ pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
     if interrupt::requested() {
         return Ok(Outcome::Interrupted);
     }
+    let recorder = match args.record_every {
+        None => None,
+        Some(every_steps) => {
+            let options = MakeOptions { rendering: true, stop: interrupt::stop_flag() };
+            Some(EpisodeRecorder::new(every_steps, env::make_configured(&trainer.config().env, &options)?)?)
+        }
+    };
     let out = match &args.out {
         Some(out) => out.clone(),
         None => {
@@ -36,6 +43,12 @@ pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
             let _ = std::fs::remove_dir(&out);
         }
     })?;
+    if args.tensorboard {
+        writer.log_to_tensorboard(trainer.config())?;
+    }
+    if let Some(recorder) = recorder {
+        writer.record_episodes(recorder);
+    }
     if args.json {
         output::json(&json!({ "event": "start", "dir": out, "config": trainer.config() }));
     }
@@ -107,7 +120,7 @@ fn train(args: &TrainArgs, trainer: &mut Trainer, writer: &mut RunWriter) -> Res
     Ok(interrupted)
 }
 
-/// Prints, and on a terminal shows, one greedy episode of the trained agent, the first of its final evaluation.
+/// Prints, and on a terminal shows, one greedy episode of the trained agent, the first of its closing evaluation.
 fn watch(args: &TrainArgs, trainer: &Trainer, summary: &Summary) -> Result<()> {
     let Some(total_reward) = summary.greedy_returns.iter().flatten().next() else { return Ok(()) };
     if args.json {
@@ -142,6 +155,9 @@ fn print_result(summary: &Summary, out: &Path) {
     }
     if let Summary { best_mean: Some(best), best_episodes: Some(then), .. } = summary {
         output::line(format!("mean return of the best evaluation: {best:.1}, after {then} training episodes"));
+    }
+    if let Some(reason) = &summary.stopped_early {
+        output::line(format!("training ended early: {reason}"));
     }
     output::line(format!("trained for {episodes} episodes, {env_steps} environment steps, in {wall_seconds:.2} s"));
     output::line(format!("run directory: {}", out.display()));

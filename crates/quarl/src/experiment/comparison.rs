@@ -31,48 +31,24 @@ pub struct Variant {
     pub config: TrainConfig,
 }
 
-/// A share of the runs, for dividing them among machines: shard 2 of 3 has every third run, from the second one on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shard {
-    /// The number of this shard, from 1.
-    pub index: u64,
-    /// The number of shards.
-    pub count: u64,
-}
-
-impl Shard {
-    /// All runs.
-    pub const ALL: Self = Self { index: 1, count: 1 };
-
-    /// Whether the run at this position among all runs, counted from 0, belongs to this shard.
-    pub(super) fn contains(self, position: u64) -> bool {
-        position % self.count == self.index - 1
-    }
-}
-
 /// A comparison and its directory, which holds one experiment for each variant.
 pub struct Comparison {
     plan: Plan,
     variants: Vec<Variant>,
     experiments: Vec<Experiment>,
-    shard: Shard,
 }
 
 impl Comparison {
     /// Creates the directory, or checks that it holds experiments with these configurations, and determines the missing
-    /// runs. `plan` gives the directory, the number of runs of each variant, and the number of runs in parallel; its
+    /// runs. `plan` gives the directory, the number of runs of each variant, the shard, and the number of runs in parallel; its
     /// configuration is not used.
     ///
     /// Variants of the same environment with the same seed share their environment's random stream.
     ///
     /// # Errors
-    /// Those of [`Plan::open`]; [`Error::InvalidValue`] for a shard that does not exist.
-    pub fn open(plan: &Plan, variants: Vec<Variant>, shard: Shard) -> Result<Self, Error> {
-        if shard.index == 0 || shard.index > shard.count {
-            let value = format!("{}/{}", shard.index, shard.count);
-            let remedy = "choose a number from 1 to the number of shards, such as 1/3".to_owned();
-            return Err(Error::InvalidValue { key: "shard".to_owned(), value, remedy });
-        }
+    /// Those of [`Plan::open`].
+    pub fn open(plan: &Plan, variants: Vec<Variant>) -> Result<Self, Error> {
+        plan.shard.check()?;
         let runs = plan.runs.saturating_mul(variants.len() as u64);
         let at_once = plan.jobs.min(usize::try_from(runs).unwrap_or(usize::MAX)).max(1);
         let mut specs: Vec<(EnvConfig, EnvironmentSpec)> = Vec::new();
@@ -89,7 +65,7 @@ impl Comparison {
         }
         plan.check_variants(&plans)?;
         let experiments = plans.into_iter().map(Plan::open).collect::<Result<_, _>>()?;
-        Ok(Self { plan: plan.clone(), variants, experiments, shard })
+        Ok(Self { plan: plan.clone(), variants, experiments })
     }
 
     /// The directory.
@@ -112,7 +88,7 @@ impl Comparison {
     pub fn missing(&self) -> Vec<(usize, u64)> {
         let seeds = (0..self.plan.runs).flat_map(|k| (0..self.experiments.len()).map(move |i| (i, k)));
         let runs = seeds.map(|(i, k)| (i, self.experiments[i].plan.seeds().start + k));
-        let in_shard = runs.zip(0..).filter(|(_, position)| self.shard.contains(*position)).map(|(run, _)| run);
+        let in_shard = runs.zip(0..).filter(|(_, position)| self.plan.shard.contains(*position)).map(|(run, _)| run);
         in_shard.filter(|(i, seed)| self.experiments[*i].missing.contains(seed)).collect()
     }
 

@@ -251,7 +251,7 @@ fn rows(dir: &Path, env: &str, label: &str) -> Result<Vec<ScoreRow>, Error> {
         match status {
             Status::Complete(summary) => {
                 let (score, best) = (summary.greedy_mean, summary.best_mean);
-                rows.push(ScoreRow { score, best, area: area(&dir)?, ..row });
+                rows.push(ScoreRow { score, best, area: area(&dir, summary.stopped_early.is_some())?, ..row });
             }
             Status::Failed(summary) => rows.push(ScoreRow { error: summary.error.unwrap_or_default(), ..row }),
             Status::Incomplete => {}
@@ -260,10 +260,15 @@ fn rows(dir: &Path, env: &str, label: &str) -> Result<Vec<ScoreRow>, Error> {
     Ok(rows)
 }
 
-/// The area under the curve of a run's greedy evaluations.
-fn area(dir: &Path) -> Result<Option<f64>, Error> {
-    let points: Vec<(f64, f64)> =
-        run::read_evaluations(dir)?.iter().map(|row| (row.env_steps as f64, row.mean_return)).collect();
+/// The area under the curve of a run's greedy evaluations at an interval. After an early stop, the last one counts until the
+/// end of the budget, so that runs of different length can be compared.
+fn area(dir: &Path, stopped_early: bool) -> Result<Option<f64>, Error> {
+    let periodic = run::read_evaluations(dir)?.into_iter().filter(|row| !row.closing);
+    let mut points: Vec<(f64, f64)> = periodic.map(|row| (row.env_steps as f64, row.mean_return)).collect();
+    let budget = run::read_config(dir)?.training.steps.filter(|_| stopped_early);
+    if let (Some(budget), Some((_, last))) = (budget, points.last()) {
+        points.push((budget as f64, *last));
+    }
     Ok(finite(area_under_curve(&points)))
 }
 

@@ -19,6 +19,36 @@ use crate::train::{self, EnvironmentRole, Trainer, TrainerBuilder};
 
 type Factory = Arc<dyn Fn(EnvironmentRole) -> Result<Box<dyn Environment>, Error> + Send + Sync>;
 
+/// A share of the runs, for dividing them among machines: shard 2 of 3 has every third run, from the second one on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// The number of this shard, from 1.
+    pub index: u64,
+    /// The number of shards.
+    pub count: u64,
+}
+
+impl Shard {
+    /// All runs.
+    pub const ALL: Self = Self { index: 1, count: 1 };
+
+    /// # Errors
+    /// [`Error::InvalidValue`] for a shard that does not exist.
+    pub(super) fn check(self) -> Result<(), Error> {
+        if (1..=self.count).contains(&self.index) {
+            return Ok(());
+        }
+        let value = format!("{}/{}", self.index, self.count);
+        let remedy = "choose a number from 1 to the number of shards, such as 1/3".to_owned();
+        Err(Error::InvalidValue { key: "shard".to_owned(), value, remedy })
+    }
+
+    /// Whether the run at this position among all runs, counted from 0, belongs to this shard.
+    pub(super) fn contains(self, position: u64) -> bool {
+        position % self.count == self.index - 1
+    }
+}
+
 /// The plan of an experiment: a configuration, the number of seeds, and a directory.
 ///
 /// [`Plan::open`] makes an [`Experiment`] of it, whose runs are then started. See the [module](crate::experiment) for an example.
@@ -28,7 +58,9 @@ pub struct Plan {
     pub(super) runs: u64,
     pub(super) jobs: usize,
     pub(super) out: PathBuf,
+    pub(super) shard: Shard,
     retry_failed: bool,
+    pub(super) tensorboard: bool,
     pub(super) stop: StopFlag,
     /// Creates environments, if they are not the library's.
     factory: Option<Factory>,
@@ -39,8 +71,18 @@ pub struct Plan {
 impl Plan {
     /// Plans one run of this configuration in the directory `out`. The configuration's seed is that of the first run.
     pub fn new(config: TrainConfig, out: impl Into<PathBuf>) -> Self {
-        let stop = StopFlag::default();
-        Self { config, runs: 1, jobs: 1, out: out.into(), retry_failed: false, stop, factory: None, spec: None }
+        Self {
+            config,
+            runs: 1,
+            jobs: 1,
+            out: out.into(),
+            shard: Shard::ALL,
+            retry_failed: false,
+            tensorboard: false,
+            stop: StopFlag::default(),
+            factory: None,
+            spec: None,
+        }
     }
 
     /// Sets the number of runs, which have successive seeds.
@@ -53,9 +95,19 @@ impl Plan {
         Self { jobs, ..self }
     }
 
+    /// Runs only a share of the runs; others, possibly on other machines that share the directory, run the rest.
+    pub fn shard(self, shard: Shard) -> Self {
+        Self { shard, ..self }
+    }
+
     /// Sets whether failed runs are run again even if the same error would occur again.
     pub fn retry_failed(self, retry_failed: bool) -> Self {
         Self { retry_failed, ..self }
+    }
+
+    /// Sets whether runs are also logged for TensorBoard ([`RunWriter::log_to_tensorboard`](run::RunWriter::log_to_tensorboard)).
+    pub fn tensorboard(self, tensorboard: bool) -> Self {
+        Self { tensorboard, ..self }
     }
 
     /// Stops all runs when `stop` is requested.
@@ -73,14 +125,15 @@ impl Plan {
         Self { factory: Some(factory), ..self }
     }
 
-    /// Creates the directory, or checks that it holds an experiment of this plan, and determines the missing runs.
+    /// Creates the directory, or checks that it holds an experiment of this plan, and determines the missing runs of its shard.
     ///
     /// # Errors
-    /// Those of the configuration and the environment; [`Error::Occupied`] where the directory holds an experiment with
+    /// Those of the configuration and the environment; [`Error::InvalidValue`] for a shard that does not exist; [`Error::Occupied`] where the directory holds an experiment with
     /// another configuration, or anything else; [`Error::Io`] where reading or writing fails.
     pub fn open(mut self) -> Result<Experiment, Error> {
         self.config.validate()?;
         self.check_seeds()?;
+        self.shard.check()?;
         let spec = self.specification()?;
         train::resolve(&mut self.config, &spec)?;
         cpu::check_observations(&self.config, &spec)?;
@@ -98,7 +151,7 @@ impl Plan {
         drop(lock);
         let mut missing = Vec::new();
         for seed in self.seeds() {
-            if self.outcome(seed)?.is_none() {
+            if self.shard.contains(seed - self.config.training.seed) && self.outcome(seed)?.is_none() {
                 missing.push(seed);
             }
         }
@@ -107,7 +160,9 @@ impl Plan {
 
     /// The plan of one variant of a comparison, in a subdirectory of this plan's directory.
     pub(super) fn variant(&self, variant: &Variant) -> Self {
-        Self { config: variant.config.clone(), out: self.out.join(&variant.name), ..self.clone() }
+        // The comparison divides the runs of all variants.
+        let shard = Shard::ALL;
+        Self { config: variant.config.clone(), out: self.out.join(&variant.name), shard, ..self.clone() }
     }
 
     /// Checks, before the first run, that a comparison can be written into the directory.

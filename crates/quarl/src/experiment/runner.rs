@@ -255,6 +255,9 @@ pub(super) fn train(
     writer: &mut RunWriter,
 ) -> Result<Option<Summary>, Error> {
     let (seed, started) = (config.training.seed, Instant::now());
+    if shared.plans[experiment].tensorboard {
+        writer.log_to_tensorboard(&config)?;
+    }
     let mut trainer = match shared.plans[experiment].trainer(config, shared.stop.clone()).build() {
         Ok(trainer) => trainer,
         Err(Error::Stopped { .. }) => return Ok(None),

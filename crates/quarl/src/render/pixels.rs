@@ -287,7 +287,7 @@ fn check_bytes(what: &str, (width, height): (u32, u32), bytes: usize) -> Result<
 }
 
 /// The error type of all refusals here.
-pub(super) fn draw_error(what: &str, message: String) -> Error {
+pub(crate) fn draw_error(what: &str, message: String) -> Error {
     Error::Draw { what: what.into(), message }
 }
 

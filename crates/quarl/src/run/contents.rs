@@ -6,13 +6,13 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::lock::LOCK;
-use super::{BEST, CONFIG, CURVES, DIAGNOSTICS, EPISODES, EVALUATIONS, MODEL, SUMMARY};
+use super::{BEST, CONFIG, CURVES, DIAGNOSTICS, EPISODES, EVALUATIONS, MODEL, RECORDINGS, SUMMARY, TENSORBOARD};
 use crate::atomic_write;
 use crate::error::Error;
 
 /// The file names of a run. The summary comes first, so that a run that is being replaced counts as incomplete immediately.
-pub(super) const FILES: [&str; 9] =
-    [SUMMARY, CONFIG, EPISODES, EVALUATIONS, DIAGNOSTICS, BEST, MODEL, CURVES[0], CURVES[1]];
+pub(super) const FILES: [&str; 10] =
+    [SUMMARY, CONFIG, EPISODES, EVALUATIONS, DIAGNOSTICS, BEST, MODEL, CURVES[0], CURVES[1], TENSORBOARD];
 
 /// The directory of an experiment's runs.
 pub(crate) const RUNS: &str = "runs";
@@ -69,7 +69,7 @@ impl Contents {
             if dir.join(RUNS).is_dir() {
                 return Ok(Self::Experiment);
             }
-            names.retain(|name| !FILES.contains(&name.as_str()));
+            names.retain(|name| !FILES.contains(&name.as_str()) && !(name == RECORDINGS && recordings(dir).is_some()));
             return Ok(Self::Run { others: names });
         }
         let mut results: Vec<PathBuf> = names.iter().map(|name| dir.join(name)).collect();
@@ -117,6 +117,25 @@ fn is_configuration(path: &Path) -> bool {
 fn is_summary(path: &Path) -> bool {
     let value = fs::read_to_string(path).ok().and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
     value.is_some_and(|value| value.get("quarl_version").is_some())
+}
+
+/// The recordings in a run's directory, with those that a killed process has left unfinished; `None` if there is another file
+/// among them.
+pub(super) fn recordings(run: &Path) -> Option<Vec<PathBuf>> {
+    let files: Vec<PathBuf> =
+        fs::read_dir(run.join(RECORDINGS)).ok()?.map(|entry| Some(entry.ok()?.path())).collect::<Option<_>>()?;
+    let is_recording = |path: &PathBuf| {
+        let name = name(path);
+        let unfinished = name.strip_prefix('.').and_then(|rest| rest.strip_suffix(atomic_write::SUFFIX)).is_some();
+        unfinished || is_recording_name(&name)
+    };
+    files.iter().all(is_recording).then_some(files)
+}
+
+/// Whether this is the name of a recording: `step-000005000.gif`.
+fn is_recording_name(name: &str) -> bool {
+    let digits = name.strip_prefix("step-").and_then(|rest| rest.strip_suffix(".gif"));
+    digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Whether this is the name of a temporary file that a killed process has left.

@@ -13,11 +13,16 @@ use crate::plot::{Figure, Run, XAxis, run_figure, write};
 /// The number of episodes in the moving average of the figures that training and experiments write.
 pub(crate) const WINDOW: usize = 10;
 
-/// Draws the figure of a run into its directory: every episode's return, their moving average, and the greedy evaluations.
+/// Draws the figure of a run into its directory.
 ///
 /// # Errors
 /// Those of reading the run's files; [`Error::Io`] where writing fails.
 pub fn draw(dir: &Path) -> Result<(), Error> {
+    write_figures(&[figure(dir)?], dir)
+}
+
+/// The figure of a run: every episode's return, their moving average, and the greedy evaluations.
+pub(crate) fn figure(dir: &Path) -> Result<Figure, Error> {
     let config = read_config(dir)?;
     let x = if config.training.steps.is_some() { XAxis::Steps } else { XAxis::Episodes };
     let at = |evaluation: &EvaluationRow| match x {
@@ -27,8 +32,7 @@ pub fn draw(dir: &Path) -> Result<(), Error> {
     let evaluations: Vec<(f64, f64)> =
         read_evaluations(dir)?.iter().map(|evaluation| (at(evaluation), evaluation.mean_return)).collect();
     let title = format!("{}, seed {}", subject(&config), config.training.seed);
-    let figure = run_figure(&title, &read_curve(dir)?, x, WINDOW, &evaluations, threshold(&config, dir)?);
-    write_figures(&[figure], dir)
+    Ok(run_figure(&title, &read_curve(dir)?, x, WINDOW, &evaluations, threshold(&config, dir)?))
 }
 
 /// Writes the figure's files into a directory.

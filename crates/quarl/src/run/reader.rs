@@ -66,8 +66,9 @@ fn agrees(dir: &Path, summary: &Summary) -> Result<bool, Error> {
     let episodes = read_episodes(dir)?;
     let last_step = episodes.last().map_or(0, |record| record.env_steps);
     let numbered = episodes.iter().zip(0..).all(|(record, i)| record.episode == i);
-    // With a budget in steps, the last episode may be unfinished.
-    let steps_agree = last_step == summary.env_steps || (training.steps.is_some() && last_step < summary.env_steps);
+    // With a budget in steps, or after an evaluation that stopped the run, the last episode may be unfinished.
+    let may_be_unfinished = training.steps.is_some() || summary.stopped_early.is_some();
+    let steps_agree = last_step == summary.env_steps || (may_be_unfinished && last_step < summary.env_steps);
     if !numbered || episodes.len() as u64 != summary.episodes || !steps_agree || training.seed != summary.seed {
         return Ok(false);
     }

@@ -4,12 +4,15 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::contents::{Contents, FILES, experiment_of, is_temporary, listed};
+use super::contents::{Contents, FILES, experiment_of, is_temporary, listed, recordings};
 use super::lock::Lock;
+#[cfg(feature = "render")]
+use super::recording::EpisodeRecorder;
 use super::table::{self, Table};
+use super::tensorboard::TensorBoard;
 use super::{
-    BEST, CONFIG, DIAGNOSTICS, DiagnosticsRow, EPISODES, EVALUATIONS, EpisodeRow, EvaluationRow, MODEL, SUMMARY,
-    Summary,
+    BEST, CONFIG, DIAGNOSTICS, DiagnosticsRow, EPISODES, EVALUATIONS, EpisodeRow, EvaluationRow, MODEL, RECORDINGS,
+    SUMMARY, Summary,
 };
 use crate::atomic_write::atomic_write;
 use crate::config::TrainConfig;
@@ -43,6 +46,9 @@ pub struct RunWriter {
     episodes: Table,
     evaluations: Table,
     diagnostics: Option<Table>,
+    tensorboard: Option<TensorBoard>,
+    #[cfg(feature = "render")]
+    recorder: Option<EpisodeRecorder>,
     best: Option<(f64, u64)>,
     last: Option<Evaluation>,
     /// The number of episodes and environment steps in the table.
@@ -95,6 +101,9 @@ impl RunWriter {
             diagnostics: diagnostics
                 .then(|| Table::create(dir.join(DIAGNOSTICS), &table::header::<DiagnosticsRow>()))
                 .transpose()?,
+            tensorboard: None,
+            #[cfg(feature = "render")]
+            recorder: None,
             best: None,
             last: None,
             written: (0, 0),
@@ -108,11 +117,34 @@ impl RunWriter {
         &self.dir
     }
 
-    /// Writes what an event reports, if anything.
+    /// Also logs the run for TensorBoard, with the tags of Stable-Baselines3, the configuration as hyperparameters, and the
+    /// figure. `config` is the run's configuration.
     ///
     /// # Errors
     /// [`Error::Io`] where writing fails.
+    pub fn log_to_tensorboard(&mut self, config: &TrainConfig) -> Result<(), Error> {
+        self.tensorboard = Some(TensorBoard::create(&self.dir, config)?);
+        Ok(())
+    }
+
+    /// Also records greedy episodes during training, as GIFs in `recordings/`.
+    #[cfg(feature = "render")]
+    pub fn record_episodes(&mut self, recorder: EpisodeRecorder) {
+        self.recorder = Some(recorder);
+    }
+
+    /// Writes what an event reports, if anything.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where writing fails; those of the environment that episodes are recorded in.
     pub fn record(&mut self, event: &Event, trainer: &Trainer) -> Result<(), Error> {
+        #[cfg(feature = "render")]
+        if let Some(recorder) = &mut self.recorder {
+            recorder.record(event, trainer, &self.dir)?;
+        }
+        if let Some(tensorboard) = &mut self.tensorboard {
+            tensorboard.record(event, trainer)?;
+        }
         match event {
             // Warnings are written with the summary; the trainer keeps them.
             Event::Step { .. } | Event::Learn { .. } | Event::EvaluationStep { .. } | Event::Warning { .. } => Ok(()),
@@ -133,15 +165,23 @@ impl RunWriter {
     }
 
     fn record_evaluation(&mut self, evaluation: &Evaluation, trainer: &Trainer) -> Result<(), Error> {
-        let Evaluation { episodes, env_steps, ref returns, mean_return, best, .. } = *evaluation;
+        let Evaluation { episodes, env_steps, ref returns, mean_return, best, closing } = *evaluation;
         let min_return = returns.iter().copied().fold(f64::INFINITY, f64::min);
         let max_return = returns.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        self.evaluations.row(&EvaluationRow { episodes, env_steps, mean_return, min_return, max_return, best })?;
+        self.evaluations.row(&EvaluationRow {
+            episodes,
+            env_steps,
+            mean_return,
+            min_return,
+            max_return,
+            best,
+            closing,
+        })?;
         if best {
             self.best = Some((mean_return, episodes));
             trainer.model().save(&self.dir.join(BEST))?;
         }
-        self.last = evaluation.last.then(|| evaluation.clone());
+        self.last = closing.then(|| evaluation.clone());
         Ok(())
     }
 
@@ -208,6 +248,7 @@ impl RunWriter {
             best_episodes,
             reward_threshold: trainer.and_then(|trainer| trainer.env().spec().reward_threshold),
             interrupted: false,
+            stopped_early: trainer.and_then(Trainer::stopped_early).map(str::to_owned),
             episodes_lost: trainer.map_or(0, Trainer::episodes_lost),
             warnings: trainer.map_or(Vec::new(), |trainer| trainer.warnings().to_vec()),
             error: None,
@@ -216,7 +257,10 @@ impl RunWriter {
     }
 
     /// Writes the summary, after the names of all other files have reached the disk.
-    fn write(&self, summary: Summary) -> Result<Summary, Error> {
+    fn write(&mut self, summary: Summary) -> Result<Summary, Error> {
+        if let Some(tensorboard) = &mut self.tensorboard {
+            tensorboard.finish(&self.dir, &summary)?;
+        }
         sync_directory(&self.dir)?;
         let text = serde_json::to_string_pretty(&summary).expect("a summary is plain data") + "\n";
         atomic_write(&self.dir.join(SUMMARY), text.as_bytes())?;
@@ -264,7 +308,15 @@ fn remove(dir: &Path) -> Result<(), Error> {
             sync_directory(dir)?;
         }
     }
-    Ok(())
+    remove_recordings(dir)
+}
+
+/// Removes a run's recordings.
+fn remove_recordings(run: &Path) -> Result<(), Error> {
+    let Some(files) = recordings(run) else { return Ok(()) };
+    files.iter().try_for_each(|path| fs::remove_file(path).map_err(Error::io("replace", path)))?;
+    let dir = run.join(RECORDINGS);
+    fs::remove_dir(&dir).map_err(Error::io("replace", &dir))
 }
 
 /// Waits until the names in a directory have reached the disk. Systems that cannot open directories do so by themselves.

@@ -124,6 +124,8 @@ impl TrainerBuilder {
             env_steps: 0,
             episodes: 0,
             best: None,
+            evaluations_without_improvement: 0,
+            stopped_early: None,
             episodes_lost: 0,
             workers_lost_in_a_row: 0,
             warnings: config.warnings(),

@@ -22,8 +22,14 @@ pub(super) struct RunningEvaluation {
 }
 
 impl RunningEvaluation {
-    pub(super) fn new(config: &TrainConfig, spec: &EnvironmentSpec, agent: &Agent) -> Result<Self, Error> {
-        let seed = Stream::Evaluation.seed(config.training.seed);
+    pub(super) fn new(
+        config: &TrainConfig,
+        spec: &EnvironmentSpec,
+        agent: &Agent,
+        closing: bool,
+    ) -> Result<Self, Error> {
+        let stream = if closing { Stream::Evaluation } else { Stream::PeriodicEvaluation };
+        let seed = stream.seed(config.training.seed);
         let max_episode_steps = step_limit(config.evaluation.max_episode_steps, spec);
         let episodes = GreedyEpisodes::new(spec, seed, config.evaluation.episodes as u64, max_episode_steps);
         Ok(Self {

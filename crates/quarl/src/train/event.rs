@@ -87,6 +87,7 @@ pub struct Evaluation {
     pub mean_return: f64,
     /// Whether no earlier evaluation had a higher mean. `best.safetensors` then holds these parameters.
     pub best: bool,
-    /// Whether this is the evaluation at the end of training.
-    pub last: bool,
+    /// Whether this is the closing evaluation at the end of training, whose initial observations differ from those of the
+    /// other evaluations.
+    pub closing: bool,
 }

@@ -7,6 +7,7 @@ use crate::accumulator::Accumulator;
 use crate::agent::LearnReport;
 use crate::agent::diagnostics::Diagnostics;
 use crate::error::Error;
+use crate::evaluate::config::EvaluationConfig;
 use crate::exploration::Explorer;
 
 /// The loop's counters, and the state of each environment.
@@ -20,6 +21,10 @@ pub(super) struct Progress {
     pub(super) env_steps: u64,
     pub(super) episodes: u64,
     pub(super) best: Option<(f64, Vec<f32>)>,
+    /// The number of evaluations since the best mean return was last exceeded.
+    pub(super) evaluations_without_improvement: u64,
+    /// Why the run ended before its budget was used up, if it did.
+    pub(super) stopped_early: Option<String>,
     /// The number of episodes lost because a worker process ended.
     pub(super) episodes_lost: u64,
     /// The number of worker processes lost since an episode last reached its end.
@@ -37,8 +42,10 @@ pub(super) enum Phase {
     Step,
     /// Complete a step: its updates, then the end of its episode.
     AfterStep(StepTaken),
-    /// Evaluate; `last` after training has ended.
-    Evaluate { last: bool },
+    /// Evaluate at an interval. If training has ended, the closing evaluation follows.
+    Evaluate { training_ended: bool },
+    /// Perform the closing evaluation.
+    Close,
     /// Nothing: the run has ended.
     Finished,
 }
@@ -124,16 +131,37 @@ impl Progress {
     }
 
     /// The result of an evaluation. Keeps the parameters if it is the best so far; among equals, the later one counts as
-    /// the best.
-    pub(super) fn evaluated(&mut self, returns: Vec<f64>, parameters: &[f32], last: bool) -> Evaluation {
+    /// the best. The closing evaluation has other initial observations and selects nothing, unless it is the only one.
+    pub(super) fn evaluated(&mut self, returns: Vec<f64>, parameters: &[f32], closing: bool) -> Evaluation {
         let mean_return = returns.iter().sum::<f64>() / returns.len() as f64;
+        let before = self.best.as_ref().map(|(mean_return, _)| *mean_return);
         // A NaN mean would never be exceeded.
-        let best = self.best.as_ref().is_none_or(|(so_far, _)| so_far.is_nan() || mean_return >= *so_far);
+        let best = before.is_none_or(|before| !closing && (before.is_nan() || mean_return >= before));
+        if !closing {
+            let improved = before.is_none_or(|before| before.is_nan() || mean_return > before);
+            self.evaluations_without_improvement = if improved { 0 } else { self.evaluations_without_improvement + 1 };
+        }
         if best {
             self.best = Some((mean_return, parameters.to_vec()));
         }
         let Self { episodes, env_steps, .. } = *self;
-        Evaluation { episodes, env_steps, returns, mean_return, best, last }
+        Evaluation { episodes, env_steps, returns, mean_return, best, closing }
+    }
+
+    /// Why the run should stop after an evaluation at an interval with this mean return, if it should.
+    pub(super) fn early_stop(&self, mean_return: f64, config: &EvaluationConfig) -> Option<String> {
+        let EvaluationConfig { stop_at, patience, .. } = *config;
+        if let Some(stop_at) = stop_at.filter(|stop_at| mean_return >= *stop_at) {
+            return Some(format!(
+                "a greedy evaluation reached a mean return of {mean_return} (evaluation.stop_at = {stop_at})"
+            ));
+        }
+        let waited = self.evaluations_without_improvement;
+        patience.filter(|patience| waited >= *patience).map(|patience| {
+            format!(
+                "{waited} evaluations in a row did not exceed the best mean return (evaluation.patience = {patience})"
+            )
+        })
     }
 
     /// Whether environment `i` is within an episode. An ended episode may still have updates to perform.

@@ -179,6 +179,7 @@ fn print_result(experiment: &Experiment, rows: &[MeanRow], summary: &ExperimentS
         output::line(format!("{dir} holds {runs} runs; the results include all of them"));
     }
     let greedy_episodes = config.evaluation.episodes;
+    output::missing_runs(experiment.runs().saturating_sub(*runs as u64));
     let counted =
         if completed == runs { format!("{runs} runs") } else { format!("{completed} of {runs} runs are complete") };
     output::line(format!("{counted}; each trained agent then played {greedy_episodes} greedy episodes"));

@@ -1,0 +1,182 @@
+//! TensorBoard's event files: records of protocol-buffer messages, each with checksums.
+//!
+//! The few messages that are needed (`Event`, `Summary` and those of the hyperparameter plugin) are encoded here: a
+//! protocol-buffer library would compile for longer than the whole file format takes. TensorBoard's own reader checks the files
+//! in `oracles/tensorboard_reads.py`.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::error::Error;
+
+/// An event file that is being written. Every event is passed to the system immediately.
+pub(super) struct EventFile {
+    path: PathBuf,
+    file: File,
+}
+
+/// A value of a summary.
+pub(super) enum Value<'a> {
+    Scalar(f64),
+    /// A PNG image and its size.
+    #[cfg(feature = "plot")]
+    Image {
+        png: &'a [u8],
+        size: (u32, u32),
+    },
+    /// Data of the hyperparameter plugin.
+    Hyperparameters(Message),
+    #[cfg(not(feature = "plot"))]
+    #[expect(dead_code, reason = "keeps the lifetime")]
+    None(std::marker::PhantomData<&'a ()>),
+}
+
+impl EventFile {
+    pub(super) fn create(path: PathBuf) -> Result<Self, Error> {
+        let file = File::create(&path).map_err(Error::io("create", &path))?;
+        let mut events = Self { path, file };
+        events.write(Message::default().double(1, now()).text(3, "brain.Event:2"))?;
+        Ok(events)
+    }
+
+    /// Appends an event with the values of `tags` after `step` environment steps.
+    pub(super) fn summary(&mut self, step: u64, values: &[(&str, Value)]) -> Result<(), Error> {
+        let summary = values.iter().fold(Message::default(), |summary, (tag, value)| {
+            let named = Message::default().text(1, tag);
+            summary.message(
+                1,
+                &match value {
+                    Value::Scalar(scalar) => named.float(2, *scalar as f32),
+                    #[cfg(feature = "plot")]
+                    Value::Image { png, size } => {
+                        const RGB: u64 = 3;
+                        let image =
+                            Message::default().integer(1, size.1.into()).integer(2, size.0.into()).integer(3, RGB);
+                        named.message(4, &image.bytes(4, png))
+                    }
+                    Value::Hyperparameters(content) => {
+                        let plugin = Message::default().text(1, "hparams").message(2, content);
+                        named.message(9, &Message::default().message(1, &plugin))
+                    }
+                    #[cfg(not(feature = "plot"))]
+                    Value::None(_) => named,
+                },
+            )
+        });
+        self.write(Message::default().double(1, now()).integer(2, step).message(5, &summary))
+    }
+
+    /// Waits until all events have reached the disk.
+    pub(super) fn sync(&self) -> Result<(), Error> {
+        self.file.sync_all().map_err(Error::io("write", &self.path))
+    }
+
+    fn write(&mut self, event: Message) -> Result<(), Error> {
+        let data = event.0;
+        let length = (data.len() as u64).to_le_bytes();
+        let record = [&length, &checksum(&length)[..], &data, &checksum(&data)].concat();
+        self.file.write_all(&record).map_err(Error::io("write", &self.path))
+    }
+}
+
+/// A protocol-buffer message.
+#[derive(Default)]
+pub(super) struct Message(Vec<u8>);
+
+impl Message {
+    pub(super) fn integer(self, field: u64, value: u64) -> Self {
+        self.varint(field << 3).varint(value)
+    }
+
+    pub(super) fn double(self, field: u64, value: f64) -> Self {
+        self.varint(field << 3 | 1).raw(&value.to_le_bytes())
+    }
+
+    fn float(self, field: u64, value: f32) -> Self {
+        self.varint(field << 3 | 5).raw(&value.to_le_bytes())
+    }
+
+    fn bytes(self, field: u64, value: &[u8]) -> Self {
+        self.varint(field << 3 | 2).varint(value.len() as u64).raw(value)
+    }
+
+    pub(super) fn text(self, field: u64, value: &str) -> Self {
+        self.bytes(field, value.as_bytes())
+    }
+
+    pub(super) fn message(self, field: u64, value: &Self) -> Self {
+        self.bytes(field, &value.0)
+    }
+
+    fn raw(mut self, bytes: &[u8]) -> Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    fn varint(mut self, mut value: u64) -> Self {
+        while value >= 0x80 {
+            self.0.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
+        self
+    }
+}
+
+/// The time in seconds since 1970.
+pub(super) fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
+}
+
+/// The masked CRC-32C of a record's part.
+fn checksum(data: &[u8]) -> [u8; 4] {
+    let crc = crc32c(data);
+    crc.rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
+}
+
+/// CRC-32C (Castagnoli).
+fn crc32c(data: &[u8]) -> u32 {
+    const fn entry(byte: u32) -> u32 {
+        let (mut crc, mut bit) = (byte, 0);
+        while bit < 8 {
+            crc = if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
+            bit += 1;
+        }
+        crc
+    }
+    static TABLE: [u32; 256] = {
+        let (mut table, mut byte) = ([0; 256], 0);
+        while byte < 256 {
+            table[byte] = entry(byte as u32);
+            byte += 1;
+        }
+        table
+    };
+    !data.iter().fold(!0, |crc: u32, byte| TABLE[((crc ^ u32::from(*byte)) & 0xff) as usize] ^ crc >> 8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checksum_is_crc_32c() {
+        // RFC 3720, B.4.
+        assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
+        assert_eq!(crc32c(&[0xff; 32]), 0x62a8_ab43);
+        assert_eq!(crc32c(&(0..32).collect::<Vec<u8>>()), 0x46dd_794e);
+    }
+
+    #[test]
+    fn messages_are_encoded_as_protocol_buffers() {
+        // The examples of the protocol-buffer documentation.
+        assert_eq!(Message::default().integer(1, 150).0, [0x08, 0x96, 0x01]);
+        assert_eq!(Message::default().text(2, "testing").0, b"\x12\x07testing");
+        let inner = Message::default().integer(1, 150);
+        assert_eq!(Message::default().message(3, &inner).0, [0x1a, 0x03, 0x08, 0x96, 0x01]);
+        assert_eq!(Message::default().float(2, 1.0).0, [0x15, 0, 0, 0x80, 0x3f]);
+        assert_eq!(Message::default().double(1, 1.0).0, [0x09, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f]);
+    }
+}
