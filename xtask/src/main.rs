@@ -1,10 +1,11 @@
 //! The tasks of contributors: `cargo xtask test`, `cargo xtask ci`, `cargo xtask arm`, `cargo xtask windows`,
-//! `cargo xtask miri`, `cargo xtask sanitize`, `cargo xtask reference`, `cargo xtask bridge`, `cargo xtask cores`,
+//! `cargo xtask miri`, `cargo xtask sanitize`, `cargo xtask external`, `cargo xtask reference`, `cargo xtask bridge`, `cargo xtask cores`,
 //! `cargo xtask guide`, `cargo xtask peers`.
 
 mod bridge;
 mod checks;
 mod cores;
+mod external;
 mod guide;
 mod gymnasium;
 mod memory;
@@ -35,6 +36,8 @@ enum Task {
     Miri,
     /// Run kernels and whole runs under AddressSanitizer, on every instruction set of this processor (x86-64 Linux)
     Sanitize,
+    /// Check against rliable, TensorBoard and Chromium, which are installed into target/external (needs Node.js and Chromium)
+    External,
     /// Write docs/reference.md and docs/command-reference.md from the code
     Reference,
     /// Measure the overhead of the bridge to Gymnasium per environment step
@@ -55,6 +58,7 @@ fn main() -> anyhow::Result<()> {
         Task::Windows => platforms::windows(),
         Task::Miri => memory::miri(),
         Task::Sanitize => memory::sanitize(),
+        Task::External => external::run_all(),
         Task::Reference => reference::run(),
         Task::Bridge => bridge::run(),
         Task::Cores(args) => cores::run(&args),

@@ -65,6 +65,12 @@ pub(crate) enum Command {
     /// Draw learning curves of runs and experiments in one figure
     #[command(after_help = examples::PLOT)]
     Plot(PlotArgs),
+    /// Write a report of runs, experiments and comparisons as one HTML file
+    ///
+    /// The file needs no network access: figures with values under the pointer, sortable tables, differences between
+    /// configurations, versions, machine, the commands that repeat the results, and recordings of the agents.
+    #[command(after_help = examples::REPORT)]
+    Report(ReportArgs),
     /// List the built-in environments, or describe a Gymnasium environment
     #[command(after_help = examples::ENVS)]
     Envs(EnvsArgs),
@@ -367,6 +373,16 @@ pub(crate) struct ExperimentArgs {
     pub(crate) many: ManyRunsArgs,
 }
 
+/// This process's command line, for a shell.
+fn command_line() -> String {
+    let quoted = |word: String| {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
+        if !word.is_empty() && word.chars().all(is_plain) { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    };
+    let words = std::env::args_os().skip(1).map(|word| quoted(word.to_string_lossy().into_owned()));
+    ["quarl".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ")
+}
+
 /// How many runs are trained, and where.
 #[derive(Debug, Args)]
 pub(crate) struct ManyRunsArgs {
@@ -401,6 +417,7 @@ impl ManyRunsArgs {
         plan.retry_failed(self.retry_failed)
             .tensorboard(self.tensorboard)
             .shard(self.shard.unwrap_or(Shard::ALL))
+            .command(command_line())
             .stop_flag(interrupt::stop_flag())
     }
 }
@@ -411,6 +428,22 @@ fn shard(text: &str) -> Result<Shard, String> {
         Some((index, count)) if 1 <= index && index <= count => Ok(Shard { index, count }),
         _ => Err("expected K/N with K from 1 to N, such as 1/3".to_owned()),
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// Directories of runs, experiments, comparisons or ablations
+    #[arg(required = true, value_name = "DIR")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// File of the report; an existing report is replaced
+    #[arg(long, value_name = "FILE", default_value = "report.html")]
+    pub(crate) out: PathBuf,
+    /// Title of the report [default: the names of the directories]
+    #[arg(long)]
+    pub(crate) title: Option<String>,
+    /// Do not play the agents: leave out the recordings
+    #[arg(long)]
+    pub(crate) no_recordings: bool,
 }
 
 #[derive(Debug, Args)]

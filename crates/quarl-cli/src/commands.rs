@@ -11,4 +11,5 @@ pub(crate) mod manual;
 pub(crate) mod play;
 pub(crate) mod plot;
 pub(crate) mod presets;
+pub(crate) mod report;
 pub(crate) mod train;

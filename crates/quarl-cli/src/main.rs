@@ -10,6 +10,7 @@ mod display;
 mod interrupt;
 mod output;
 mod progress;
+mod report;
 #[cfg(unix)]
 mod startup;
 mod terminal;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Experiment(args) => commands::experiment::run(args),
         Command::Compare(args) => commands::compare::run(args),
         Command::Plot(args) => commands::plot::run(args),
+        Command::Report(args) => commands::report::run(args),
         Command::Envs(args) => commands::envs::run(args),
         Command::Presets(args) => commands::presets::run(args),
         Command::Config(command) => commands::config::run(command),

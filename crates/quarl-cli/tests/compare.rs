@@ -101,7 +101,7 @@ fn a_sweep_trains_every_combination() {
     let results = results(&here, "out");
     let configurations = results["environments"][0]["configurations"].as_array().unwrap();
     assert_eq!(configurations.len(), 4);
-    assert_eq!(configurations[3]["label"], "DQN, agent.n_step=3, network.hidden=[8]");
+    assert_eq!(configurations[3]["label"], "DQN, n_step=3, hidden=[8]");
     let config = read(&here, "out/CartPole-v1-dqn-agent.n_step=3-network.hidden=_8_/config.toml");
     assert!(config.contains("n_step = 3") && config.contains("hidden = [8]"), "{config}");
 }

@@ -70,7 +70,7 @@ impl Seek for AtomicFile {
 }
 
 /// Writes `bytes` to `path` atomically: the file has all of them, or keeps its old contents.
-pub(crate) fn atomic_write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut file = AtomicFile::create(path)?;
     file.write_all(bytes).map_err(Error::io("write", path))?;
     file.commit()

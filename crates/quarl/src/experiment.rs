@@ -31,6 +31,7 @@ pub mod ablation;
 mod aggregate;
 mod comparison;
 mod comparison_results;
+mod efficiency;
 #[cfg(feature = "plot")]
 mod figures;
 mod plan;
@@ -45,9 +46,12 @@ use crate::run::{self, RUNS, Status};
 
 pub use aggregate::{ExperimentSummary, FailedRun, MeanRow};
 pub use comparison::{Comparison, ComparisonRuns, Variant};
-pub use comparison_results::{ComparisonResults, ConfigurationResults, EnvironmentResults, OverallResults, ScoreRange};
+pub use comparison_results::{
+    ComparisonResults, ConfigurationResults, EnvironmentResults, OverallResults, ScoreRange, read_comparison,
+};
+pub use efficiency::EfficiencyPoint;
 #[cfg(feature = "plot")]
-pub use figures::draw;
+pub use figures::{comparison_figures, draw, figure};
 pub use plan::{Plan, Shard};
 pub use runner::{ExperimentEvent, Runs};
 

@@ -72,6 +72,8 @@ pub mod trained;
 pub mod transition;
 
 pub use agent::Agent;
+#[cfg(feature = "files")]
+pub use atomic_write::atomic_write;
 pub use config::TrainConfig;
 pub use engine::Engine;
 pub use env::Environment;

@@ -17,7 +17,9 @@
 //! libraries that round to whole pixels, or outline a thick line as one polygon, misdraw a return that jumps from 10 to 200
 //! and back.
 
+mod estimates;
 mod figures;
+mod interactive;
 mod layout;
 mod legend;
 mod marks;
@@ -31,7 +33,9 @@ mod svg;
 mod thin;
 
 pub use crate::render::Color;
+pub use estimates::{EfficiencyCurve, Estimate, efficiency_figure, estimates_figure};
 pub use figures::{Group, Run, XAxis, comparison_figure, experiment_figure, profile_figure, run_figure};
+pub use interactive::{Interactive, Panel, PanelSeries, interactive};
 
 use crate::Error;
 
@@ -58,7 +62,10 @@ pub struct Figure {
     pub series: Vec<Series>,
     /// The range of the y axis; determined from the data if absent or invalid.
     pub y_range: Option<(f64, f64)>,
-    /// Horizontal reference lines.
+    /// Names along the y axis, from top to bottom. If there are any, y is the index of a name, a series' band is a range of x
+    /// around each point, and reference lines are vertical.
+    pub categories: Vec<String>,
+    /// Reference lines: horizontal, at a y value.
     pub references: Vec<Reference>,
     /// A note below the plot, such as how the curves were smoothed; at most three lines.
     pub note: Option<String>,
@@ -97,10 +104,10 @@ pub enum Style {
     Band,
 }
 
-/// A horizontal line across the plot.
+/// A line across the plot.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reference {
-    /// The y value.
+    /// The value: of y, or of x if the figure has categories.
     pub value: f64,
     /// The name in the legend, such as `solved: 195`; an empty name has no legend entry.
     pub label: String,
@@ -133,7 +140,8 @@ impl Figure {
     }
 }
 
-/// Several figures as panels of one SVG document, one below the other; more than three in two columns.
+/// Several figures as panels of one SVG document, one below the other; more than three in two columns. A figure with many
+/// categories is higher than the others.
 ///
 /// # Errors
 /// [`Error::Draw`] if an embedded font cannot be read.

@@ -24,6 +24,7 @@ mod event_file;
 #[cfg(feature = "plot")]
 mod figures;
 pub(crate) mod lock;
+mod machine;
 mod reader;
 #[cfg(feature = "render")]
 mod recording;
@@ -39,9 +40,9 @@ use crate::train::EpisodeRecord;
 pub use contents::Contents;
 pub(crate) use contents::{RUNS, listed, name};
 #[cfg(feature = "plot")]
-pub use figures::draw;
-#[cfg(feature = "plot")]
 pub(crate) use figures::{WINDOW, read_curve, threshold, write_figures};
+#[cfg(feature = "plot")]
+pub use figures::{draw, figure};
 pub(crate) use reader::read_evaluations;
 pub use reader::{Status, read_config, read_episodes, status};
 #[cfg(feature = "render")]
@@ -191,6 +192,9 @@ pub struct Summary {
     pub seed: u64,
     /// The instruction set in use, which affects only the speed.
     pub cpu_path: String,
+    /// The machine: `linux x86_64, AMD EPYC 9R14, 2 cores`.
+    #[serde(default)]
+    pub machine: String,
     /// The number of finished training episodes.
     pub episodes: u64,
     /// The number of environment steps.

@@ -1,6 +1,6 @@
 //! Summary statistics of greedy returns.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::stats::{
     Bootstrap, Interval, MIN_FOR_INTERVAL, bootstrap_interval, bootstrap_mean, interquartile_mean, mean, resampler,
@@ -10,7 +10,7 @@ use crate::stats::{
 /// Summary statistics of returns: of one agent's episodes, or of the mean returns of several agents.
 ///
 /// Intervals have a confidence of 95%; there is no interval of fewer than three values.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// The number of values.
     pub n: usize,

@@ -30,6 +30,10 @@ pub(super) const PLOT: &str = "\
 Examples:
   quarl plot runs --out runs.svg
   quarl plot textbook-20 double-20 --label DQN --label 'Double DQN' --out comparison.png";
+pub(super) const REPORT: &str = "\
+Examples:
+  quarl report family
+  quarl report runs/CartPole-v0-textbook-seed0 textbook-20 --out textbook.html";
 pub(super) const ENVS: &str = "\
 Examples:
   quarl envs

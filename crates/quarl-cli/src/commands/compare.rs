@@ -43,7 +43,8 @@ fn variants(args: &CompareArgs) -> Result<Vec<Variant>> {
                         .fold(builder, |builder, value| builder.set(&format!("training.{key}"), value));
                 }
                 let config = builder.build()?;
-                let label = [words.as_str()].into_iter().chain(assignments.iter().map(String::as_str));
+                let label =
+                    [words.as_str()].into_iter().chain(assignments.iter().map(|swept| short(swept, &args.sweep)));
                 let label = label.collect::<Vec<_>>().join(", ");
                 let name = run::default_name(&config.env.id, &format!("{name}{suffix}"));
                 // Names in directories may not differ in case alone: some file systems do not tell them apart.
@@ -69,6 +70,14 @@ fn base(source: &str) -> Result<(ConfigBuilder, String, String)> {
     }
     let name = path.file_stem().map_or_else(|| source.to_owned(), |stem| stem.to_string_lossy().into_owned());
     Ok((TrainConfig::builder().file(source, &read(path)?), name.clone(), name))
+}
+
+/// A swept assignment without the key's section, unless another swept key has the same name: `layer_norm=true`.
+fn short<'a>(assignment: &'a str, sweep: &[(String, Vec<String>)]) -> &'a str {
+    let name = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    let key = assignment.split('=').next().unwrap_or_default();
+    let is_unique = sweep.iter().filter(|(other, _)| name(other) == name(key)).count() == 1;
+    if is_unique { &assignment[key.len() - name(key).len()..] } else { assignment }
 }
 
 /// Every combination of the swept keys' values: what it adds to a directory's name, and its assignments.

@@ -9,16 +9,23 @@ use crate::config::{EnvConfig, TrainConfig};
 use crate::env::EnvironmentSpec;
 use crate::error::Error;
 use crate::memory;
-use crate::run::CURVES;
 
-/// The files that a comparison or an ablation writes beside its experiments.
-pub(super) const FILES: [&str; 6] = [CURVES[0], CURVES[1], RESULTS, SCORES, PROFILES[0], PROFILES[1]];
 /// All statistics.
 pub(super) const RESULTS: &str = "comparison.json";
 /// The score of each run.
 pub(super) const SCORES: &str = "scores.csv";
-/// The performance profiles.
-pub(super) const PROFILES: [&str; 2] = ["profile.svg", "profile.png"];
+/// The sample-efficiency curves.
+pub(super) const EFFICIENCY: &str = "efficiency.csv";
+/// The figures, without the extensions of their file names.
+const FIGURES: [&str; 5] = ["curve", "scores", "improvement", "efficiency", "profile"];
+/// The formats of each figure.
+pub(super) const FIGURE_EXTENSIONS: [&str; 2] = ["svg", "png"];
+
+/// Whether a comparison or an ablation writes a file of this name beside its experiments.
+pub(super) fn is_own_file(name: &str) -> bool {
+    let is_figure = |(stem, extension)| FIGURES.contains(&stem) && FIGURE_EXTENSIONS.contains(&extension);
+    [RESULTS, SCORES, EFFICIENCY].contains(&name) || name.split_once('.').is_some_and(is_figure)
+}
 
 /// One configuration of a comparison.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +78,11 @@ impl Comparison {
     /// The directory.
     pub fn dir(&self) -> &Path {
         &self.plan.out
+    }
+
+    /// The command that repeats the comparison, if it is known.
+    pub(super) fn command(&self) -> Option<String> {
+        self.plan.command.clone()
     }
 
     /// The variants.

@@ -5,17 +5,19 @@
 //! unsuccessful in the share of runs that reach the threshold.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::comparison::{Comparison, RESULTS, SCORES};
+use super::comparison::{Comparison, EFFICIENCY, FIGURE_EXTENSIONS, RESULTS, SCORES};
+use super::efficiency::{EfficiencyPoint, efficiency};
 use super::{Experiment, RunOutcome, outcomes};
 use crate::atomic_write::atomic_write;
 use crate::error::Error;
 use crate::evaluate::{random_returns, step_limit};
 use crate::run::lock::Lock;
-use crate::run::table::{number, with_header};
+use crate::run::table::{number, plain, with_header};
 use crate::run::{self, Status};
 use crate::scores::{Scores, ends, finite};
 use crate::stats::{
@@ -40,10 +42,13 @@ pub enum ScoreRange {
 }
 
 /// The results of a comparison.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ComparisonResults {
     /// The version of quarl that computed them.
     pub quarl_version: String,
+    /// The command that repeats the comparison, if it is known.
+    #[serde(default)]
+    pub command: Option<String>,
     /// The results on each environment.
     pub environments: Vec<EnvironmentResults>,
     /// The aggregate scores over all environments; `None` without normalisation.
@@ -51,7 +56,7 @@ pub struct ComparisonResults {
 }
 
 /// The results of all configurations on one environment.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EnvironmentResults {
     /// The environment's id.
     pub env: String,
@@ -64,11 +69,11 @@ pub struct EnvironmentResults {
 }
 
 /// The results of one configuration on one environment.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConfigurationResults {
     /// The configuration's name for readers.
     pub label: String,
-    /// The experiment's directory.
+    /// The experiment's directory, within that of the comparison.
     pub dir: PathBuf,
     /// Statistics of the scores.
     pub scores: Scores,
@@ -77,12 +82,14 @@ pub struct ConfigurationResults {
     pub area: Option<f64>,
     /// A 95% bootstrap interval of it.
     pub area_interval: Option<[f64; 2]>,
+    /// The interquartile mean of the greedy evaluations over environment steps.
+    pub efficiency: Vec<EfficiencyPoint>,
     /// The comparison with the first configuration; `None` for the first one.
     pub versus_first: Option<Versus>,
 }
 
 /// The comparison of a configuration with the first one.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Versus {
     /// The probability that a run scores higher than one of the first configuration; ties count half.
     pub probability_of_improvement: Option<f64>,
@@ -99,7 +106,7 @@ pub struct Versus {
 }
 
 /// The aggregate normalised scores of one configuration over all environments.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OverallResults {
     /// The configuration's name for readers.
     pub label: String,
@@ -125,7 +132,6 @@ pub struct OverallResults {
     /// A 95% bootstrap interval of it.
     pub probability_interval: Option<[f64; 2]>,
     /// The normalised scores of each environment's runs.
-    #[serde(skip)]
     pub scores: TaskScores,
 }
 
@@ -151,6 +157,8 @@ struct Ended {
     dir: PathBuf,
     threshold: Option<f64>,
     rows: Vec<ScoreRow>,
+    /// The evaluations of each run at an interval: environment steps and mean return.
+    evaluations: Vec<Evaluations>,
 }
 
 impl Ended {
@@ -185,9 +193,9 @@ impl Comparison {
         let mut ended = Vec::new();
         for (variant, experiment) in self.variants().iter().zip(self.experiments()) {
             let env = experiment.config().env.id.clone();
-            let rows = rows(experiment.dir(), &env, &variant.label)?;
-            let (label, dir) = (variant.label.clone(), experiment.dir().to_owned());
-            ended.push(Ended { env, label, dir, threshold: experiment.threshold, rows });
+            let (rows, evaluations) = rows(experiment.dir(), &env, &variant.label)?;
+            let (label, dir) = (variant.label.clone(), PathBuf::from(&variant.name));
+            ended.push(Ended { env, label, dir, threshold: experiment.threshold, rows, evaluations });
         }
         let mut environments = Vec::new();
         for env in distinct(ended.iter().map(|ended| ended.env.as_str())) {
@@ -196,7 +204,12 @@ impl Comparison {
             environments.push(environment(env, score_range, &here));
         }
         let overall = ranges.map(|_| overall(&environments, &ended));
-        let results = ComparisonResults { quarl_version: env!("CARGO_PKG_VERSION").to_owned(), environments, overall };
+        let results = ComparisonResults {
+            quarl_version: env!("CARGO_PKG_VERSION").to_owned(),
+            command: self.command(),
+            environments,
+            overall,
+        };
         self.write(&results, ended.into_iter().flat_map(|ended| ended.rows).collect())?;
         Ok(results)
     }
@@ -207,10 +220,64 @@ impl Comparison {
         atomic_write(&out.join(SCORES), with_header(&rows).as_bytes())?;
         let text = serde_json::to_string_pretty(results).expect("results are plain data") + "\n";
         atomic_write(&out.join(RESULTS), text.as_bytes())?;
+        atomic_write(&out.join(EFFICIENCY), with_header(&efficiency_rows(results)).as_bytes())?;
         #[cfg(feature = "plot")]
-        super::figures::draw_comparison(self, results)?;
+        for (stem, panels) in super::comparison_figures(out, results)? {
+            for extension in FIGURE_EXTENSIONS {
+                crate::plot::write(&panels, out.join(format!("{stem}.{extension}")))?;
+            }
+        }
         Ok(())
     }
+}
+
+/// One row of `efficiency.csv`: a point of a sample-efficiency curve.
+#[derive(Default, Serialize)]
+struct EfficiencyRow {
+    environment: String,
+    configuration: String,
+    env_steps: u64,
+    #[serde(serialize_with = "plain")]
+    iqm: f64,
+    #[serde(serialize_with = "number")]
+    lower: Option<f64>,
+    #[serde(serialize_with = "number")]
+    upper: Option<f64>,
+    n: usize,
+}
+
+fn efficiency_rows(results: &ComparisonResults) -> Vec<EfficiencyRow> {
+    let mut rows = Vec::new();
+    for environment in &results.environments {
+        for configuration in &environment.configurations {
+            rows.extend(configuration.efficiency.iter().map(|point| EfficiencyRow {
+                environment: environment.env.clone(),
+                configuration: configuration.label.clone(),
+                env_steps: point.env_steps,
+                iqm: point.iqm,
+                lower: point.lower,
+                upper: point.upper,
+                n: point.n,
+            }));
+        }
+    }
+    rows
+}
+
+/// Reads the results of the comparison in a directory; `None` if it holds none.
+///
+/// # Errors
+/// [`Error::Io`] where the file cannot be read, [`Error::File`] where it is damaged or of another version.
+pub fn read_comparison(dir: &Path) -> Result<Option<ComparisonResults>, Error> {
+    let path = dir.join(RESULTS);
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        text => text.map_err(Error::io("read", &path))?,
+    };
+    serde_json::from_str(&text).map(Some).map_err(|error| {
+        let message = format!("the results are damaged or of another version ({error}): compare again");
+        Error::File { path, message }
+    })
 }
 
 /// The returns that are the scores 0 and 1 on an experiment's environment.
@@ -242,34 +309,39 @@ fn random_return(experiment: &Experiment) -> Result<f64, Error> {
     Ok(mean(&random_returns(&mut *environment, RANDOM_SEED, RANDOM_EPISODES, limit)?))
 }
 
-/// Each ended run of an experiment.
-fn rows(dir: &Path, env: &str, label: &str) -> Result<Vec<ScoreRow>, Error> {
-    let mut rows = Vec::new();
+/// The evaluations of a run at an interval: environment steps and mean return.
+type Evaluations = Vec<(u64, f64)>;
+
+/// Each ended run of an experiment, and the evaluations of each complete run.
+fn rows(dir: &Path, env: &str, label: &str) -> Result<(Vec<ScoreRow>, Vec<Evaluations>), Error> {
+    let (mut rows, mut all) = (Vec::new(), Vec::new());
     for RunOutcome { seed, dir, status } in outcomes(dir)? {
         let row =
             ScoreRow { environment: env.to_owned(), configuration: label.to_owned(), seed, ..ScoreRow::default() };
         match status {
             Status::Complete(summary) => {
                 let (score, best) = (summary.greedy_mean, summary.best_mean);
-                rows.push(ScoreRow { score, best, area: area(&dir, summary.stopped_early.is_some())?, ..row });
+                let evaluations = run::read_evaluations(&dir)?.into_iter().filter(|row| !row.closing);
+                let evaluations: Evaluations = evaluations.map(|row| (row.env_steps, row.mean_return)).collect();
+                let budget = run::read_config(&dir)?.training.steps.filter(|_| summary.stopped_early.is_some());
+                rows.push(ScoreRow { score, best, area: area(&evaluations, budget), ..row });
+                all.push(evaluations);
             }
             Status::Failed(summary) => rows.push(ScoreRow { error: summary.error.unwrap_or_default(), ..row }),
             Status::Incomplete => {}
         }
     }
-    Ok(rows)
+    Ok((rows, all))
 }
 
-/// The area under the curve of a run's greedy evaluations at an interval. After an early stop, the last one counts until the
-/// end of the budget, so that runs of different length can be compared.
-fn area(dir: &Path, stopped_early: bool) -> Result<Option<f64>, Error> {
-    let periodic = run::read_evaluations(dir)?.into_iter().filter(|row| !row.closing);
-    let mut points: Vec<(f64, f64)> = periodic.map(|row| (row.env_steps as f64, row.mean_return)).collect();
-    let budget = run::read_config(dir)?.training.steps.filter(|_| stopped_early);
-    if let (Some(budget), Some((_, last))) = (budget, points.last()) {
+/// The area under the curve of a run's evaluations. After an early stop, the last one counts until the end of the budget, so
+/// that runs of different length can be compared.
+fn area(evaluations: &Evaluations, budget_after_early_stop: Option<u64>) -> Option<f64> {
+    let mut points: Vec<(f64, f64)> = evaluations.iter().map(|&(step, mean)| (step as f64, mean)).collect();
+    if let (Some(budget), Some((_, last))) = (budget_after_early_stop, points.last()) {
         points.push((budget as f64, *last));
     }
-    Ok(finite(area_under_curve(&points)))
+    finite(area_under_curve(&points))
 }
 
 fn environment(env: &str, score_range: Option<[f64; 2]>, here: &[&Ended]) -> EnvironmentResults {
@@ -283,6 +355,7 @@ fn environment(env: &str, score_range: Option<[f64; 2]>, here: &[&Ended]) -> Env
             scores: Scores::of(&ended.scores(), failed, ended.threshold),
             area: finite(interquartile_mean(&areas)),
             area_interval: ends(area_interval),
+            efficiency: efficiency(&ended.evaluations),
             versus_first: (i > 0).then(|| versus(ended, here[0])),
         }
     });

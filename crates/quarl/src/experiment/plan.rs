@@ -61,6 +61,7 @@ pub struct Plan {
     pub(super) shard: Shard,
     retry_failed: bool,
     pub(super) tensorboard: bool,
+    pub(super) command: Option<String>,
     pub(super) stop: StopFlag,
     /// Creates environments, if they are not the library's.
     factory: Option<Factory>,
@@ -79,6 +80,7 @@ impl Plan {
             shard: Shard::ALL,
             retry_failed: false,
             tensorboard: false,
+            command: None,
             stop: StopFlag::default(),
             factory: None,
             spec: None,
@@ -108,6 +110,11 @@ impl Plan {
     /// Sets whether runs are also logged for TensorBoard ([`RunWriter::log_to_tensorboard`](run::RunWriter::log_to_tensorboard)).
     pub fn tensorboard(self, tensorboard: bool) -> Self {
         Self { tensorboard, ..self }
+    }
+
+    /// Sets the command that repeats a comparison, for its results.
+    pub fn command(self, command: String) -> Self {
+        Self { command: Some(command), ..self }
     }
 
     /// Stops all runs when `stop` is requested.
@@ -185,7 +192,7 @@ impl Plan {
         };
         names.retain(|name| {
             let is_variant = matches!(Contents::of(&self.out.join(name)), Ok(Contents::Experiment | Contents::Nothing));
-            !is_variant && !comparison::FILES.contains(&name.as_str())
+            !is_variant && !comparison::is_own_file(name)
         });
         if !names.is_empty() {
             let names = listed(&names);

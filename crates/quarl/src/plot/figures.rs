@@ -9,6 +9,9 @@ use crate::stats::{
 /// The maximum number of runs that are drawn as single lines behind their mean; more runs are summarised by a band.
 const MAX_SINGLE_LINES: usize = 20;
 
+/// The largest number of curves that are drawn with bands: more bands than that cannot be told apart.
+pub(super) const MOST_BANDS: usize = 8;
+
 /// The finished episodes of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Run {
@@ -132,7 +135,10 @@ pub fn comparison_figure(title: &str, groups: &[&Group], x: XAxis, window: usize
         let Summary { x, curve, .. } = summarise(&group.runs, x, window);
         Series { name: format!("{} ({})", group.name, group.counted()), ..series(&x, &curve) }
     };
-    let all: Vec<Series> = groups.iter().map(of).collect();
+    let mut all: Vec<Series> = groups.iter().map(of).collect();
+    if all.len() > MOST_BANDS {
+        all.iter_mut().for_each(|series| series.band.clear());
+    }
     let bands = if all.iter().any(has_band) { "; bands: 95% bootstrap intervals of the mean" } else { "" };
     let counts: Vec<usize> = groups.iter().map(|group| group.runs.len()).collect();
     let what = match (counts.iter().all(|&n| n == 1), window > 1) {
@@ -152,14 +158,18 @@ pub fn profile_figure(scores: &[(&str, &TaskScores)]) -> Figure {
     let low = all().fold(0.0, f64::min);
     let high = all().fold(1.0, f64::max);
     let at: Vec<f64> = (0..POINTS).map(|i| low + (high - low) * i as f64 / (POINTS - 1) as f64).collect();
-    let profile = |(name, scores): &(&str, &TaskScores)| {
-        let intervals = scores.profile_intervals(&at, &Bootstrap::default(), &mut resampler(0));
+    let profile = |(name, own): &(&str, &TaskScores)| {
+        let intervals = own.profile_intervals(&at, &Bootstrap::default(), &mut resampler(0));
         let band: Vec<(f64, f64)> = intervals.iter().map(|interval| (interval.low, interval.high)).collect();
-        let runs: usize = scores.tasks().iter().map(Vec::len).sum();
+        let runs: usize = own.tasks().iter().map(Vec::len).sum();
         Series {
             name: format!("{name} ({})", counted(runs, "run")),
-            points: at.iter().copied().zip(scores.performance_profile(&at)).collect(),
-            band: if band.iter().any(|(low, _)| low.is_finite()) { band } else { Vec::new() },
+            points: at.iter().copied().zip(own.performance_profile(&at)).collect(),
+            band: if scores.len() <= MOST_BANDS && band.iter().any(|(low, _)| low.is_finite()) {
+                band
+            } else {
+                Vec::new()
+            },
             style: Style::Step,
             ..Series::default()
         }
@@ -231,7 +241,7 @@ fn has_band(series: &Series) -> bool {
 }
 
 /// A caution about intervals of few runs.
-fn caveat(counts: &[usize]) -> String {
+pub(super) fn caveat(counts: &[usize]) -> String {
     let any = |range: std::ops::Range<usize>| counts.iter().any(|n| range.contains(n));
     let none = if any(0..MIN_FOR_INTERVAL) {
         format!(" No interval for fewer than {MIN_FOR_INTERVAL} runs.")
@@ -252,7 +262,6 @@ fn smoothed(window: usize) -> String {
 
 /// The axes that all these figures have in common.
 fn axes(title: &str, x: XAxis, threshold: Option<f64>) -> Figure {
-    let solved = |value: f64| Reference { value, label: format!("solved: {value}").replace('-', "\u{2212}") };
     Figure {
         title: title.to_owned(),
         x_label: if x == XAxis::Steps { "Environment steps" } else { "Episode" }.to_owned(),
@@ -260,6 +269,11 @@ fn axes(title: &str, x: XAxis, threshold: Option<f64>) -> Figure {
         references: threshold.into_iter().map(solved).collect(),
         ..Figure::default()
     }
+}
+
+/// The line of the return from which the environment counts as solved.
+pub(super) fn solved(value: f64) -> Reference {
+    Reference { value, label: format!("solved: {value}").replace('-', "\u{2212}") }
 }
 
 /// A run's returns as points of a curve.

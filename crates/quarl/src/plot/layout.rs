@@ -32,6 +32,16 @@ const TICK_SIZE: f64 = 14.0;
 const NOTE_SIZE: f64 = 12.5;
 /// The line height of a note.
 const NOTE_LINE: f64 = 16.5;
+/// The height of a row of a figure with categories, if there are too many for the usual height.
+const ROW: f64 = 21.0;
+/// The right edge of the plot.
+const RIGHT: f64 = WIDTH as f64 - MARGIN - 6.0;
+/// The height of a legend that fits into the usual height: two lines.
+const LEGEND_THAT_FITS: f64 = 46.0;
+/// The number of categories that fit into the usual height.
+const ROWS_THAT_FIT: usize = 12;
+/// The widest name of a category.
+const WIDEST_CATEGORY: f64 = 270.0;
 /// The approximate total number of points of a figure's lines: with one decimal each, an SVG of about 300 kB.
 const POINT_BUDGET: usize = 40_000;
 
@@ -52,40 +62,63 @@ const REFERENCE: Look =
 pub(super) fn page(panels: &[Figure]) -> Result<Page, Error> {
     let fonts = Fonts::embedded()?;
     let columns = if panels.len() > 3 { 2 } else { 1 };
-    let rows = panels.len().div_ceil(columns).max(1);
-    let place = |i: usize| (f64::from(WIDTH) * (i % columns) as f64, f64::from(HEIGHT) * (i / columns) as f64);
-    let sheets = panels.iter().enumerate().map(|(i, figure)| sheet(figure, place(i), &fonts));
-    Ok(Page { width: WIDTH * columns as u32, height: HEIGHT * rows as u32, sheets: sheets.collect::<Result<_, _>>()? })
+    let (mut sheets, mut y) = (Vec::new(), 0.0);
+    for row in panels.chunks(columns) {
+        for (i, figure) in row.iter().enumerate() {
+            sheets.push(sheet(figure, (f64::from(WIDTH) * i as f64, y), &fonts)?);
+        }
+        let heights = row.iter().map(|figure| height(figure, &fonts)).collect::<Result<Vec<f64>, Error>>()?;
+        y += heights.into_iter().fold(0.0, f64::max);
+    }
+    let height = if panels.is_empty() { HEIGHT } else { y.round() as u32 };
+    Ok(Page { width: WIDTH * columns as u32, height, sheets })
+}
+
+/// The height of a figure, which grows with its categories and with a legend of more than two lines.
+fn height(figure: &Figure, fonts: &Fonts) -> Result<f64, Error> {
+    let (_, y_scale) = scales(figure);
+    let (left, right) = (left_edge(figure, &y_scale, fonts), RIGHT);
+    let left = if figure.categories.is_empty() { left } else { MARGIN };
+    let legend = legend::draw(&entries(figure, &looks(&figure.series)), fonts, [left, right, 0.0], &mut Vec::new())?;
+    let rows = ROW * figure.categories.len().saturating_sub(ROWS_THAT_FIT) as f64;
+    Ok((f64::from(HEIGHT) + rows + (legend - LEGEND_THAT_FITS).max(0.0)).round())
 }
 
 fn sheet(figure: &Figure, at: Point, fonts: &Fonts) -> Result<Sheet, Error> {
     let looks = looks(&figure.series);
-    let (x_scale, y_scale) = scales(figure);
+    let (x_scale, mut y_scale) = scales(figure);
+    for (_, name) in y_scale.ticks.iter_mut().filter(|_| !figure.categories.is_empty()) {
+        *name = fonts.fit(name, Weight::Regular, TICK_SIZE, WIDEST_CATEGORY);
+    }
     let mut marks = Vec::new();
 
-    let (left, right) = (left_edge(figure, &y_scale, fonts), f64::from(WIDTH) - MARGIN - 6.0);
+    let (left, right) = (left_edge(figure, &y_scale, fonts), RIGHT);
+    // Names of categories may leave little space beside them: texts then begin at the margin.
+    let start = if figure.categories.is_empty() { left } else { MARGIN };
     let mut top = MARGIN;
     if !figure.title.is_empty() {
-        let words = fonts.fit(&figure.title, Weight::Semibold, TITLE_SIZE, right - left);
-        marks.push(text((left, top + 16.0), words, TITLE_SIZE, Weight::Semibold, Anchor::Start, TEXT));
+        let words = fonts.fit(&figure.title, Weight::Semibold, TITLE_SIZE, right - start);
+        marks.push(text((start, top + 16.0), words, TITLE_SIZE, Weight::Semibold, Anchor::Start, TEXT));
         top += 30.0;
     }
-    top = legend::draw(&entries(figure, &looks), fonts, [left, right, top], &mut marks)? + 9.0;
+    top = legend::draw(&entries(figure, &looks), fonts, [start, right, top], &mut marks)? + 9.0;
 
-    let mut bottom = f64::from(HEIGHT) - 14.0;
+    let mut bottom = height(figure, fonts)? - 14.0;
     if let Some(note) = figure.note.as_ref().filter(|note| !note.is_empty()) {
-        let lines = fonts.wrap(note, Weight::Regular, NOTE_SIZE, right - left, 3);
+        let lines = fonts.wrap(note, Weight::Regular, NOTE_SIZE, right - start, 3);
         bottom -= NOTE_LINE * lines.len() as f64;
         for (i, words) in lines.into_iter().enumerate() {
-            let at = (left, bottom + NOTE_LINE * (i + 1) as f64 - 2.0);
+            let at = (start, bottom + NOTE_LINE * (i + 1) as f64 - 2.0);
             marks.push(text(at, words, NOTE_SIZE, Weight::Regular, Anchor::Start, MUTED));
         }
         bottom -= 7.0;
     }
     if !figure.x_label.is_empty() {
-        let words = fonts.fit(&figure.x_label, Weight::Regular, LABEL_SIZE, right - left);
+        let words = fonts.fit(&figure.x_label, Weight::Regular, LABEL_SIZE, right - start);
+        // A label that is wider than the plot ends with it.
+        let half = fonts.width(&words, Weight::Regular, LABEL_SIZE) / 2.0;
         marks.push(text(
-            ((left + right) / 2.0, bottom - 4.0),
+            (((left + right) / 2.0).min(right - half), bottom - 4.0),
             words,
             LABEL_SIZE,
             Weight::Regular,
@@ -103,7 +136,8 @@ fn sheet(figure: &Figure, at: Point, fonts: &Fonts) -> Result<Sheet, Error> {
         marks.push(Mark::Text(Text { at, words, size, weight, anchor, color: TEXT, upright: true }));
     }
 
-    let frame = Frame { left, right, top, bottom, x_scale, y_scale };
+    let categorical = !figure.categories.is_empty();
+    let frame = Frame { left, right, top, bottom, x_scale, y_scale, categorical };
     frame.axes(fonts, &mut marks);
     let lines = figure.series.iter().flat_map(|series| series.background.iter().chain([&series.points]));
     if !lines.flatten().any(|point| point.0.is_finite() && point.1.is_finite()) {
@@ -111,7 +145,10 @@ fn sheet(figure: &Figure, at: Point, fonts: &Fonts) -> Result<Sheet, Error> {
         marks.push(text(middle, "no data yet".to_owned(), LABEL_SIZE, Weight::Regular, Anchor::Middle, MUTED));
     }
     frame.curves(figure, &looks, &mut marks);
-    Ok(Sheet { title: figure.title.clone(), at, clip: [left, top - 1.0, right, bottom + 1.0], marks })
+    let (x_range, y_range) = ([frame.x_scale.low, frame.x_scale.high], [frame.y_scale.low, frame.y_scale.high]);
+    let (title, colors) = (figure.title.clone(), looks.iter().map(|look| look.color).collect());
+    let clip = [left, top - 1.0, right, bottom + 1.0];
+    Ok(Sheet { title, at, clip, frame: [left, top, right, bottom], x_range, y_range, colors, marks })
 }
 
 /// The ranges of the axes: all data with a small margin, and from 0 if the data nearly reach it.
@@ -120,6 +157,9 @@ fn scales(figure: &Figure) -> (Scale, Scale) {
         let background = figure.series.iter().flat_map(|series| &series.background);
         figure.series.iter().map(|series| &series.points).chain(background)
     };
+    if !figure.categories.is_empty() {
+        return categorical_scales(figure);
+    }
     let xs = || lines().flatten().map(|point| point.0);
     let whole = xs().filter(|x| x.is_finite()).all(|x| x.fract() == 0.0);
     let (x_low, x_high) = match extent(xs()).unwrap_or((0.0, 1.0)) {
@@ -137,6 +177,19 @@ fn scales(figure: &Figure) -> (Scale, Scale) {
         (low, high) => (low - (high - low) * 0.04, high + (high - low) * 0.04),
     });
     (Scale::new((x_low, x_high), 7.0, whole), Scale::new((y_low, y_high), 6.0, false))
+}
+
+/// The scales of a figure with categories: all values and their ranges, and one tick for each name, the first at the top.
+fn categorical_scales(figure: &Figure) -> (Scale, Scale) {
+    let points = figure.series.iter().flat_map(|series| &series.points).map(|point| point.0);
+    let bands = figure.series.iter().flat_map(|series| &series.band).flat_map(|&(low, high)| [low, high]);
+    let references = figure.references.iter().map(|reference| reference.value);
+    let (low, high) = extent(points.chain(bands).chain(references)).unwrap_or((0.0, 1.0));
+    let margin = (high - low) * 0.04;
+    let names = figure.categories.len();
+    let ticks = figure.categories.iter().enumerate().map(|(i, name)| (-(i as f64), name.clone())).collect();
+    let y_scale = Scale { low: 0.4 - names as f64, high: 0.6, ticks };
+    (Scale::new((low - margin, high + margin), 6.0, false), y_scale)
 }
 
 /// The style of each series. Series without a colour use the palette, and repeat it with dashes.
@@ -204,6 +257,8 @@ struct Frame {
     bottom: f64,
     x_scale: Scale,
     y_scale: Scale,
+    /// Whether y is the index of a category, counted downwards.
+    categorical: bool,
 }
 
 impl Frame {
@@ -226,7 +281,9 @@ impl Frame {
         let (mut grid, mut labels) = (Vec::new(), Vec::new());
         for (value, label) in &self.y_scale.ticks {
             let y = self.place((self.x_scale.low, *value)).1;
-            grid.push(vec![(self.left, y), (self.right, y)]);
+            if !self.categorical {
+                grid.push(vec![(self.left, y), (self.right, y)]);
+            }
             let at = (self.left - 9.0, y + TICK_SIZE * 0.36);
             labels.push(text(at, label.clone(), TICK_SIZE, Weight::Regular, Anchor::End, MUTED));
         }
@@ -252,6 +309,9 @@ impl Frame {
 
     /// All curves: single runs behind bands behind references behind lines behind dots.
     fn curves(&self, figure: &Figure, looks: &[Look], marks: &mut Vec<Mark>) {
+        if self.categorical {
+            return self.ranges(figure, looks, marks);
+        }
         let series = || figure.series.iter().zip(looks);
         let lines: usize = figure.series.iter().map(|series| 1 + series.background.len()).sum();
         let budget = (POINT_BUDGET / lines.max(1)).min(3000);
@@ -279,6 +339,29 @@ impl Frame {
                     self.push_lines(pieces, *look, marks);
                 }
             }
+        }
+    }
+
+    /// The points of a figure with categories, each with its range of x as a bar. The ranges of several series lie below each
+    /// other within the row of their category.
+    fn ranges(&self, figure: &Figure, looks: &[Look], marks: &mut Vec<Mark>) {
+        for reference in figure.references.iter().filter(|reference| reference.value.is_finite()) {
+            let x = self.place((reference.value, 0.0)).0;
+            self.push_lines(vec![vec![(x, self.top), (x, self.bottom)]], REFERENCE, marks);
+        }
+        let several = figure.series.len() as f64;
+        for (i, (series, look)) in figure.series.iter().zip(looks).enumerate() {
+            let offset = (i as f64 + 0.5) / several - 0.5;
+            let y = |index: f64| -index - offset * 0.8;
+            let at = |x: f64, index: f64| self.place((x, y(index)));
+            let ranges = series.points.iter().zip(&series.band).filter(|(_, (low, high))| (low - high).is_finite());
+            let bars = ranges.map(|(&(_, index), &(low, high))| vec![at(low, index), at(high, index)]);
+            let width = (self.bottom - self.top) / figure.categories.len() as f64 / several * 0.5;
+            let stroke = Stroke { color: look.color, width: width.clamp(2.0, 9.0), alpha: 0.4, dash: None };
+            marks.push(Mark::Lines { lines: bars.collect(), stroke, clipped: true });
+            let placed = series.points.iter().map(|&(x, index)| at(x, index));
+            let centers = placed.filter(|(x, y)| x.is_finite() && y.is_finite()).collect();
+            marks.push(Mark::Dots { centers, radius: 4.0, color: look.color, clipped: true });
         }
     }
 

@@ -9,7 +9,7 @@ use crate::font::Fonts;
 /// The height of one line of the legend.
 const LINE: f64 = 23.0;
 /// The maximum number of lines, because more would leave no space for the plot.
-const MAX_LINES: usize = 6;
+const MAX_LINES: usize = 16;
 const SIZE: f64 = 15.0;
 const SAMPLE: f64 = 26.0;
 

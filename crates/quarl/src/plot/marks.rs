@@ -21,6 +21,12 @@ pub(super) struct Sheet {
     pub(super) at: Point,
     /// Left, top, right and bottom of the area to which clipped marks are confined.
     pub(super) clip: [f64; 4],
+    /// Left, top, right and bottom of the plot, and the ranges of its axes.
+    pub(super) frame: [f64; 4],
+    pub(super) x_range: [f64; 2],
+    pub(super) y_range: [f64; 2],
+    /// The colour of each series.
+    pub(super) colors: Vec<Color>,
     pub(super) marks: Vec<Mark>,
 }
 

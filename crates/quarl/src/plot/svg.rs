@@ -144,7 +144,7 @@ fn format_tenths(value: i64) -> String {
     }
 }
 
-fn hex(Color(red, green, blue): Color) -> String {
+pub(super) fn hex(Color(red, green, blue): Color) -> String {
     format!("#{red:02x}{green:02x}{blue:02x}")
 }
 

@@ -22,7 +22,10 @@ pub fn draw(dir: &Path) -> Result<(), Error> {
 }
 
 /// The figure of a run: every episode's return, their moving average, and the greedy evaluations.
-pub(crate) fn figure(dir: &Path) -> Result<Figure, Error> {
+///
+/// # Errors
+/// Those of reading the run's files.
+pub fn figure(dir: &Path) -> Result<Figure, Error> {
     let config = read_config(dir)?;
     let x = if config.training.steps.is_some() { XAxis::Steps } else { XAxis::Episodes };
     let at = |evaluation: &EvaluationRow| match x {

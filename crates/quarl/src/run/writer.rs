@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::contents::{Contents, FILES, experiment_of, is_temporary, listed, recordings};
 use super::lock::Lock;
+use super::machine;
 #[cfg(feature = "render")]
 use super::recording::EpisodeRecorder;
 use super::table::{self, Table};
@@ -236,6 +237,7 @@ impl RunWriter {
             env: self.env.clone(),
             seed: self.seed,
             cpu_path: trainer.map_or(String::new(), |trainer| trainer.agent().engine().name().to_owned()),
+            machine: machine::describe(),
             episodes,
             env_steps,
             mean_return: mean_return(self.return_sum, self.written.0),

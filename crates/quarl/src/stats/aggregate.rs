@@ -4,6 +4,8 @@
 //! A score is a return, normalised so that tasks can be averaged. The bootstrap resamples the runs of each task separately
 //! (it is stratified by task): the tasks are fixed, and other seeds would give other runs.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Bootstrap, Interval, MIN_FOR_INTERVAL, interquartile_mean, mean, median};
 
 /// The scores of one configuration: for each task, one score for each run.
@@ -16,7 +18,8 @@ use super::{Bootstrap, Interval, MIN_FOR_INTERVAL, interquartile_mean, mean, med
 /// let intervals = scores.intervals(1.0, &Bootstrap::default(), &mut resampler(0));
 /// assert!(intervals.iqm.low < 0.675 && 0.675 < intervals.iqm.high);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct TaskScores {
     tasks: Vec<Vec<f64>>,
 }
