@@ -3,6 +3,7 @@
 mod compare;
 mod examples;
 mod reference;
+mod tune;
 
 use std::fs;
 use std::io::ErrorKind;
@@ -20,6 +21,7 @@ use crate::interrupt;
 use crate::output::Usage;
 pub(crate) use compare::{CompareArgs, Normalize};
 pub(crate) use reference::{CheckArgs, CompletionsArgs, ConfigCommand, ConfigTask, ExplainArgs, ManArgs};
+pub(crate) use tune::TuneArgs;
 
 /// Train deep Q-learning agents (DQN and its variants), evaluate them, compare them over many seeds, and watch them act
 #[derive(Debug, Parser)]
@@ -62,6 +64,13 @@ pub(crate) enum Command {
     /// command continues an interrupted comparison.
     #[command(after_help = examples::COMPARE)]
     Compare(CompareArgs),
+    /// Search for settings, and train the best ones again with fresh seeds
+    ///
+    /// Train trials that differ in the keys of a search space, each with several seeds, and stop poor ones early. The score of
+    /// a trial is the mean of the worse half of its seeds' scores, which are the mean returns of the final models. Writes the
+    /// best configuration, a table of all trials and figures. The same command continues an interrupted study.
+    #[command(after_help = examples::TUNE)]
+    Tune(TuneArgs),
     /// Draw learning curves of runs and experiments in one figure
     #[command(after_help = examples::PLOT)]
     Plot(PlotArgs),
@@ -105,6 +114,7 @@ impl Command {
             Self::Train(args) => args.quiet,
             Self::Experiment(args) => args.many.quiet,
             Self::Compare(args) => args.many.quiet,
+            Self::Tune(args) => args.quiet,
             _ => false,
         }
     }

@@ -13,3 +13,4 @@ pub(crate) mod plot;
 pub(crate) mod presets;
 pub(crate) mod report;
 pub(crate) mod train;
+pub(crate) mod tune;

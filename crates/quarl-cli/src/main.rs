@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => commands::eval::run(args),
         Command::Experiment(args) => commands::experiment::run(args),
         Command::Compare(args) => commands::compare::run(args),
+        Command::Tune(args) => commands::tune::run(args),
         Command::Plot(args) => commands::plot::run(args),
         Command::Report(args) => commands::report::run(args),
         Command::Envs(args) => commands::envs::run(args),

@@ -2,6 +2,7 @@
 
 mod line;
 mod screen;
+mod study;
 mod time_left;
 
 use std::cell::Cell;
@@ -14,6 +15,7 @@ use quarl::train::{EpisodeRecord, Evaluation, Event};
 use crate::output;
 use line::{Color, Part, number};
 use screen::Screen;
+pub(crate) use study::StudyProgress;
 use time_left::{TimeLeft, duration};
 
 /// The number of episodes in the displayed mean.

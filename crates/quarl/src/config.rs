@@ -16,6 +16,8 @@ mod range;
 pub mod reference;
 mod schema;
 pub(crate) mod settings;
+#[cfg(feature = "files")]
+mod single;
 #[cfg(test)]
 mod tests;
 pub(crate) mod values;
@@ -30,6 +32,8 @@ pub use crate::network::{Activation, Head};
 pub use crate::replay::config::{ReplayConfig, ReplayKind};
 pub use crate::train::config::TrainingConfig;
 pub use builder::ConfigBuilder;
+#[cfg(feature = "files")]
+pub(crate) use layers::parse as parse_table;
 pub use layers::value;
 pub use schema::json_schema;
 pub(crate) use settings::Key;

@@ -53,6 +53,7 @@ pub use efficiency::EfficiencyPoint;
 #[cfg(feature = "plot")]
 pub use figures::{comparison_figures, draw, figure};
 pub use plan::{Plan, Shard};
+pub(crate) use runner::internal;
 pub use runner::{ExperimentEvent, Runs};
 
 /// An experiment and its directory. See [`Plan::open`].

@@ -70,6 +70,8 @@ pub mod train;
 #[cfg(feature = "files")]
 pub mod trained;
 pub mod transition;
+#[cfg(feature = "files")]
+pub mod tune;
 
 pub use agent::Agent;
 #[cfg(feature = "files")]

@@ -17,6 +17,7 @@
 //! libraries that round to whole pixels, or outline a thick line as one polygon, misdraw a return that jumps from 10 to 200
 //! and back.
 
+mod bars;
 mod estimates;
 mod figures;
 mod interactive;
@@ -25,6 +26,7 @@ mod legend;
 mod marks;
 #[cfg(feature = "files")]
 mod names;
+mod parallel;
 mod raster;
 #[cfg(feature = "files")]
 pub mod results;
@@ -33,9 +35,11 @@ mod svg;
 mod thin;
 
 pub use crate::render::Color;
+pub use bars::BarChart;
 pub use estimates::{EfficiencyCurve, Estimate, efficiency_figure, estimates_figure};
 pub use figures::{Group, Run, XAxis, comparison_figure, experiment_figure, profile_figure, run_figure};
 pub use interactive::{Interactive, Panel, PanelSeries, interactive};
+pub use parallel::{Axis, ParallelCoordinates};
 
 use crate::Error;
 
@@ -164,11 +168,16 @@ pub fn to_png(panels: &[Figure]) -> Result<Vec<u8>, Error> {
 /// [`Error::File`] for another extension, [`Error::Io`] where writing fails, [`Error::Draw`] as above.
 #[cfg(feature = "files")]
 pub fn write(panels: &[Figure], path: impl AsRef<std::path::Path>) -> Result<(), Error> {
-    let path = path.as_ref();
+    write_page(&layout::page(panels)?, path.as_ref())
+}
+
+/// Writes a page in the format of the file's extension.
+#[cfg(feature = "files")]
+fn write_page(page: &marks::Page, path: &std::path::Path) -> Result<(), Error> {
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let bytes = match extension.as_str() {
-        "svg" => to_svg(panels)?.into_bytes(),
-        "png" => to_png(panels)?,
+        "svg" => svg::write(page).into_bytes(),
+        "png" => raster::encode(page)?,
         _ => {
             let message = "a figure's name must end in .svg or .png".to_owned();
             return Err(Error::File { path: path.to_owned(), message });

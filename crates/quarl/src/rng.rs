@@ -196,6 +196,8 @@ pub enum Stream {
     Report,
     /// Episodes of the evaluations at an interval, which select the best model and may stop the run.
     PeriodicEvaluation,
+    /// The samples of a study ([`Stream::part_rng`] with the number of the trial).
+    Search,
 }
 
 impl Stream {

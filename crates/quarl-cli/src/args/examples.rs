@@ -26,6 +26,11 @@ Examples:
   quarl compare dqn double rainbow --runs 10 --out family
   quarl compare dqn --sweep network.layer_norm=false,true --sweep agent.n_step=1,3 --out sweep
   quarl compare dqn c51 --envs CartPole-v1,Acrobot-v1 --normalize threshold --out two-environments";
+pub(super) const TUNE: &str = "\
+Examples:
+  quarl tune CartPole-v1 --preset dqn --trials 50 --seeds-per-trial 3 --out study
+  quarl tune CartPole-v1 --preset dqn --print-space > space.toml
+  quarl tune CartPole-v1 --preset dqn --space space.toml --steps 20000 --out narrow";
 pub(super) const PLOT: &str = "\
 Examples:
   quarl plot runs --out runs.svg

@@ -33,7 +33,9 @@ fn names_for_fish() -> String {
         format!("complete -c quarl -n \"__fish_quarl_using_subcommand {command}\" -f -a \"{names}\"\n")
     };
     let explain = of("config; and __fish_seen_subcommand_from explain", &keys);
-    ["train", "experiment", "envs"].map(|command| of(command, &envs)).concat() + &of("presets", &presets) + &explain
+    ["train", "experiment", "tune", "envs"].map(|command| of(command, &envs)).concat()
+        + &of("presets", &presets)
+        + &explain
 }
 
 /// The command with the known values of its arguments. They are for completion only, because other Gymnasium environments
@@ -58,6 +60,7 @@ fn with_names(command: Command) -> Command {
     command
         .mut_subcommand("train", of_training)
         .mut_subcommand("experiment", of_training)
+        .mut_subcommand("tune", of_training)
         .mut_subcommand("envs", |command| named(command, "env", &envs))
         .mut_subcommand("presets", |command| named(named(command, "name", &presets), "env", &envs))
         .mut_subcommand("config", |command| {

@@ -164,7 +164,7 @@ fn misplaced(key: &Key) -> Error {
     invalid(&key.path(), format!("applies only where {condition}: set that, or remove {}", key.path()))
 }
 
-fn read(table: &Table) -> Result<TrainConfig, Error> {
+pub(super) fn read(table: &Table) -> Result<TrainConfig, Error> {
     TrainConfig::read(&Context(table))
 }
 
@@ -264,7 +264,7 @@ fn locate_in(layers: &[Layer], error: Error) -> Error {
 ///
 /// # Errors
 /// [`Error::Config`] where the text is not TOML.
-pub(super) fn parse(origin: &str, text: &str) -> Result<Table, Error> {
+pub(crate) fn parse(origin: &str, text: &str) -> Result<Table, Error> {
     text.parse::<Table>().map_err(|error| {
         let place = error.span().map_or(String::new(), |span| {
             format!(" in line {}", text[..span.start.min(text.len())].matches('\n').count() + 1)

@@ -188,6 +188,9 @@ impl Plan {
                 let message = "exists already and holds a single experiment: choose another directory";
                 return occupied(message.to_owned());
             }
+            Contents::Study => {
+                return occupied("exists already and holds a study: choose another directory".to_owned());
+            }
             Contents::Several { names, .. } | Contents::Other { names } => names,
         };
         names.retain(|name| {
@@ -236,8 +239,13 @@ impl Plan {
         config
     }
 
+    /// The same plan for another configuration.
+    pub(crate) fn with_config(&self, config: TrainConfig) -> Self {
+        Self { config, ..self.clone() }
+    }
+
     /// The builder of the run with this configuration.
-    pub(super) fn trainer(&self, config: TrainConfig, stop: StopFlag) -> TrainerBuilder {
+    pub(crate) fn trainer(&self, config: TrainConfig, stop: StopFlag) -> TrainerBuilder {
         let builder = Trainer::builder(config).stop_flag(stop);
         match self.factory.clone() {
             Some(factory) => builder.environment(move |role| factory(role)),
@@ -246,7 +254,7 @@ impl Plan {
     }
 
     /// The specification of the environment with its wrappers.
-    pub(super) fn specification(&self) -> Result<EnvironmentSpec, Error> {
+    pub(crate) fn specification(&self) -> Result<EnvironmentSpec, Error> {
         if let Some(spec) = &self.spec {
             return Ok(spec.clone());
         }
@@ -254,7 +262,7 @@ impl Plan {
     }
 
     /// The evaluation environment with its wrappers.
-    pub(super) fn evaluation_environment(&self) -> Result<Box<dyn Environment>, Error> {
+    pub(crate) fn evaluation_environment(&self) -> Result<Box<dyn Environment>, Error> {
         match &self.factory {
             Some(factory) => wrappers::wrap(factory(EnvironmentRole::Evaluation)?, &self.config.env),
             None => {
@@ -289,6 +297,9 @@ impl Plan {
             }
             Contents::Run { .. } => {
                 "exists already and holds a run, not an experiment: choose another directory".to_owned()
+            }
+            Contents::Study => {
+                "exists already and holds a study, not an experiment: choose another directory".to_owned()
             }
             Contents::Several { names, .. } | Contents::Other { names } => {
                 format!("exists already and does not hold an experiment ({}): choose another directory", listed(&names))

@@ -292,7 +292,7 @@ pub(super) fn train(
 }
 
 /// The error for a panic.
-fn internal(panic: &(dyn Any + Send)) -> Error {
+pub(crate) fn internal(panic: &(dyn Any + Send)) -> Error {
     let message = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let message = message.or_else(|| panic.downcast_ref::<String>().cloned());
     Error::Internal { message: message.unwrap_or_else(|| "without a message".to_owned()) }

@@ -10,7 +10,7 @@ use crate::font::Fonts;
 
 /// Okabe and Ito's palette for colour-blind readers, without yellow, which is too pale for a line on white, and without
 /// black, the colour of text.
-const PALETTE: [Color; 6] = [
+pub(super) const PALETTE: [Color; 6] = [
     Color(0x00, 0x72, 0xb2), // blue
     Color(0xd5, 0x5e, 0x00), // vermilion
     Color(0x00, 0x9e, 0x73), // bluish green
@@ -19,19 +19,19 @@ const PALETTE: [Color; 6] = [
     Color(0x56, 0xb4, 0xe9), // sky blue
 ];
 pub(super) const TEXT: Color = Color(0x26, 0x26, 0x26);
-const MUTED: Color = Color(0x5f, 0x5f, 0x5f);
-const AXIS: Color = Color(0x8c, 0x8c, 0x8c);
-const GRID: Color = Color(0xe9, 0xe9, 0xe9);
+pub(super) const MUTED: Color = Color(0x5f, 0x5f, 0x5f);
+pub(super) const AXIS: Color = Color(0x8c, 0x8c, 0x8c);
+pub(super) const GRID: Color = Color(0xe9, 0xe9, 0xe9);
 
 /// The outer margin.
-const MARGIN: f64 = 20.0;
+pub(super) const MARGIN: f64 = 20.0;
 // Text sizes. A figure shown at half of its width still has letters of at least six pixels.
-const TITLE_SIZE: f64 = 19.0;
-const LABEL_SIZE: f64 = 15.0;
-const TICK_SIZE: f64 = 14.0;
-const NOTE_SIZE: f64 = 12.5;
+pub(super) const TITLE_SIZE: f64 = 19.0;
+pub(super) const LABEL_SIZE: f64 = 15.0;
+pub(super) const TICK_SIZE: f64 = 14.0;
+pub(super) const NOTE_SIZE: f64 = 12.5;
 /// The line height of a note.
-const NOTE_LINE: f64 = 16.5;
+pub(super) const NOTE_LINE: f64 = 16.5;
 /// The height of a row of a figure with categories, if there are too many for the usual height.
 const ROW: f64 = 21.0;
 /// The right edge of the plot.
@@ -245,7 +245,7 @@ fn left_edge(figure: &Figure, y_scale: &Scale, fonts: &Fonts) -> f64 {
     MARGIN + widest + 9.0 + if figure.y_label.is_empty() { 0.0 } else { 24.0 }
 }
 
-fn text(at: Point, words: String, size: f64, weight: Weight, anchor: Anchor, color: Color) -> Mark {
+pub(super) fn text(at: Point, words: String, size: f64, weight: Weight, anchor: Anchor, color: Color) -> Mark {
     Mark::Text(Text { at, words, size, weight, anchor, color, upright: false })
 }
 

@@ -2,13 +2,14 @@
 //! written, and when results are read.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::lock::LOCK;
 use super::{BEST, CONFIG, CURVES, DIAGNOSTICS, EPISODES, EVALUATIONS, MODEL, RECORDINGS, SUMMARY, TENSORBOARD};
 use crate::atomic_write;
 use crate::error::Error;
+use crate::tune::JOURNAL;
 
 /// The file names of a run. The summary comes first, so that a run that is being replaced counts as incomplete immediately.
 pub(super) const FILES: [&str; 10] =
@@ -29,6 +30,8 @@ pub enum Contents {
     },
     /// An experiment: the runs of one configuration, below `runs/`.
     Experiment,
+    /// A study: the trials of a search over settings.
+    Study,
     /// Runs and experiments, each in a subdirectory.
     Several {
         /// These subdirectories, ordered by name; numbers in names are ordered by value.
@@ -61,6 +64,9 @@ impl Contents {
         let mut names = names.collect::<Result<Vec<String>, _>>().map_err(Error::io("read", dir))?;
         names.retain(|name| name != LOCK && !is_temporary(name));
         names.sort_by_cached_key(|name| natural(name));
+        if is_study(dir) {
+            return Ok(Self::Study);
+        }
         let has_no_runs = || fs::read_dir(dir.join(RUNS)).is_ok_and(|mut runs| runs.next().is_none());
         if names.is_empty() || (names == [RUNS] && has_no_runs()) {
             return Ok(Self::Nothing);
@@ -75,6 +81,15 @@ impl Contents {
         let mut results: Vec<PathBuf> = names.iter().map(|name| dir.join(name)).collect();
         results.retain(|path| has_results(path));
         Ok(if results.is_empty() { Self::Other { names } } else { Self::Several { results, names } })
+    }
+
+    /// The error for a study where a run or an experiment is needed.
+    pub(crate) fn is_study(dir: &Path) -> Error {
+        let message = format!(
+            "this directory holds a study, whose trials keep no models: train an agent with its best settings, {}",
+            dir.join("best.toml").display()
+        );
+        Error::File { path: dir.to_owned(), message }
     }
 
     /// The error for a directory without results.
@@ -100,8 +115,19 @@ pub(super) fn experiment_of(dir: &Path) -> Option<PathBuf> {
 
 /// Whether a directory holds a run or an experiment, of any version, possibly damaged.
 fn has_results(dir: &Path) -> bool {
+    if is_study(dir) {
+        return false;
+    }
     let has_files = || dir.join(CONFIG).is_file() && (dir.join(EPISODES).is_file() || dir.join(RUNS).is_dir());
     is_configuration(&dir.join(CONFIG)) || is_summary(&dir.join(SUMMARY)) || has_files()
+}
+
+/// Whether a directory holds a study: a journal whose first line is that of a study.
+fn is_study(dir: &Path) -> bool {
+    const START: &[u8] = b"{\"event\":\"study\"";
+    let mut start = Vec::new();
+    let read = fs::File::open(dir.join(JOURNAL)).and_then(|file| file.take(START.len() as u64).read_to_end(&mut start));
+    read.is_ok() && start == START
 }
 
 /// Whether a file is a quarl configuration, of any version.
@@ -141,7 +167,7 @@ fn is_recording_name(name: &str) -> bool {
 /// Whether this is the name of a temporary file that a killed process has left.
 pub(super) fn is_temporary(name: &str) -> bool {
     let final_name = name.strip_prefix('.').and_then(|rest| rest.strip_suffix(atomic_write::SUFFIX));
-    final_name.is_some_and(|rest| FILES.iter().any(|file| rest.starts_with(&format!("{file}."))))
+    final_name.is_some_and(|rest| FILES.iter().chain([&JOURNAL]).any(|file| rest.starts_with(&format!("{file}."))))
 }
 
 /// The first few items of a list, for a message.

@@ -56,7 +56,11 @@ impl Lock {
 
     /// [`Lock::acquire`], which returns another holder as a value instead of an error.
     pub(crate) fn attempt(directory: &Path) -> Result<Attempt, Error> {
-        let path = directory.join(LOCK);
+        Self::attempt_at(directory.join(LOCK))
+    }
+
+    /// [`Lock::attempt`] with a lock file of another name, for one of several locks in a directory.
+    pub(crate) fn attempt_at(path: PathBuf) -> Result<Attempt, Error> {
         loop {
             let mut file = open(&path)?;
             match file.try_lock() {

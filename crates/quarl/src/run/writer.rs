@@ -287,6 +287,7 @@ fn replaceable(dir: &Path) -> Result<bool, Error> {
             )
         }
         Contents::Experiment => "exists already and holds an experiment: choose another directory".to_owned(),
+        Contents::Study => "exists already and holds a study: choose another directory".to_owned(),
         Contents::Several { names, .. } | Contents::Other { names } => {
             format!("exists already and holds no run ({}): choose another directory", listed(&names))
         }

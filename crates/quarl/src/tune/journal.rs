@@ -1,0 +1,358 @@
+//! The journal of a study, `journal.jsonl`: one JSON object per line for each event, in the order of the events.
+//!
+//! ```text
+//! {"event":"study","format":1,"config":"..","space":"..","seeds_per_trial":2,"sampler":"tpe","pruner":"hyperband",..}
+//! {"event":"trial","trial":0,"parameters":{"optimizer.lr.from":0.0012,"agent.batch_size":64}}
+//! {"event":"rung","trial":0,"seed":0,"rung":0,"value":0.05}
+//! {"event":"score","trial":0,"seed":0,"score":0.71,"mean_return":344.6,"seconds":3.1}
+//! {"event":"pruned","trial":1,"rung":0}
+//! {"event":"failed","trial":2,"seed":0,"error":".."}
+//! {"event":"confirmed","trial":0,"seed":2,"score":0.68,"mean_return":330.0,"error":null,"seconds":3.0}
+//! ```
+//!
+//! All processes of a study append to the same file. They append under the lock of the directory, which is held only while
+//! reading what is new and appending. The number of a trial is chosen under the lock, too, so it is unique. A line counts
+//! when its line break has been written: a last line without one, which a killed process or a full disk has left, is ignored
+//! by readers and removed by the next writer. Everything except values at rungs is synchronised with the disk. A run
+//! writes at most ten lines, however often it is evaluated.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+use super::TrialState;
+use super::pruner::Pruner;
+use super::sampler::Sampler;
+use super::trial::{RunResult, Trial, ranked};
+use crate::atomic_write::atomic_write;
+use crate::error::Error;
+use crate::run::lock::Lock;
+
+/// The file's name.
+pub(crate) const JOURNAL: &str = "journal.jsonl";
+/// The version of the format.
+const FORMAT: u32 = 1;
+
+/// An event of a study.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(super) enum Entry {
+    /// The first line.
+    Study(Header),
+    /// A trial was started.
+    Trial { trial: u64, parameters: Table },
+    /// A run has reached a rung.
+    Rung { trial: u64, seed: u64, rung: usize, value: f64 },
+    /// A run has ended, and its final model was evaluated.
+    Score { trial: u64, seed: u64, score: f64, mean_return: f64, seconds: f64 },
+    /// The pruner has stopped a trial.
+    Pruned { trial: u64, rung: usize },
+    /// A trial cannot be run, or one of its runs has failed.
+    Failed { trial: u64, seed: u64, error: String },
+    /// A run of the best trial with a fresh seed has ended.
+    Confirmed {
+        trial: u64,
+        seed: u64,
+        score: Option<f64>,
+        mean_return: Option<f64>,
+        error: Option<String>,
+        seconds: f64,
+    },
+}
+
+/// What makes two studies the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Header {
+    pub(super) format: u32,
+    pub(super) quarl_version: String,
+    /// The configuration as TOML.
+    pub(super) config: String,
+    /// The space as TOML.
+    pub(super) space: String,
+    pub(super) seeds_per_trial: u64,
+    pub(super) sampler: Sampler,
+    pub(super) pruner: Pruner,
+    /// The number of greedy episodes of a score.
+    pub(super) score_episodes: u64,
+    /// The returns of the scores 0 and 1; `None` if scores are returns.
+    pub(super) score_range: Option<[f64; 2]>,
+}
+
+impl Header {
+    pub(super) const FORMAT: u32 = FORMAT;
+}
+
+/// A run of the best trial with a fresh seed.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Confirmed {
+    pub(super) result: Option<RunResult>,
+    pub(super) error: Option<String>,
+    pub(super) seconds: f64,
+}
+
+/// The state of a study: what the journal's lines say together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct State {
+    pub(super) header: Option<Header>,
+    /// The seeds of each trial.
+    pub(super) seeds: Vec<u64>,
+    pub(super) trials: BTreeMap<u64, Trial>,
+    /// By trial and seed.
+    pub(super) confirmed: BTreeMap<(u64, u64), Confirmed>,
+}
+
+impl State {
+    fn add(&mut self, entry: &Entry) {
+        let trial = |number: &u64, trials: &mut BTreeMap<u64, Trial>, change: &mut dyn FnMut(&mut Trial)| {
+            if let Some(trial) = trials.get_mut(number) {
+                change(trial);
+            }
+        };
+        let Self { trials, seeds, .. } = self;
+        match entry {
+            Entry::Study(header) => {
+                self.header.get_or_insert_with(|| header.clone());
+            }
+            Entry::Trial { trial, parameters } => {
+                trials.entry(*trial).or_insert_with(|| Trial::new(*trial, parameters.clone()));
+            }
+            Entry::Rung { trial: number, seed, rung, value } => {
+                trial(number, trials, &mut |trial| trial.add_rung(*seed, *rung, *value));
+            }
+            Entry::Score { trial: number, seed, score, mean_return, seconds } => {
+                let result = RunResult { score: *score, mean_return: *mean_return };
+                trial(number, trials, &mut |trial| trial.add_result(*seed, result, *seconds, seeds));
+            }
+            Entry::Pruned { trial: number, rung } => trial(number, trials, &mut |trial| trial.prune(*rung)),
+            Entry::Failed { trial: number, error, .. } => trial(number, trials, &mut |trial| trial.fail(error.clone())),
+            Entry::Confirmed { trial, seed, score, mean_return, error, seconds } => {
+                let result = score.zip(*mean_return).map(|(score, mean_return)| RunResult { score, mean_return });
+                let confirmed = Confirmed { result, error: error.clone(), seconds: *seconds };
+                self.confirmed.entry((*trial, *seed)).or_insert(confirmed);
+            }
+        }
+    }
+
+    pub(super) fn is_running(&self, number: u64) -> bool {
+        self.trials.get(&number).is_some_and(|trial| trial.state == TrialState::Running)
+    }
+
+    /// The complete trial with the highest score; of equal ones the first.
+    pub(super) fn best(&self) -> Option<&Trial> {
+        ranked(self.trials.values()).first().copied().filter(|trial| trial.state == TrialState::Complete)
+    }
+}
+
+/// The journal as this process has read it.
+pub(super) struct Journal {
+    dir: PathBuf,
+    path: PathBuf,
+    /// The end of the last complete line that was read.
+    offset: u64,
+    lines: u64,
+    pub(super) state: State,
+    /// The entries since the last call of [`Journal::take_news`].
+    news: Vec<Entry>,
+}
+
+impl Journal {
+    /// The journal in a directory, before anything is read.
+    pub(super) fn at(dir: &Path, seeds: Vec<u64>) -> Self {
+        let state = State { seeds, ..State::default() };
+        Self { dir: dir.to_owned(), path: dir.join(JOURNAL), offset: 0, lines: 0, state, news: Vec::new() }
+    }
+
+    /// Reads the first line of the journal in `dir`; `None` if it has none yet.
+    pub(super) fn header(dir: &Path) -> Result<Option<Header>, Error> {
+        let mut journal = Self::at(dir, Vec::new());
+        journal.refresh()?;
+        Ok(journal.state.header)
+    }
+
+    /// Reads what is new and calls `change`, which may append, while no other process or thread appends.
+    pub(super) fn locked<T>(&mut self, change: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        let _lock = Lock::wait(&self.dir)?;
+        self.refresh()?;
+        change(self)
+    }
+
+    /// Reads the complete lines that were appended since the last call.
+    pub(super) fn refresh(&mut self) -> Result<(), Error> {
+        let mut file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(Error::io("read", &self.path)(error)),
+        };
+        let mut bytes = Vec::new();
+        let read = file.seek(SeekFrom::Start(self.offset)).and_then(|_| file.read_to_end(&mut bytes));
+        read.map_err(Error::io("read", &self.path))?;
+        let complete = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        for line in bytes[..complete].split_inclusive(|byte| *byte == b'\n') {
+            self.lines += 1;
+            let entry: Entry = serde_json::from_slice(line).map_err(|error| self.damaged(&error.to_string()))?;
+            if let Entry::Study(Header { format, .. }) = &entry
+                && *format != FORMAT
+            {
+                return Err(self
+                    .damaged(&format!("format {format} is not {FORMAT}: this study needs another version of quarl")));
+            }
+            if self.state.header.is_none() && !matches!(entry, Entry::Study(_)) {
+                return Err(self.damaged("a study's first line describes the study"));
+            }
+            self.add(entry);
+        }
+        self.offset += complete as u64;
+        Ok(())
+    }
+
+    fn damaged(&self, message: &str) -> Error {
+        let message =
+            format!("line {} is damaged ({message}): remove that line, or choose another directory", self.lines);
+        Error::File { path: self.path.clone(), message }
+    }
+
+    fn add(&mut self, entry: Entry) {
+        self.state.add(&entry);
+        self.news.push(entry);
+    }
+
+    /// Appends an event. Only within [`Journal::locked`], which has read everything before it.
+    pub(super) fn append(&mut self, entry: Entry) -> Result<(), Error> {
+        let line = serde_json::to_string(&entry).expect("events are plain data") + "\n";
+        if self.offset == 0 {
+            // A directory with a journal is a study, so its first line is written completely or not at all.
+            atomic_write(&self.path, line.as_bytes())?;
+            self.advance(&line, entry);
+            return Ok(());
+        }
+        let options = OpenOptions::new().write(true).create(true).truncate(false).open(&self.path);
+        let mut file = options.map_err(Error::io("write", &self.path))?;
+        let write = |file: &mut File| {
+            // Removes an unfinished last line.
+            file.set_len(self.offset)?;
+            file.seek(SeekFrom::Start(self.offset))?;
+            file.write_all(line.as_bytes())?;
+            if matches!(entry, Entry::Rung { .. }) { Ok(()) } else { file.sync_data() }
+        };
+        if let Err(error) = write(&mut file) {
+            // A full disk may have stored the beginning of the line.
+            let _ = file.set_len(self.offset);
+            return Err(Error::io("write", &self.path)(error));
+        }
+        self.advance(&line, entry);
+        Ok(())
+    }
+
+    /// Counts a line that was appended.
+    fn advance(&mut self, line: &str, entry: Entry) {
+        self.offset += line.len() as u64;
+        self.lines += 1;
+        self.add(entry);
+    }
+
+    /// The entries that were read or appended since the last call.
+    pub(super) fn take_news(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.news)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header() -> Entry {
+        Entry::Study(Header {
+            format: FORMAT,
+            quarl_version: "0".to_owned(),
+            config: String::new(),
+            space: String::new(),
+            seeds_per_trial: 2,
+            sampler: Sampler::Tpe,
+            pruner: Pruner::Hyperband,
+            score_episodes: 20,
+            score_range: Some([20.0, 475.0]),
+        })
+    }
+
+    fn trial(number: u64) -> Entry {
+        let parameters = "\"agent.gamma\" = 0.99\n\"network.hidden\" = [64, 64]\n\"x\" = 1e-4\n".parse().unwrap();
+        Entry::Trial { trial: number, parameters }
+    }
+
+    fn score(trial: u64, seed: u64, score: f64) -> Entry {
+        Entry::Score { trial, seed, score, mean_return: 100.0 * score, seconds: 1.5 }
+    }
+
+    fn write(journal: &mut Journal, entries: Vec<Entry>) {
+        journal.locked(|journal| entries.into_iter().try_for_each(|entry| journal.append(entry))).unwrap();
+    }
+
+    #[test]
+    fn two_readers_see_what_either_has_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut one = Journal::at(directory.path(), vec![0, 1]);
+        let mut two = Journal::at(directory.path(), vec![0, 1]);
+        write(&mut one, vec![header(), trial(0), score(0, 0, 0.5)]);
+        write(&mut two, vec![score(0, 1, 0.25), trial(1), Entry::Failed { trial: 1, seed: 0, error: "no".to_owned() }]);
+        one.refresh().unwrap();
+        assert_eq!(one.state.trials, two.state.trials);
+        let [first, second] = [0, 1].map(|number| &one.state.trials[&number]);
+        assert_eq!((first.state, first.score, first.seconds), (TrialState::Complete, Some(0.25), 3.0));
+        assert_eq!((second.state, second.error.as_deref()), (TrialState::Failed, Some("no")));
+        assert_eq!(first.parameters, second.parameters);
+        assert_eq!(one.state.best().unwrap().number, 0);
+        assert_eq!(std::fs::read_to_string(directory.path().join(JOURNAL)).unwrap().lines().count(), 6);
+    }
+
+    #[test]
+    fn an_unfinished_last_line_is_ignored_and_then_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(JOURNAL);
+        write(&mut Journal::at(directory.path(), vec![0]), vec![header(), trial(0)]);
+        let whole = std::fs::read_to_string(&path).unwrap();
+        let line = serde_json::to_string(&score(0, 0, 0.5)).unwrap();
+        for end in 1..=line.len() {
+            std::fs::write(&path, whole.clone() + &line[..end]).unwrap();
+            let mut journal = Journal::at(directory.path(), vec![0]);
+            journal.refresh().unwrap();
+            assert!(journal.state.is_running(0), "the score is not complete without its line break");
+            write(&mut journal, vec![score(0, 0, 0.75)]);
+            let mut again = Journal::at(directory.path(), vec![0]);
+            again.refresh().unwrap();
+            assert_eq!(again.state.trials[&0].score, Some(0.75));
+        }
+    }
+
+    #[test]
+    fn damage_within_the_file_is_reported_with_its_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(JOURNAL);
+        write(&mut Journal::at(directory.path(), vec![0]), vec![header(), trial(0)]);
+        let text = std::fs::read_to_string(&path).unwrap();
+        for (damaged, line) in [
+            (text.replace("\"trial\":0", "\"trial\":x"), "line 2"),
+            (text.replace("\"format\":1", "\"format\":2"), "line 1"),
+            (text.lines().nth(1).unwrap().to_owned() + "\n", "line 1"),
+        ] {
+            std::fs::write(&path, damaged).unwrap();
+            let message = Journal::at(directory.path(), vec![0]).refresh().unwrap_err().to_string();
+            assert!(message.contains(line) && message.contains(JOURNAL), "{message}");
+        }
+    }
+
+    #[test]
+    fn what_comes_after_a_trials_end_changes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut journal = Journal::at(directory.path(), vec![0, 1]);
+        let rung = |seed, value| Entry::Rung { trial: 0, seed, rung: 0, value };
+        write(&mut journal, vec![header(), trial(0), rung(0, 0.5), rung(0, 0.9), rung(1, 0.1)]);
+        write(&mut journal, vec![Entry::Pruned { trial: 0, rung: 0 }, score(0, 0, 1.0), score(0, 1, 1.0)]);
+        let trial = &journal.state.trials[&0];
+        assert_eq!((trial.state, trial.score), (TrialState::Pruned, Some(0.1)), "the worse half of 0.5 and 0.1");
+        assert!(journal.state.best().is_none());
+    }
+}
