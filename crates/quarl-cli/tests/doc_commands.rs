@@ -127,6 +127,17 @@ fn run(here: &TempDir, example: &Example) -> Result<(), String> {
     let shortened: &[(&str, &str)] = match command {
         "train" => &[("--steps", steps), ("--episodes", "")],
         "experiment" | "compare" => &[("--steps", steps), ("--episodes", ""), ("--runs", "2")],
+        "tune" if words.contains(&"--print-space") => &[],
+        "tune" => &[
+            ("--steps", steps),
+            ("--episodes", ""),
+            ("--trials", "2"),
+            ("--seeds-per-trial", "2"),
+            ("--confirm", "1"),
+            ("--score-episodes", "1"),
+            // A run this short is not evaluated often enough for a pruner.
+            ("--pruner", "none"),
+        ],
         "eval" => &[("--episodes", "2")],
         "play" => &[("--episodes", "1"), ("--render", "none")],
         // Measures for minutes: only its options are checked.

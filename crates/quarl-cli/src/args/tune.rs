@@ -6,8 +6,7 @@ use clap::{Args, ValueEnum};
 use quarl::experiment::Shard;
 use quarl::tune;
 
-use super::compare::shard;
-use super::{ConfigArgs, whole};
+use super::{ConfigArgs, shard, whole};
 
 #[derive(Debug, Args)]
 pub(crate) struct TuneArgs {

@@ -34,7 +34,7 @@ impl Shard {
 
     /// # Errors
     /// [`Error::InvalidValue`] for a shard that does not exist.
-    pub(super) fn check(self) -> Result<(), Error> {
+    pub(crate) fn check(self) -> Result<(), Error> {
         if (1..=self.count).contains(&self.index) {
             return Ok(());
         }
@@ -44,7 +44,7 @@ impl Shard {
     }
 
     /// Whether the run at this position among all runs, counted from 0, belongs to this shard.
-    pub(super) fn contains(self, position: u64) -> bool {
+    pub(crate) fn contains(self, position: u64) -> bool {
         position % self.count == self.index - 1
     }
 }

@@ -468,7 +468,7 @@ impl Shared {
             error => Ended::Failed(error),
         };
         let mut trainer = plan.trainer(config, stop.clone()).build().map_err(failed)?;
-        let mut climb = Climb { setup: &self.setup, rung: 0 };
+        let mut climb = Climb { setup: &self.setup, rung: 0, last: None };
         let mut checked = Instant::now();
         while let Some(event) = trainer.next() {
             match event.map_err(failed)? {
@@ -575,11 +575,13 @@ struct Climb<'a> {
     setup: &'a Setup,
     /// The next rung.
     rung: usize,
+    /// The value of the last evaluation at an interval.
+    last: Option<f64>,
 }
 
 impl Climb<'_> {
-    /// The rungs that this evaluation is the first to reach, and its normalised value. At the end of a run, which may come
-    /// early, the rungs that are left have the value of the last evaluation.
+    /// The rungs that this evaluation is the first to reach, and its normalised value. When a run ends early, the rungs that
+    /// are left have the value of the last evaluation at an interval.
     fn reached(&mut self, trainer: &Trainer, evaluation: &Evaluation) -> Vec<(usize, f64)> {
         let training = &trainer.config().training;
         let done = match (training.steps, training.episodes) {
@@ -588,10 +590,11 @@ impl Climb<'_> {
             (None, None) => 0.0,
         };
         let value = normalised(evaluation.mean_return, self.setup.score_range);
+        let value = if evaluation.closing { self.last.unwrap_or(value) } else { value };
+        self.last = Some(value);
         let from = self.rung;
-        let reaches = |rung: &f64| evaluation.last || *rung <= done + 1e-9;
-        self.rung += self.setup.rungs[from..].iter().take_while(|rung| reaches(rung)).count();
-        // A value that is not a number cannot be compared, and JSON cannot hold it.
-        (from..self.rung).filter(|_| value.is_finite()).map(|rung| (rung, value)).collect()
+        let reaches = |rung: &&f64| evaluation.closing || **rung <= done + 1e-9;
+        self.rung += self.setup.rungs[from..].iter().take_while(reaches).count();
+        (from..self.rung).map(|rung| (rung, value)).collect()
     }
 }

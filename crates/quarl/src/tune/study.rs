@@ -170,11 +170,7 @@ impl Plan {
 
     fn check(&self) -> Result<(), Error> {
         self.config.validate()?;
-        let Shard { index, count } = self.shard;
-        if index == 0 || index > count {
-            let remedy = "choose a number from 1 to the number of shards, such as 1/3".to_owned();
-            return Err(Error::InvalidValue { key: "shard".to_owned(), value: format!("{index}/{count}"), remedy });
-        }
+        self.shard.check()?;
         for (key, value) in [
             ("trials", self.trials),
             ("seeds per trial", self.seeds_per_trial),
