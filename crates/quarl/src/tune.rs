@@ -32,6 +32,8 @@
 //! # Ok::<(), quarl::Error>(())
 //! ```
 
+mod default_space;
+mod event;
 #[cfg(feature = "plot")]
 mod figures;
 mod importance;
@@ -44,16 +46,18 @@ mod runner;
 mod sampler;
 mod space;
 mod study;
+mod task;
 #[cfg(test)]
 mod tests;
 mod trial;
 
+pub use event::StudyEvent;
 pub(crate) use journal::JOURNAL;
 pub use objective::{expected_worse_half, worse_half};
 pub use parameter::{Parameter, Values};
 pub use pruner::Pruner;
 pub use results::{BestTrial, Confirmation, Importance, StudySummary};
-pub use runner::{Runs, StudyEvent};
+pub use runner::Runs;
 pub use sampler::Sampler;
 pub use space::Space;
 pub use study::{Plan, Study};

@@ -65,6 +65,9 @@ impl StudyProgress {
             }
         }
         progress.planned = progress.planned.max(progress.ended());
+        if progress.ended() == progress.planned {
+            progress.confirmed = study.confirmed();
+        }
         progress.initial = progress.done();
         progress.draw();
         progress

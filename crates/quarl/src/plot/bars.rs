@@ -26,6 +26,22 @@ pub struct BarChart {
 }
 
 impl BarChart {
+    /// The figure as an SVG document.
+    ///
+    /// # Errors
+    /// Those of [`super::to_svg`].
+    pub fn to_svg(&self) -> Result<String, Error> {
+        Ok(super::svg::write(&self.page()?))
+    }
+
+    /// The figure as a PNG image.
+    ///
+    /// # Errors
+    /// Those of [`super::to_png`].
+    pub fn to_png(&self) -> Result<Vec<u8>, Error> {
+        super::raster::encode(&self.page()?)
+    }
+
     /// Writes the figure to a file, in the format of its extension, `.svg` or `.png`.
     ///
     /// # Errors
@@ -35,7 +51,7 @@ impl BarChart {
         super::write_page(&self.page()?, path.as_ref())
     }
 
-    pub(super) fn page(&self) -> Result<Page, Error> {
+    fn page(&self) -> Result<Page, Error> {
         let fonts = Fonts::embedded()?;
         let width = |words: &str| fonts.width(words, Weight::Regular, TICK_SIZE);
         // An SVG may be shown in a font that is wider by a tenth.

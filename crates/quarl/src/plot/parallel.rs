@@ -45,6 +45,22 @@ pub struct Axis {
 }
 
 impl ParallelCoordinates {
+    /// The figure as an SVG document.
+    ///
+    /// # Errors
+    /// Those of [`super::to_svg`].
+    pub fn to_svg(&self) -> Result<String, Error> {
+        Ok(super::svg::write(&self.page()?))
+    }
+
+    /// The figure as a PNG image.
+    ///
+    /// # Errors
+    /// Those of [`super::to_png`].
+    pub fn to_png(&self) -> Result<Vec<u8>, Error> {
+        super::raster::encode(&self.page()?)
+    }
+
     /// Writes the figure to a file, in the format of its extension, `.svg` or `.png`.
     ///
     /// # Errors
@@ -54,7 +70,7 @@ impl ParallelCoordinates {
         super::write_page(&self.page()?, path.as_ref())
     }
 
-    pub(super) fn page(&self) -> Result<Page, Error> {
+    fn page(&self) -> Result<Page, Error> {
         let fonts = Fonts::embedded()?;
         let width = (2.0 * MARGIN + AXIS_WIDTH * self.axes.len() as f64).max(NARROWEST);
         let (left, right) = (MARGIN, width - MARGIN);
@@ -121,8 +137,8 @@ impl ParallelCoordinates {
         let (from, width) = (left + 52.0, 130.0);
         marks.push(label(from - 8.0, low.replace('-', "\u{2212}"), Anchor::End));
         for i in 0..STEPS {
-            let edge = |i: usize| from + width * i as f64 / STEPS as f64;
-            let (x, next) = (edge(i), edge(i + 1));
+            // Each step extends to the end, below the next one, so that no seam shows.
+            let (x, next) = (from + width * i as f64 / STEPS as f64, from + width);
             let outline = vec![(x, middle - 7.0), (next, middle - 7.0), (next, middle + 7.0), (x, middle + 7.0)];
             let color = blend(i as f64 / (STEPS - 1) as f64);
             marks.push(Mark::Area { outline, color, alpha: 1.0, clipped: false });

@@ -77,15 +77,16 @@ fn progress(state: &State, summary: &StudySummary) -> Figure {
     let seeds = summary.seeds.len();
     let of_seeds = if seeds == 1 { "of one seed".to_owned() } else { format!("the worse half of {seeds} seeds") };
     let pruned = if summary.pruned > 0 { "; of a pruned trial: at its last evaluation" } else { "" };
+    let scale = if summary.score_range.is_some() { "0 is random play, 1 the threshold" } else { "a mean return" };
     let failed =
         if summary.failed > 0 { format!("; {} failed trials have none", summary.failed) } else { String::new() };
     Figure {
         title: format!("{}: {} trials", summary.env, state.trials.len()),
         x_label: "Trial".to_owned(),
-        y_label: score_label(summary).to_owned(),
+        y_label: "Score".to_owned(),
         series: series.into_iter().filter(|series| !series.points.is_empty()).collect(),
         references: references.into_iter().collect(),
-        note: Some(format!("Score of the final models, {of_seeds}{pruned}{failed}.")),
+        note: Some(format!("Score of the final models ({scale}), {of_seeds}{pruned}{failed}.")),
         ..Figure::default()
     }
 }

@@ -363,13 +363,18 @@ impl Study {
         &self.setup.fresh
     }
 
+    /// The number of fresh seeds with which the best trial was trained again.
+    pub fn confirmed(&self) -> u64 {
+        let journal = self.setup.journal();
+        let Some(best) = journal.state.best() else { return 0 };
+        let is_confirmed = |seed: &&u64| journal.state.confirmed.contains_key(&(best.number, **seed));
+        self.setup.fresh.iter().filter(is_confirmed).count() as u64
+    }
+
     /// Whether anything is left to run: a trial, or the best trial with a fresh seed.
     pub fn has_work(&self) -> bool {
-        let missing = self.missing() > 0;
-        let journal = self.setup.journal();
-        let is_confirmed =
-            |trial: u64| self.setup.fresh.iter().all(|seed| journal.state.confirmed.contains_key(&(trial, *seed)));
-        missing || journal.state.best().is_some_and(|best| !is_confirmed(best.number))
+        let has_best = self.setup.journal().state.best().is_some();
+        self.missing() > 0 || (has_best && self.confirmed() < self.setup.fresh.len() as u64)
     }
 
     /// The trials of all processes, as far as the journal was read.

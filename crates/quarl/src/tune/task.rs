@@ -1,0 +1,208 @@
+//! One run of a study: training, the values at the rungs, the score of the final model, and their records in the journal.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use toml::Table;
+
+use super::event::StudyEvent;
+use super::journal::{Entry, Journal};
+use super::objective::normalised;
+use super::runner::{Purpose, Shared, Task};
+use super::study::Setup;
+use crate::config::TrainConfig;
+use crate::error::Error;
+use crate::evaluate::{GreedyEpisodes, step_limit};
+use crate::experiment::{Plan, internal};
+use crate::policy::Policy;
+use crate::rng::Stream;
+use crate::stop::StopFlag;
+use crate::train::{Evaluation, Event, Trainer};
+
+/// The interval in which a run checks whether another process has ended its trial.
+const CHECK: Duration = Duration::from_secs(1);
+
+/// Why a run has no result.
+enum Ended {
+    /// It was stopped.
+    Stopped,
+    /// It has failed.
+    Failed(Error),
+    /// The journal could not be written or read.
+    Journal(Error),
+}
+
+impl Shared {
+    /// Performs a run and records its result. An error is one of the journal.
+    pub(super) fn perform(&self, task: Task, parameters: &Table) -> Result<(), Error> {
+        let started = Instant::now();
+        let stop = match task.purpose {
+            Purpose::Search => self.local().stops.entry(task.trial).or_insert_with(|| self.stop.child()).clone(),
+            Purpose::Confirm => self.stop.child(),
+        };
+        let run = || self.run(task, self.setup.run_config(parameters, task.seed).map_err(Ended::Failed)?, &stop);
+        // A panic in one run must not end the others. Its trainer, whose state may be invalid, is dropped.
+        let result =
+            catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| Err(Ended::Failed(internal(panic.as_ref()))));
+        let seconds = started.elapsed().as_secs_f64();
+        match result {
+            Ok(mean_return) => self.record(task, Ok(mean_return), seconds),
+            Err(Ended::Stopped) => Ok(()),
+            Err(Ended::Journal(error)) => Err(error),
+            Err(Ended::Failed(error)) if error.is_transient() => {
+                self.local().unfinished.insert(task);
+                self.send(StudyEvent::Unfinished { trial: task.trial, seed: task.seed, error: error.to_string() });
+                Ok(())
+            }
+            Err(Ended::Failed(error)) => self.record(task, Err(error.to_string()), seconds),
+        }
+    }
+
+    /// Records the mean return of a run's final model, or why it failed.
+    fn record(&self, task: Task, result: Result<f64, String>, seconds: f64) -> Result<(), Error> {
+        let Task { trial, seed, purpose } = task;
+        let score = |mean_return| normalised(mean_return, self.setup.score_range);
+        let entry = match (purpose, result) {
+            (Purpose::Search, Ok(mean_return)) => {
+                Entry::Score { trial, seed, score: score(mean_return), mean_return, seconds }
+            }
+            (Purpose::Search, Err(error)) => Entry::Failed { trial, seed, error },
+            (Purpose::Confirm, result) => {
+                let (mean_return, error) = result.map_or_else(|error| (None, Some(error)), |mean| (Some(mean), None));
+                Entry::Confirmed { trial, seed, score: mean_return.map(score), mean_return, error, seconds }
+            }
+        };
+        self.with_journal(|journal| {
+            journal.locked(|journal| {
+                // Another run may have ended the trial in the meantime.
+                let is_over = purpose == Purpose::Search && !journal.state.is_running(trial);
+                if is_over { Ok(()) } else { journal.append(entry) }
+            })
+        })
+    }
+
+    /// Trains one run and evaluates its final model on fresh episodes; returns their mean return.
+    fn run(&self, task: Task, config: TrainConfig, stop: &StopFlag) -> Result<f64, Ended> {
+        let Task { trial, seed, purpose } = task;
+        let plan = self.setup.plan.base.with_config(config.clone());
+        let failed = |error| match error {
+            Error::Stopped { .. } => Ended::Stopped,
+            error => Ended::Failed(error),
+        };
+        let mut trainer = plan.trainer(config, stop.clone()).build().map_err(failed)?;
+        let mut climb = Climb { setup: &self.setup, rung: 0, last: None };
+        let mut checked = Instant::now();
+        while let Some(event) = trainer.next() {
+            match event.map_err(failed)? {
+                Event::Evaluation(evaluation) if purpose == Purpose::Search => {
+                    let reached = climb.reached(&trainer, &evaluation);
+                    self.report(task, reached).map_err(Ended::Journal)?;
+                }
+                Event::Episode(record) => {
+                    self.send(StudyEvent::Episode { trial, seed, env_steps: record.env_steps });
+                    if purpose == Purpose::Search && checked.elapsed() >= CHECK {
+                        checked = Instant::now();
+                        self.check(task).map_err(Ended::Journal)?;
+                    }
+                }
+                Event::Warning { message } => self.send(StudyEvent::Warning { trial, seed, message }),
+                _ => {}
+            }
+        }
+        if !trainer.is_finished() {
+            return Err(Ended::Stopped);
+        }
+        self.score(&trainer, &plan, seed, stop).map_err(failed)
+    }
+
+    /// The mean return of the final model over the episodes of a score: those of [`TrainedAgent::evaluate`] with seed 0.
+    ///
+    /// [`TrainedAgent::evaluate`]: crate::trained::TrainedAgent::evaluate
+    fn score(&self, trainer: &Trainer, plan: &Plan, seed: u64, stop: &StopFlag) -> Result<f64, Error> {
+        let mut env = plan.evaluation_environment()?;
+        let mut policy = Policy::new(&trainer.model())?;
+        let limit = step_limit(trainer.config().evaluation.max_episode_steps, env.spec());
+        let count = self.setup.plan.score_episodes;
+        let mut episodes = GreedyEpisodes::new(env.spec(), Stream::Report.part_seed(0, seed), count, limit);
+        let mut sum = 0.0;
+        while let Some(step) = episodes.step(&mut policy, &mut *env)? {
+            sum += step.ended.map_or(0.0, |episode| episode.total_reward);
+            if stop.is_requested() {
+                return Err(Error::Stopped { id: env.spec().id.clone() });
+            }
+        }
+        Ok(sum / count as f64)
+    }
+
+    /// Records the values of a run at rungs, and stops its trial if the pruner says so.
+    fn report(&self, task: Task, reached: Vec<(usize, f64)>) -> Result<(), Error> {
+        let Task { trial, seed, .. } = task;
+        let Setup { plan, seeds, rungs, .. } = &*self.setup;
+        if reached.is_empty() {
+            return Ok(());
+        }
+        self.with_journal(|journal| {
+            journal.locked(|journal| {
+                for (rung, value) in reached {
+                    if !journal.state.is_running(trial) {
+                        break;
+                    }
+                    let own = |journal: &Journal| journal.state.trials[&trial].rungs(seeds);
+                    let is_new =
+                        seeds.iter().position(|other| *other == seed).is_some_and(|i| own(journal)[i].len() == rung);
+                    if is_new {
+                        journal.append(Entry::Rung { trial, seed, rung, value })?;
+                    }
+                    let others = journal.state.trials.values().filter(|other| other.number != trial);
+                    let others: Vec<_> = others.map(|other| (other.number, other.rungs(seeds))).collect();
+                    if plan.pruner.stops(trial, &own(journal), rung, rungs.len(), &others) {
+                        journal.append(Entry::Pruned { trial, rung })?;
+                    }
+                }
+                Ok(())
+            })
+        })?;
+        self.check(task)
+    }
+
+    /// Stops the runs of a trial that another process has ended.
+    fn check(&self, task: Task) -> Result<(), Error> {
+        let is_running = self.with_journal(|journal| {
+            journal.refresh()?;
+            Ok(journal.state.is_running(task.trial))
+        })?;
+        if !is_running {
+            self.end_trial(task.trial);
+        }
+        Ok(())
+    }
+}
+
+/// The rungs that a run has reached.
+struct Climb<'a> {
+    setup: &'a Setup,
+    /// The next rung.
+    rung: usize,
+    /// The value of the last evaluation at an interval.
+    last: Option<f64>,
+}
+
+impl Climb<'_> {
+    /// The rungs that this evaluation is the first to reach, and its normalised value. When a run ends early, the rungs that
+    /// are left have the value of the last evaluation at an interval.
+    fn reached(&mut self, trainer: &Trainer, evaluation: &Evaluation) -> Vec<(usize, f64)> {
+        let training = &trainer.config().training;
+        let done = match (training.steps, training.episodes) {
+            (Some(steps), _) => evaluation.env_steps as f64 / steps as f64,
+            (None, Some(episodes)) => evaluation.episodes as f64 / episodes as f64,
+            (None, None) => 0.0,
+        };
+        let value = normalised(evaluation.mean_return, self.setup.score_range);
+        let value = if evaluation.closing { self.last.unwrap_or(value) } else { value };
+        self.last = Some(value);
+        let from = self.rung;
+        let reaches = |rung: &&f64| evaluation.closing || **rung <= done + 1e-9;
+        self.rung += self.setup.rungs[from..].iter().take_while(reaches).count();
+        (from..self.rung).map(|rung| (rung, value)).collect()
+    }
+}
