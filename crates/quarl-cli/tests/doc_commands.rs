@@ -118,9 +118,9 @@ fn split(line: &str) -> Vec<String> {
 fn run(here: &TempDir, example: &Example) -> Result<(), String> {
     let Example { place, words, error } = example;
     let mut words: Vec<&str> = words.iter().map(String::as_str).filter(|word| *word != "quarl").collect();
-    if let Some(at) = words.iter().position(|word| *word == ">") {
-        words.truncate(at);
-    }
+    // The output goes to a file in this directory, which a later command may read; to none elsewhere.
+    let redirected = words.iter().position(|word| *word == ">").map(|at| words.split_off(at));
+    let file = redirected.and_then(|rest| Some(*rest.get(1)?)).filter(|file| !file.contains(['/', '~']));
     let command = words[0];
     // Enough for some updates: the textbook learns from the first batch on, the other presets after 500 steps.
     let steps = if words.contains(&"textbook") { "200" } else { "520" };
@@ -163,6 +163,9 @@ fn run(here: &TempDir, example: &Example) -> Result<(), String> {
         }
     }
     let output = quarl(here, &words).output().unwrap();
+    if let Some(file) = file {
+        std::fs::write(here.path().join(file), &output.stdout).unwrap();
+    }
     let stderr = String::from_utf8_lossy(&output.stderr);
     let is_as_shown = match error {
         None => output.status.success(),

@@ -1,6 +1,7 @@
 //! The results of a study: `best.toml`, `trials.csv`, `summary.json` and the figures.
 
 use std::fs;
+use std::path::Path;
 
 use csv::WriterBuilder;
 use serde::Serialize;
@@ -129,8 +130,7 @@ impl Study {
         atomic_write(&out.join(SUMMARY), text.as_bytes())?;
         #[cfg(feature = "plot")]
         super::figures::draw(out, self.space(), &state, &summary)?;
-        // Stays while another process has claimed a run.
-        let _ = fs::remove_dir(out.join(CLAIMS));
+        remove_claims(&out.join(CLAIMS));
         Ok(summary)
     }
 
@@ -250,6 +250,15 @@ impl Study {
         }
         Ok(format!("{header}\n{}", config.to_commented_toml()))
     }
+}
+
+/// Removes the lock files that killed processes have left, and the directory, unless another process has claimed a run.
+fn remove_claims(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        // A lock file is removed when it is unlocked.
+        drop(Lock::attempt_at(entry.path()));
+    }
+    let _ = fs::remove_dir(dir);
 }
 
 /// `1 seed`, `3 seeds`.

@@ -86,8 +86,6 @@ impl Runs {
     pub(super) fn start(setup: &Arc<Setup>) -> Result<Self, Error> {
         let (sender, events) = channel();
         let plan = &setup.plan;
-        let claims = plan.out.join(CLAIMS);
-        fs::create_dir_all(&claims).map_err(Error::io("create", &claims))?;
         let stop = plan.stop.child();
         let shared = Shared { setup: setup.clone(), events: sender, stop: stop.clone(), local: Mutex::default() };
         let shared = Arc::new(shared);
@@ -270,8 +268,11 @@ impl Shared {
         if local.running.contains(&task) {
             return Ok(None);
         }
+        // Another process may have removed it after its last task; it does so under the journal's lock, as this is called.
+        let claims = self.setup.plan.out.join(CLAIMS);
+        fs::create_dir_all(&claims).map_err(Error::io("create", &claims))?;
         let name = format!("trial-{}-seed-{}.lock", task.trial, task.seed);
-        match Lock::attempt_at(self.setup.plan.out.join(CLAIMS).join(name))? {
+        match Lock::attempt_at(claims.join(name))? {
             Attempt::Locked(lock) => {
                 local.running.insert(task);
                 Ok(Some(lock))
