@@ -143,6 +143,11 @@ fn every_key_that_is_named_exists() {
                 if !PARTS.contains(&section) || is_file || key == "gym" {
                     continue;
                 }
+                // An entry of a schedule, as in a search space, exists where the schedule does.
+                let entry = word.rsplit_once('.').filter(|(outer, entry)| {
+                    outer.contains('.') && ["from", "to", "fraction", "steps", "half_life"].contains(entry)
+                });
+                let word = entry.map_or(word, |(schedule, _)| schedule);
                 // Any key refuses this value, an unknown one for another reason.
                 let refused = TrainConfig::preset("dqn").set(word, "\u{0}").build();
                 if refused.err().is_some_and(|error| error.to_string().contains("unknown key")) {

@@ -148,7 +148,7 @@ fn print(dir: &Path, summary: &StudySummary) {
 fn print_confirmation(confirmation: &Confirmation) {
     let Confirmation { runs, score, drop, scores, returns, failed } = confirmation;
     let runs = if failed.is_empty() && scores.len() == *runs {
-        format!("{runs} fresh seeds")
+        if *runs == 1 { "1 fresh seed".to_owned() } else { format!("{runs} fresh seeds") }
     } else {
         format!("{} of {runs} fresh seeds", scores.len())
     };
