@@ -29,8 +29,11 @@ const FIXED: [&str; 7] = [
     "evaluation.",
 ];
 
-/// The entries of a schedule that can be searched, and whether they are whole numbers.
-const SCHEDULE_ENTRIES: [(&str, bool); 5] =
+/// An entry of a schedule, and whether it is a whole number.
+type Entry = (&'static str, bool);
+
+/// The entries of a schedule that can be searched.
+const SCHEDULE_ENTRIES: [Entry; 5] =
     [("from", false), ("to", false), ("fraction", false), ("half_life", false), ("steps", true)];
 
 /// The type name of keys with a schedule.
@@ -251,7 +254,7 @@ pub(super) fn read(path: &str, description: &Value, config: &TrainConfig) -> Res
 }
 
 /// The key with this name; for an entry of a schedule the schedule's key, the entry's name, and whether it is a whole number.
-fn find(path: &str, config: &TrainConfig) -> Result<(Key, Option<(&'static str, bool)>), Error> {
+fn find(path: &str, config: &TrainConfig) -> Result<(Key, Option<Entry>), Error> {
     if let Some(key) = TrainConfig::key(path) {
         return Ok((key, None));
     }
