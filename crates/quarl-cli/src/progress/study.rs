@@ -124,6 +124,8 @@ impl StudyProgress {
     /// Counts a trial that has ended.
     fn end(&mut self, trial: u64, how: &str) {
         self.running.retain(|(other, _), _| *other != trial);
+        // A study of more trials than are planned now may have unfinished ones.
+        self.planned = self.planned.max(self.ended());
         let best = self.best.map_or(String::new(), |(number, score)| format!("  best {score:.3} (trial {number})"));
         self.ended_line(&format!("trial {trial} ({}/{})  {how}{best}", self.ended(), self.planned));
     }
