@@ -24,6 +24,10 @@ pub(super) fn section(path: &Path, id: &str, recordings: &mut Recordings) -> Res
             Some(results) => comparison::content(path, &results, id, recordings)?,
             None => several(&results, id, recordings)?,
         },
+        Contents::Study => {
+            let message = "holds a study, of which there is no report: its results are summary.json and its figures";
+            return Err(Error::File { path: path.to_owned(), message: message.to_owned() }.into());
+        }
         Contents::Nothing | Contents::Other { .. } => {
             let message = "holds no run, no experiment and no comparison".to_owned();
             return Err(Error::File { path: path.to_owned(), message }.into());

@@ -112,7 +112,7 @@ impl BarChart {
             y += NOTE_LINE;
             marks.push(text((MARGIN, y), words, NOTE_SIZE, Weight::Regular, Anchor::Start, MUTED));
         }
-        let sheet = Sheet { title: self.title.clone(), at: (0.0, 0.0), clip: [left, top, right, bottom], marks };
+        let sheet = Sheet::alone(&self.title, [left, top, right, bottom], marks);
         Ok(Page { width: WIDTH, height: (y + MARGIN) as u32, sheets: vec![sheet] })
     }
 }

@@ -30,6 +30,14 @@ pub(super) struct Sheet {
     pub(super) marks: Vec<Mark>,
 }
 
+impl Sheet {
+    /// A sheet on its own page whose plot has no numeric axes.
+    pub(super) fn alone(title: &str, frame: [f64; 4], marks: Vec<Mark>) -> Self {
+        let (title, x_range, y_range, colors) = (title.to_owned(), [0.0, 1.0], [0.0, 1.0], Vec::new());
+        Self { title, at: (0.0, 0.0), clip: frame, frame, x_range, y_range, colors, marks }
+    }
+}
+
 /// An element to draw.
 pub(super) enum Mark {
     /// Lines, each drawn separately: where translucent lines cross, their opacity adds up.

@@ -124,7 +124,7 @@ impl ParallelCoordinates {
             let at = ((left + right) / 2.0, (top + bottom) / 2.0);
             marks.push(text(at, "no data yet".to_owned(), TICK_SIZE, Weight::Regular, Anchor::Middle, MUTED));
         }
-        let sheet = Sheet { title: self.title.clone(), at: (0.0, 0.0), clip: [left, top, right, bottom], marks };
+        let sheet = Sheet::alone(&self.title, [left, top, right, bottom], marks);
         Ok(Page { width: width as u32, height: HEIGHT, sheets: vec![sheet] })
     }
 
