@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::stats::{
-    Bootstrap, Interval, MIN_FOR_INTERVAL, bootstrap_interval, bootstrap_mean, interquartile_mean, mean, resampler,
+    Bootstrap, Interval, MIN_FOR_INTERVAL, bootstrap_iqm, bootstrap_mean, interquartile_mean, mean, resampler,
     sample_std, wilson,
 };
 
@@ -53,7 +53,7 @@ impl Scores {
             mean_interval: ends(bootstrap_mean(returns, &bootstrap, &mut resampler(0))),
             std: finite(sample_std(returns)),
             iqm: finite(interquartile_mean(returns)),
-            iqm_interval: ends(bootstrap_interval(returns, interquartile_mean, &bootstrap, &mut resampler(0))),
+            iqm_interval: ends(bootstrap_iqm(returns, &bootstrap, &mut resampler(0))),
             min: returns.iter().copied().reduce(f64::min),
             max: returns.iter().copied().reduce(f64::max),
             threshold,

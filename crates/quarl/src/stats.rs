@@ -22,7 +22,7 @@ pub use aggregate::{AggregateIntervals, PairedDifference, TaskScores, area_under
 #[cfg(feature = "plot")]
 pub(crate) use bootstrap::quantile_curve;
 pub use bootstrap::{
-    Bootstrap, Curve, bootstrap_interval, bootstrap_mean, mean_curve, mean_curve_with_band, resampler,
+    Bootstrap, Curve, bootstrap_interval, bootstrap_iqm, bootstrap_mean, mean_curve, mean_curve_with_band, resampler,
 };
 
 /// The minimum number of values for an interval. The resamples of two values are only the two values and their mean.

@@ -340,7 +340,7 @@ prop_compose! {
         let series = Series { name: name.clone(), points, band, background: vec![line], style, ..Series::default() };
         let (x_label, y_label, note) = (name.clone(), name.clone(), Some(name.clone()));
         let references = vec![Reference { value, label: name.clone() }];
-        Figure { title: name, x_label, y_label, series: vec![series], references, note, y_range: range }
+        Figure { title: name, x_label, y_label, series: vec![series], references, note, y_range: range, categories: Vec::new() }
     }
 }
 

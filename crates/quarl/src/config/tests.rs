@@ -568,7 +568,14 @@ fn no_key_is_left_out_because_its_absence_means_a_default() {
     let json = serde_json::to_value(&gym).unwrap();
     assert_eq!((&json["env"]["gym"]["python"], &json["format"]), (&"auto".into(), &2.into()));
     // What may be absent is off: an interval, a bound, the other of two ways to say a length.
-    let off = ["env.clip_reward", "optimizer.max_grad_norm", "training.episodes", "training.steps"];
+    let off = [
+        "env.clip_reward",
+        "optimizer.max_grad_norm",
+        "training.episodes",
+        "training.steps",
+        "evaluation.stop_at",
+        "evaluation.patience",
+    ];
     for (preset, _) in presets::list() {
         let config = TrainConfig::preset(preset).build().unwrap();
         let keys = TrainConfig::keys().into_iter().zip(config.values());

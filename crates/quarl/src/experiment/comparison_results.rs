@@ -21,12 +21,14 @@ use crate::run::table::{number, plain, with_header};
 use crate::run::{self, Status};
 use crate::scores::{Scores, ends, finite};
 use crate::stats::{
-    Bootstrap, PairedDifference, TaskScores, area_under_curve, bootstrap_interval, interquartile_mean, mean,
+    Bootstrap, PairedDifference, TaskScores, area_under_curve, bootstrap_iqm, interquartile_mean, mean,
     paired_difference, resampler,
 };
 
 /// The number of random episodes that define the score 0.
 const RANDOM_EPISODES: u64 = 100;
+/// The number of bootstrap resamples, as in rliable.
+const RESAMPLES: usize = 50_000;
 /// The seed of these episodes.
 const RANDOM_SEED: u64 = 0;
 /// The normalised score that the optimality gap is measured from.
@@ -348,7 +350,7 @@ fn environment(env: &str, score_range: Option<[f64; 2]>, here: &[&Ended]) -> Env
     let configurations = here.iter().enumerate().map(|(i, ended)| {
         let failed = ended.rows.iter().filter(|row| row.score.is_none()).count();
         let areas: Vec<f64> = ended.rows.iter().filter_map(|row| row.area).collect();
-        let area_interval = bootstrap_interval(&areas, interquartile_mean, &Bootstrap::default(), &mut resampler(0));
+        let area_interval = bootstrap_iqm(&areas, &bootstrap(), &mut resampler(0));
         ConfigurationResults {
             label: ended.label.clone(),
             dir: ended.dir.clone(),
@@ -363,8 +365,12 @@ fn environment(env: &str, score_range: Option<[f64; 2]>, here: &[&Ended]) -> Env
     EnvironmentResults { env: env.to_owned(), threshold, score_range, configurations: configurations.collect() }
 }
 
+fn bootstrap() -> Bootstrap {
+    Bootstrap { resamples: RESAMPLES, ..Bootstrap::default() }
+}
+
 fn versus(ended: &Ended, first: &Ended) -> Versus {
-    let bootstrap = Bootstrap::default();
+    let bootstrap = bootstrap();
     let [own, other] = [ended, first].map(|ended| TaskScores::new(vec![ended.scores()]));
     let with_seed = |seed: u64| first.rows.iter().find(|row| row.seed == seed)?.score;
     let pairs = ended.rows.iter().filter_map(|row| Some((row.score?, with_seed(row.seed)?)));
@@ -395,7 +401,7 @@ fn overall(environments: &[EnvironmentResults], ended: &[Ended]) -> Vec<OverallR
     let labels = distinct(ended.iter().map(|ended| ended.label.as_str()));
     let all: Vec<(&str, TaskScores)> =
         labels.into_iter().filter_map(|label| Some((label, normalised(label)?))).collect();
-    let bootstrap = Bootstrap::default();
+    let bootstrap = bootstrap();
     let results = all.iter().enumerate().map(|(i, (label, scores))| {
         let intervals = scores.intervals(TARGET, &bootstrap, &mut resampler(0));
         let first = (i > 0).then_some(&all[0].1);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::scores::{ends, finite};
-use crate::stats::{Bootstrap, bootstrap_interval, interquartile_mean, resampler};
+use crate::stats::{Bootstrap, bootstrap_iqm, interquartile_mean, resampler};
 
 /// The largest number of points of a curve.
 const MOST_POINTS: usize = 100;
@@ -32,7 +32,7 @@ pub(super) fn efficiency(runs: &[Vec<(u64, f64)>]) -> Vec<EfficiencyPoint> {
             Some(run[evaluated.checked_sub(1)?].1)
         };
         let values: Vec<f64> = runs.iter().filter_map(latest).collect();
-        let interval = bootstrap_interval(&values, interquartile_mean, &Bootstrap::default(), &mut resampler(0));
+        let interval = bootstrap_iqm(&values, &Bootstrap::default(), &mut resampler(0));
         let (lower, upper) = ends(interval).map(|[lower, upper]| (lower, upper)).unzip();
         let n = values.len();
         finite(interquartile_mean(&values)).map(|iqm| EfficiencyPoint { env_steps, iqm, lower, upper, n })

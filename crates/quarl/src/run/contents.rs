@@ -75,7 +75,9 @@ impl Contents {
             if dir.join(RUNS).is_dir() {
                 return Ok(Self::Experiment);
             }
-            names.retain(|name| !FILES.contains(&name.as_str()) && !(name == RECORDINGS && recordings(dir).is_some()));
+            let has_recordings = recordings(dir).is_some();
+            let belongs = |name: &str| FILES.contains(&name) || (name == RECORDINGS && has_recordings);
+            names.retain(|name| !belongs(name));
             return Ok(Self::Run { others: names });
         }
         let mut results: Vec<PathBuf> = names.iter().map(|name| dir.join(name)).collect();

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::bootstrap::{counted_iqm, interval_of_counts};
 use super::{Bootstrap, Interval, MIN_FOR_INTERVAL, interquartile_mean, mean, median};
 
 /// The scores of one configuration: for each task, one score for each run.
@@ -167,19 +168,22 @@ impl TaskScores {
         // The number of thresholds below each score: the score counts for all of these.
         let passed: Vec<usize> = scores.iter().map(|score| sorted.partition_point(|x| x < score)).collect();
         let mut counts = vec![0_u32; scores.len()];
-        let mut resampled = vec![Vec::with_capacity(bootstrap.resamples); sorted.len()];
+        // How often each number of runs was above the threshold: there are far more resamples than different numbers.
+        let mut frequencies = vec![vec![0_usize; scores.len() + 1]; sorted.len()];
         let mut ending = vec![0_u32; sorted.len() + 1];
         for _ in 0..bootstrap.resamples {
             self.resample(&mut counts, draw);
             ending.fill(0);
             passed.iter().zip(&counts).for_each(|(passed, count)| ending[*passed] += count);
             let mut above = 0;
-            for (at, resampled) in resampled.iter_mut().enumerate().rev() {
+            for (at, frequency) in frequencies.iter_mut().enumerate().rev() {
                 above += ending[at + 1];
-                resampled.push(f64::from(above) / scores.len() as f64);
+                frequency[above as usize] += 1;
             }
         }
-        let intervals: Vec<Interval> = resampled.iter_mut().map(|samples| bootstrap.interval_of(samples)).collect();
+        let share = |above: usize| above as f64 / scores.len() as f64;
+        let intervals: Vec<Interval> =
+            frequencies.iter().map(|frequency| interval_of_counts(frequency, share, bootstrap)).collect();
         thresholds.iter().map(|threshold| intervals[sorted.partition_point(|x| x < threshold)]).collect()
     }
 
@@ -266,23 +270,6 @@ impl Pairs {
         }
         twice as f64 / (2 * self.first * (counts.len() - self.first)) as f64
     }
-}
-
-/// The interquartile mean of sorted scores, each present a number of times; `n` in all.
-fn counted_iqm(sorted: impl Iterator<Item = (f64, usize)>, n: usize) -> f64 {
-    let dropped = n / 4;
-    let (mut to_drop, mut to_take, mut sum) = (dropped, n - 2 * dropped, 0.0);
-    for (score, count) in sorted {
-        let kept = count - count.min(to_drop);
-        to_drop -= count - kept;
-        let taken = kept.min(to_take);
-        sum += score * taken as f64;
-        to_take -= taken;
-        if to_take == 0 {
-            break;
-        }
-    }
-    sum / (n - 2 * dropped) as f64
 }
 
 fn shortfall(score: f64, target: f64) -> f64 {

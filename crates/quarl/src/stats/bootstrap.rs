@@ -3,7 +3,7 @@
 //!
 //! Randomness comes from a closure, `draw(n)`, which returns an index below `n`; [`resampler`] makes one.
 
-use super::{Interval, MIN_FOR_INTERVAL, mean, quantile_in_place};
+use super::{Interval, MIN_FOR_INTERVAL, between, mean, quantile_in_place};
 
 /// The settings of a bootstrap.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,6 +74,69 @@ pub fn bootstrap_interval(
 /// When `draw(n)` returns an index that is not below `n`.
 pub fn bootstrap_mean(values: &[f64], bootstrap: &Bootstrap, draw: &mut impl FnMut(usize) -> usize) -> Interval {
     bootstrap_interval(values, mean, bootstrap, draw)
+}
+
+/// The percentile bootstrap interval of the [interquartile mean](super::interquartile_mean). The values are sorted once, not in
+/// every resample as [`bootstrap_interval`] would.
+///
+/// # Panics
+/// When `draw(n)` returns an index that is not below `n`.
+pub fn bootstrap_iqm(values: &[f64], bootstrap: &Bootstrap, draw: &mut impl FnMut(usize) -> usize) -> Interval {
+    if values.len() < MIN_FOR_INTERVAL || values.iter().any(|value| value.is_nan()) {
+        return Interval::UNDEFINED;
+    }
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
+    let mut counts = vec![0_usize; values.len()];
+    let mut resampled = Vec::with_capacity(bootstrap.resamples);
+    for _ in 0..bootstrap.resamples {
+        counts.fill(0);
+        (0..values.len()).for_each(|_| counts[draw(values.len())] += 1);
+        resampled.push(counted_iqm(order.iter().map(|i| (values[*i], counts[*i])), values.len()));
+    }
+    bootstrap.interval_of(&mut resampled)
+}
+
+/// The interquartile mean of sorted scores, each present a number of times; `n` in all.
+pub(super) fn counted_iqm(sorted: impl Iterator<Item = (f64, usize)>, n: usize) -> f64 {
+    let dropped = n / 4;
+    let (mut to_drop, mut to_take, mut sum) = (dropped, n - 2 * dropped, 0.0);
+    for (score, count) in sorted {
+        let kept = count - count.min(to_drop);
+        to_drop -= count - kept;
+        let taken = kept.min(to_take);
+        sum += score * taken as f64;
+        to_take -= taken;
+        if to_take == 0 {
+            break;
+        }
+    }
+    sum / (n - 2 * dropped) as f64
+}
+
+/// The interval of resampled values of which `frequencies[i]` are `value(i)`, in ascending order of `i`.
+pub(super) fn interval_of_counts(
+    frequencies: &[usize],
+    value: impl Fn(usize) -> f64,
+    bootstrap: &Bootstrap,
+) -> Interval {
+    let last = frequencies.iter().sum::<usize>().saturating_sub(1);
+    // The value at this position of all sorted values.
+    let at = |position: usize| {
+        let mut seen = 0;
+        let found = frequencies.iter().position(|frequency| {
+            seen += frequency;
+            seen > position
+        });
+        found.map_or(f64::NAN, &value)
+    };
+    let quantile = |q: f64| {
+        let position = q * last as f64;
+        let index = position as usize;
+        between(at(index), at((index + 1).min(last)), position - index as f64)
+    };
+    let tail = (1.0 - bootstrap.level) / 2.0;
+    Interval { low: quantile(tail), high: quantile(1.0 - tail) }
 }
 
 /// The pointwise mean of several curves with a confidence band. All four vectors have the length of the longest run.
@@ -172,4 +235,41 @@ pub(crate) fn quantile_curve<R: AsRef<[f64]>>(runs: &[R], q: f64) -> Vec<f64> {
         quantile_in_place(&mut here, q)
     };
     (0..length).map(&mut at).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::{interquartile_mean, resampler};
+
+    #[test]
+    fn the_interval_of_the_interquartile_mean_is_the_general_one() {
+        let mut draw = resampler(7);
+        for n in 3..40 {
+            let values: Vec<f64> = (0..n).map(|_| draw(20) as f64 / 8.0).collect();
+            let bootstrap = Bootstrap { resamples: 300, ..Bootstrap::default() };
+            let general = bootstrap_interval(&values, interquartile_mean, &bootstrap, &mut resampler(n as u64));
+            let own = bootstrap_iqm(&values, &bootstrap, &mut resampler(n as u64));
+            assert!((general.low - own.low).abs() < 1e-12 && (general.high - own.high).abs() < 1e-12, "{n} values");
+        }
+        assert!(bootstrap_iqm(&[1.0, 2.0], &Bootstrap::default(), &mut resampler(0)).low.is_nan());
+    }
+
+    #[test]
+    fn an_interval_of_counts_is_that_of_the_values() {
+        let mut draw = resampler(3);
+        for resamples in [1, 2, 3, 40, 1000] {
+            let bootstrap = Bootstrap { resamples, level: 0.9 };
+            let mut frequencies = [0; 11];
+            let mut values: Vec<f64> = (0..resamples)
+                .map(|_| {
+                    let i = draw(11);
+                    frequencies[i] += 1;
+                    i as f64 / 10.0
+                })
+                .collect();
+            let own = interval_of_counts(&frequencies, |i| i as f64 / 10.0, &bootstrap);
+            assert_eq!(own, bootstrap.interval_of(&mut values), "{resamples} values");
+        }
+    }
 }
