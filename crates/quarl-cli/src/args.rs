@@ -39,6 +39,11 @@ pub(crate) enum Command {
     /// episodes, returns and the time left. In a terminal, the trained agent then plays one greedy episode.
     #[command(after_help = examples::TRAIN)]
     Train(TrainArgs),
+    /// Watch a run, an experiment or a comparison while it trains, from another terminal
+    ///
+    /// Show learning curves, statistics and the environment, read from the files as they grow. Nothing is written or locked.
+    #[command(after_help = examples::WATCH)]
+    Watch(WatchArgs),
     /// Let a trained agent act greedily, in a window, in the terminal, or recorded to a file
     #[command(after_help = examples::PLAY)]
     Play(PlayArgs),
@@ -310,6 +315,19 @@ pub(crate) struct TrainArgs {
     /// Print one JSON object per line for each event
     #[arg(long)]
     pub(crate) json: bool,
+    /// Show the live view: learning curve, statistics of the updates and the environment, with keys for pause, single steps
+    /// and speed
+    #[arg(long, conflicts_with_all = ["json", "quiet"])]
+    pub(crate) tui: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// Directory of a run, an experiment or a comparison, or a directory that contains runs, such as runs
+    pub(crate) dir: PathBuf,
+    /// Print the present state once, as text, also where there is no terminal
+    #[arg(long)]
+    pub(crate) once: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -14,3 +14,4 @@ pub(crate) mod presets;
 pub(crate) mod report;
 pub(crate) mod train;
 pub(crate) mod tune;
+pub(crate) mod watch;

@@ -8,6 +8,7 @@ mod args;
 mod commands;
 mod display;
 mod interrupt;
+mod live;
 mod output;
 mod progress;
 mod report;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     }
     let result = match cli.command {
         Command::Train(args) => commands::train::run(args),
+        Command::Watch(args) => commands::watch::run(args),
         Command::Play(args) => commands::play::run(args),
         Command::Eval(args) => commands::eval::run(args),
         Command::Experiment(args) => commands::experiment::run(args),

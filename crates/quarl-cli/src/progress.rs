@@ -3,23 +3,23 @@
 mod line;
 mod screen;
 mod study;
+mod tally;
 mod time_left;
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::time::Instant;
 
 use quarl::config::TrainingConfig;
 use quarl::train::{EpisodeRecord, Evaluation, Event};
 
 use crate::output;
-use line::{Color, Part, number};
-use screen::Screen;
+pub(crate) use line::{Part, layout, number};
 pub(crate) use study::StudyProgress;
-use time_left::{TimeLeft, duration};
+pub(crate) use tally::{MEAN_WINDOW, Tally};
+pub(crate) use time_left::{TimeLeft, duration};
 
-/// The number of episodes in the displayed mean.
-const MEAN_WINDOW: usize = 50;
+use line::Color;
+use screen::Screen;
 
 /// The interval of plain lines, in episodes.
 const PLAIN_EVERY: u64 = 10;
@@ -27,14 +27,7 @@ const PLAIN_EVERY: u64 = 10;
 /// The progress display of a run.
 pub(crate) struct TrainProgress {
     screen: Option<Screen>,
-    counts_steps: bool,
-    /// The budget in episodes or environment steps.
-    budget: u64,
-    episodes: u64,
-    env_steps: u64,
-    last: Option<EpisodeRecord>,
-    recent: VecDeque<f64>,
-    evaluation: Option<f64>,
+    tally: Tally,
     /// Whether the run has ended, including its final evaluation.
     is_complete: bool,
     started: Instant,
@@ -45,13 +38,7 @@ impl TrainProgress {
     pub(crate) fn new(training: &TrainingConfig) -> Self {
         Self {
             screen: Screen::open(),
-            counts_steps: training.episodes.is_none(),
-            budget: training.episodes.or(training.steps).unwrap_or(0),
-            episodes: 0,
-            env_steps: 0,
-            last: None,
-            recent: VecDeque::with_capacity(MEAN_WINDOW),
-            evaluation: None,
+            tally: Tally::new(training),
             is_complete: false,
             started: Instant::now(),
             time_left: TimeLeft::default(),
@@ -61,7 +48,7 @@ impl TrainProgress {
     /// Processes an event and redraws if it is due.
     pub(crate) fn event(&mut self, event: &Event) {
         match event {
-            Event::Step { env_steps, .. } => self.env_steps = *env_steps,
+            Event::Step { env_steps, .. } => self.tally.env_steps = *env_steps,
             Event::Episode(record) => self.episode(record),
             Event::Evaluation(evaluation) => self.evaluation(evaluation),
             Event::Warning { message } => self.warning(message),
@@ -73,21 +60,16 @@ impl TrainProgress {
     }
 
     fn episode(&mut self, record: &EpisodeRecord) {
-        (self.episodes, self.env_steps) = (record.episode + 1, record.env_steps);
-        if self.recent.len() == MEAN_WINDOW {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(record.total_reward);
-        self.last = Some(record.clone());
+        self.tally.episode(record);
         if self.screen.is_none() && record.episode.is_multiple_of(PLAIN_EVERY) {
-            self.time_left.update(self.started.elapsed().as_secs_f64(), self.share());
+            self.time_left.update(self.started.elapsed().as_secs_f64(), self.tally.share());
             let parts: Vec<String> = self.parts().into_iter().map(|part| part.long).collect();
             output::line(format!("episode {:>4}  {}", record.episode, parts.join("  ")));
         }
     }
 
     fn evaluation(&mut self, evaluation: &Evaluation) {
-        self.evaluation = Some(evaluation.mean_return);
+        self.tally.evaluation(evaluation.episodes, evaluation.mean_return, evaluation.best);
         if self.screen.is_none() {
             let Evaluation { episodes, returns, mean_return, .. } = evaluation;
             output::line(format!(
@@ -105,41 +87,18 @@ impl TrainProgress {
         output::warning(message);
     }
 
-    /// The fraction of the budget that is used, from 0 to 1.
-    fn share(&self) -> f64 {
-        let done = if self.counts_steps { self.env_steps } else { self.episodes };
-        if self.budget == 0 { 0.0 } else { done as f64 / self.budget as f64 }
-    }
-
     fn parts(&self) -> Vec<Part> {
-        let mut parts = Vec::new();
-        if self.screen.is_some() {
-            let (done, unit) = if self.counts_steps { (self.env_steps, "steps") } else { (self.episodes, "episodes") };
-            let budget = self.budget;
-            parts.push(Part::new(4, format!("{done}/{budget} {unit}"), format!("{done}/{budget}")));
-        }
-        if let Some(record) = &self.last {
-            let mean = number(self.recent.iter().sum::<f64>() / self.recent.len() as f64);
-            parts.push(Part::new(3, format!("return {}", number(record.total_reward)), String::new()));
-            parts.push(Part::new(8, format!("mean of last {MEAN_WINDOW} {mean}"), format!("mean {mean}")));
-        }
-        if let Some(mean) = self.evaluation {
-            let mean = number(mean);
-            parts.push(Part::new(7, format!("evaluation {mean}"), format!("eval {mean}")).colored(Color::Green));
-        }
-        if let Some(record) = &self.last {
-            let rate = self.env_steps as f64 / self.started.elapsed().as_secs_f64();
-            parts.push(Part::new(1, format!("epsilon {:.2}", record.epsilon), String::new()));
-            parts.push(Part::new(2, format!("{rate:.0} steps/s"), String::new()));
-        }
+        let rate = self.tally.env_steps as f64 / self.started.elapsed().as_secs_f64();
+        let mut parts = if self.screen.is_some() { vec![self.tally.done()] } else { Vec::new() };
+        parts.extend(self.tally.parts(self.tally.last.is_some().then_some(rate)));
         parts.push(left(self.time_left.seconds()));
         parts
     }
 
     fn draw(&mut self) {
-        self.time_left.update(self.started.elapsed().as_secs_f64(), self.share());
+        self.time_left.update(self.started.elapsed().as_secs_f64(), self.tally.share());
         if let Some(screen) = &self.screen {
-            let share = shown(self.share(), self.is_complete);
+            let share = shown(self.tally.share(), self.is_complete);
             screen.draw(|columns, colored| line::layout(share, &self.parts(), columns, colored));
         }
     }
@@ -280,12 +239,12 @@ impl ExperimentProgress {
 }
 
 /// The displayed fraction. The budget is used up before the final evaluation; 100% is displayed only after it.
-fn shown(share: f64, is_complete: bool) -> f64 {
+pub(crate) fn shown(share: f64, is_complete: bool) -> f64 {
     if is_complete { share } else { share.min(0.99) }
 }
 
 /// The remaining time.
-fn left(seconds: Option<f64>) -> Part {
+pub(crate) fn left(seconds: Option<f64>) -> Part {
     let text = seconds.map_or_else(|| "-:--".to_owned(), duration);
     Part::new(9, format!("{text} left"), format!("{text} left"))
 }

@@ -1,8 +1,8 @@
 //! Displays scenes as text, redrawn in place on the terminal's alternate screen.
 
 use std::io::{IsTerminal, Write, stdin, stdout};
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, Once, TryLockError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -43,9 +43,7 @@ impl Terminal {
         let variable = |name: &str| std::env::var(name).ok();
         let plain = variable("TERM").as_deref() == Some("dumb");
         if !plain {
-            restore_on_panic();
-            CHANGED.store(true, Ordering::SeqCst);
-            execute!(stdout(), EnterAlternateScreen, Hide).context("cannot write to the terminal")?;
+            take()?;
         }
         Ok(Self { pace, style: TextStyle::detect(variable), plain, shown: Vec::new(), size: (0, 0) })
     }
@@ -78,13 +76,47 @@ impl Drop for Terminal {
     }
 }
 
+/// Switches to the alternate screen and hides the cursor, until [`restore`].
+pub(crate) fn take() -> Result<()> {
+    restore_on_panic();
+    CHANGED.store(true, Ordering::SeqCst);
+    execute!(stdout(), EnterAlternateScreen, Hide).context("cannot write to the terminal")
+}
+
+/// Whether the terminal shows the alternate screen.
+pub(crate) fn is_taken() -> bool {
+    CHANGED.load(Ordering::SeqCst)
+}
+
+/// Held by a thread that draws, so that another thread does not restore the terminal in the middle of a drawing.
+static DRAWING: Mutex<()> = Mutex::new(());
+
+/// The right to draw; `None` once the terminal was restored.
+pub(crate) fn drawing() -> Option<MutexGuard<'static, ()>> {
+    let guard = DRAWING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    CHANGED.load(Ordering::SeqCst).then_some(guard)
+}
+
 /// Restores the terminal if it was changed; also for handlers that end the process.
 pub(crate) fn restore() {
-    if CHANGED.swap(false, Ordering::SeqCst) {
-        // Errors are ignored, because nothing can be done about them here.
-        let _ = disable_raw_mode();
-        let _ = execute!(stdout(), EndSynchronizedUpdate, Show, LeaveAlternateScreen);
+    if !CHANGED.swap(false, Ordering::SeqCst) {
+        return;
     }
+    // The thread that draws may be the one that panics, or be blocked by a terminal that does not read.
+    let deadline = Instant::now() + Duration::from_millis(300);
+    let _drawing = loop {
+        match DRAWING.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            other => break other,
+        }
+    };
+    // Errors are ignored, because nothing can be done about them here.
+    let _ = disable_raw_mode();
+    let _ = execute!(stdout(), EndSynchronizedUpdate, Show, LeaveAlternateScreen);
+    #[cfg(unix)]
+    crate::live::messages::release();
 }
 
 /// Restores the terminal on a panic: a panic may abort before anything is dropped, and its message belongs on the main
@@ -131,13 +163,47 @@ fn wait_for_key(due: Instant) -> Result<KeepGoing> {
     answer
 }
 
+/// Waits for an event of the keyboard or the terminal, at most for `left`; returns whether there is one.
+///
+/// # Errors
+/// When the terminal was closed. crossterm would then loop forever, so it is only called when the terminal has input.
+pub(crate) fn has_event(left: Duration) -> std::io::Result<bool> {
+    #[cfg(unix)]
+    {
+        use rustix::event::{PollFd, PollFlags, Timespec};
+        let has_input = |left: Duration| {
+            let stdin = stdin();
+            let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
+            let timeout = Timespec::try_from(left).ok();
+            match rustix::event::poll(&mut fds, timeout.as_ref()) {
+                // A signal, such as that of a new size.
+                Err(rustix::io::Errno::INTR) => return Ok(false),
+                polled => polled?,
+            };
+            let found = fds[0].revents();
+            if found.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+                return Err(std::io::Error::new(std::io::ErrorKind::BrokenPipe, "the terminal was closed"));
+            }
+            Ok(found.contains(PollFlags::IN))
+        };
+        has_input(Duration::ZERO)?;
+        // Events that were read together with an earlier one.
+        if poll(Duration::ZERO)? {
+            return Ok(true);
+        }
+        Ok(has_input(left)? && poll(Duration::ZERO)?)
+    }
+    #[cfg(not(unix))]
+    poll(left)
+}
+
 fn listen(due: Instant) -> std::io::Result<KeepGoing> {
     loop {
         let left = due.saturating_duration_since(Instant::now());
         if interrupt::requested() {
             return Ok(KeepGoing::Yes);
         }
-        if !poll(left.min(interrupt::SLICE))? {
+        if !has_event(left.min(interrupt::SLICE))? {
             if left <= interrupt::SLICE {
                 return Ok(KeepGoing::Yes);
             }

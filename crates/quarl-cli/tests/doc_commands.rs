@@ -122,6 +122,11 @@ fn run(here: &TempDir, example: &Example) -> Result<(), String> {
     let redirected = words.iter().position(|word| *word == ">").map(|at| words.split_off(at));
     let file = redirected.and_then(|rest| Some(*rest.get(1)?)).filter(|file| !file.contains(['/', '~']));
     let command = words[0];
+    // There is no terminal.
+    words.retain(|word| *word != "--tui");
+    if command == "watch" && !words.contains(&"--once") {
+        words.push("--once");
+    }
     // Enough for some updates: the textbook learns from the first batch on, the other presets after 500 steps.
     let steps = if words.contains(&"textbook") { "200" } else { "520" };
     let shortened: &[(&str, &str)] = match command {

@@ -122,6 +122,15 @@ pub fn outcomes(out: &Path) -> Result<Vec<RunOutcome>, Error> {
     seeds(out)?.into_iter().map(outcome).collect()
 }
 
+/// The seeds and directories of the runs in an experiment's directory, in ascending order of their seeds. The runs are not
+/// read.
+///
+/// # Errors
+/// [`Error::Io`] where the directory cannot be read.
+pub fn run_directories(out: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
+    Ok(seeds(out)?.into_iter().map(|seed| (seed, run_path(out, seed))).collect())
+}
+
 /// The seeds of the runs in an experiment's directory, in ascending order.
 pub(crate) fn seeds(out: &Path) -> Result<Vec<u64>, Error> {
     let runs = out.join(RUNS);

@@ -27,4 +27,4 @@ pub use pixels::{Frame, Rasterizer, rasterize};
 pub use png::write_png;
 pub use scene::{Color, Scene, Shape};
 #[cfg(feature = "render")]
-pub use terminal::{TextStyle, scene_text};
+pub use terminal::{TextStyle, scene_cells, scene_text};

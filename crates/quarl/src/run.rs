@@ -23,6 +23,7 @@ mod contents;
 mod event_file;
 #[cfg(feature = "plot")]
 mod figures;
+mod follow;
 pub(crate) mod lock;
 mod machine;
 mod reader;
@@ -43,6 +44,8 @@ pub(crate) use contents::{RUNS, listed, name};
 pub(crate) use figures::{WINDOW, read_curve, threshold, write_figures};
 #[cfg(feature = "plot")]
 pub use figures::{draw, figure};
+pub use follow::{RunFollower, RunUpdate};
+pub use lock::Holder;
 pub(crate) use reader::read_evaluations;
 pub use reader::{Status, read_config, read_episodes, status};
 #[cfg(feature = "render")]
@@ -109,7 +112,7 @@ impl From<&EpisodeRecord> for EpisodeRow {
 
 /// One row of `evaluations.csv`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct EvaluationRow {
+pub struct EvaluationRow {
     /// The number of training episodes so far.
     pub episodes: u64,
     /// The number of environment steps so far.

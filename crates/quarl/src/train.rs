@@ -17,6 +17,7 @@ use crate::env::values::{When, check_reset, check_step, episode_return};
 use crate::env::{End, Environment};
 use crate::error::Error;
 use crate::model::Model;
+use crate::render::Scene;
 use crate::rng::{self, Stream};
 use crate::stop::StopFlag;
 use evaluation::RunningEvaluation;
@@ -97,6 +98,21 @@ impl Trainer {
     /// The training environment (environment 0 of `training.num_envs`).
     pub fn env(&self) -> &dyn Environment {
         &*self.envs[0]
+    }
+
+    /// A drawing of the training environment (environment 0 of `training.num_envs`); `None` where it cannot be drawn, as
+    /// Gymnasium's environments during training.
+    ///
+    /// # Errors
+    /// Those of the environment.
+    pub fn scene(&mut self) -> Result<Option<Scene>, Error> {
+        self.envs[0].scene()
+    }
+
+    /// The return and the number of steps so far of the episode that runs in environment 0; `None` between two episodes.
+    pub fn running_episode(&self) -> Option<(f64, u64)> {
+        let episode = self.progress.slots[0].episode.filter(|_| self.progress.episode_runs(0));
+        episode.map(|episode| (episode.total_reward, episode.length))
     }
 
     /// The number of environment steps so far, summed over all environments.

@@ -8,7 +8,12 @@ Examples:
 pub(super) const TRAIN: &str = "\
 Examples:
   quarl train CartPole-v1 --preset rainbow --seed 3
-  quarl train --preset dqn --set agent.target=double --set optimizer.lr=0.0005 --steps 20000";
+  quarl train --preset dqn --set agent.target=double --set optimizer.lr=0.0005 --steps 20000
+  quarl train --preset dqn --tui";
+pub(super) const WATCH: &str = "\
+Examples:
+  quarl watch runs/CartPole-v0-textbook-seed0
+  quarl watch textbook-20 --once";
 pub(super) const PLAY: &str = "\
 Examples:
   quarl play runs/CartPole-v0-textbook-seed0

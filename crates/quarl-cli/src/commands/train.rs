@@ -1,7 +1,7 @@
 //! `quarl train`: trains one agent and writes the run.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use quarl::env::MakeOptions;
@@ -14,11 +14,17 @@ use serde_json::json;
 use crate::args::{Resolved, TrainArgs};
 use crate::commands::play;
 use crate::display::Display;
+use crate::live::{Live, screen::Screen};
 use crate::progress::TrainProgress;
 use crate::{Outcome, interrupt, output};
 
 pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
     let Resolved { config, name } = args.config.resolve()?;
+    if args.tui {
+        Screen::check("leave out --tui")?;
+    }
+    #[cfg(unix)]
+    let _messages = args.tui.then(crate::live::messages::Capture::start);
     interrupt::listen();
     let mut trainer = Trainer::builder(config).stop_flag(interrupt::stop_flag()).build()?;
     if interrupt::requested() {
@@ -54,12 +60,15 @@ pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
     }
 
     let started = Instant::now();
-    let trained = train(&args, &mut trainer, &mut writer).and_then(|interrupted| {
-        Ok((writer.finish(&trainer, started.elapsed().as_secs_f64(), interrupted)?, interrupted))
+    let mut shown = Shown::open(&args, &trainer, &out)?;
+    let trained = train(&args, &mut trainer, &mut writer, &mut shown).and_then(|interrupted| {
+        let seconds = (started.elapsed() - shown.paused()).as_secs_f64();
+        Ok((writer.finish(&trainer, seconds, interrupted)?, interrupted))
     });
     let (summary, interrupted) = match trained {
         Ok(trained) => trained,
         Err(error) => {
+            drop(shown);
             let error = stopped(error, &mut writer, &trainer, started);
             if args.json {
                 output::json(&json!({ "event": "failed", "dir": out, "error": format!("{error:#}") }));
@@ -68,8 +77,14 @@ pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
         }
     };
     run::draw(&out)?;
+    // The run is complete. Another process may replace it while it is shown.
+    drop(writer);
     if !interrupted && !interrupt::requested() {
+        shown.wait(&mut trainer);
+        drop(shown);
         watch(&args, &trainer, &summary)?;
+    } else {
+        drop(shown);
     }
     if args.json {
         output::json(&json!({ "event": "finished", "dir": out, "summary": summary }));
@@ -98,23 +113,58 @@ fn stopped(error: anyhow::Error, writer: &mut RunWriter, trainer: &Trainer, star
     })
 }
 
-/// Trains: records every event and displays the progress. Returns whether the run was interrupted.
-fn train(args: &TrainArgs, trainer: &mut Trainer, writer: &mut RunWriter) -> Result<bool> {
-    let mut progress = (!args.quiet && !args.json).then(|| TrainProgress::new(&trainer.config().training));
+/// How the progress is shown.
+enum Shown {
+    Nothing,
+    Line(Box<TrainProgress>),
+    Live(Box<Live>),
+}
+
+impl Shown {
+    fn open(args: &TrainArgs, trainer: &Trainer, out: &Path) -> Result<Self> {
+        Ok(match args {
+            TrainArgs { tui: true, .. } => Self::Live(Box::new(Live::open(trainer, out)?)),
+            TrainArgs { quiet: false, json: false, .. } => {
+                Self::Line(Box::new(TrainProgress::new(&trainer.config().training)))
+            }
+            _ => Self::Nothing,
+        })
+    }
+
+    fn event(&mut self, event: &Event, trainer: &mut Trainer) {
+        match (self, event) {
+            (Self::Live(live), event) => live.event(event, trainer),
+            (Self::Line(progress), event) => progress.event(event),
+            (Self::Nothing, Event::Warning { message }) => output::warning(message),
+            _ => {}
+        }
+    }
+
+    /// How long training was paused.
+    fn paused(&self) -> Duration {
+        if let Self::Live(live) = self { live.paused() } else { Duration::ZERO }
+    }
+
+    /// Shows the complete run until the live view is closed.
+    fn wait(&mut self, trainer: &mut Trainer) {
+        if let Self::Live(live) = self {
+            live.wait(trainer);
+        }
+    }
+}
+
+/// Trains: records every event and shows the progress. Returns whether the run was interrupted.
+fn train(args: &TrainArgs, trainer: &mut Trainer, writer: &mut RunWriter, shown: &mut Shown) -> Result<bool> {
     while let Some(event) = trainer.next() {
         let event = event?;
         writer.record(&event, trainer)?;
         if args.json && matches!(event, Event::Episode(_) | Event::Evaluation(_) | Event::Warning { .. }) {
             output::json(&event);
         }
-        match (&mut progress, &event) {
-            (Some(progress), event) => progress.event(event),
-            (None, Event::Warning { message }) => output::warning(message),
-            _ => {}
-        }
+        shown.event(&event, trainer);
     }
     let interrupted = !trainer.is_finished();
-    if let Some(progress) = &mut progress {
+    if let Shown::Line(progress) = shown {
         progress.finish(!interrupted);
     }
     Ok(interrupted)
@@ -130,7 +180,8 @@ fn watch(args: &TrainArgs, trainer: &Trainer, summary: &Summary) -> Result<()> {
     if args.quiet {
         return Ok(());
     }
-    if output::is_capable_terminal() && !interrupt::requested() {
+    // The live view has shown greedy play already.
+    if !args.tui && output::is_capable_terminal() && !interrupt::requested() {
         let options = MakeOptions { rendering: true, stop: interrupt::stop_flag() };
         let mut env = match env::make_configured(&trainer.config().env, &options) {
             // Ctrl-C ends the display only; the run is complete.

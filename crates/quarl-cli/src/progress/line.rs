@@ -13,9 +13,9 @@ pub(super) enum Color {
 
 /// A part of the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Part {
+pub(crate) struct Part {
     /// The text if there is enough space.
-    pub(super) long: String,
+    pub(crate) long: String,
     /// The text if there is less space; empty to leave the part out.
     short: String,
     /// Parts with a lower number are shortened and left out first.
@@ -24,7 +24,7 @@ pub(super) struct Part {
 }
 
 impl Part {
-    pub(super) fn new(importance: u8, long: String, short: String) -> Self {
+    pub(crate) fn new(importance: u8, long: String, short: String) -> Self {
         Self { long, short, importance, color: None }
     }
 
@@ -34,7 +34,7 @@ impl Part {
 }
 
 /// The line with the escape codes of its colours, and its width, at most `columns`.
-pub(super) fn layout(share: f64, parts: &[Part], columns: usize, colored: bool) -> (String, usize) {
+pub(crate) fn layout(share: f64, parts: &[Part], columns: usize, colored: bool) -> (String, usize) {
     // Rounded down, so that 100% is displayed only when everything is done.
     let share = if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) };
     let percent = format!("{:>3}%", (share * 100.0 + 1e-9).floor());
@@ -88,7 +88,7 @@ fn paint(text: &str, color: Option<Color>, colored: bool) -> String {
 }
 
 /// A return in few digits: whole numbers without decimals, others with about three digits.
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         _ if value.fract() == 0.0 && value.abs() < 1e7 => format!("{value:.0}"),
         size if size >= 1e7 => format!("{value:.2e}"),

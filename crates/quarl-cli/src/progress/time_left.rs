@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 const SAMPLES: usize = 30;
 
 /// An estimator of the remaining time.
-#[derive(Debug, Default)]
-pub(super) struct TimeLeft {
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TimeLeft {
     /// Seconds since the start, and the fraction of the work that was done by then.
     samples: VecDeque<(f64, f64)>,
     now: (f64, f64),
@@ -15,7 +15,7 @@ pub(super) struct TimeLeft {
 
 impl TimeLeft {
     /// Records that the fraction `share` of the work, from 0 to 1, was done `seconds` after the start.
-    pub(super) fn update(&mut self, seconds: f64, share: f64) {
+    pub(crate) fn update(&mut self, seconds: f64, share: f64) {
         self.now = (seconds, share);
         if self.samples.back().is_none_or(|(last, _)| seconds - last >= 1.0) {
             self.samples.push_back(self.now);
@@ -26,7 +26,7 @@ impl TimeLeft {
     }
 
     /// The remaining seconds; `None` without enough samples.
-    pub(super) fn seconds(&self) -> Option<f64> {
+    pub(crate) fn seconds(&self) -> Option<f64> {
         let (seconds, share) = self.now;
         let (since, from) = *self.samples.front()?;
         let rate = (share - from) / (seconds - since);
@@ -35,7 +35,7 @@ impl TimeLeft {
 }
 
 /// A duration as text: `0:42`, `12:05`, `3:04:05`, `2 days`.
-pub(super) fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     let seconds = seconds.max(0.0).round().min(1e9) as u64;
     let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
     match hours {

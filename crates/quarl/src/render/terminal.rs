@@ -12,6 +12,7 @@ use super::pixels::{check_scene, draw_error, rasterize};
 use super::resample::fit;
 use super::scene::Scene;
 use crate::error::Error;
+pub use cells::{Cell, CellColor};
 
 /// The maximum number of columns and of rows.
 const MAX_CELLS: u32 = 1_000;
@@ -83,19 +84,28 @@ impl TextStyle {
 /// [`Error::Draw`] when there are no columns or no rows, and for a scene that cannot be drawn (see
 /// [`rasterize`]).
 pub fn scene_text(scene: &Scene, columns: u32, rows: u32, style: TextStyle) -> Result<String, Error> {
+    Ok(cells::text(&scene_cells(scene, columns, rows, style)?, style))
+}
+
+/// [`scene_text`] as rows of cells, for programs that place them on the screen themselves.
+///
+/// # Errors
+/// Those of [`scene_text`].
+pub fn scene_cells(scene: &Scene, columns: u32, rows: u32, style: TextStyle) -> Result<Vec<Vec<Cell>>, Error> {
     let (max_width, max_height) = pixels_of(columns, rows, style)?;
     let (scene_width, scene_height) = check_scene(scene)?;
     let (width, height) = fit(scene_width, scene_height, max_width, max_height);
-    match scene {
+    let frame = match scene {
         Scene::Shapes { .. } => {
             // With blended edges, a slender shape would be faint: see `shrink`. Dots are not blended.
             let finer = if style.has_color() { FINER } else { 1 };
             let (drawn_width, drawn_height) = (width * finer, height * finer);
             let drawn = rasterize(scene, drawn_width, drawn_height)?;
-            Ok(cells::text(&shrink((drawn_width, drawn_height), &drawn.rgb, (width, height)), style))
+            shrink((drawn_width, drawn_height), &drawn.rgb, (width, height))
         }
-        Scene::Pixels { width: w, height: h, rgb } => Ok(cells::text(&shrink((*w, *h), rgb, (width, height)), style)),
-    }
+        Scene::Pixels { width: w, height: h, rgb } => shrink((*w, *h), rgb, (width, height)),
+    };
+    Ok(cells::cells(&frame, style))
 }
 
 fn pixels_of(columns: u32, rows: u32, style: TextStyle) -> Result<(u32, u32), Error> {

@@ -112,6 +112,28 @@ fn is_at(path: &Path, _: &File) -> bool {
     path.exists()
 }
 
+/// The process whose lock file is in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Such as `process 4711 on host alpha, since 2026-11-23 06:29:02 UTC`.
+    pub description: String,
+    /// Whether the process is running; `None` if that is unknown, such as on another host.
+    pub is_running: Option<bool>,
+}
+
+impl Holder {
+    /// The process that writes the run in `dir`, according to its lock file; `None` without a lock file. Nothing is locked.
+    pub fn of(dir: &Path) -> Option<Self> {
+        let description = read_holder(&mut File::open(dir.join(LOCK)).ok()?);
+        let process = description.strip_prefix("process ").and_then(|rest| rest.split_once(" on host "));
+        let is_here = |host: &str| host.rsplit_once(", since ").map_or(host, |(host, _)| host) == host_name();
+        // Only Linux lists its processes as files.
+        let is_running = process.filter(|(_, host)| is_here(host) && Path::new("/proc/self").exists());
+        let is_running = is_running.map(|(id, _)| Path::new("/proc").join(id).exists());
+        Some(Self { description, is_running })
+    }
+}
+
 /// The holder of a locked file, from its contents. Unknown where locks prevent reading, or nothing has been written yet.
 fn read_holder(file: &mut File) -> String {
     let mut text = String::new();
@@ -121,9 +143,13 @@ fn read_holder(file: &mut File) -> String {
 }
 
 fn this_process() -> String {
-    let host = gethostname::gethostname();
+    let host = host_name();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    format!("process {} on host {}, since {}", std::process::id(), host.to_string_lossy(), utc(now))
+    format!("process {} on host {}, since {}", std::process::id(), host, utc(now))
+}
+
+fn host_name() -> String {
+    gethostname::gethostname().to_string_lossy().into_owned()
 }
 
 /// Seconds since 1970 as date and time.
@@ -157,6 +183,23 @@ mod tests {
         drop(lock);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "the lock file is removed");
         Lock::acquire(directory.path()).unwrap();
+    }
+
+    #[test]
+    fn the_holder_is_read_without_locking() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(Holder::of(directory.path()), None);
+        let lock = Lock::acquire(directory.path()).unwrap();
+        let holder = Holder::of(directory.path()).unwrap();
+        assert!(holder.description.starts_with(&format!("process {} on host ", std::process::id())), "{holder:?}");
+        assert_eq!(holder.is_running, cfg!(target_os = "linux").then_some(true));
+        drop(lock);
+        let text = format!("process 4194999 on host {}, since 1970-01-01 00:00:00 UTC\n", host_name());
+        std::fs::write(directory.path().join(LOCK), text).unwrap();
+        let ended = Holder::of(directory.path()).unwrap().is_running;
+        assert_eq!(ended, cfg!(target_os = "linux").then_some(false), "beyond the largest process id");
+        std::fs::write(directory.path().join(LOCK), "process 1 on host elsewhere-x, since 1970\n").unwrap();
+        assert_eq!(Holder::of(directory.path()).unwrap().is_running, None);
     }
 
     #[test]

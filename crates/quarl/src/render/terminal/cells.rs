@@ -9,23 +9,27 @@ use super::shrink::{difference, ground};
 /// Characters by the number of dots in a cell, from none to eight.
 const SHADES: [char; 9] = [' ', '.', ':', '-', '=', '+', '*', '%', '#'];
 
-/// The text for `frame`; `style` determines the number of pixels in a cell.
-pub(super) fn text(frame: &Frame, style: TextStyle) -> String {
-    match style {
-        TextStyle::TrueColor => blocks(frame, |[r, g, b]| Paint::Rgb(r, g, b)),
-        TextStyle::Palette256 => blocks(frame, |rgb| Paint::Index(nearest_index(rgb))),
-        TextStyle::Braille => dots(frame, |dots| char::from_u32(0x2800 + u32::from(dots)).unwrap_or(' ')),
-        TextStyle::Ascii => dots(frame, |dots| SHADES[dots.count_ones() as usize]),
-    }
+/// One cell of a picture in a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// The character.
+    pub symbol: char,
+    /// The colour of the character; `None` for the terminal's own.
+    pub foreground: Option<CellColor>,
+    /// The colour behind the character; `None` for the terminal's own.
+    pub background: Option<CellColor>,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Paint {
+/// The colour of a terminal cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CellColor {
+    /// 24-bit colour: red, green, blue.
     Rgb(u8, u8, u8),
+    /// One of xterm's 256 colours.
     Index(u8),
 }
 
-impl Paint {
+impl CellColor {
     /// Appends the escape sequence of this colour; `ground` is 38 for the foreground and 48 for the background.
     fn select(self, ground: u8, text: &mut String) {
         // Writing to a string cannot fail.
@@ -36,32 +40,53 @@ impl Paint {
     }
 }
 
-fn blocks(frame: &Frame, paint: impl Fn([u8; 3]) -> Paint) -> String {
-    let rows: Vec<&[[u8; 3]]> = frame.rgb.as_chunks::<3>().0.chunks_exact(frame.width as usize).collect();
+/// The rows of cells for `frame`; `style` determines the number of pixels in a cell.
+pub(super) fn cells(frame: &Frame, style: TextStyle) -> Vec<Vec<Cell>> {
+    match style {
+        TextStyle::TrueColor => blocks(frame, |[r, g, b]| CellColor::Rgb(r, g, b)),
+        TextStyle::Palette256 => blocks(frame, |rgb| CellColor::Index(nearest_index(rgb))),
+        TextStyle::Braille => dots(frame, |dots| char::from_u32(0x2800 + u32::from(dots)).unwrap_or(' ')),
+        TextStyle::Ascii => dots(frame, |dots| SHADES[dots.count_ones() as usize]),
+    }
+}
+
+/// The text for rows of cells; `style` is the one that they were made with.
+pub(super) fn text(rows: &[Vec<Cell>], style: TextStyle) -> String {
     let mut text = String::new();
-    for pair in rows.chunks(2) {
+    for row in rows {
+        let start = text.len();
         let (mut foreground, mut background) = (None, None);
-        for x in 0..frame.width as usize {
-            let upper = paint(pair[0][x]);
-            // With an odd number of rows, the last half cell keeps the terminal's background.
-            let lower = pair.get(1).map(|row| paint(row[x]));
-            if lower.is_some() && background != lower {
-                lower.into_iter().for_each(|lower| lower.select(48, &mut text));
-                background = lower;
+        for cell in row {
+            if cell.background.is_some() && cell.background != background {
+                cell.background.into_iter().for_each(|color| color.select(48, &mut text));
+                background = cell.background;
             }
-            if lower == Some(upper) {
-                text.push(' ');
-                continue;
+            if cell.foreground.is_some() && cell.foreground != foreground {
+                cell.foreground.into_iter().for_each(|color| color.select(38, &mut text));
+                foreground = cell.foreground;
             }
-            if foreground != Some(upper) {
-                upper.select(38, &mut text);
-                foreground = Some(upper);
-            }
-            text.push('▀');
+            text.push(cell.symbol);
         }
-        text.push_str("\x1b[0m\n");
+        if style.has_color() {
+            text.push_str("\x1b[0m");
+        } else {
+            text.truncate(start + text[start..].trim_end_matches([' ', '\u{2800}']).len());
+        }
+        text.push('\n');
     }
     text
+}
+
+fn blocks(frame: &Frame, paint: impl Fn([u8; 3]) -> CellColor) -> Vec<Vec<Cell>> {
+    let rows: Vec<&[[u8; 3]]> = frame.rgb.as_chunks::<3>().0.chunks_exact(frame.width as usize).collect();
+    let cell = |pair: &[&[[u8; 3]]], x: usize| {
+        let upper = paint(pair[0][x]);
+        // With an odd number of rows, the last half cell keeps the terminal's background.
+        let lower = pair.get(1).map(|row| paint(row[x]));
+        let (symbol, foreground) = if lower == Some(upper) { (' ', None) } else { ('▀', Some(upper)) };
+        Cell { symbol, foreground, background: lower }
+    };
+    rows.chunks(2).map(|pair| (0..frame.width as usize).map(|x| cell(pair, x)).collect()).collect()
 }
 
 /// The nearest of xterm's colours 16 to 255: a cube of six levels a channel, then 24 greys.
@@ -79,7 +104,7 @@ fn nearest_index(rgb: [u8; 3]) -> u8 {
 }
 
 /// Without colour, pixels are drawn that differ from the background by at least a quarter of the picture's contrast.
-fn dots(frame: &Frame, cell: impl Fn(u8) -> char) -> String {
+fn dots(frame: &Frame, symbol: impl Fn(u8) -> char) -> Vec<Vec<Cell>> {
     /// The bit of each dot of a braille cell, by row and column (Unicode, Braille Patterns).
     const BITS: [[u8; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
     let ground = ground(&frame.rgb);
@@ -87,9 +112,9 @@ fn dots(frame: &Frame, cell: impl Fn(u8) -> char) -> String {
     let contrast = pixels.iter().map(|pixel| difference(*pixel, ground)).max().unwrap_or(0);
     let threshold = (contrast / 4).max(4);
     let (width, height) = (frame.width as usize, frame.height as usize);
-    let mut text = String::new();
+    let mut rows = Vec::new();
     for top in (0..height).step_by(4) {
-        let start = text.len();
+        let mut row = Vec::new();
         for left in (0..width).step_by(2) {
             let mut drawn = 0;
             for (y, bits) in (top..height).zip(BITS) {
@@ -99,10 +124,9 @@ fn dots(frame: &Frame, cell: impl Fn(u8) -> char) -> String {
                     }
                 }
             }
-            text.push(cell(drawn));
+            row.push(Cell { symbol: symbol(drawn), foreground: None, background: None });
         }
-        text.truncate(start + text[start..].trim_end_matches([' ', '\u{2800}']).len());
-        text.push('\n');
+        rows.push(row);
     }
-    text
+    rows
 }

@@ -1,0 +1,235 @@
+//! The terminal of the live view: drawings, keys and colours.
+
+use std::io::{BufWriter, IsTerminal, Stdout, Write, stdin, stdout};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, read};
+use crossterm::queue;
+use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, enable_raw_mode};
+use quarl::render::TextStyle;
+use ratatui::Frame;
+use ratatui::backend::CrosstermBackend;
+use ratatui::buffer::Buffer;
+use ratatui::style::{Color, Modifier, Style};
+
+use crate::output::{self, Usage};
+use crate::terminal;
+
+/// The shortest time between two drawings.
+const INTERVAL: Duration = Duration::from_millis(66);
+
+/// Drawing takes at most one part in this many of a core's time: slow drawings are made less often.
+const SHARE: u32 = 30;
+
+/// Lowers the priority of this thread, so that training keeps its speed where no core is idle.
+pub(crate) fn give_way() {
+    // On other systems, the priority is that of the whole process.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, 10);
+}
+
+/// The terminal; dropping it restores the terminal.
+pub(crate) struct Screen {
+    terminal: ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    pub(crate) theme: Theme,
+    /// When the next drawing is due.
+    due: Instant,
+}
+
+impl Screen {
+    /// Refuses to start without a terminal that can be drawn on. `remedy` is what to do then.
+    pub(crate) fn check(remedy: &str) -> Result<()> {
+        let reason = if !stdin().is_terminal() || !output::is_terminal() {
+            "standard input and standard output have to be a terminal"
+        } else if !output::is_capable_terminal() {
+            "this terminal has no cursor movements (TERM is dumb or empty)"
+        } else {
+            return Ok(());
+        };
+        Err(Usage(format!("the live view cannot be shown: {reason}; {remedy}")).into())
+    }
+
+    /// Switches to the alternate screen and to single keys.
+    pub(crate) fn open() -> Result<Self> {
+        terminal::take()?;
+        let opened = || -> Result<_> {
+            enable_raw_mode().context("cannot listen to the keyboard")?;
+            let backend = CrosstermBackend::new(BufWriter::with_capacity(1 << 16, stdout()));
+            ratatui::Terminal::new(backend).context("cannot ask the terminal for its size")
+        };
+        let terminal = opened().inspect_err(|_| terminal::restore())?;
+        Ok(Self { terminal, theme: Theme::detect(), due: Instant::now() })
+    }
+
+    /// Draws. Returns false if the terminal was restored by another thread.
+    pub(crate) fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>, &Theme)) -> Result<bool> {
+        let Some(_drawing) = terminal::drawing() else { return Ok(false) };
+        let started = Instant::now();
+        let theme = self.theme;
+        let drawn = (|| {
+            queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+            self.terminal.draw(|frame| {
+                draw(frame, &theme);
+                theme.finish(frame.buffer_mut());
+            })?;
+            queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
+            self.terminal.backend_mut().flush()
+        })();
+        drawn.context("cannot write to the terminal")?;
+        self.due = started + INTERVAL.max(started.elapsed() * SHARE);
+        Ok(true)
+    }
+
+    /// Draws everything anew the next time: another program may have written to the terminal.
+    pub(crate) fn redraw(&mut self) -> Result<()> {
+        let backend = CrosstermBackend::new(BufWriter::with_capacity(1 << 16, stdout()));
+        self.terminal = ratatui::Terminal::new(backend).context("cannot ask the terminal for its size")?;
+        queue!(self.terminal.backend_mut(), Clear(ClearType::All)).context("cannot write to the terminal")
+    }
+
+    /// The keys pressed until the next drawing is due.
+    pub(crate) fn keys(&self) -> Result<Vec<Pressed>> {
+        let mut keys = Vec::new();
+        loop {
+            let left = self.due.saturating_duration_since(Instant::now());
+            if !terminal::has_event(left).context("cannot listen to the keyboard")? {
+                return Ok(keys);
+            }
+            match read().context("cannot listen to the keyboard")? {
+                Event::Key(key) if key.kind != KeyEventKind::Release => {
+                    keys.push(Pressed::of(key));
+                    // A key is answered at once.
+                    return Ok(keys);
+                }
+                Event::Resize(..) => return Ok(keys),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        terminal::restore();
+    }
+}
+
+/// A key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pressed {
+    Char(char),
+    Enter,
+    Escape,
+    Up,
+    Down,
+    /// Ctrl-C, which a terminal in raw mode delivers as a key.
+    Interrupt,
+    /// Ctrl-L.
+    Redraw,
+    Other,
+}
+
+impl Pressed {
+    fn of(key: KeyEvent) -> Self {
+        let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Char('c') if is_control => Self::Interrupt,
+            KeyCode::Char('l') if is_control => Self::Redraw,
+            KeyCode::Char(_) if is_control => Self::Other,
+            KeyCode::Char(character) => Self::Char(character),
+            KeyCode::Enter => Self::Enter,
+            KeyCode::Esc => Self::Escape,
+            KeyCode::Up => Self::Up,
+            KeyCode::Down => Self::Down,
+            KeyCode::Right => Self::Char('s'),
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What the terminal can show.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Theme {
+    pub(crate) has_colors: bool,
+    /// The style of scenes.
+    pub(crate) scenes: TextStyle,
+}
+
+impl Theme {
+    pub(crate) fn detect() -> Self {
+        let scenes = TextStyle::detect(|name| std::env::var(name).ok());
+        Self { has_colors: output::has_colors(), scenes }
+    }
+
+    /// Text in a colour, if the terminal has colours.
+    pub(crate) fn color(&self, color: Color) -> Style {
+        if self.has_colors { Style::new().fg(color) } else { Style::new() }
+    }
+
+    /// Emphasised text.
+    pub(crate) fn bold(&self) -> Style {
+        Style::new().add_modifier(Modifier::BOLD)
+    }
+
+    /// Text of little importance.
+    pub(crate) fn dim(&self) -> Style {
+        if self.has_colors { Style::new().fg(Color::DarkGray) } else { Style::new() }
+    }
+
+    /// Replaces all characters that a terminal without Unicode cannot show.
+    pub(crate) fn finish(&self, buffer: &mut Buffer) {
+        if self.scenes != TextStyle::Ascii {
+            return;
+        }
+        for cell in &mut buffer.content {
+            let symbol = cell.symbol();
+            if !symbol.is_ascii() {
+                let ascii = symbol.chars().next().map_or(' ', ascii);
+                cell.set_char(ascii);
+            }
+        }
+    }
+}
+
+/// The ASCII character that is most like one of the live view.
+pub(crate) fn ascii(character: char) -> char {
+    match character {
+        '\u{2800}' => ' ',
+        '\u{2801}'..='\u{28ff}' => '*',
+        '▁' => '_',
+        '▂' | '▃' => '.',
+        '▄' | '▅' => '-',
+        '▆' | '▇' => '=',
+        '█' => '#',
+        '│' => '|',
+        '─' => '-',
+        '•' => 'o',
+        '\u{2500}'..='\u{257f}' => '+',
+        _ => '?',
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ratatui::layout::Rect;
+
+    #[test]
+    fn a_terminal_without_unicode_gets_ascii() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 8, 1));
+        buffer.set_string(0, 0, "┌─│⣿•▁█x", Style::new());
+        let theme = |scenes| Theme { has_colors: false, scenes };
+        let before = buffer.clone();
+        theme(TextStyle::Braille).finish(&mut buffer);
+        assert_eq!(buffer, before);
+        theme(TextStyle::Ascii).finish(&mut buffer);
+        assert_eq!(buffer, Buffer::with_lines(["+-|*o_#x"]));
+    }
+
+    #[test]
+    fn without_colours_no_style_has_one() {
+        let theme = Theme { has_colors: false, scenes: TextStyle::Braille };
+        assert_eq!([theme.color(Color::Red), theme.dim()].map(|style| style.fg), [None, None]);
+    }
+}

@@ -1,0 +1,167 @@
+//! The command in a pseudo-terminal.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+use tempfile::TempDir;
+
+/// `quarl` in a pseudo-terminal.
+pub(crate) struct Terminal {
+    child: Child,
+    master: OwnedFd,
+    shown: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
+    is_closing: Arc<AtomicBool>,
+}
+
+impl Terminal {
+    pub(crate) fn open(here: &TempDir, size: (u16, u16), variables: &[(&str, &str)], arguments: &[&str]) -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        // Other processes of these tests must not keep the terminal open.
+        rustix::io::fcntl_setfd(&master, rustix::io::FdFlags::CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+        let slave = || Stdio::from(File::options().read(true).write(true).open(&name).unwrap());
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin("quarl"));
+        command.current_dir(here).args(arguments).env("TERM", "xterm-256color");
+        for variable in ["NO_COLOR", "DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET", "QUARL_CPU"] {
+            command.env_remove(variable);
+        }
+        command.envs(variables.iter().copied()).stdin(slave()).stdout(slave()).stderr(slave());
+        set_size(&master, size);
+        let child = command.spawn().unwrap();
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let (mut input, all) = (File::from(master.try_clone().unwrap()), shown.clone());
+        // The command keeps the other end open here as long as it lives.
+        drop(command);
+        let is_closing = Arc::new(AtomicBool::new(false));
+        let closing = is_closing.clone();
+        let reader = std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            // Reading fails once nobody has the other end open.
+            while let Ok(count @ 1..) = input.read(&mut bytes)
+                && !closing.load(Ordering::SeqCst)
+            {
+                all.lock().unwrap().extend_from_slice(&bytes[..count]);
+            }
+        });
+        Self { child, master, shown, reader: Some(reader), is_closing }
+    }
+
+    pub(crate) fn resize(&self, size: (u16, u16)) {
+        set_size(&self.master, size);
+    }
+
+    /// Types keys.
+    pub(crate) fn press(&self, keys: &str) {
+        File::from(self.master.try_clone().unwrap()).write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// The rows on the screen, as the cursor movements and the text so far leave them.
+    pub(crate) fn screen(&self) -> Vec<String> {
+        let mut rows: Vec<Vec<char>> = vec![vec![' '; 200]; 60];
+        let (mut x, mut y) = (0_usize, 0_usize);
+        let text = self.text();
+        let mut rest = text.chars().peekable();
+        while let Some(character) = rest.next() {
+            match character {
+                '\x1b' if rest.peek() == Some(&'[') => {
+                    rest.next();
+                    let mut parameters = String::new();
+                    let end = loop {
+                        match rest.next() {
+                            Some(end @ '@'..='~') => break end,
+                            Some(other) => parameters.push(other),
+                            None => break ' ',
+                        }
+                    };
+                    match end {
+                        'H' => {
+                            let numbers: Vec<usize> = parameters.split(';').filter_map(|n| n.parse().ok()).collect();
+                            (y, x) = (numbers.first().map_or(0, |n| n - 1), numbers.get(1).map_or(0, |n| n - 1));
+                        }
+                        'J' => rows.iter_mut().for_each(|row| row.fill(' ')),
+                        _ => {}
+                    }
+                }
+                '\r' => x = 0,
+                '\n' => y += 1,
+                _ => {
+                    if let Some(cell) = rows.get_mut(y).and_then(|row| row.get_mut(x)) {
+                        *cell = character;
+                    }
+                    x += 1;
+                }
+            }
+        }
+        rows.into_iter().map(|row| row.into_iter().collect::<String>().trim_end().to_owned()).collect()
+    }
+
+    /// Whether a row of the screen contains `text`.
+    pub(crate) fn shows(&self, text: &str) -> bool {
+        self.screen().iter().any(|row| row.contains(text))
+    }
+
+    /// Waits until a row of the screen contains `text`.
+    pub(crate) fn wait_for_text(&self, text: &str) {
+        self.wait_for(text, |terminal| terminal.shows(text));
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
+    }
+
+    pub(crate) fn wait_for(&self, what: &str, found: impl Fn(&Self) -> bool) {
+        let started = Instant::now();
+        while !found(self) {
+            assert!(started.elapsed() < Duration::from_secs(120), "{what} does not come:\n{}", self.text());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits for the end; returns the exit status and all output.
+    pub(crate) fn end(mut self) -> (i32, String) {
+        let status = self.child.wait().unwrap().code().unwrap();
+        // Nobody else has the other end open: what is left arrives, and then the reader ends.
+        self.reader.take().unwrap().join().unwrap();
+        (status, self.text())
+    }
+
+    /// [`Terminal::end`], and whether the terminal is as before: cooked, with the main screen and a cursor.
+    pub(crate) fn end_restored(mut self) -> (i32, String) {
+        let status = self.child.wait().unwrap().code().unwrap();
+        let modes = tcgetattr(&self.master).unwrap().local_modes;
+        assert!(modes.contains(LocalModes::ECHO | LocalModes::ICANON), "{modes:?}");
+        self.reader.take().unwrap().join().unwrap();
+        let text = self.text();
+        let (_, closing) = text.rsplit_once("\x1b[?1049l").expect("the alternate screen is left");
+        assert!(text.rfind("\x1b[?25h") > text.rfind("\x1b[?25l"), "the cursor is shown: {text:?}");
+        (status, closing.replace("\x1b[?25h", ""))
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+    }
+
+    /// Closes the terminal while the command runs and draws; returns the command's exit status.
+    pub(crate) fn close(self) -> i32 {
+        let Self { mut child, master, reader, is_closing, .. } = self;
+        is_closing.store(true, Ordering::SeqCst);
+        reader.unwrap().join().unwrap();
+        drop(master);
+        child.wait().unwrap().code().unwrap()
+    }
+}
+
+fn set_size(terminal: impl AsFd, (columns, rows): (u16, u16)) {
+    tcsetwinsize(terminal, Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+}
