@@ -84,6 +84,7 @@ pub(crate) fn take() -> Result<()> {
 }
 
 /// Whether the terminal shows the alternate screen.
+#[cfg(unix)]
 pub(crate) fn is_taken() -> bool {
     CHANGED.load(Ordering::SeqCst)
 }
