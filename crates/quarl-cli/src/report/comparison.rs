@@ -11,7 +11,7 @@ use quarl::experiment::{
 use quarl::run;
 
 use super::recordings::Recordings;
-use super::sections::{Ended, failures, seconds};
+use super::sections::{Ended, failures, machine, seconds};
 use super::tables::{Cell, facts, table};
 use super::{configuration, figures};
 
@@ -44,7 +44,7 @@ pub(super) fn content(
         ("Repeat", results.command.clone().unwrap_or_default()),
         ("Wall time", format!("{} in total, over all runs", seconds(ended().map(Ended::wall_seconds).sum()))),
         ("Version", join(|ended| ended.distinct(|summary| format!("quarl {}", summary.quarl_version)))),
-        ("Machine", join(|ended| ended.distinct(|summary| format!("{} ({})", summary.machine, summary.cpu_path)))),
+        ("Machine", join(|ended| ended.distinct(machine))),
     ];
     let drawn = comparison_figures(dir, results)?;
     let charts = drawn.iter().map(|(stem, panels)| figures::figures(&format!("{id}-{stem}"), heading(stem), panels));

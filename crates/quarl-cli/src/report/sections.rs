@@ -92,8 +92,14 @@ fn origin(summary: &Summary) -> Vec<(&'static str, String)> {
     vec![
         ("Wall time", seconds(summary.wall_seconds)),
         ("Version", format!("quarl {}", summary.quarl_version)),
-        ("Machine", format!("{} ({})", summary.machine, summary.cpu_path)),
+        ("Machine", machine(summary)),
     ]
+}
+
+/// The machine and the instruction set; earlier versions did not write the machine.
+pub(super) fn machine(summary: &Summary) -> String {
+    let Summary { machine, cpu_path, .. } = summary;
+    if machine.is_empty() { cpu_path.clone() } else { format!("{machine} ({cpu_path})") }
 }
 
 /// A duration: `12.3 s`, `4 min 10 s`, `2 h 5 min`.
@@ -167,7 +173,7 @@ fn experiment_content(dir: &Path, id: &str, recordings: &mut Recordings) -> Resu
         ),
         ("Wall time", format!("{} in total, over all runs", seconds(ended.wall_seconds()))),
         ("Version", ended.distinct(|summary| format!("quarl {}", summary.quarl_version))),
-        ("Machine", ended.distinct(|summary| format!("{} ({})", summary.machine, summary.cpu_path))),
+        ("Machine", ended.distinct(machine)),
     ];
     let curve = if complete > 0 { Some(experiment::figure(dir)?) } else { None };
     let agents: Vec<_> = ended

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use csv::{QuoteStyle, ReaderBuilder, WriterBuilder};
+use csv::{ReaderBuilder, WriterBuilder};
 use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 
@@ -58,8 +58,7 @@ pub(crate) fn with_header<R: Serialize + Default>(rows: &[R]) -> String {
 }
 
 fn text<R: Serialize>(rows: &[R], has_headers: bool) -> String {
-    let mut writer =
-        WriterBuilder::new().has_headers(has_headers).quote_style(QuoteStyle::Never).from_writer(Vec::new());
+    let mut writer = WriterBuilder::new().has_headers(has_headers).from_writer(Vec::new());
     rows.iter().for_each(|row| writer.serialize(row).expect("rows are plain data"));
     String::from_utf8(writer.into_inner().expect("memory can be written to")).expect("rows are text")
 }
@@ -108,6 +107,17 @@ mod tests {
         #[serde(rename = "return", serialize_with = "number")]
         b: Option<f64>,
         c: bool,
+    }
+
+    #[test]
+    fn a_text_with_a_comma_is_quoted() {
+        #[derive(Default, Serialize)]
+        struct Named {
+            name: String,
+            n: u64,
+        }
+        let rows = [Named { name: "DQN, n_step=3".to_owned(), n: 1 }, Named { name: "Rainbow".to_owned(), n: 2 }];
+        assert_eq!(with_header(&rows), "name,n\n\"DQN, n_step=3\",1\nRainbow,2\n");
     }
 
     #[test]
