@@ -42,7 +42,8 @@ fn a_run_allocates_its_computed_requirements() {
             "training.steps=2100",
             "training.learning_starts=2098",
             "evaluation.episodes=1",
-            "evaluation.every_steps=2099",
+            // Two evaluations that select a model: while the second is kept, the first still exists.
+            "evaluation.every_steps=1050",
         ];
         let config = builder.assign_all(short).build().unwrap();
         let spec = env::make_configured(&config.env, &env::MakeOptions::default()).unwrap().spec().clone();
