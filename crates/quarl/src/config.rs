@@ -18,6 +18,14 @@ mod schema;
 pub(crate) mod settings;
 #[cfg(feature = "files")]
 mod single;
+impl TrainConfig {
+    /// Every key that applies and its value: `agent.gamma` and 0.99. A schedule is one value.
+    pub fn settings(&self) -> Vec<(String, Value)> {
+        let keys = Self::keys().into_iter().zip(self.values());
+        keys.filter(|(key, _)| key.applies(self)).filter_map(|(key, value)| Some((key.path(), value?))).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests;
 pub(crate) mod values;

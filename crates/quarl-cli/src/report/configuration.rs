@@ -2,7 +2,6 @@
 
 use maud::{Markup, html};
 use quarl::config::TrainConfig;
-use toml::Value;
 
 /// Every key and value of a configuration.
 pub(super) fn whole(config: &TrainConfig) -> Markup {
@@ -55,19 +54,5 @@ pub(super) fn differences(configs: &[(String, TrainConfig)]) -> Markup {
 
 /// Every key of a configuration with its value as TOML.
 fn values(config: &TrainConfig) -> Vec<(String, String)> {
-    fn flatten(path: &str, table: &toml::Table, values: &mut Vec<(String, String)>) {
-        for (key, value) in table {
-            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-            match value {
-                // A schedule is one value.
-                Value::Table(table) if !table.contains_key("kind") || !path.contains('.') => {
-                    flatten(&path, table, values)
-                }
-                value => values.push((path, value.to_string())),
-            }
-        }
-    }
-    let mut found = Vec::new();
-    flatten("", &config.to_toml().parse().unwrap_or_default(), &mut found);
-    found
+    config.settings().into_iter().map(|(key, value)| (key, value.to_string())).collect()
 }

@@ -18,19 +18,16 @@ pub(super) struct EventFile {
 }
 
 /// A value of a summary.
-pub(super) enum Value<'a> {
+pub(super) enum Value {
     Scalar(f64),
     /// A PNG image and its size.
     #[cfg(feature = "plot")]
     Image {
-        png: &'a [u8],
+        png: Vec<u8>,
         size: (u32, u32),
     },
     /// Data of the hyperparameter plugin.
     Hyperparameters(Message),
-    #[cfg(not(feature = "plot"))]
-    #[expect(dead_code, reason = "keeps the lifetime")]
-    None(std::marker::PhantomData<&'a ()>),
 }
 
 impl EventFile {
@@ -60,8 +57,6 @@ impl EventFile {
                         let plugin = Message::default().text(1, "hparams").message(2, content);
                         named.message(9, &Message::default().message(1, &plugin))
                     }
-                    #[cfg(not(feature = "plot"))]
-                    Value::None(_) => named,
                 },
             )
         });

@@ -106,7 +106,7 @@ impl TensorBoard {
             use crate::plot::{HEIGHT, PNG_SCALE, WIDTH};
             let png = super::figures::figure(dir)?.to_png()?;
             let size = (WIDTH * PNG_SCALE, HEIGHT * PNG_SCALE);
-            self.events.summary(summary.env_steps, &[("figures/curve", Value::Image { png: &png, size })])?;
+            self.events.summary(summary.env_steps, &[("figures/curve", Value::Image { png, size })])?;
         }
         #[cfg(not(feature = "plot"))]
         let _ = dir;
@@ -120,13 +120,11 @@ impl TensorBoard {
 }
 
 /// The configuration for TensorBoard's tab of hyperparameters: the experiment with its metrics, and the values of this run.
-fn hyperparameters(config: &TrainConfig) -> [(&'static str, Value<'static>); 2] {
+fn hyperparameters(config: &TrainConfig) -> [(&'static str, Value); 2] {
     const NUMBER: u64 = 3;
     const BOOL: u64 = 2;
     const STRING: u64 = 1;
-    let table: toml::Table = config.to_toml().parse().expect("a configuration is TOML");
-    let mut values = Vec::new();
-    flatten("", &toml::Value::Table(table), &mut values);
+    let values = config.settings();
     let (mut infos, mut session) = (Message::default(), Message::default());
     for (key, value) in &values {
         let (kind, encoded) = match value {
@@ -147,17 +145,4 @@ fn hyperparameters(config: &TrainConfig) -> [(&'static str, Value<'static>); 2] 
         ("_hparams_/experiment", Value::Hyperparameters(Message::default().message(2, &infos))),
         ("_hparams_/session_start_info", Value::Hyperparameters(Message::default().message(3, &session))),
     ]
-}
-
-/// The values of a configuration by the path of their key: `agent.gamma`. A schedule is one value.
-fn flatten(path: &str, value: &toml::Value, values: &mut Vec<(String, toml::Value)>) {
-    match value {
-        toml::Value::Table(table) if !table.contains_key("kind") || path.matches('.').count() == 0 => {
-            for (key, value) in table {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                flatten(&path, value, values);
-            }
-        }
-        value => values.push((path.to_owned(), value.clone())),
-    }
 }
