@@ -88,15 +88,23 @@ fn training_is_paused_limited_and_stopped_by_keys() {
     let paused = rows(&here);
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(rows(&here), paused);
-    let step = |terminal: &Terminal| {
-        let row = terminal.screen().into_iter().find(|row| row.contains("return, step"))?;
+    // The length of the running episode; none between two episodes.
+    let step = |screen: &[String]| {
+        let row = screen.iter().find(|row| row.contains("return, step"))?;
         row.split("return, step ").nth(1)?.split_whitespace().next()?.parse::<u64>().ok()
     };
-    terminal.wait_for("the step", |terminal| step(terminal).is_some());
-    let before = step(&terminal).unwrap();
-    terminal.press("s");
-    // The episode may end with this step.
-    terminal.wait_for("one more step", |terminal| step(terminal) == Some(before + 1) || rows(&here) > paused);
+    let mut shown = terminal.settled("the step", step);
+    for _ in 0..3 {
+        terminal.press("s");
+        let next = terminal.settled("one more step", step);
+        let is_one_more = match (shown, next) {
+            (Some(before), Some(after)) => after == before + 1 || (after == 1 && before > 1),
+            (Some(_), None) => true,
+            (None, after) => after == Some(1),
+        };
+        assert!(is_one_more, "{shown:?}, then {next:?}");
+        shown = next;
+    }
     terminal.press("1");
     terminal.press(" ");
     terminal.wait_for_text("real time");
@@ -104,7 +112,8 @@ fn training_is_paused_limited_and_stopped_by_keys() {
     terminal.wait_for_text("1/2 of real time");
     let slow = rows(&here);
     std::thread::sleep(Duration::from_millis(500));
-    assert!(rows(&here) <= slow + 1, "at 25 steps per second, an episode takes about half a second or longer");
+    // A pole falls after eight steps at the earliest: 0.3 s. At full speed there would be hundreds of episodes.
+    assert!(rows(&here) <= slow + 3, "{slow} episodes, then {}", rows(&here));
     terminal.press("f");
     terminal.wait_for("episodes", |_| rows(&here) > slow + 20);
     terminal.press("?");

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -13,19 +13,34 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use tempfile::TempDir;
 
+/// Held from the moment a terminal is opened until it is marked as not inherited and its process has started: a process
+/// started in between would keep the terminal open.
+static OPENING: Mutex<()> = Mutex::new(());
+
 /// `quarl` in a pseudo-terminal.
 pub(crate) struct Terminal {
-    child: Child,
+    child: Running,
     master: OwnedFd,
     shown: Arc<Mutex<Vec<u8>>>,
     reader: Option<JoinHandle<()>>,
     is_closing: Arc<AtomicBool>,
 }
 
+/// A process that does not outlive a test that fails.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already, unless the test failed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 impl Terminal {
     pub(crate) fn open(here: &TempDir, size: (u16, u16), variables: &[(&str, &str)], arguments: &[&str]) -> Self {
+        let opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        // Other processes of these tests must not keep the terminal open.
         rustix::io::fcntl_setfd(&master, rustix::io::FdFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -38,7 +53,8 @@ impl Terminal {
         }
         command.envs(variables.iter().copied()).stdin(slave()).stdout(slave()).stderr(slave());
         set_size(&master, size);
-        let child = command.spawn().unwrap();
+        let child = Running(command.spawn().unwrap());
+        drop(opening);
         let shown = Arc::new(Mutex::new(Vec::new()));
         let (mut input, all) = (File::from(master.try_clone().unwrap()), shown.clone());
         // The command keeps the other end open here as long as it lives.
@@ -116,11 +132,22 @@ impl Terminal {
         self.wait_for(text, |terminal| terminal.shows(text));
     }
 
+    /// The value of `read` for the screen, once it has stayed the same for a while.
+    pub(crate) fn settled<T: PartialEq>(&self, what: &str, read: impl Fn(&[String]) -> T) -> T {
+        let mut value = read(&self.screen());
+        self.wait_for(what, |terminal| {
+            std::thread::sleep(Duration::from_millis(300));
+            let earlier = std::mem::replace(&mut value, read(&terminal.screen()));
+            earlier == value
+        });
+        value
+    }
+
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
     }
 
-    pub(crate) fn wait_for(&self, what: &str, found: impl Fn(&Self) -> bool) {
+    pub(crate) fn wait_for(&self, what: &str, mut found: impl FnMut(&Self) -> bool) {
         let started = Instant::now();
         while !found(self) {
             assert!(started.elapsed() < Duration::from_secs(120), "{what} does not come:\n{}", self.text());
@@ -130,7 +157,7 @@ impl Terminal {
 
     /// Waits for the end; returns the exit status and all output.
     pub(crate) fn end(mut self) -> (i32, String) {
-        let status = self.child.wait().unwrap().code().unwrap();
+        let status = self.child.0.wait().unwrap().code().unwrap();
         // Nobody else has the other end open: what is left arrives, and then the reader ends.
         self.reader.take().unwrap().join().unwrap();
         (status, self.text())
@@ -138,7 +165,7 @@ impl Terminal {
 
     /// [`Terminal::end`], and whether the terminal is as before: cooked, with the main screen and a cursor.
     pub(crate) fn end_restored(mut self) -> (i32, String) {
-        let status = self.child.wait().unwrap().code().unwrap();
+        let status = self.child.0.wait().unwrap().code().unwrap();
         let modes = tcgetattr(&self.master).unwrap().local_modes;
         assert!(modes.contains(LocalModes::ECHO | LocalModes::ICANON), "{modes:?}");
         self.reader.take().unwrap().join().unwrap();
@@ -149,7 +176,7 @@ impl Terminal {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        Command::new("kill").args([&format!("-{name}"), &self.child.0.id().to_string()]).status().unwrap();
     }
 
     /// Closes the terminal while the command runs and draws; returns the command's exit status.
@@ -158,7 +185,7 @@ impl Terminal {
         is_closing.store(true, Ordering::SeqCst);
         reader.unwrap().join().unwrap();
         drop(master);
-        child.wait().unwrap().code().unwrap()
+        child.0.wait().unwrap().code().unwrap()
     }
 }
 
