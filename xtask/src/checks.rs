@@ -8,13 +8,14 @@ use crate::platforms;
 
 const WASM: &str = "wasm32-unknown-unknown";
 
-/// All tests of the workspace: the library's, the command's, the documentation's examples, and those that need Gymnasium,
-/// which is installed into .venv first.
+/// All tests of the workspace: the library's, the command's, the documentation's examples, those that need Gymnasium, which is
+/// installed into .venv first, and the Python package's.
 pub(crate) fn test() -> Result<()> {
     let python = crate::gymnasium::python()?;
     let python = python.to_str().context("the repository's path is not UTF-8")?;
     let everything = ["test", "--workspace", "--all-features", "--", "--include-ignored"];
-    run("cargo", &everything, &[("QUARL_TEST_PYTHON", python)])
+    run("cargo", &everything, &[("QUARL_TEST_PYTHON", python)])?;
+    crate::python::test(python)
 }
 
 /// Everything that a change must pass.

@@ -1,6 +1,6 @@
 //! The tasks of contributors: `cargo xtask test`, `cargo xtask ci`, `cargo xtask arm`, `cargo xtask windows`,
 //! `cargo xtask miri`, `cargo xtask sanitize`, `cargo xtask external`, `cargo xtask reference`, `cargo xtask bridge`, `cargo xtask cores`,
-//! `cargo xtask guide`, `cargo xtask peers`.
+//! `cargo xtask guide`, `cargo xtask peers`, `cargo xtask wheel`.
 
 mod bridge;
 mod checks;
@@ -11,6 +11,7 @@ mod gymnasium;
 mod memory;
 mod peers;
 mod platforms;
+mod python;
 mod reference;
 
 use clap::{Parser, Subcommand};
@@ -48,6 +49,8 @@ enum Task {
     Guide,
     /// Time the same DQN in PyTorch, Stable-Baselines3, JAX, burn and quarl, and compare learning curves
     Peers(peers::Args),
+    /// Build the Python package, install it into a clean virtual environment, and run its tests
+    Wheel,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -64,5 +67,6 @@ fn main() -> anyhow::Result<()> {
         Task::Cores(args) => cores::run(&args),
         Task::Guide => guide::run_mdbook(),
         Task::Peers(args) => peers::run(&args),
+        Task::Wheel => python::wheel(),
     }
 }

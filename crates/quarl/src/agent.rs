@@ -359,6 +359,11 @@ impl Agent {
         self.engine.update_flops()
     }
 
+    /// Replaces the schedules of the learning rate and of the importance-sampling exponent.
+    pub(crate) fn set_schedules(&mut self, config: &TrainConfig) {
+        (self.learning_rate, self.beta) = (config.optimizer.lr, config.replay.beta);
+    }
+
     /// Invalidates the engine's caches, for measurements: the next update computes everything, with the same result.
     pub fn drop_caches(&mut self) {
         self.engine.invalidate_all();

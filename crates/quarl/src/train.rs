@@ -7,6 +7,7 @@ mod builder;
 pub(crate) mod config;
 mod evaluation;
 mod event;
+mod extend;
 mod progress;
 mod state;
 
@@ -62,6 +63,8 @@ pub struct Trainer {
     evaluation: Option<RunningEvaluation>,
     /// The error that ended the run, until it is yielded.
     failure: Option<Error>,
+    /// Whether an error has ended the run.
+    has_failed: bool,
     stop: StopFlag,
 }
 
@@ -356,6 +359,7 @@ impl Iterator for Trainer {
                 Err(error) => {
                     self.progress.phase = Phase::Finished;
                     self.failure = Some(error);
+                    self.has_failed = true;
                 }
             }
         }

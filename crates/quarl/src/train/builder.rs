@@ -141,6 +141,7 @@ impl TrainerBuilder {
             next_observation,
             evaluation: None,
             failure: None,
+            has_failed: false,
             stop,
         })
     }

@@ -63,7 +63,7 @@ impl Trainer {
         }
         self.agent.set_state(agent)?;
         self.progress = progress;
-        (self.evaluation, self.failure) = (None, None);
+        (self.evaluation, self.failure, self.has_failed) = (None, None, false);
         Ok(())
     }
 }

@@ -43,7 +43,6 @@ if os.fork() == 0:
     watch(me)
 
 import importlib.util
-import json
 import struct
 import traceback
 
@@ -56,14 +55,6 @@ REQUEST = struct.Struct("<BBHIQ")  # operation, flag, environment, payload's len
 OK, FAILED, DOING = 0, 1, 2
 RESET, STEP, RENDER, SAVE, LOAD = 1, 2, 3, 4, 5
 TERMINATED, TRUNCATED = 1, 2
-
-
-class Refused(Exception):
-    """The environment's spaces or a returned value cannot be used; `kind` is the category of the error."""
-
-    def __init__(self, kind, message):
-        super().__init__(message)
-        self.kind = kind
 
 
 def read(length):
@@ -113,38 +104,16 @@ def doing(what):
 
 def describe(env, hello):
     """The description of an environment for the parent: JSON, then the observation bounds as f32."""
-    space, action_space = env.observation_space, env.action_space
-    if not isinstance(action_space, spaces.Discrete):
-        raise Refused("space", f"action space {action_space}: a Q-network has one output an action, so only Discrete fits")
-    parts = leaves(space)
-    for path, part in parts:
-        # A single image keeps its shape, and the parent decides; an image among other parts would be flattened.
-        if path and isinstance(part, spaces.Box) and part.dtype == np.uint8 and len(part.shape) >= 2:
-            name = "".join(f"[{key!r}]" for key in path)
-            raise Refused("space", f"observation space {space}: {name} is an image (unsigned bytes of shape {part.shape}), "
-                          "and the network has fully connected layers only: register an environment without it, or with "
-                          "features in its place")  # fmt: skip
-    size = sum(spaces.flatdim(part) for _, part in parts)
-    if size == 0:
-        raise Refused("space", f"observation space {space}: it contains no numbers")
-    single = len(parts) == 1 and parts[0][0] == () and isinstance(space, spaces.Box)
-    bounds = [(np.ravel(p.low), np.ravel(p.high)) if isinstance(p, spaces.Box) else (np.zeros(spaces.flatdim(p)),
-              np.ones(spaces.flatdim(p))) for _, p in parts]  # fmt: skip
-    with np.errstate(over="ignore"):
-        low, high = (np.concatenate([b[i] for b in bounds]).astype("<f4") for i in (0, 1))
+    spaces_of, low, high = describe_spaces(env)
     spec = env.spec
     answer = {
         "protocol": PROTOCOL,
-        "shape": list(space.shape) if single and space.shape else [size],
-        "bytes": bool(single and space.dtype == np.uint8),
-        "actions": int(action_space.n),
+        **spaces_of,
         "max_episode_steps": spec.max_episode_steps if spec else None,
         "reward_threshold": spec.reward_threshold if spec else None,
         "render_fps": int(env.metadata.get("render_fps") or 30),
         "has_action_mask": has_action_mask(hello),
         "saves_random_state": saves_random_state(env),
-        "observation_space": " ".join(str(space).split()),
-        "action_space": str(action_space),
         "gymnasium": gymnasium.__version__,
     }
     return answer, low.tobytes() + high.tobytes()
@@ -175,20 +144,6 @@ def has_action_mask(hello):
         return False
 
 
-# Gymnasium's own environments draw every random number from `np_random`, and so do the wrappers that `make` adds.
-WITH_NP_RANDOM = tuple(f"gymnasium.envs.{family}." for family in ("classic_control", "toy_text", "box2d", "mujoco"))
-WRAPPERS = ("gymnasium.wrappers.common", "gymnasium.wrappers.rendering")
-
-
-def saves_random_state(env):
-    """Whether `np_random` is known to be the environment's only random generator."""
-    while isinstance(env, gymnasium.Wrapper):
-        if type(env).__module__ not in WRAPPERS:
-            return False
-        env = env.env
-    return type(env).__module__.startswith(WITH_NP_RANDOM)
-
-
 def responder(env, which, answer):
     """Returns a function that answers one request about `env`, whose index at the parent is `which`."""
     size, n = int(np.prod(answer["shape"])), answer["actions"]
@@ -198,21 +153,10 @@ def responder(env, which, answer):
     reply = bytearray(HEADER.size + length)
     observe = observer(env.observation_space, np.frombuffer(reply, dtype, size, HEADER.size))
     mask_view = np.frombuffer(reply, np.uint8, n if masked else 0, len(reply) - (n if masked else 0))
-    integer = getattr(env.action_space.dtype, "type", int)
-    actions = [integer(int(env.action_space.start) + i) for i in range(n)]
+    actions = integer_actions(env.action_space)
     pack, step, os_write, whole = HEADER.pack_into, env.step, os.write, len(reply)
 
-    def see(info):
-        mask = info.get("action_mask")
-        if mask is None:
-            mask_view[:] = 1
-            return
-        if not masked:
-            raise Refused("value", "info has an action_mask that the first reset did not have")
-        mask = np.asarray(mask)
-        if mask.shape != (n,) or not np.isin(mask, (0, 1)).all():
-            raise Refused("value", f"info's action_mask is {mask!r}, expected {n} zeros and ones")
-        mask_view[:] = mask
+    see = mask_reader(mask_view, n, masked)
 
     def respond(operation, flag, extra, argument):
         end, reward = 0, 0.0
@@ -269,15 +213,11 @@ def render(env, _):
 
 
 def save(env, _):
-    """The random generator as JSON; empty if there is none, or if there may be other generators."""
-    generator = getattr(env.unwrapped, "_np_random", None)
-    if generator is None or not saves_random_state(env):
-        return b""
-    return json.dumps(generator.bit_generator.state).encode()
+    return save_generator(env)
 
 
 def load(env, state):
-    env.unwrapped.np_random.bit_generator.state = json.loads(state)
+    load_generator(env, state)
     return b""
 
 

@@ -1,0 +1,58 @@
+//! The complete configuration of a run.
+
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+use quarl::TrainConfig;
+use quarl::config::{ConfigBuilder, presets};
+
+use crate::error::OrRaise;
+use crate::values;
+
+/// The complete, checked configuration of a run.
+#[pyclass(frozen, module = "quarl._quarl")]
+pub(crate) struct Config {
+    pub(crate) inner: TrainConfig,
+}
+
+#[pymethods]
+impl Config {
+    /// Merges a preset, a TOML file and single settings, and checks the result.
+    #[new]
+    #[pyo3(signature = (settings, *, preset=None, file=None))]
+    fn new(
+        py: Python<'_>,
+        settings: Vec<(String, Bound<'_, PyAny>)>,
+        preset: Option<&str>,
+        file: Option<PathBuf>,
+    ) -> PyResult<Self> {
+        let mut builder = match preset {
+            Some(preset) => TrainConfig::preset(preset),
+            None => ConfigBuilder::default(),
+        };
+        if let Some(path) = file {
+            let text = std::fs::read_to_string(&path).map_err(quarl::Error::io("read", &path)).or_raise(py)?;
+            builder = builder.file(&path.display().to_string(), &text);
+        }
+        for (key, value) in settings {
+            builder = builder.set(&key, values::setting(&value)?);
+        }
+        Ok(Self { inner: builder.build().or_raise(py)? })
+    }
+
+    /// The preset of an environment if none is named.
+    #[staticmethod]
+    fn default_preset(env: &str) -> &'static str {
+        presets::default_for(Some(env))
+    }
+
+    /// The settings as nested dictionaries.
+    fn settings(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        values::serialised(py, &self.inner)
+    }
+
+    /// The text of `config.toml`.
+    fn to_toml(&self) -> String {
+        self.inner.to_commented_toml()
+    }
+}

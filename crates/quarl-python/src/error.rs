@@ -1,0 +1,53 @@
+//! Errors of the library as Python exceptions, which `quarl/_errors.py` declares.
+
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+use quarl::Error;
+
+/// The exception for an error, with the same text.
+pub(crate) fn exception(py: Python<'_>, error: &Error) -> PyErr {
+    let class = match error {
+        Error::InvalidValue { .. }
+        | Error::Setting { .. }
+        | Error::MissingKeys { .. }
+        | Error::Config { .. }
+        | Error::UnknownEnvironment { .. }
+        | Error::UnknownPreset { .. }
+        | Error::CpuPath { .. } => "ConfigError",
+        Error::InvalidAction { .. }
+        | Error::ObservationLength { .. }
+        | Error::MaskLength { .. }
+        | Error::UnexpectedMask => "InputError",
+        Error::TooFewTransitions { .. } => "ReplayError",
+        Error::NotFinite { .. } => "DivergenceError",
+        Error::State { .. } => "StateError",
+        Error::File { .. }
+        | Error::Io { .. }
+        | Error::Exists { .. }
+        | Error::Occupied { .. }
+        | Error::Locked { .. }
+        | Error::Draw { .. } => "FileError",
+        Error::Internal { .. } => "InternalError",
+        // Everything else comes from an environment.
+        _ => "EnvError",
+    };
+    named(py, class, error.to_string())
+}
+
+/// The exception `quarl.CLASS` with this text.
+pub(crate) fn named(py: Python<'_>, class: &str, message: String) -> PyErr {
+    let find = || py.import("quarl._errors")?.getattr(class)?.cast_into::<PyType>().map_err(PyErr::from);
+    find().map_or_else(|error| error, |class| PyErr::from_type(class, message))
+}
+
+/// `map_err` for results of the library.
+pub(crate) trait OrRaise<T> {
+    /// The value, or the exception for the error.
+    fn or_raise(self, py: Python<'_>) -> PyResult<T>;
+}
+
+impl<T> OrRaise<T> for Result<T, Error> {
+    fn or_raise(self, py: Python<'_>) -> PyResult<T> {
+        self.map_err(|error| exception(py, &error))
+    }
+}
