@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use quarl::Error;
-use quarl::config::{self, ConfigBuilder, EnvConfig, TrainConfig, presets};
+use quarl::config::{self, ConfigBuilder, EnvConfig, TrainConfig};
 use quarl::experiment::ablation::Part;
 use quarl::experiment::{Plan, Shard};
 use toml::{Table, Value};
@@ -144,7 +144,7 @@ pub(crate) struct ConfigArgs {
     /// Environment id: one of `quarl envs`, or gym:ID for a Gymnasium environment [default: that of the preset;
     /// CartPole-v0 without a preset]
     pub(crate) env: Option<String>,
-    /// Preset to start from (see `quarl presets`) [default: textbook for CartPole-v0, tuned for other environments; none with --config]
+    /// Preset to start from (see `quarl presets`) [default: textbook without ENV, else tuned, or robust where ENV has no tuned settings; none with --config]
     #[arg(long, value_name = "NAME")]
     pub(crate) preset: Option<String>,
     /// TOML file with settings: a complete configuration, or settings that override those of --preset
@@ -264,6 +264,8 @@ impl ConfigArgs {
                 builder = builder.set(&format!("training.{key}"), value);
             }
         }
+        let preset = builder.preset_name().filter(|_| self.config.is_none());
+        let name = preset.unwrap_or("custom").to_owned();
         let config = builder.build().map_err(|error| match error {
             Error::MissingKeys { keys } => {
                 let file = self.config.as_ref().map_or(String::new(), |path| format!("{}: ", path.display()));
@@ -272,12 +274,7 @@ impl ConfigArgs {
             }
             error => error.into(),
         })?;
-        let name = match (&self.preset, &self.config) {
-            (_, Some(_)) => "custom",
-            (Some(preset), None) => preset,
-            (None, None) => presets::default_for(Some(&config.env.id)),
-        };
-        Ok(Resolved { name: name.to_owned(), config })
+        Ok(Resolved { name, config })
     }
 }
 

@@ -36,7 +36,7 @@ fn the_commands_of_readme_and_documentation_run() {
 fn is_for_readers(path: &Path) -> bool {
     // The reference of the commands is written from --help, whose examples are run below.
     let is_documentation = path.starts_with("docs") && !path.ends_with("command-reference.md");
-    is_documentation || path == Path::new("README.md") || path == Path::new("README.ko.md")
+    is_documentation || ["README.md", "README.ko.md", "RESULTS.md"].iter().any(|page| path == Path::new(page))
 }
 
 fn run_all(document: &Document) -> Vec<String> {

@@ -38,7 +38,8 @@ impl TrainConfig {
         ConfigBuilder { preset: Some(name.to_owned()), ..ConfigBuilder::default() }
     }
 
-    /// Starts from the default preset of the environment: `textbook` for CartPole-v0, `tuned` for others.
+    /// Starts from the default preset: `textbook` where no environment is set, `tuned` for an environment with settings of its
+    /// own, `robust` for any other.
     pub fn builder() -> ConfigBuilder {
         ConfigBuilder::default()
     }
@@ -87,6 +88,16 @@ impl ConfigBuilder {
         assignments.into_iter().fold(self, |builder, assignment| builder.assign(assignment.as_ref()))
     }
 
+    /// The preset that the configuration starts from; none where a file without a preset has to be complete.
+    pub fn preset_name(&self) -> Option<&str> {
+        let env = self.said.iter().rev().find(|(key, _)| key == "env.id").and_then(|(_, id)| id.as_str());
+        match (&self.preset, &self.file) {
+            (Some(preset), _) => Some(preset),
+            (None, None) => Some(presets::default_for(env)),
+            (None, Some(_)) => None,
+        }
+    }
+
     /// Merges and checks everything, and returns the complete configuration.
     ///
     /// # Errors
@@ -97,14 +108,11 @@ impl ConfigBuilder {
             let message = "expected section.key=value, such as agent.gamma=0.99".to_owned();
             return Err(Error::Config { origin: assignment, message });
         }
+        let base = self.preset_name().map(str::to_owned);
         let said = Layer::new(tables(&self.said)?, None)?;
         let file = self.file.map(|(text, origin)| Layer::parse(&text, Some(origin))).transpose()?;
         let env = said.get("env", "id").or_else(|| file.as_ref()?.get("env", "id")).and_then(Value::as_str);
-        let base = match (&self.preset, &file) {
-            (Some(preset), _) => Some(presets::layer(preset, env)?),
-            (None, None) => Some(presets::layer(presets::default_for(env), env)?),
-            (None, Some(_)) => None,
-        };
+        let base = base.map(|preset| presets::layer(&preset, env)).transpose()?;
         let layers: Vec<Layer> = base.into_iter().chain(file).chain([said]).collect();
         layers::merge(&layers)
     }

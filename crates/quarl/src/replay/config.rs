@@ -1,7 +1,7 @@
 //! `[replay]`.
 
 use crate::config::TrainConfig;
-use crate::config::settings::KeyDefault::{Follows, Is, Required};
+use crate::config::settings::KeyDefault::{Follows, Is};
 use crate::config::settings::{Condition, Consistent, check, choices, from_to, settings};
 use crate::error::Error;
 use crate::schedule::{Changing, Schedule};
@@ -11,6 +11,12 @@ const SMALLEST_EPS: f64 = 1e-12;
 
 /// The duration of beta's default schedule in environment steps if the budget is in episodes.
 const BETA_STEPS: u64 = 100_000;
+
+/// The capacity of the default where the budget is in episodes.
+const EPISODES_CAPACITY: usize = 100_000;
+
+/// The smallest capacity of the default, larger than any usual batch, and the largest one, that of Mnih et al. (2015).
+const CAPACITIES: (usize, usize) = (10_000, 1_000_000);
 
 pub(crate) const STORED: Condition =
     Condition::new("replay.kind = \"uniform\" or \"prioritized\"", |config| config.replay.kind != ReplayKind::None);
@@ -27,7 +33,10 @@ settings! {
         ///
         /// A larger buffer holds more varied, less correlated transitions; a smaller one forgets older policies sooner. Memory is
         /// proportional to it.
-        capacity: usize = Required, in from_to(1, u32::MAX), unit "transitions", guide "replay", if STORED;
+        capacity: usize = Follows(
+            |context| capacity_of(context.budget()),
+            "`training.steps`, at least 10,000 and at most 1,000,000; 100,000 where the run's length is given in episodes",
+        ), in from_to(1, u32::MAX), unit "transitions", guide "replay", if STORED;
         /// Priority exponent alpha; 0 samples uniformly.
         ///
         /// The probability of a transition is proportional to (|TD error| + eps)^alpha; a new transition gets the
@@ -66,6 +75,13 @@ choices!(ReplayKind {
     "prioritized" => Prioritized: "with probability proportional to priority, a power of the TD error (Schaul et al. 2016)",
     "none" => None: "no replay: one update on the newest transition after each environment step",
 });
+
+/// All transitions of the run, within [`CAPACITIES`].
+fn capacity_of(budget: Option<u64>) -> usize {
+    let (smallest, largest) = CAPACITIES;
+    let steps = budget.map_or(EPISODES_CAPACITY, |steps| usize::try_from(steps).unwrap_or(largest));
+    steps.clamp(smallest, largest)
+}
 
 /// Beta from 0.4 to 1 over the budget in steps (Schaul et al. 2016).
 fn beta_of(budget: Option<u64>) -> Schedule {
