@@ -31,7 +31,7 @@ def test_a_run_has_the_bytes_of_the_command(env, tmp_path, command):
 
 def test_the_budget_of_a_preset_is_the_default(tmp_path, command):
     command("train", "--episodes", "20", "--out", "theirs", "--quiet")
-    quarl.DQN("CartPole-v0", training__episodes=20, out=tmp_path / "ours").learn()
+    quarl.DQN("CartPole-v0", preset="textbook", training__episodes=20, out=tmp_path / "ours").learn()
     assert contents(tmp_path / "ours") == contents(tmp_path / "theirs")
 
 
