@@ -1,5 +1,5 @@
-//! Checks against programs that are too heavy for the normal tests: rliable, TensorBoard, and a browser. They are installed
-//! into target/external.
+//! Checks against programs that are too heavy for the normal tests: rliable, TensorBoard, a notebook of the Python package, and a
+//! browser. They are installed into target/external and target/wheel.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,7 @@ pub(crate) fn run_all() -> Result<()> {
     rliable(&python)?;
     run("cargo", &["build", "--package", "quarl-cli"], &[])?;
     tensorboard(&python, &here)?;
+    crate::python::notebook()?;
     browser(&here)
 }
 

@@ -37,7 +37,7 @@ enum Task {
     Miri,
     /// Run kernels and whole runs under AddressSanitizer, on every instruction set of this processor (x86-64 Linux)
     Sanitize,
-    /// Check against rliable, TensorBoard and Chromium, which are installed into target/external (needs Node.js and Chromium)
+    /// Check against rliable, TensorBoard, Jupyter and Chromium, which are installed below target (needs Node.js and Chromium)
     External,
     /// Write docs/reference.md and docs/command-reference.md from the code
     Reference,

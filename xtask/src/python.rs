@@ -10,7 +10,10 @@ use crate::checks::run;
 const PACKAGE: &str = "crates/quarl-python";
 const MATURIN: &str = "maturin==1.16.0";
 /// What the tests of the wheel need besides the package.
-const PACKAGES: [&str; 5] = ["pytest==9.2.0", "pandas==3.1.1", "matplotlib==3.11.2", "mypy==2.4.1", "pyright==1.1.414"];
+const PACKAGES: [&str; 6] =
+    ["pytest==9.2.0", "pandas==3.1.1", "matplotlib==3.11.2", "mypy==2.4.1", "pyright==1.1.414", "pandas-stubs"];
+/// What runs the notebook.
+const NOTEBOOK: [&str; 2] = ["nbclient", "ipykernel"];
 
 /// Builds the wheel, installs it into a clean virtual environment, runs the package's tests and checks its types.
 pub(crate) fn wheel() -> Result<()> {
@@ -46,7 +49,7 @@ pub(crate) fn wheel() -> Result<()> {
     Ok(())
 }
 
-/// Runs the package's tests against an unoptimised native module, with this interpreter of a virtual environment.
+/// Runs the package's quick tests against an unoptimised native module, with this interpreter of a virtual environment.
 pub(crate) fn test(python: &str) -> Result<()> {
     run("cargo", &["build", "--package", "quarl-python"], &[])?;
     let package = Path::new("target/python/quarl");
@@ -63,7 +66,21 @@ pub(crate) fn test(python: &str) -> Result<()> {
     let path = std::path::absolute("target/python")?.display().to_string();
     let tests = format!("{PACKAGE}/tests");
     let environment = [("PYTHONPATH", &*path), ("PYTHONDONTWRITEBYTECODE", "1")];
-    run(python, &["-m", "pytest", "-q", "-p", "no:cacheprovider", &tests], &environment)
+    run(python, &["-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", &tests], &environment)
+}
+
+/// Runs the notebook with the wheel that `wheel` has installed.
+pub(crate) fn notebook() -> Result<()> {
+    wheel()?;
+    let clean = std::path::absolute("target/wheel/clean")?;
+    pip(&clean, &NOTEBOOK)?;
+    let python = clean.join("bin/python").display().to_string();
+    let notebook = std::path::absolute(format!("{PACKAGE}/examples/first_steps.ipynb"))?.display().to_string();
+    let program = "import sys, tempfile, nbformat, nbclient\n\
+                   notebook = nbformat.read(sys.argv[1], as_version=4)\n\
+                   with tempfile.TemporaryDirectory() as here:\n    \
+                   nbclient.NotebookClient(notebook, timeout=600, resources={'metadata': {'path': here}}).execute()\n";
+    run(&python, &["-c", program, &notebook], &[("MPLBACKEND", "Agg")])
 }
 
 fn make_venv(at: &Path) -> Result<()> {

@@ -131,15 +131,19 @@ impl Agent {
         state.config.exploration.at(state.env_steps).epsilon()
     }
 
-    /// Writes an action with exploration for each environment's observation into `actions`.
-    #[pyo3(signature = (observations, actions, *, masks=None))]
+    /// Writes an action with exploration for each environment's observation into `actions`, and 0 where the next step is a
+    /// reset.
+    #[pyo3(signature = (observations, actions, is_step, *, masks=None))]
     fn act(
         &self,
         py: Python<'_>,
         observations: &Bound<'_, PyAny>,
         actions: &Bound<'_, PyAny>,
+        is_step: &Bound<'_, PyAny>,
         masks: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
+        let is_step = values::flags(is_step)?;
+        self.check_count("is_step", is_step.len(), self.environments)?;
         let observations = values::floats(observations)?;
         self.check_count("observations", observations.len(), self.environments * self.inputs)?;
         let masks = masks.map(values::flags).transpose()?;
@@ -152,6 +156,10 @@ impl Agent {
         let State { agent, config, slots, env_steps, .. } = state;
         let mut chosen = Vec::with_capacity(slots.len());
         for (i, slot) in slots.iter_mut().enumerate() {
+            if !is_step[i] {
+                chosen.push(0);
+                continue;
+            }
             let observation = &observations[i * self.inputs..(i + 1) * self.inputs];
             if std::mem::take(&mut slot.starts) {
                 agent.update_observation_statistics(observation).or_raise(py)?;

@@ -20,9 +20,9 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("env", ["CartPole-v1", "gym:Acrobot-v1"])
 def test_a_run_has_the_bytes_of_the_command(env, tmp_path, command):
-    steps = 1500
-    command("train", env, "--preset", "dqn", "--seed", "3", "--steps", str(steps), "--out", "theirs", "--quiet")
-    model = quarl.DQN(env, preset="dqn", seed=3, out=tmp_path / "ours").learn(steps)
+    steps, few = 1200, ("--set", "evaluation.episodes=2")
+    command("train", env, "--preset", "dqn", "--seed", "3", "--steps", str(steps), *few, "--out", "theirs", "--quiet")
+    model = quarl.DQN(env, preset="dqn", seed=3, evaluation__episodes=2, out=tmp_path / "ours").learn(steps)
     model.save(tmp_path / "saved")
     theirs = contents(tmp_path / "theirs")
     assert contents(tmp_path / "ours") == theirs
@@ -203,11 +203,11 @@ def test_other_threads_run_while_one_learns():
     while thread.is_alive():
         ticks += 1
         try:
-            model.save("unused.safetensors") if False else model.q_values(np.zeros(4))
-        except quarl.StateError:
+            model.q_values(np.zeros(4))
+        except quarl.StateError:  # the other thread is within a slice
             refused += 1
         time.sleep(0.001)
-    assert ticks > 20
+    assert ticks > refused > 0
     assert model.num_timesteps == 3000
 
 

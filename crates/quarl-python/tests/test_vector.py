@@ -177,6 +177,7 @@ def test_replay(prioritized):
         replay.update_priorities([10_000], [1.0])
 
 
+@pytest.mark.slow
 def test_experiments_write_the_directories_of_the_command(tmp_path):
     pytest.importorskip("pandas")
     out = tmp_path / "experiment"

@@ -47,7 +47,7 @@ class Agent:
         self._is_vector = isinstance(env, VectorEnv)
         if isinstance(env, VectorEnv):
             name = f"{GYM_PREFIX}{env.spec.id}" if env.spec else type(env.unwrapped).__name__
-            adapter = _vector.VectorAdapter(_vector.Shared(env, []), 0, name, bool(settings.pop("has_action_mask", False)))
+            adapter = _vector.VectorAdapter(_vector.Shared(env, []), 0, name, False)
             chosen.append(("training.num_envs", env.num_envs))
         elif isinstance(env, gymnasium.Env):
             another = env
@@ -59,14 +59,16 @@ class Agent:
         self._adapter = adapter
         self._start = 0 if adapter is None else _environment.first_action(adapter.env.action_space)
         self._native = _quarl.Agent(_quarl.Config(chosen, preset=preset), adapter)
-        # Environments whose episode has ended: their next step in a vector environment is a reset, not a transition.
+        # Environments of a vector environment in autoreset mode NEXT_STEP whose next step is a reset, not a transition.
+        self._resets_itself = isinstance(adapter, _vector.VectorAdapter) and adapter.resets_in_next_step
         self._ended = np.zeros(self._native.environments, np.bool_)
 
     def act(self, observations: Any, *, action_masks: ArrayLike | None = None) -> Any:
         """An action with exploration for an observation; for a vector environment, an action for each."""
         batch = self._batch(observations)
         actions = np.empty(len(batch), np.int64)
-        self._native.act(batch, actions, masks=None if action_masks is None else np.ascontiguousarray(action_masks, np.uint8))
+        masks = None if action_masks is None else np.ascontiguousarray(action_masks, np.uint8)
+        self._native.act(batch, actions, (~self._ended).astype(np.uint8), masks=masks)
         actions += self._start
         return actions if self._is_vector else int(actions[0])
 
@@ -80,17 +82,14 @@ class Agent:
         truncated: Any,
         *,
         next_action_masks: ArrayLike | None = None,
-        autoreset: bool = True,
     ) -> None:
-        """Observes a step. `next_observations` are those before a reset.
-
-        With a vector environment in Gymnasium's autoreset mode NEXT_STEP (its default), the step after the end of an episode is
-        a reset and is left out. `autoreset=False` keeps it, for environments that are reset otherwise.
+        """Observes a step. `next_observations` are those before a reset: in a vector environment in autoreset mode SAME_STEP, they
+        are in `infos["final_obs"]`. In mode NEXT_STEP, the default, the step after the end of an episode is a reset and is left out.
         """
         n = self._native.environments
         terminated = np.ascontiguousarray(terminated, np.uint8).reshape(n)
         truncated = np.ascontiguousarray(truncated, np.uint8).reshape(n)
-        is_reset = self._ended if self._is_vector and autoreset else np.zeros(n, np.bool_)
+        is_reset = self._ended
         batch = self._batch(observations).copy()
         self._native.observe(
             batch,
@@ -102,7 +101,8 @@ class Agent:
             (~is_reset).astype(np.uint8),
             next_masks=None if next_action_masks is None else np.ascontiguousarray(next_action_masks, np.uint8),
         )
-        self._ended = ((terminated | truncated) != 0) & ~is_reset
+        if self._resets_itself:
+            self._ended = ((terminated | truncated) != 0) & ~is_reset
 
     def learn(self) -> list[dict[str, float]]:
         """Performs the updates that are due for the observed steps, and returns loss and mean Q-value of each."""

@@ -28,7 +28,7 @@ class Taken(Exception):
     """Another user of the environment object has reset it, so the running episode cannot go on."""
 
 
-# The adapter that has reset an environment object last.
+# The token of the adapter that has reset an environment object last.
 _owners: weakref.WeakKeyDictionary[Any, list[Any]] = weakref.WeakKeyDictionary()
 
 
@@ -58,6 +58,7 @@ class Adapter:
         self._observe = _shared["observer"](env.observation_space, self.observation)
         self._see = _shared["mask_reader"](self.mask, self.actions, has_action_mask)
         self._owner: list[Any] = _owners.setdefault(env, [None])
+        self._token = object()
         self.step = self._make_step()
 
     def flatten(self, observation: Any) -> np.ndarray[Any, Any]:
@@ -66,7 +67,7 @@ class Adapter:
         return self.observation.astype(np.float32)
 
     def reset(self, seed: int | None) -> None:
-        self._owner[0] = self
+        self._owner[0] = self._token
         observation, info = self.env.reset(seed=seed)
         self._observe(observation)
         if self.has_action_mask or "action_mask" in info:
@@ -75,10 +76,10 @@ class Adapter:
     def _make_step(self) -> Callable[[int], tuple[float, int]]:
         step, observe, see, masked = self.env.step, self._observe, self._see, self.has_action_mask
         actions, owner = _shared["integer_actions"](self.env.action_space), self._owner
-        me = weakref.ref(self)
+        me = self._token
 
         def take(action: int) -> tuple[float, int]:
-            if owner[0] is not me():
+            if owner[0] is not me:
                 raise Taken
             observation, reward, terminated, truncated, info = step(actions[action])
             observe(observation)

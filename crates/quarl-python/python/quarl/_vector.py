@@ -130,6 +130,11 @@ class VectorAdapter(Adapter):
         # A vector environment draws its random numbers itself.
         self.saves_random_state = True
 
+    @property
+    def resets_in_next_step(self) -> bool:
+        """Whether the step after the end of an episode resets the environment."""
+        return self._vector.mode == AutoresetMode.NEXT_STEP
+
     def reset(self, seed: int | None) -> None:
         self._vector.begin_episode(self._i, seed)
         self._show()
