@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use quarl::TrainConfig;
-use quarl::config::{ConfigBuilder, presets};
+use quarl::config::ConfigBuilder;
 
 use crate::error::OrRaise;
 use crate::values;
@@ -38,12 +38,6 @@ impl Config {
             builder = builder.set(&key, values::setting(&value)?);
         }
         Ok(Self { inner: builder.build().or_raise(py)? })
-    }
-
-    /// The preset of an environment if none is named.
-    #[staticmethod]
-    fn default_preset(env: &str) -> &'static str {
-        presets::default_for(Some(env))
     }
 
     /// The settings as nested dictionaries.

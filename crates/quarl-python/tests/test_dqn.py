@@ -59,6 +59,20 @@ def test_a_loaded_model_acts_as_the_saved_one(tmp_path):
             loaded.learn(10)
 
 
+def test_the_parameters_compute_the_q_values(tmp_path):
+    """A forward pass in NumPy with the exported parameters, as torch.nn.Linear computes it."""
+    model = quarl.DQN("CartPole-v1", preset="dqn", network__hidden=[16, 8]).learn(700)
+    model.save(tmp_path / "run")
+    for source in (model, quarl.DQN.load(tmp_path / "run")):
+        layers = source.state_dict()
+        hidden = np.random.default_rng(0).normal(size=(10, 4)).astype(np.float32)
+        expected = source.q_values(hidden)
+        for layer in ("l1", "l2", "l3"):
+            hidden = hidden @ layers[f"{layer}.weight"].T + layers[f"{layer}.bias"]
+            hidden = np.maximum(hidden, 0) if layer != "l3" else hidden
+        np.testing.assert_allclose(hidden, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_one_observation_gives_one_action():
     model = quarl.DQN("CartPole-v1", preset="dqn")
     single, _ = model.predict(np.zeros(4, np.float32))

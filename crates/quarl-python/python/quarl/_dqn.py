@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -68,6 +70,7 @@ class DQN:
         self._own_objects: list[Env] = []
         self._own_vector: _vector.Shared | None = None
         self._policy: tuple[int, _quarl.Policy] | None = None
+        self._model_file = Path()
         self._choose_environment(env, eval_env)
         self._native: _quarl.Training | None = self._build(self._configuration(None))
 
@@ -288,6 +291,8 @@ class DQN:
         """Loads the agent of a run's directory, or of a model file. `best` chooses the model of the best evaluation."""
         model = cls.__new__(cls)
         policy = _quarl.Policy.load(path, best=best)
+        name = "best.safetensors" if best else "model.safetensors"
+        model._model_file = Path(path) / name if Path(path).is_dir() else Path(path)
         file = Path(path) / "config.toml"
         model._preset, model._file = None, str(file) if file.is_file() else None
         model._settings, model._out, model._force = [], None, False
@@ -295,6 +300,16 @@ class DQN:
         model._native, model._policy = None, (0, policy)
         model._given_env = policy.env if env is None else env
         return model
+
+    def state_dict(self) -> dict[str, NDArray[np.float32]]:
+        """The parameters of the network by their names in PyTorch: `{name: torch.from_numpy(array) for name, array in ..}` can be
+        loaded into a torch module with the same layers."""
+        if self._native is None:
+            return read_tensors(self._model_file.read_bytes())
+        with tempfile.TemporaryDirectory() as directory:
+            file = Path(directory) / "model.safetensors"
+            self._native.save(file)
+            return read_tensors(file.read_bytes())
 
     # Results
 
@@ -354,6 +369,18 @@ class DQN:
         axes.set_ylabel("return")
         axes.legend()
         return axes
+
+
+def read_tensors(content: bytes) -> dict[str, NDArray[np.float32]]:
+    """The tensors of a safetensors file: the length of the header, the header as JSON, then the numbers."""
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    tensors = {}
+    for name, entry in header.items():
+        if name != "__metadata__" and entry["dtype"] == "F32":
+            begin, end = (8 + length + offset for offset in entry["data_offsets"])
+            tensors[name] = np.frombuffer(content[begin:end], "<f4").reshape(entry["shape"]).copy()
+    return tensors
 
 
 class Progress:
