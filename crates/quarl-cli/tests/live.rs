@@ -93,18 +93,26 @@ fn training_is_paused_limited_and_stopped_by_keys() {
         let row = screen.iter().find(|row| row.contains("return, step"))?;
         row.split("return, step ").nth(1)?.split_whitespace().next()?.parse::<u64>().ok()
     };
-    let mut shown = terminal.settled("the step", step);
+    // The frame that shows the training episode may arrive in two parts.
+    std::thread::sleep(Duration::from_secs(1));
+    let mut shown = step(&terminal.screen());
     for _ in 0..3 {
         terminal.press("s");
-        let next = terminal.settled("one more step", step);
-        let is_one_more = match (shown, next) {
-            (Some(before), Some(after)) => after == before + 1 || (after == 1 && before > 1),
-            (Some(_), None) => true,
-            (None, after) => after == Some(1),
-        };
-        assert!(is_one_more, "{shown:?}, then {next:?}");
-        shown = next;
+        terminal.wait_for("one more step", |terminal| {
+            let next = step(&terminal.screen());
+            let is_one_more = match (shown, next) {
+                (Some(before), Some(after)) => after == before + 1 || (after == 1 && before > 1),
+                (Some(_), None) => true,
+                (None, after) => after == Some(1),
+            };
+            if is_one_more {
+                shown = next;
+            }
+            is_one_more
+        });
     }
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(step(&terminal.screen()), shown, "no further step");
     terminal.press("1");
     terminal.press(" ");
     terminal.wait_for_text("real time");

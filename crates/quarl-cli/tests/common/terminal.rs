@@ -132,17 +132,6 @@ impl Terminal {
         self.wait_for(text, |terminal| terminal.shows(text));
     }
 
-    /// The value of `read` for the screen, once it has stayed the same for a while.
-    pub(crate) fn settled<T: PartialEq>(&self, what: &str, read: impl Fn(&[String]) -> T) -> T {
-        let mut value = read(&self.screen());
-        self.wait_for(what, |terminal| {
-            std::thread::sleep(Duration::from_millis(300));
-            let earlier = std::mem::replace(&mut value, read(&terminal.screen()));
-            earlier == value
-        });
-        value
-    }
-
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
     }
