@@ -11,7 +11,8 @@ use serde_json::Value;
 use crate::checks::{run, succeeds};
 
 /// The Python packages: rliable needs a pandas before version 3.
-const PACKAGES: [&str; 3] = ["rliable==1.2.0", "pandas<3", "tensorboard==2.21.0"];
+const PACKAGES: [&str; 5] =
+    ["rliable==1.2.0", "pandas<3", "tensorboard==2.21.0", "onnx==1.23.2", "onnxruntime==1.32.0"];
 const PLAYWRIGHT: &str = "playwright-core@1.64.1";
 
 /// Runs all checks.
@@ -20,6 +21,7 @@ pub(crate) fn run_all() -> Result<()> {
     fs::create_dir_all(&here)?;
     let python = python(&here)?;
     rliable(&python)?;
+    onnx_runtime(&python, &here)?;
     run("cargo", &["build", "--package", "quarl-cli"], &[])?;
     tensorboard(&python, &here)?;
     crate::python::notebook()?;
@@ -43,6 +45,14 @@ fn python(here: &Path) -> Result<String> {
         fs::write(installed, PACKAGES.join("\n"))?;
     }
     Ok(python)
+}
+
+/// ONNX Runtime computes the Q-values and actions of exported agents.
+fn onnx_runtime(python: &str, here: &Path) -> Result<()> {
+    let exports = std::path::absolute(here.join("exports"))?.display().to_string();
+    let test = ["test", "--package", "quarl", "--test", "export", "--", "--ignored", "write_files_for_onnx_runtime"];
+    run("cargo", &test, &[("QUARL_EXPORTS", &exports)])?;
+    run(python, &["crates/quarl/tests/oracles/onnx_runtime.py", &exports], &[])
 }
 
 /// rliable computes the numbers of the fixture again: the points have to be equal, its random intervals close.

@@ -41,6 +41,7 @@ pub mod evaluate;
 #[cfg(feature = "files")]
 pub mod experiment;
 pub mod exploration;
+pub mod export;
 #[cfg(any(feature = "render", feature = "plot"))]
 #[cfg_attr(not(feature = "plot"), allow(dead_code, reason = "scenes use a part of what figures use"))]
 mod font;
