@@ -399,7 +399,7 @@ pub(crate) struct ExperimentArgs {
 }
 
 /// This process's command line, for a shell.
-fn command_line() -> String {
+pub(crate) fn command_line() -> String {
     let quoted = |word: String| {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
         if !word.is_empty() && word.chars().all(is_plain) { word } else { format!("'{}'", word.replace('\'', "'\\''")) }

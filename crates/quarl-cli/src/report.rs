@@ -8,6 +8,7 @@ mod configuration;
 mod figures;
 mod recordings;
 mod sections;
+mod study;
 mod tables;
 
 use std::io::Read;

@@ -77,6 +77,41 @@ fn a_report_shows_a_run_an_experiment_and_a_comparison_in_one_file() {
 }
 
 #[test]
+fn a_report_shows_a_study_with_its_trials_and_what_the_best_one_changes() {
+    let here = directory();
+    let space = "[space]\n\"optimizer.lr\" = { low = 1e-4, high = 1e-2, log = true }\n\"agent.n_step\" = { low = 2, high = 3 }\n";
+    fs::write(here.path().join("space.toml"), space).unwrap();
+    let arguments = "tune CartPole-v0 --preset textbook --episodes 3 --space space.toml --set network.hidden=[8] --trials 10 --pruner \
+                     none --score-episodes 2 --confirm 3 --out study --quiet";
+    succeed(&here, &arguments.split(' ').collect::<Vec<_>>());
+    succeed(&here, &["report", "study"]);
+    let page = read(&here, "report.html");
+    check(&page);
+    let summary: serde_json::Value = serde_json::from_str(&read(&here, "study/summary.json")).unwrap();
+    let best = format!("trial {} scores {:.3}", summary["best"]["trial"], summary["best"]["score"].as_f64().unwrap());
+    for text in [
+        "10 complete, 0 pruned, 0 failed, 0 missing",
+        &best,
+        "over 3 runs",
+        "quarl train --config study/best.toml --out NEW",
+        "quarl tune CartPole-v0 --preset textbook --episodes 3 --space space.toml",
+        "Parameters of the complete trials",
+        "Importance of the parameters",
+        "the best trial",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+    assert_eq!(page.matches("<figure").count(), 3);
+    let rows = page.split("<tbody>").nth(1).unwrap().split("</tbody>").next().unwrap();
+    assert_eq!(rows.matches("<tr>").count(), 10);
+    // A study that is still running, and one whose summary is damaged.
+    fs::write(here.path().join("study/summary.json"), "{\"env\": 1").unwrap();
+    assert!(fail(&here, &["report", "study"], 1).contains("the summary is damaged"));
+    fs::remove_file(here.path().join("study/summary.json")).unwrap();
+    assert!(fail(&here, &["report", "study"], 1).contains("a study without results"));
+}
+
+#[test]
 fn a_report_names_what_it_cannot_show() {
     let here = directory();
     fs::create_dir(here.path().join("foreign")).unwrap();

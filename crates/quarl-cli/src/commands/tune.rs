@@ -11,7 +11,7 @@ use quarl::experiment::Shard;
 use quarl::tune::{Plan, Space, StudyEvent, StudySummary};
 
 use super::experiment::report::Audience;
-use crate::args::{TuneArgs, read};
+use crate::args::{TuneArgs, command_line, read};
 use crate::output::Usage;
 use crate::{Outcome, interrupt, output};
 use report::Report;
@@ -33,6 +33,7 @@ pub(crate) fn run(args: TuneArgs) -> Result<Outcome> {
         .score_episodes(args.score_episodes)
         .confirmations(args.confirm)
         .shard(args.shard.unwrap_or(Shard::ALL))
+        .command(command_line())
         .stop_flag(interrupt::stop_flag());
     run_plan(plan, Audience::of(args.quiet, args.json))
 }

@@ -25,7 +25,7 @@ const number = (value) => {
   const text = size >= 1000 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(4)));
   return text.replace('-', '\u2212');
 };
-for (const chart of document.querySelectorAll('figure.chart')) {
+for (const chart of document.querySelectorAll('figure.chart:not(.drawing)')) {
   const svg = chart.querySelector('svg');
   const { panels, width } = JSON.parse(chart.querySelector('script').textContent);
   const line = document.createElementNS('http://www.w3.org/2000/svg', 'line');

@@ -1,4 +1,4 @@
-//! The section of one directory: a run, an experiment, a comparison, or several of these.
+//! The section of one directory: a run, an experiment, a comparison, a study, or several of these.
 
 use std::path::Path;
 
@@ -8,10 +8,11 @@ use quarl::Error;
 use quarl::config::TrainConfig;
 use quarl::experiment::{self, read_comparison};
 use quarl::run::{self, Contents, Status, Summary};
+use quarl::tune::read_study;
 
 use super::recordings::Recordings;
 use super::tables::{Cell, facts, table};
-use super::{Section, comparison, configuration, figures};
+use super::{Section, comparison, configuration, figures, study};
 
 /// The section of the results in `path`. Its ids begin with `id`.
 pub(super) fn section(path: &Path, id: &str, recordings: &mut Recordings) -> Result<Section> {
@@ -24,12 +25,15 @@ pub(super) fn section(path: &Path, id: &str, recordings: &mut Recordings) -> Res
             Some(results) => comparison::content(path, &results, id, recordings)?,
             None => several(&results, id, recordings)?,
         },
-        Contents::Study => {
-            let message = "holds a study, of which there is no report: its results are summary.json and its figures";
-            return Err(Error::File { path: path.to_owned(), message: message.to_owned() }.into());
-        }
+        Contents::Study => match read_study(path)? {
+            Some(results) => study::content(path, &results, id)?,
+            None => {
+                let message = "holds a study without results: run it to its end, or interrupt it once".to_owned();
+                return Err(Error::File { path: path.to_owned(), message }.into());
+            }
+        },
         Contents::Nothing | Contents::Other { .. } => {
-            let message = "holds no run, no experiment and no comparison".to_owned();
+            let message = "holds no run, no experiment, no comparison and no study".to_owned();
             return Err(Error::File { path: path.to_owned(), message }.into());
         }
     };

@@ -61,7 +61,7 @@ pub struct Plan {
     pub(super) shard: Shard,
     retry_failed: bool,
     pub(super) tensorboard: bool,
-    pub(super) command: Option<String>,
+    pub(crate) command: Option<String>,
     pub(super) stop: StopFlag,
     /// Creates environments, if they are not the library's.
     factory: Option<Factory>,

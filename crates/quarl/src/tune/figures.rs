@@ -36,7 +36,7 @@ fn score_label(summary: &StudySummary) -> &'static str {
 }
 
 /// The score of every trial, and the best score so far.
-fn progress(state: &State, summary: &StudySummary) -> Figure {
+pub(super) fn progress(state: &State, summary: &StudySummary) -> Figure {
     let points = |wanted: TrialState| -> Vec<(f64, f64)> {
         let trials = state.trials.values().filter(|trial| trial.state == wanted);
         trials.filter_map(|trial| Some((trial.number as f64, trial.score?))).collect()
@@ -92,7 +92,7 @@ fn progress(state: &State, summary: &StudySummary) -> Figure {
 }
 
 /// Each trial as a line through its parameters.
-fn parallel_coordinates(space: &Space, state: &State, summary: &StudySummary) -> ParallelCoordinates {
+pub(super) fn parallel_coordinates(space: &Space, state: &State, summary: &StudySummary) -> ParallelCoordinates {
     let axis = |parameter: &Parameter| Axis { label: parameter.key.clone(), ticks: ticks(&parameter.values) };
     let position = |parameter: &Parameter, trial: &Trial| {
         let coordinate = trial.parameters.get(&parameter.key).map_or(0.0, |value| parameter.values.coordinate(value));
@@ -143,7 +143,7 @@ fn short(value: &toml::Value) -> String {
     }
 }
 
-fn importance(state: &State, summary: &StudySummary) -> Option<BarChart> {
+pub(super) fn importance(state: &State, summary: &StudySummary) -> Option<BarChart> {
     let found = summary.importance.as_ref()?;
     let trials = ranked(state.trials.values()).len();
     debug_assert!(trials >= FEWEST_TRIALS);

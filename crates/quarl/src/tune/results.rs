@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use csv::WriterBuilder;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::TrialState;
@@ -31,10 +31,13 @@ pub(super) const BEST: &str = "best.toml";
 pub(super) const TRIALS: &str = "trials.csv";
 
 /// The summary of a study.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StudySummary {
     /// The version of quarl that wrote it.
     pub quarl_version: String,
+    /// The command that wrote it, if it was a command.
+    #[serde(default)]
+    pub command: Option<String>,
     /// The environment's id.
     pub env: String,
     /// The number of trials that were requested.
@@ -68,7 +71,7 @@ pub struct StudySummary {
 }
 
 /// The best trial.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BestTrial {
     /// Its number.
     pub trial: u64,
@@ -81,7 +84,7 @@ pub struct BestTrial {
 }
 
 /// The best trial's runs with fresh seeds.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Confirmation {
     /// The number of runs that were requested.
     pub runs: usize,
@@ -99,7 +102,7 @@ pub struct Confirmation {
 }
 
 /// The importance of a parameter.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Importance {
     /// The key.
     pub key: String,
@@ -147,6 +150,7 @@ impl Study {
         let confirmed = state.confirmed.values().map(|run| run.seconds);
         StudySummary {
             quarl_version: env!("CARGO_PKG_VERSION").to_owned(),
+            command: plan.base.command.clone(),
             env: plan.config.env.id.clone(),
             trials: plan.trials,
             complete: count(TrialState::Complete),

@@ -116,6 +116,11 @@ impl Plan {
         Self { base: self.base.stop_flag(stop.clone()), stop, ..self }
     }
 
+    /// Notes the command that made this plan in the results, so that they say how to repeat them.
+    pub fn command(self, command: String) -> Self {
+        Self { base: self.base.command(command), ..self }
+    }
+
     /// Trains on environments that `factory` creates; see [`experiment::Plan::environment`].
     pub fn environment<E: Environment + 'static>(
         self,
