@@ -76,6 +76,13 @@ pub(crate) enum Command {
     /// best configuration, a table of all trials and figures. The same command continues an interrupted study.
     #[command(after_help = examples::TUNE)]
     Tune(TuneArgs),
+    /// Write a trained agent as a file for other programs: ONNX, Rust without the standard library, or C
+    ///
+    /// The file has the network, the normalisation of observations and the choice of the greedy action. ONNX: input observation
+    /// (float32, batch by numbers), outputs q_values (float32, batch by actions) and action (int64, batch). Rust: act and
+    /// q_values. C: quarl_act and quarl_q_values.
+    #[command(after_help = examples::EXPORT)]
+    Export(ExportArgs),
     /// Draw learning curves of runs and experiments in one figure
     #[command(after_help = examples::PLOT)]
     Plot(PlotArgs),
@@ -469,6 +476,35 @@ pub(crate) struct ReportArgs {
     /// Do not play the agents: leave out the recordings
     #[arg(long)]
     pub(crate) no_recordings: bool,
+}
+
+/// The format of an exported agent.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// An ONNX model, for ONNX Runtime in Python, JavaScript, C++ and others
+    Onnx,
+    /// A Rust module without dependencies, also for microcontrollers
+    Rust,
+    /// A C header
+    C,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Directory of a run (its final model), or a model file such as best.safetensors
+    pub(crate) run: PathBuf,
+    /// Format of the file
+    #[arg(long, value_enum)]
+    pub(crate) format: ExportFormat,
+    /// File to write [default: agent.onnx, agent.rs or agent.h in the current directory]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Export the model of the best evaluation during training instead of the final model
+    #[arg(long)]
+    pub(crate) best: bool,
+    /// Replace the file if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]

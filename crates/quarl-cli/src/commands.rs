@@ -7,6 +7,7 @@ pub(crate) mod config;
 pub(crate) mod envs;
 pub(crate) mod eval;
 pub(crate) mod experiment;
+pub(crate) mod export;
 pub(crate) mod manual;
 pub(crate) mod play;
 pub(crate) mod plot;

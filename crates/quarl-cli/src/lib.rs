@@ -43,6 +43,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Experiment(args) => commands::experiment::run(args),
         Command::Compare(args) => commands::compare::run(args),
         Command::Tune(args) => commands::tune::run(args),
+        Command::Export(args) => commands::export::run(args),
         Command::Plot(args) => commands::plot::run(args),
         Command::Report(args) => commands::report::run(args),
         Command::Envs(args) => commands::envs::run(args),

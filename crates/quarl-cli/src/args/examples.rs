@@ -36,6 +36,10 @@ Examples:
   quarl tune CartPole-v1 --preset dqn --trials 50 --seeds-per-trial 3 --out study
   quarl tune CartPole-v1 --preset dqn --print-space > space.toml
   quarl tune CartPole-v1 --preset dqn --space space.toml --steps 20000 --out narrow";
+pub(super) const EXPORT: &str = "\
+Examples:
+  quarl export runs/CartPole-v0-textbook-seed0 --format onnx
+  quarl export runs/CartPole-v0-textbook-seed0 --best --format rust --out agent.rs";
 pub(super) const PLOT: &str = "\
 Examples:
   quarl plot runs --out runs.svg
