@@ -39,7 +39,7 @@ Examples:
 pub(super) const EXPORT: &str = "\
 Examples:
   quarl export runs/CartPole-v0-textbook-seed0 --format onnx
-  quarl export runs/CartPole-v0-textbook-seed0 --best --format rust --out agent.rs";
+  quarl export runs/CartPole-v0-textbook-seed0 --format rust --out agent.rs";
 pub(super) const PLOT: &str = "\
 Examples:
   quarl plot runs --out runs.svg
