@@ -76,7 +76,7 @@ pub(crate) enum Command {
     /// best configuration, a table of all trials and figures. The same command continues an interrupted study.
     #[command(after_help = examples::TUNE)]
     Tune(TuneArgs),
-    /// Write a trained agent as a file for other programs: ONNX, Rust without the standard library, or C
+    /// Write a trained agent as ONNX, Rust or C, for other programs
     ///
     /// The file has the network, the normalisation of observations and the choice of the greedy action. ONNX: input observation
     /// (float32, batch by numbers), outputs q_values (float32, batch by actions) and action (int64, batch). Rust: act and
