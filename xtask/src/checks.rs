@@ -29,7 +29,8 @@ pub(crate) fn ci() -> Result<()> {
         skipped("licences: cargo-deny is not installed");
     }
     // Miri and AddressSanitizer run the tests without default features.
-    run("cargo", &["check", "--package", "quarl", "--no-default-features", "--tests"], &[])?;
+    let packages = ["--package", "quarl-core", "--package", "quarl"];
+    run("cargo", &[&["check", "--no-default-features", "--tests"], &packages[..]].concat(), &[])?;
     if succeeds("rustup", &["target", "add", WASM]) {
         run("cargo", &["build", "--package", "quarl", "--no-default-features", "--target", WASM], &[])?;
     } else {

@@ -16,7 +16,7 @@ pub(crate) fn miri() -> Result<()> {
         skipped(&format!("Miri: rustup {} failed", MIRI.join(" ")));
         return Ok(());
     }
-    let cargo = ["+nightly", "miri", "test", "--package", "quarl", "--no-default-features", "--target"];
+    let cargo = ["+nightly", "miri", "test", "--package", "quarl-core", "--target"];
     let length_checks = ["--lib", "kernels::tests::shapes"];
     run("cargo", &[&cargo[..], &["i686-unknown-linux-gnu"], &length_checks].concat(), &[])?;
     let odd_sizes = ["--lib", "--", "odd_sizes", "kernels::tests::shapes", "replay::tests"];
@@ -34,9 +34,9 @@ pub(crate) fn sanitize() -> Result<()> {
         skipped(&format!("AddressSanitizer: needs a processor and a system of {SANITIZED}"));
         return Ok(());
     }
+    let parts = ["test", "--package", "quarl-core", "--target", SANITIZED, "--lib", "--", "engine::", "replay::"];
+    run("cargo", &parts, &environment)?;
     let cargo = ["test", "--package", "quarl", "--no-default-features", "--target", SANITIZED];
-    let libraries = ["--lib", "--", "engine::", "replay::"];
-    run("cargo", &[&cargo[..], &libraries].concat(), &environment)?;
     let whole_runs = ["--test", "odd_sizes", "--test", "determinism", "--test", "replay_memory"];
     run("cargo", &[&cargo[..], &whole_runs].concat(), &environment)
 }

@@ -44,7 +44,9 @@ pub(crate) fn arm() -> Result<()> {
         ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc"),
         ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", "qemu-aarch64 -L /usr/aarch64-linux-gnu"),
     ];
-    let tests = ["test", "--package", "quarl", "--target", ARM, "--lib", "--test", "determinism", "--test", "digests"];
+    let packages = ["--package", "quarl-core", "--package", "quarl-render", "--package", "quarl"];
+    let tests = ["--target", ARM, "--lib", "--test", "determinism", "--test", "digests"];
+    let tests = [&["test"], &packages[..], &tests[..]].concat();
     run("cargo", &tests, &environment)
 }
 

@@ -49,9 +49,11 @@ pub(crate) fn wheel() -> Result<()> {
     Ok(())
 }
 
-/// Runs the package's quick tests against an unoptimised native module, with this interpreter of a virtual environment.
+/// Runs the package's quick tests against a native module built like the tests, with this interpreter of a virtual environment.
 pub(crate) fn test(python: &str) -> Result<()> {
-    run("cargo", &["build", "--package", "quarl-python"], &[])?;
+    // The selection of `cargo test` in `checks::test`: another one would choose other features of dependencies, and compile
+    // the library again.
+    run("cargo", &["build", "--workspace", "--all-features", "--lib", "--tests"], &[])?;
     let package = Path::new("target/python/quarl");
     if package.exists() {
         fs::remove_dir_all(package)?;

@@ -78,7 +78,7 @@ fn quoted_code_is_in_the_source() {
             let path = block.lines[0].strip_prefix("// ").unwrap_or_default();
             let Ok(source) = fs::read_to_string(root.join(path)) else {
                 errors.push(format!(
-                    "{place}: the first line must name the quoted file, such as // crates/quarl/src/target.rs"
+                    "{place}: the first line must name the quoted file, such as // crates/quarl-core/src/target.rs"
                 ));
                 continue;
             };

@@ -30,7 +30,7 @@ fn reset_seeds(seed: u64, environments: u64) -> Vec<u64> {
 #[pymodule]
 fn _quarl(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    module.add("SPACES", include_str!("../../quarl/src/env/gym/spaces.py"))?;
+    module.add("SPACES", include_str!("../../quarl-core/src/env/gym/spaces.py"))?;
     module.add("BUILT_IN", quarl::env::ids().to_vec())?;
     module.add_function(wrap_pyfunction!(run_command, module)?)?;
     module.add_function(wrap_pyfunction!(reset_seeds, module)?)?;

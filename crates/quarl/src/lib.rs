@@ -29,59 +29,30 @@
 //! and [`render`] draws environments (feature `render`). Without default features the crate does no I/O and compiles to
 //! WebAssembly.
 
-pub mod accumulator;
-pub mod agent;
-#[cfg(any(feature = "files", feature = "render"))]
-mod atomic_write;
-pub mod config;
-pub mod engine;
-pub mod env;
-pub mod error;
-pub mod evaluate;
 #[cfg(feature = "files")]
 pub mod experiment;
-pub mod exploration;
 pub mod export;
-#[cfg(any(feature = "render", feature = "plot"))]
-#[cfg_attr(not(feature = "plot"), allow(dead_code, reason = "scenes use a part of what figures use"))]
-mod font;
-pub mod loss;
-pub mod memory;
-pub mod model;
-pub mod network;
-pub mod observations;
 #[cfg(feature = "plot")]
 pub mod plot;
-#[cfg(any(feature = "render", feature = "plot"))]
-mod png;
-pub mod policy;
 pub mod render;
-pub mod replay;
-pub mod rng;
 #[cfg(feature = "files")]
 pub mod run;
-pub mod schedule;
 pub mod scores;
-pub mod space;
-pub mod stats;
-mod stop;
-mod suggest;
-pub mod target;
-pub mod train;
 #[cfg(feature = "files")]
 pub mod trained;
-pub mod transition;
 #[cfg(feature = "files")]
 pub mod tune;
 
-pub use agent::Agent;
+// What training computes is a crate of its own, `quarl-core`, because only it has to be compiled with full optimisation.
 #[cfg(feature = "files")]
-pub use atomic_write::atomic_write;
-pub use config::TrainConfig;
-pub use engine::Engine;
-pub use env::Environment;
-pub use error::Error;
-pub use model::Model;
-pub use policy::Policy;
-pub use stop::StopFlag;
-pub use train::{Event, Trainer};
+use quarl_core::atomic_write;
+#[cfg(feature = "files")]
+pub use quarl_core::atomic_write::atomic_write;
+#[cfg(feature = "files")]
+use quarl_core::suggest;
+#[doc(inline)]
+pub use quarl_core::{
+    Agent, Engine, Environment, Error, Event, Model, Policy, StopFlag, TrainConfig, Trainer, accumulator, agent,
+    config, engine, env, error, evaluate, exploration, loss, memory, model, network, observations, policy, replay, rng,
+    schedule, space, stats, target, train, transition,
+};

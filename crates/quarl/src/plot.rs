@@ -34,12 +34,12 @@ mod scale;
 mod svg;
 mod thin;
 
-pub use crate::render::Color;
 pub use bars::BarChart;
 pub use estimates::{EfficiencyCurve, Estimate, efficiency_figure, estimates_figure};
 pub use figures::{Group, Run, XAxis, comparison_figure, experiment_figure, profile_figure, run_figure};
 pub use interactive::{Interactive, Panel, PanelSeries, interactive};
 pub use parallel::{Axis, ParallelCoordinates};
+pub use quarl_core::scene::Color;
 
 use crate::Error;
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::comparison::{self, Variant};
 use super::{Experiment, run_path};
+use crate::StopFlag;
 use crate::atomic_write::atomic_write;
 use crate::config::TrainConfig;
 use crate::engine::cpu;
@@ -14,7 +15,6 @@ use crate::error::Error;
 use crate::memory;
 use crate::run::lock::Lock;
 use crate::run::{self, Contents, RUNS, Status, listed};
-use crate::stop::StopFlag;
 use crate::train::{self, EnvironmentRole, Trainer, TrainerBuilder};
 
 type Factory = Arc<dyn Fn(EnvironmentRole) -> Result<Box<dyn Environment>, Error> + Send + Sync>;

@@ -10,11 +10,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::{Plan, run_path};
+use crate::StopFlag;
 use crate::config::TrainConfig;
 use crate::error::Error;
 use crate::run::lock::{Attempt, Lock};
 use crate::run::{RunWriter, Status, Summary};
-use crate::stop::StopFlag;
 use crate::train::Event;
 
 /// The interval in which a thread checks whether another process has released a run.

@@ -7,7 +7,7 @@ use super::layout::{
 use super::marks::{Anchor, Mark, Page, Sheet, Stroke, Weight};
 use super::scale::{Scale, extent};
 use crate::Error;
-use crate::font::Fonts;
+use quarl_render::font::Fonts;
 
 /// The height of a bar with its space, in CSS pixels.
 const BAR: f64 = 30.0;

@@ -6,7 +6,7 @@ use super::scale::{Scale, extent};
 use super::thin::{stretches, thinned};
 use super::{Color, Figure, HEIGHT, Series, Style, WIDTH};
 use crate::Error;
-use crate::font::Fonts;
+use quarl_render::font::Fonts;
 
 /// Okabe and Ito's palette for colour-blind readers, without yellow, which is too pale for a line on white, and without
 /// black, the colour of text.

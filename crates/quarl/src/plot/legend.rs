@@ -4,7 +4,7 @@ use super::Style;
 use super::layout::{Look, TEXT, band_alpha};
 use super::marks::{Anchor, Mark, Stroke, Text, Weight};
 use crate::Error;
-use crate::font::Fonts;
+use quarl_render::font::Fonts;
 
 /// The height of one line of the legend.
 const LINE: f64 = 23.0;

@@ -1,7 +1,7 @@
 //! The elements of a laid-out figure. Coordinates are CSS pixels; y points down.
 
 use super::Color;
-pub(super) use crate::font::Weight;
+pub(super) use quarl_render::font::Weight;
 
 /// A position on the sheet.
 pub(super) type Point = (f64, f64);

@@ -5,7 +5,7 @@ use super::marks::{Anchor, Mark, Page, Point, Sheet, Stroke, Weight};
 use super::scale::extent;
 use super::{Color, HEIGHT};
 use crate::Error;
-use crate::font::Fonts;
+use quarl_render::font::Fonts;
 
 /// The width of one axis with its space, in CSS pixels.
 const AXIS_WIDTH: f64 = 118.0;

@@ -8,7 +8,7 @@ use tiny_skia::{
 use super::marks::{Anchor, Mark, Page, Point, Sheet, Text};
 use super::{Color, PNG_SCALE};
 use crate::Error;
-use crate::font::Fonts;
+use quarl_render::font::Fonts;
 
 /// Paints a page and compresses it.
 pub(super) fn encode(page: &Page) -> Result<Vec<u8>, Error> {
@@ -22,7 +22,7 @@ pub(super) fn encode(page: &Page) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     // One inch has 96 CSS pixels; PNG counts pixels per metre.
     let per_metre = (f64::from(96 * PNG_SCALE) / 0.0254).round() as u32;
-    crate::png::encode(&mut bytes, (pixmap.width(), pixmap.height()), &rgb, Some(per_metre))
+    quarl_render::encode::encode(&mut bytes, (pixmap.width(), pixmap.height()), &rgb, Some(per_metre))
         .map_err(|error| failed(error.to_string()))?;
     Ok(bytes)
 }

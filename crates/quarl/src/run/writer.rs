@@ -147,10 +147,10 @@ impl RunWriter {
             tensorboard.record(event, trainer)?;
         }
         match event {
-            // Warnings are written with the summary; the trainer keeps them.
-            Event::Step { .. } | Event::Learn { .. } | Event::EvaluationStep { .. } | Event::Warning { .. } => Ok(()),
             Event::Episode(record) => self.record_episode(record),
             Event::Evaluation(evaluation) => self.record_evaluation(evaluation, trainer),
+            // Steps and updates. Warnings are written with the summary; the trainer keeps them.
+            _ => Ok(()),
         }
     }
 

@@ -20,11 +20,11 @@ use super::journal::{Entry, Journal, State};
 use super::sampler::{self, History};
 use super::study::Setup;
 use super::trial::{Trial, ranked};
+use crate::StopFlag;
 use crate::error::Error;
 use crate::experiment::internal;
 use crate::rng::Stream;
 use crate::run::lock::{Attempt, Lock};
-use crate::stop::StopFlag;
 
 /// The interval in which a thread without a task checks whether there is one.
 const POLL: Duration = Duration::from_millis(100);

@@ -12,6 +12,7 @@ use super::runner::Runs;
 use super::sampler::Sampler;
 use super::space::Space;
 use super::trial::{Trial, TrialState};
+use crate::StopFlag;
 use crate::config::TrainConfig;
 use crate::engine::cpu;
 use crate::env::{Environment, EnvironmentSpec};
@@ -21,7 +22,6 @@ use crate::experiment::{self, Shard};
 use crate::memory;
 use crate::run::{Contents, listed};
 use crate::stats::mean;
-use crate::stop::StopFlag;
 use crate::train::{self, EnvironmentRole};
 
 /// The number of random episodes that define the score 0, and their seed.

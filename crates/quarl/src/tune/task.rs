@@ -10,13 +10,13 @@ use super::journal::{Entry, Journal};
 use super::objective::normalised;
 use super::runner::{Purpose, Shared, Task};
 use super::study::Setup;
+use crate::StopFlag;
 use crate::config::TrainConfig;
 use crate::error::Error;
 use crate::evaluate::{GreedyEpisodes, step_limit};
 use crate::experiment::{Plan, internal};
 use crate::policy::Policy;
 use crate::rng::Stream;
-use crate::stop::StopFlag;
 use crate::train::{Evaluation, Event, Trainer};
 
 /// The interval in which a run checks whether another process has ended its trial.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::journal::{Entry, JOURNAL, Journal};
 use super::*;
+use crate::StopFlag;
 use crate::config::TrainConfig;
 use crate::error::Error;
 use crate::experiment::Shard;
-use crate::stop::StopFlag;
 
 const SPACE: &str = "[space]\n\"optimizer.lr\" = { low = 1e-4, high = 1e-2, log = true }\n\"agent.batch_size\" = { choices = \
                      [16, 32] }\n";
