@@ -1,5 +1,5 @@
-//! Checks against programs that are too heavy for the normal tests: rliable, TensorBoard, a notebook of the Python package, and a
-//! browser. They are installed into target/external and target/wheel.
+//! Checks against programs that are too heavy for the normal tests: rliable, TensorBoard, Stable-Baselines3, a notebook of the Python
+//! package, and a browser. They are installed into target/external and target/wheel.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,30 +19,26 @@ const PLAYWRIGHT: &str = "playwright-core@1.64.1";
 pub(crate) fn run_all() -> Result<()> {
     let here = PathBuf::from("target/external");
     fs::create_dir_all(&here)?;
-    let python = python(&here)?;
+    let python = install(&here.join("venv"), &PACKAGES)?;
     rliable(&python)?;
     onnx_runtime(&python, &here)?;
+    stable_baselines3(&here)?;
     run("cargo", &["build", "--package", "quarl-cli"], &[])?;
     tensorboard(&python, &here)?;
     crate::python::notebook()?;
     browser(&here)
 }
 
-/// The Python interpreter with the packages.
-fn python(here: &Path) -> Result<String> {
-    let venv = here.join("venv");
+/// The Python interpreter of a virtual environment with these packages.
+fn install(venv: &Path, packages: &[&str]) -> Result<String> {
     let python = venv.join("bin/python").display().to_string();
     // Written last, so that an interrupted installation is repeated.
     let installed = venv.join("installed");
-    if fs::read_to_string(&installed).ok().as_deref() != Some(&PACKAGES.join("\n")) {
+    if fs::read_to_string(&installed).ok().as_deref() != Some(&packages.join("\n")) {
         let outer = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
         run(&outer, &["-m", "venv", &venv.display().to_string()], &[])?;
-        run(
-            &python,
-            &[&["-m", "pip", "install", "--quiet", "--disable-pip-version-check"], &PACKAGES[..]].concat(),
-            &[],
-        )?;
-        fs::write(installed, PACKAGES.join("\n"))?;
+        run(&python, &[&["-m", "pip", "install", "--quiet", "--disable-pip-version-check"], packages].concat(), &[])?;
+        fs::write(installed, packages.join("\n"))?;
     }
     Ok(python)
 }
@@ -53,6 +49,15 @@ fn onnx_runtime(python: &str, here: &Path) -> Result<()> {
     let test = ["test", "--package", "quarl", "--test", "export", "--", "--ignored", "write_files_for_onnx_runtime"];
     run("cargo", &test, &[("QUARL_EXPORTS", &exports)])?;
     run(python, &["crates/quarl/tests/oracles/onnx_runtime.py", &exports], &[])
+}
+
+/// Stable-Baselines3 writes archives, and quarl reads them. It has its own environment: PyTorch takes gigabytes.
+fn stable_baselines3(here: &Path) -> Result<()> {
+    let python = install(&here.join("stable-baselines3"), &["stable-baselines3==2.9.2"])?;
+    let archives = std::path::absolute(here.join("archives"))?.display().to_string();
+    run(&python, &["crates/quarl/tests/oracles/sb3_archives.py", &archives, "--variants"], &[])?;
+    let test = ["test", "--package", "quarl", "--test", "import", "--", "--ignored"];
+    run("cargo", &test, &[("QUARL_SB3", &archives)])
 }
 
 /// rliable computes the numbers of the fixture again: the points have to be equal, its random intervals close.

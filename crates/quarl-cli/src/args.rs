@@ -5,8 +5,6 @@ mod examples;
 mod reference;
 mod tune;
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -15,6 +13,8 @@ use quarl::Error;
 use quarl::config::{self, ConfigBuilder, EnvConfig, TrainConfig};
 use quarl::experiment::ablation::Part;
 use quarl::experiment::{Plan, Shard};
+use quarl::run;
+use quarl::trained::TrainedAgent;
 use toml::{Table, Value};
 
 use crate::interrupt;
@@ -83,6 +83,13 @@ pub(crate) enum Command {
     /// q_values. C: quarl_act and quarl_q_values.
     #[command(after_help = examples::EXPORT)]
     Export(ExportArgs),
+    /// Read a DQN agent of Stable-Baselines3
+    ///
+    /// Read the archive that model.save() has written (MlpPolicy) and write its network and settings to a directory that `quarl
+    /// eval`, `play`, `export` and `train --from` accept. The archive's pickles are not executed. An agent that was trained with
+    /// VecNormalize needs normalised observations, which the archive does not hold.
+    #[command(after_help = examples::IMPORT)]
+    Import(ImportArgs),
     /// Draw learning curves of runs and experiments in one figure
     #[command(after_help = examples::PLOT)]
     Plot(PlotArgs),
@@ -146,7 +153,7 @@ fn fps(text: &str) -> Result<f64, String> {
 }
 
 /// The arguments that select a configuration.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ConfigArgs {
     /// Environment id: one of `quarl envs`, or gym:ID for a Gymnasium environment [default: that of the preset;
     /// CartPole-v0 without a preset]
@@ -178,7 +185,7 @@ pub(crate) struct ConfigArgs {
 const GYM_HEADING: &str = "Options for Gymnasium environments (gym:ID)";
 
 /// The arguments for Gymnasium environments (`gym:ID`).
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct GymArgs {
     /// Python interpreter [default: that of the active virtual environment, else .venv/bin/python, else python3]
     #[arg(long, value_name = "PYTHON", help_heading = GYM_HEADING)]
@@ -253,6 +260,16 @@ pub(crate) struct Resolved {
 }
 
 impl ConfigArgs {
+    /// These arguments, with the configuration of the agent's run where they select neither a preset nor a file.
+    pub(crate) fn or_of(&self, agent: &TrainedAgent) -> Self {
+        let mut arguments = self.clone();
+        let file = agent.path.with_file_name(run::CONFIG);
+        if arguments.preset.is_none() && arguments.config.is_none() && file.is_file() {
+            arguments.config = Some(file);
+        }
+        arguments
+    }
+
     /// The configuration that these arguments select, checked.
     pub(crate) fn resolve(&self) -> Result<Resolved> {
         let mut builder = match &self.preset {
@@ -287,20 +304,24 @@ impl ConfigArgs {
 
 /// Reads a configuration file. A file that cannot be read is a usage error, like an invalid one.
 pub(crate) fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).map_err(|error| {
-        let reason = match error.kind() {
-            _ if path.is_dir() => "this is a directory; give the path of a TOML file".to_owned(),
-            ErrorKind::InvalidData => "this is not a text file (UTF-8)".to_owned(),
-            _ => error.to_string(),
-        };
-        Usage(format!("cannot read {}: {reason}", path.display())).into()
-    })
+    let reason = match quarl::read_text_file(path) {
+        Ok(text) => return Ok(text),
+        Err(_) if path.is_dir() => "this is a directory; give the path of a TOML file".to_owned(),
+        Err(Error::Io { error, .. }) => error.to_string(),
+        Err(Error::File { message, .. }) => message,
+        Err(error) => error.to_string(),
+    };
+    Err(Usage(format!("cannot read {}: {reason}", path.display())).into())
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
+    /// Start from the parameters of a trained agent, with an empty replay buffer: directory of a run or of an imported agent, or a
+    /// model file. Without --preset and --config, the settings are those of the directory
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) from: Option<PathBuf>,
     /// Directory of the run [default: a new directory below runs/, such as runs/CartPole-v0-textbook-seed0]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
@@ -505,6 +526,23 @@ pub(crate) struct ExportArgs {
     /// Replace the file if it exists
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Archive of Stable-Baselines3
+    pub(crate) archive: PathBuf,
+    /// Environment id that the agent was trained in: one of `quarl envs`, or gym:ID for a Gymnasium environment
+    #[arg(long)]
+    pub(crate) env: String,
+    /// Directory to write
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Replace the run in an existing directory; other files are never replaced
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) gym: GymArgs,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ pub(crate) mod envs;
 pub(crate) mod eval;
 pub(crate) mod experiment;
 pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod manual;
 pub(crate) mod play;
 pub(crate) mod plot;

@@ -44,6 +44,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Compare(args) => commands::compare::run(args),
         Command::Tune(args) => commands::tune::run(args),
         Command::Export(args) => commands::export::run(args),
+        Command::Import(args) => commands::import::run(args),
         Command::Plot(args) => commands::plot::run(args),
         Command::Report(args) => commands::report::run(args),
         Command::Envs(args) => commands::envs::run(args),

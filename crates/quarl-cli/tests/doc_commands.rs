@@ -41,6 +41,7 @@ fn is_for_readers(path: &Path) -> bool {
 
 fn run_all(document: &Document) -> Vec<String> {
     let here = common::directory();
+    common::add_archive(&here);
     examples(document).into_iter().filter_map(|example| run(&here, &example).err()).collect()
 }
 
@@ -59,6 +60,7 @@ fn the_commands_in_help_run() {
         let example = Example { place: "here".to_owned(), words: split(prepared), error: None };
         run(&here, &example).unwrap();
     }
+    common::add_archive(&here);
     std::fs::write(here.path().join("my.toml"), "[agent]\ngamma = 0.9\n").unwrap();
     let mut errors = Vec::new();
     for command in commands {

@@ -16,6 +16,7 @@ use crate::env::EnvironmentSpec;
 use crate::env::wrappers::ObservationStatistics;
 use crate::error::Error;
 use crate::exploration::{Exploration, Explorer};
+use crate::model::Model;
 use crate::network::{Architecture, Head, QValues};
 use crate::observations::{Observations, ObservationsView};
 use crate::policy::Policy;
@@ -184,6 +185,28 @@ impl Agent {
             target_network: config.target_network.clone(),
             dtype,
         })
+    }
+
+    /// Replaces the parameters of both networks, and the observation statistics, by those of a model.
+    ///
+    /// # Errors
+    /// [`Error::State`] where the model has another network, or only one of the two normalises observations; nothing is changed
+    /// then.
+    pub fn set_model(&mut self, model: &Model) -> Result<(), Error> {
+        let refused = |message: String| Err(Error::State { what: "the initial model".to_owned(), message });
+        model.check()?;
+        let differences = model.architecture.differences(self.architecture());
+        if !differences.is_empty() {
+            return refused(format!("its network differs from that of the configuration: {}", differences.join("; ")));
+        }
+        if model.observation_statistics.is_some() != self.memory.observation_statistics.is_some() {
+            let (its, remedy) = if model.observation_statistics.is_some() { ("", "true") } else { ("not ", "false") };
+            return refused(format!("its observations are {its}normalised: set env.normalize_observation = {remedy}"));
+        }
+        self.engine.set_parameters(&model.parameters, &model.parameters);
+        self.engine.invalidate_all();
+        self.memory.observation_statistics.clone_from(&model.observation_statistics);
+        Ok(())
     }
 
     /// The engine that computes Q-values and updates.

@@ -4,7 +4,7 @@
 //! renamed.
 
 use std::fs::OpenOptions;
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -42,6 +42,17 @@ impl AtomicFile {
         Ok(Self { path: path.to_owned(), file })
     }
 
+    /// [`AtomicFile::commit`] for a path where nothing is. Another process cannot come in between: the system itself refuses to
+    /// replace what is there.
+    fn commit_new(self) -> Result<(), Error> {
+        let Self { path, file } = self;
+        file.as_file().sync_all().map_err(Error::io("write", &path))?;
+        match file.persist_noclobber(&path) {
+            Err(failed) if failed.error.kind() == ErrorKind::AlreadyExists => Err(Error::Exists { path }),
+            committed => committed.map(drop).map_err(|failed| Error::io("write", &path)(failed.error)),
+        }
+    }
+
     /// Renames the file to its final name.
     pub fn commit(self) -> Result<(), Error> {
         let Self { path, file } = self;
@@ -76,6 +87,19 @@ pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     file.commit()
 }
 
+/// [`atomic_write`] for a new file.
+///
+/// # Errors
+/// [`Error::Exists`] where something is at `path`, [`Error::Io`] where writing fails.
+pub fn atomic_create(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    if path.symlink_metadata().is_ok() {
+        return Err(Error::Exists { path: path.to_owned() });
+    }
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes).map_err(Error::io("write", path))?;
+    file.commit_new()
+}
+
 #[cfg(test)]
 mod tests {
     use std::error::Error as _;
@@ -96,6 +120,39 @@ mod tests {
         assert_eq!(fs::read_dir(&directory).unwrap().count(), 1, "no temporary file stays");
         atomic_write(&path, b"third").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"third");
+    }
+
+    #[test]
+    fn of_several_writers_of_a_new_file_one_succeeds_and_nothing_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        for round in 0..50 {
+            let results = std::thread::scope(|scope| {
+                let write = |i: u8| {
+                    let path = &path;
+                    // Without the first check of `atomic_create`, which would hide the race.
+                    move || {
+                        let mut file = AtomicFile::create(path).unwrap();
+                        file.write_all(&[i]).unwrap();
+                        (i, file.commit_new())
+                    }
+                };
+                let writers: Vec<_> = (0..4).map(|i| scope.spawn(write(i))).collect();
+                writers.into_iter().map(|writer| writer.join().unwrap()).collect::<Vec<_>>()
+            });
+            let (written, refused): (Vec<_>, Vec<_>) = results.iter().partition(|(_, result)| result.is_ok());
+            assert_eq!(written.len(), 1, "round {round}");
+            assert_eq!(fs::read(&path).unwrap(), [written[0].0]);
+            assert!(refused.iter().all(|(_, result)| matches!(result, Err(Error::Exists { .. }))));
+            assert!(matches!(atomic_create(&path, b"late"), Err(Error::Exists { .. })));
+            assert_eq!(fs::read_dir(&directory).unwrap().count(), 1, "no temporary file stays");
+            fs::remove_file(&path).unwrap();
+        }
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink("nowhere", &path).unwrap();
+            assert!(matches!(atomic_create(&path, b""), Err(Error::Exists { .. })), "a broken link is something");
+        }
     }
 
     #[test]

@@ -14,6 +14,9 @@ pub mod env;
 pub mod error;
 pub mod evaluate;
 pub mod exploration;
+#[cfg(feature = "files")]
+#[doc(hidden)]
+pub mod files;
 pub mod loss;
 pub mod memory;
 pub mod model;

@@ -169,10 +169,10 @@ impl Model {
     /// Reads a model file.
     ///
     /// # Errors
-    /// [`Error::Io`] where reading fails, [`Error::File`] where the file is damaged or not a model.
+    /// [`Error::Io`] where reading fails, [`Error::File`] where the file is damaged, not a model, or not a regular file.
     #[cfg(feature = "files")]
     pub fn load(path: &std::path::Path) -> Result<Self, Error> {
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        let bytes = crate::files::read(path)?;
         Self::from_bytes(&bytes).map_err(|message| Error::File { path: path.to_owned(), message })
     }
 }

@@ -31,7 +31,7 @@ impl Config {
             None => ConfigBuilder::default(),
         };
         if let Some(path) = file {
-            let text = std::fs::read_to_string(&path).map_err(quarl::Error::io("read", &path)).or_raise(py)?;
+            let text = quarl::read_text_file(&path).or_raise(py)?;
             builder = builder.file(&path.display().to_string(), &text);
         }
         for (key, value) in settings {

@@ -32,6 +32,7 @@
 #[cfg(feature = "files")]
 pub mod experiment;
 pub mod export;
+pub mod import;
 #[cfg(feature = "plot")]
 pub mod plot;
 pub mod render;
@@ -45,14 +46,14 @@ pub mod tune;
 
 // What training computes is a crate of its own, `quarl-core`, because only it has to be compiled with full optimisation.
 #[cfg(feature = "files")]
-use quarl_core::atomic_write;
+pub use quarl_core::atomic_write::{atomic_create, atomic_write};
 #[cfg(feature = "files")]
-pub use quarl_core::atomic_write::atomic_write;
-#[cfg(feature = "files")]
-use quarl_core::suggest;
+pub use quarl_core::files::{read as read_file, read_text as read_text_file};
 #[doc(inline)]
 pub use quarl_core::{
     Agent, Engine, Environment, Error, Event, Model, Policy, StopFlag, TrainConfig, Trainer, accumulator, agent,
     config, engine, env, error, evaluate, exploration, loss, memory, model, network, observations, policy, replay, rng,
     schedule, space, stats, target, train, transition,
 };
+#[cfg(feature = "files")]
+use quarl_core::{atomic_write, files, suggest};

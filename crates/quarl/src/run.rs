@@ -8,6 +8,7 @@
 //! | `diagnostics.csv` | one row for each episode with updates, with `training.diagnostics = true` |
 //! | `best.safetensors` | the parameters of the best evaluation so far |
 //! | `model.safetensors` | the parameters at the end of training |
+//! | `initial.safetensors` | the parameters that the run started from, if they were given |
 //! | `summary.json` | summary statistics; written when all files above have reached the disk |
 //! | `curve.svg`, `curve.png` | the learning curve |
 //! | `events.out.tfevents.quarl` | TensorBoard's event file, if it was requested |
@@ -53,7 +54,7 @@ pub use recording::{EpisodeRecorder, record_greedy_episode};
 pub use writer::RunWriter;
 
 /// The file name of the configuration.
-pub(crate) const CONFIG: &str = "config.toml";
+pub const CONFIG: &str = "config.toml";
 /// The file name of the training episodes' table.
 pub const EPISODES: &str = "episodes.csv";
 /// The file name of the evaluations' table.
@@ -64,6 +65,8 @@ pub(crate) const DIAGNOSTICS: &str = "diagnostics.csv";
 pub const BEST: &str = "best.safetensors";
 /// The file name of the final model.
 pub const MODEL: &str = "model.safetensors";
+/// The file name of the model that the run started from, if it did not start from random parameters.
+pub const INITIAL: &str = "initial.safetensors";
 /// The file name of the summary.
 pub(crate) const SUMMARY: &str = "summary.json";
 /// The file names of the figure.

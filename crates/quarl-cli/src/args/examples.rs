@@ -40,6 +40,10 @@ pub(super) const EXPORT: &str = "\
 Examples:
   quarl export runs/CartPole-v0-textbook-seed0 --format onnx
   quarl export runs/CartPole-v0-textbook-seed0 --format rust --out agent.rs";
+pub(super) const IMPORT: &str = "\
+Examples:
+  quarl import agent.zip --env CartPole-v1 --out imported
+  quarl train --from imported --steps 10000 --out continued";
 pub(super) const PLOT: &str = "\
 Examples:
   quarl plot runs --out runs.svg

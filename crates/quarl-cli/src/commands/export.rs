@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use quarl::Error;
 use quarl::export::{self, Format};
 use quarl::trained::{SavedModel, TrainedAgent};
-use quarl::{Error, atomic_write};
 
 use crate::args::{ExportArgs, ExportFormat};
 use crate::{Outcome, output};
@@ -17,14 +17,16 @@ pub(crate) fn run(args: ExportArgs) -> Result<Outcome> {
         ExportFormat::C => Format::C,
     };
     let out = args.out.unwrap_or_else(|| PathBuf::from(format!("agent.{}", format.extension())));
-    // Without following a link, which may point anywhere.
-    if !args.force && out.symlink_metadata().is_ok() {
-        let message = "exists already: choose another file with --out, or replace it with --force".to_owned();
-        return Err(Error::Occupied { path: out, message }.into());
-    }
     let agent = TrainedAgent::load(&args.run, if args.best { SavedModel::Best } else { SavedModel::Last })?;
     let bytes = export::export(&agent.model, format)?;
-    atomic_write(&out, &bytes)?;
+    let written = if args.force { quarl::atomic_write(&out, &bytes) } else { quarl::atomic_create(&out, &bytes) };
+    written.map_err(|error| match error {
+        Error::Exists { path } => {
+            let message = "exists already: choose another file with --out, or replace it with --force".to_owned();
+            Error::Occupied { path, message }
+        }
+        error => error,
+    })?;
     output::line(format!("agent: {} ({} bytes), from {}", out.display(), bytes.len(), agent.path.display()));
     Ok(Outcome::Done)
 }

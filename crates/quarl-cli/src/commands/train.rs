@@ -8,6 +8,7 @@ use quarl::env::MakeOptions;
 use quarl::evaluate::{GreedyEpisodes, step_limit};
 use quarl::run::{self, EpisodeRecorder, RunWriter, Summary};
 use quarl::train::{Event, Trainer};
+use quarl::trained::{SavedModel, TrainedAgent};
 use quarl::{Error, env};
 use serde_json::json;
 
@@ -19,14 +20,22 @@ use crate::progress::TrainProgress;
 use crate::{Outcome, interrupt, output};
 
 pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
-    let Resolved { config, name } = args.config.resolve()?;
+    let initial = args.from.as_deref().map(|path| TrainedAgent::load(path, SavedModel::Last)).transpose()?;
+    let Resolved { config, name } = match &initial {
+        Some(agent) => args.config.or_of(agent).resolve()?,
+        None => args.config.resolve()?,
+    };
     if args.tui {
         Screen::check("leave out --tui")?;
     }
     #[cfg(unix)]
     let _messages = args.tui.then(crate::live::messages::Capture::start);
     interrupt::listen();
-    let mut trainer = Trainer::builder(config).stop_flag(interrupt::stop_flag()).build()?;
+    let mut builder = Trainer::builder(config).stop_flag(interrupt::stop_flag());
+    if let Some(agent) = &initial {
+        builder = builder.initial_model(agent.model.clone());
+    }
+    let mut trainer = builder.build()?;
     if interrupt::requested() {
         return Ok(Outcome::Interrupted);
     }
@@ -49,6 +58,10 @@ pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
             let _ = std::fs::remove_dir(&out);
         }
     })?;
+    if let Some(agent) = &initial {
+        // With the configuration, it repeats the run.
+        agent.model.save(&out.join(run::INITIAL))?;
+    }
     if args.tensorboard {
         writer.log_to_tensorboard(trainer.config())?;
     }

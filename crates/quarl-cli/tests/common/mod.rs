@@ -42,3 +42,9 @@ pub(crate) fn read(directory: &TempDir, path: impl AsRef<Path>) -> String {
 pub(crate) fn directory() -> TempDir {
     tempfile::tempdir().unwrap()
 }
+
+/// Puts an agent of Stable-Baselines3 into a directory, as `agent.zip`.
+pub(crate) fn add_archive(directory: &TempDir) {
+    let archive = Path::new(env!("CARGO_MANIFEST_DIR")).join("../quarl/tests/fixtures/stable_baselines3.zip");
+    fs::copy(archive, directory.path().join("agent.zip")).unwrap();
+}

@@ -371,6 +371,36 @@ impl Architecture {
         Ok(())
     }
 
+    /// The properties in which this architecture differs from that of a configuration, as sentences with both values. Shapes of
+    /// the same number of observations are alike.
+    pub(crate) fn differences(&self, configured: &Self) -> Vec<String> {
+        let Self { inputs, observation_shape: _, hidden, actions, activation, .. } = self;
+        let mut differences = Vec::new();
+        let mut compare = |what: &str, its: String, configured: String| {
+            if its != configured {
+                differences.push(format!("{what} is {its} in the model and {configured} in the configuration"));
+            }
+        };
+        compare("the number of observations' numbers", inputs.to_string(), configured.inputs.to_string());
+        compare("the number of actions", actions.to_string(), configured.actions.to_string());
+        compare("network.hidden", format!("{hidden:?}"), format!("{:?}", configured.hidden));
+        let name = |activation: Activation| format!("{activation:?}").to_lowercase();
+        compare("network.activation", name(*activation), name(configured.activation));
+        for (what, its, other) in [
+            ("network.layer_norm", self.layer_norm, configured.layer_norm),
+            ("network.dueling", self.dueling, configured.dueling),
+            ("network.weight_norm", self.weight_norm, configured.weight_norm),
+            ("network.noisy", self.noisy, configured.noisy),
+        ] {
+            compare(what, its.to_string(), other.to_string());
+        }
+        let width = |of: &Self| of.dueling_hidden.map_or("not set".to_owned(), |units| units.to_string());
+        compare("network.dueling_hidden", width(self), width(configured));
+        let head = |head: &Head| serde_json::to_string(head).expect("a head is plain data");
+        compare("network.head", head(&self.head), head(&configured.head));
+        differences
+    }
+
     /// When an implicit head acts: the number of units of the widest layer behind the quantile embedding, times the number
     /// of levels.
     fn acting_units(&self) -> Option<usize> {

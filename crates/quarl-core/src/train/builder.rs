@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::evaluate::step_limit;
 use crate::exploration::Explorer;
 use crate::memory;
+use crate::model::Model;
 use crate::stop::StopFlag;
 
 /// The purpose of an environment within a run.
@@ -29,12 +30,13 @@ pub struct TrainerBuilder {
     config: TrainConfig,
     factory: Option<Factory>,
     engine: Option<EngineFactory>,
+    initial: Option<Model>,
     stop: StopFlag,
 }
 
 impl TrainerBuilder {
     pub(super) fn new(config: TrainConfig) -> Self {
-        Self { config, factory: None, engine: None, stop: StopFlag::default() }
+        Self { config, factory: None, engine: None, initial: None, stop: StopFlag::default() }
     }
 
     /// Trains on environments that `factory` creates, instead of the one that `env.id` names. `factory` is called once for
@@ -70,6 +72,12 @@ impl TrainerBuilder {
         Self { engine: Some(Box::new(factory)), ..self }
     }
 
+    /// Starts from the parameters of a model, in both networks, and from its observation statistics, instead of random parameters.
+    /// Its network has to be that of the configuration. Everything else starts as in any other run: the replay buffer is empty.
+    pub fn initial_model(self, model: Model) -> Self {
+        Self { initial: Some(model), ..self }
+    }
+
     /// Stops the run when `stop` is requested: the trainer then yields no more events. Calls of environments in Python are
     /// cancelled.
     pub fn stop_flag(self, stop: StopFlag) -> Self {
@@ -79,10 +87,10 @@ impl TrainerBuilder {
     /// Builds the run.
     ///
     /// # Errors
-    /// [`Error::Setting`] for an invalid configuration, [`Error::CpuPath`] for an invalid `QUARL_CPU`, and errors of the
-    /// environments.
+    /// [`Error::Setting`] for an invalid configuration, [`Error::CpuPath`] for an invalid `QUARL_CPU`, [`Error::State`] where the
+    /// initial model has another network, and errors of the environments.
     pub fn build(self) -> Result<Trainer, Error> {
-        let Self { mut config, factory, engine, stop } = self;
+        let Self { mut config, factory, engine, initial, stop } = self;
         config.validate()?;
         let is_cpu_engine = engine.is_none();
         let engine = engine.map_or_else(cpu::fastest, Ok)?;
@@ -106,7 +114,10 @@ impl TrainerBuilder {
             cpu::check_observations(&config, spec)?;
             memory::check(&config, spec, 1)?;
         }
-        let agent = Agent::with_engine(&config, spec, config.training.seed, engine)?;
+        let mut agent = Agent::with_engine(&config, spec, config.training.seed, engine)?;
+        if let Some(model) = initial {
+            agent.set_model(&model)?;
+        }
         let features = spec.observation_space.len();
         let slots = (0..envs.len() as u64).map(|i| Slot {
             accumulator: Accumulator::new(config.agent.n_step, config.agent.gamma, features),

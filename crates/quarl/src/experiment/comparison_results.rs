@@ -5,7 +5,6 @@
 //! unsuccessful in the share of runs that reach the threshold.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +15,7 @@ use super::{Experiment, RunOutcome, outcomes};
 use crate::atomic_write::atomic_write;
 use crate::error::Error;
 use crate::evaluate::{random_returns, step_limit};
+use crate::files;
 use crate::run::lock::Lock;
 use crate::run::table::{number, plain, with_header};
 use crate::run::{self, Status};
@@ -272,10 +272,7 @@ fn efficiency_rows(results: &ComparisonResults) -> Vec<EfficiencyRow> {
 /// [`Error::Io`] where the file cannot be read, [`Error::File`] where it is damaged or of another version.
 pub fn read_comparison(dir: &Path) -> Result<Option<ComparisonResults>, Error> {
     let path = dir.join(RESULTS);
-    let text = match fs::read_to_string(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        text => text.map_err(Error::io("read", &path))?,
-    };
+    let Some(text) = files::read_text_if_exists(&path)? else { return Ok(None) };
     serde_json::from_str(&text).map(Some).map_err(|error| {
         let message = format!("the results are damaged or of another version ({error}): compare again");
         Error::File { path, message }

@@ -6,14 +6,17 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::lock::LOCK;
-use super::{BEST, CONFIG, CURVES, DIAGNOSTICS, EPISODES, EVALUATIONS, MODEL, RECORDINGS, SUMMARY, TENSORBOARD};
+use super::{
+    BEST, CONFIG, CURVES, DIAGNOSTICS, EPISODES, EVALUATIONS, INITIAL, MODEL, RECORDINGS, SUMMARY, TENSORBOARD,
+};
 use crate::atomic_write;
 use crate::error::Error;
+use crate::files;
 use crate::tune::JOURNAL;
 
 /// The file names of a run. The summary comes first, so that a run that is being replaced counts as incomplete immediately.
-pub(super) const FILES: [&str; 10] =
-    [SUMMARY, CONFIG, EPISODES, EVALUATIONS, DIAGNOSTICS, BEST, MODEL, CURVES[0], CURVES[1], TENSORBOARD];
+pub(super) const FILES: [&str; 11] =
+    [SUMMARY, CONFIG, EPISODES, EVALUATIONS, DIAGNOSTICS, BEST, MODEL, INITIAL, CURVES[0], CURVES[1], TENSORBOARD];
 
 /// The directory of an experiment's runs.
 pub(crate) const RUNS: &str = "runs";
@@ -128,13 +131,13 @@ fn has_results(dir: &Path) -> bool {
 fn is_study(dir: &Path) -> bool {
     const START: &[u8] = b"{\"event\":\"study\"";
     let mut start = Vec::new();
-    let read = fs::File::open(dir.join(JOURNAL)).and_then(|file| file.take(START.len() as u64).read_to_end(&mut start));
-    read.is_ok() && start == START
+    let Ok(file) = files::open(&dir.join(JOURNAL)) else { return false };
+    file.take(START.len() as u64).read_to_end(&mut start).is_ok() && start == START
 }
 
 /// Whether a file is a quarl configuration, of any version.
 fn is_configuration(path: &Path) -> bool {
-    let table = fs::read_to_string(path).ok().and_then(|text| text.parse::<toml::Table>().ok());
+    let table = files::read_text(path).ok().and_then(|text| text.parse::<toml::Table>().ok());
     table.is_some_and(|table| {
         let has_id = table.get("env").and_then(|env| env.get("id")).is_some();
         has_id && ["agent", "training"].iter().all(|section| table.get(*section).is_some_and(toml::Value::is_table))
@@ -143,7 +146,7 @@ fn is_configuration(path: &Path) -> bool {
 
 /// Whether a file is the summary of a quarl run or experiment, of any version.
 fn is_summary(path: &Path) -> bool {
-    let value = fs::read_to_string(path).ok().and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+    let value = files::read_text(path).ok().and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
     value.is_some_and(|value| value.get("quarl_version").is_some())
 }
 

@@ -1,7 +1,6 @@
 //! Follows a run while it is being trained, by reading what its files have gained. Nothing is written or locked.
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +13,7 @@ use super::{CONFIG, DIAGNOSTICS, DiagnosticsRow, EPISODES, EVALUATIONS, EpisodeR
 use crate::agent::diagnostics::Diagnostics;
 use crate::config::TrainConfig;
 use crate::error::Error;
+use crate::files;
 use crate::train::EpisodeRecord;
 
 /// The number of bytes of a table that one call reads at most.
@@ -136,7 +136,7 @@ impl RunFollower {
     fn read(&mut self) -> Result<RunUpdate, Error> {
         let mut update = RunUpdate::default();
         let path = self.dir.join(CONFIG);
-        let Some(config) = existing(fs::read_to_string(&path)).map_err(Error::io("read", &path))? else {
+        let Some(config) = files::read_text_if_exists(&path)? else {
             *self = Self::new(&self.dir);
             return Ok(RunUpdate { is_absent: true, ..update });
         };
@@ -195,8 +195,7 @@ impl<R: DeserializeOwned> Tail<R> {
 
     /// Appends the new rows. Returns false if the file was replaced or removed.
     fn read<T: From<R>>(&mut self, rows: &mut Vec<T>, has_more: &mut bool) -> Result<bool, Error> {
-        let read = self.bytes().map_err(Error::io("read", &self.path))?;
-        let Some((bytes, more)) = read else { return Ok(false) };
+        let Some((bytes, more)) = self.bytes()? else { return Ok(false) };
         let text = str::from_utf8(&bytes).map_err(|_| self.damaged("is not text"))?;
         let mut text = text;
         if self.offset == 0 && !text.is_empty() {
@@ -223,18 +222,19 @@ impl<R: DeserializeOwned> Tail<R> {
     }
 
     /// The complete lines after those read so far, and whether there are more; `None` if the file was replaced.
-    fn bytes(&self) -> std::io::Result<Option<(Vec<u8>, bool)>> {
+    fn bytes(&self) -> Result<Option<(Vec<u8>, bool)>, Error> {
         // Opened for each call: an open file could not be replaced on Windows.
-        let Some(mut file) = existing(File::open(&self.path))? else {
+        let Some(mut file) = files::open_if_exists(&self.path)? else {
             return Ok((self.offset == 0).then(|| (Vec::new(), false)));
         };
-        if file.metadata()?.len() < self.offset {
+        let failed = || Error::io("read", &self.path);
+        if file.metadata().map_err(failed())?.len() < self.offset {
             return Ok(None);
         }
         let before = self.last.len();
-        file.seek(SeekFrom::Start(self.offset - before as u64))?;
+        file.seek(SeekFrom::Start(self.offset - before as u64)).map_err(failed())?;
         let mut bytes = Vec::new();
-        file.take(CHUNK + before as u64).read_to_end(&mut bytes)?;
+        file.take(CHUNK + before as u64).read_to_end(&mut bytes).map_err(failed())?;
         if !bytes.starts_with(&self.last) {
             return Ok(None);
         }
@@ -252,16 +252,10 @@ impl<R: DeserializeOwned> Tail<R> {
     }
 }
 
-/// `None` for a file that does not exist.
-fn existing<T>(opened: std::io::Result<T>) -> std::io::Result<Option<T>> {
-    match opened {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        opened => opened.map(Some),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::run::{RunWriter, SUMMARY};
     use crate::train::Trainer;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::Error;
+use crate::files;
 
 /// The name of the lock file.
 pub(crate) const LOCK: &str = ".lock";
@@ -124,7 +125,7 @@ pub struct Holder {
 impl Holder {
     /// The process that writes the run in `dir`, according to its lock file; `None` without a lock file. Nothing is locked.
     pub fn of(dir: &Path) -> Option<Self> {
-        let description = read_holder(&mut File::open(dir.join(LOCK)).ok()?);
+        let description = read_holder(&mut files::open(&dir.join(LOCK)).ok()?);
         let process = description.strip_prefix("process ").and_then(|rest| rest.split_once(" on host "));
         let is_here = |host: &str| host.rsplit_once(", since ").map_or(host, |(host, _)| host) == host_name();
         // Only Linux lists its processes as files.

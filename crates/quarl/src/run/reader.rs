@@ -1,6 +1,5 @@
 //! Reads a run and determines whether it is complete.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -13,6 +12,7 @@ use super::{
 };
 use crate::config::TrainConfig;
 use crate::error::Error;
+use crate::files;
 use crate::model::Model;
 use crate::train::EpisodeRecord;
 
@@ -107,7 +107,7 @@ fn agrees(dir: &Path, summary: &Summary) -> Result<bool, Error> {
 /// [`Error::Io`] where the file cannot be read, [`Error::Config`] where it is damaged.
 pub fn read_config(dir: &Path) -> Result<TrainConfig, Error> {
     let path = dir.join(CONFIG);
-    let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+    let text = files::read_text(&path)?;
     let origin = path.display().to_string();
     TrainConfig::from_toml(&origin, &text)
 }
@@ -118,10 +118,7 @@ pub fn read_config(dir: &Path) -> Result<TrainConfig, Error> {
 /// [`Error::Io`] where the file cannot be read, [`Error::File`] where it is damaged.
 pub(crate) fn read_summary(dir: &Path) -> Result<Option<Summary>, Error> {
     let path = dir.join(SUMMARY);
-    let text = match fs::read_to_string(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        text => text.map_err(Error::io("read", &path))?,
-    };
+    let Some(text) = files::read_text_if_exists(&path)? else { return Ok(None) };
     let damaged = |error: serde_json::Error| Error::File { path, message: format!("the summary is damaged ({error})") };
     serde_json::from_str(&text).map(Some).map_err(damaged)
 }

@@ -1,6 +1,6 @@
 //! Tables of comma-separated values, written row by row.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 
 use crate::error::Error;
+use crate::files;
 
 /// A table that is being written. Each row is passed to the system immediately, so that a running run can be monitored.
 pub(super) struct Table {
@@ -81,7 +82,7 @@ pub(crate) fn plain<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, 
 /// # Errors
 /// [`Error::Io`] where the file cannot be read, [`Error::File`] with the line that is damaged.
 pub(super) fn read<R: DeserializeOwned>(path: &Path, header: &str) -> Result<Vec<R>, Error> {
-    let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
+    let text = files::read_text(path)?;
     let damaged = |line: u64, what: &str| Error::File {
         path: path.to_owned(),
         message: format!("line {line} {what}: the file is damaged or not a quarl table"),
@@ -98,6 +99,8 @@ pub(super) fn read<R: DeserializeOwned>(path: &Path, header: &str) -> Result<Vec
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use serde::Deserialize;
 

@@ -18,7 +18,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,7 @@ use super::sampler::Sampler;
 use super::trial::{RunResult, Trial, ranked};
 use crate::atomic_write::atomic_write;
 use crate::error::Error;
+use crate::files;
 use crate::run::lock::Lock;
 
 /// The file's name.
@@ -182,11 +183,7 @@ impl Journal {
 
     /// Reads the complete lines that were appended since the last call.
     pub(super) fn refresh(&mut self) -> Result<(), Error> {
-        let mut file = match File::open(&self.path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(Error::io("read", &self.path)(error)),
-        };
+        let Some(mut file) = files::open_if_exists(&self.path)? else { return Ok(()) };
         let mut bytes = Vec::new();
         let read = file.seek(SeekFrom::Start(self.offset)).and_then(|_| file.read_to_end(&mut bytes));
         read.map_err(Error::io("read", &self.path))?;

@@ -1,6 +1,5 @@
 //! Reads the results of a study.
 
-use std::fs;
 use std::path::Path;
 
 use super::journal::{JOURNAL, Journal, State};
@@ -9,6 +8,7 @@ use super::space::Space;
 use super::trial::Trial;
 use crate::config::TrainConfig;
 use crate::error::Error;
+use crate::files;
 #[cfg(feature = "plot")]
 use crate::plot::{BarChart, Figure, ParallelCoordinates};
 use crate::run::SUMMARY;
@@ -30,10 +30,7 @@ pub struct StudyResults {
 /// [`Error::Io`] where a file cannot be read; [`Error::File`] or [`Error::Config`] where it is damaged or of another version.
 pub fn read_study(dir: &Path) -> Result<Option<StudyResults>, Error> {
     let path = dir.join(SUMMARY);
-    let text = match fs::read_to_string(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        text => text.map_err(Error::io("read", &path))?,
-    };
+    let Some(text) = files::read_text_if_exists(&path)? else { return Ok(None) };
     let summary: StudySummary = serde_json::from_str(&text).map_err(|error| {
         let message = format!("the summary is damaged or of another version ({error}): run the study again");
         Error::File { path, message }

@@ -130,10 +130,10 @@ pub(super) fn to_spec(
     description: Description,
     bounds: &[u8],
 ) -> Result<(EnvironmentSpec, [String; 3]), Error> {
-    let numbers: usize = description.shape.iter().product();
+    let numbers = description.shape.iter().try_fold(1_usize, |numbers, size| numbers.checked_mul(*size)).unwrap_or(0);
     let floats = bounds.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
     let mut low: Vec<f32> = floats.collect();
-    if low.len() != 2 * numbers || numbers == 0 || description.actions == 0 {
+    if numbers.checked_mul(2) != Some(low.len()) || numbers == 0 || description.actions == 0 {
         return Err(gym_error(&id, "its worker describes inconsistent spaces".to_owned()));
     }
     let high = low.split_off(numbers);

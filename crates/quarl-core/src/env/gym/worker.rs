@@ -40,6 +40,8 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 const SHORT_SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(100);
 /// The largest payload accepted: an image of 8192 x 8192 pixels in four bytes each.
 const MAX_PAYLOAD: usize = 1 << 28;
+/// How much the buffer of a payload grows at a time.
+const CHUNK: usize = 1 << 16;
 /// How long to poll for an answer before sleeping: sleeping and waking up costs about half a step of CartPole.
 const POLL_TIME: Duration = Duration::from_micros(100);
 /// How long to sleep before checking whether a stop was requested.
@@ -155,6 +157,10 @@ impl Worker {
         let (timeout, asked) = (MIN_START_TIMEOUT.max(self.timeout), Instant::now());
         loop {
             let mut payload = Vec::new();
+            // Reports that follow each other without a pause never wait, so the time is checked here too.
+            if asked.elapsed() > timeout {
+                return Err(WorkerError::TimedOut(timeout));
+            }
             match self.receive(&mut payload, asked, timeout)?.1 {
                 Message::Activity(what) => activity.set(what),
                 Message::Answer(answer) => {
@@ -234,10 +240,12 @@ impl Worker {
         if length > MAX_PAYLOAD || have > HEADER + length {
             return Err(protocol_error());
         }
-        payload.resize(HEADER + length, 0);
+        // Grows with what arrives, so that an announced length alone takes no memory.
         while have < HEADER + length {
+            payload.resize((HEADER + length).min(have + CHUNK), 0);
             have += fill(&mut payload[have..])?;
         }
+        payload.truncate(HEADER + length);
         if status == ACTIVITY {
             return Ok((from, Message::Activity(String::from_utf8_lossy(&payload[HEADER..]).into_owned())));
         }

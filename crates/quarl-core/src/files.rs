@@ -1,0 +1,56 @@
+//! Reads files that may be anything: only regular files, so that a named pipe or a device cannot block or feed the reader forever.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use crate::error::Error;
+
+/// The bytes of a file.
+///
+/// # Errors
+/// [`Error::File`] where this is not a regular file, [`Error::Io`] where it cannot be read.
+pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let mut file = open(path)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    Ok(bytes)
+}
+
+/// The text of a file.
+///
+/// # Errors
+/// Those of [`read`], and [`Error::File`] where the file is not UTF-8.
+pub fn read_text(path: &Path) -> Result<String, Error> {
+    String::from_utf8(read(path)?)
+        .map_err(|_| Error::File { path: path.to_owned(), message: "this is not a text file (UTF-8)".to_owned() })
+}
+
+/// [`read_text`]; `None` if there is no file.
+pub fn read_text_if_exists(path: &Path) -> Result<Option<String>, Error> {
+    match read_text(path) {
+        Err(Error::Io { error, .. }) if error.kind() == ErrorKind::NotFound => Ok(None),
+        text => text.map(Some),
+    }
+}
+
+/// [`open`]; `None` if there is no file.
+pub fn open_if_exists(path: &Path) -> Result<Option<File>, Error> {
+    match open(path) {
+        Err(Error::Io { error, .. }) if error.kind() == ErrorKind::NotFound => Ok(None),
+        file => file.map(Some),
+    }
+}
+
+/// Opens a regular file, or a link to one. Opening a named pipe would wait for its writer, so the kind is checked before.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn open(path: &Path) -> Result<File, Error> {
+    let metadata = path.metadata().map_err(Error::io("read", path))?;
+    if metadata.is_file() {
+        return File::open(path).map_err(Error::io("read", path));
+    }
+    let what = if metadata.is_dir() { "a directory" } else { "a device or a pipe" };
+    Err(Error::File { path: path.to_owned(), message: format!("this is {what}; a file is needed") })
+}
