@@ -328,6 +328,16 @@ pub(crate) struct TrainArgs {
     /// Replace the run in an existing directory; other files are never replaced
     #[arg(long)]
     pub(crate) force: bool,
+    /// Continue the run in DIR from its latest checkpoint. With --steps or --episodes, train it longer
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with_all = [
+            "env", "preset", "config", "assignments", "python", "env_args", "imports", "seed", "out", "force", "tensorboard",
+            "record_every", "from",
+        ]
+    )]
+    pub(crate) resume: Option<PathBuf>,
     /// Also write an event file for TensorBoard, with the tags of Stable-Baselines3
     #[arg(long)]
     pub(crate) tensorboard: bool,

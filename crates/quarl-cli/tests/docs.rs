@@ -23,7 +23,7 @@ const SECTIONS: [&str; 10] = [
 ];
 
 /// Pages of the guide that are not pages of the course.
-const NO_LESSONS: [&str; 3] = ["README.md", "glossary.md", "python.md"];
+const NO_LESSONS: [&str; 4] = ["README.md", "checkpoints.md", "glossary.md", "python.md"];
 
 fn lessons() -> Vec<Document> {
     let mut pages = documents();

@@ -30,6 +30,7 @@ use clipping::ClippingMonitor;
 use diagnostics::Diagnostics;
 pub use state::AgentState;
 use state::Memory;
+pub(crate) use state::MemoryRest;
 
 /// The results of one update.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -230,6 +231,11 @@ impl Agent {
     /// [`Error::CpuPath`] for an invalid `QUARL_CPU`.
     pub fn policy(&self) -> Result<Policy, Error> {
         Policy::from_parts(self.architecture(), self.parameters(), self.observation_statistics())
+    }
+
+    /// The replay buffer.
+    pub fn replay(&self) -> &Replay {
+        &self.memory.replay
     }
 
     /// The number of transitions in the replay buffer.

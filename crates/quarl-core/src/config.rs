@@ -32,6 +32,7 @@ mod tests;
 pub(crate) mod values;
 
 pub use crate::agent::config::{AgentConfig, InitialTarget, TargetNetworkConfig, TargetNetworkKind, TimeLimitMeaning};
+pub use crate::checkpoint::config::CheckpointConfig;
 pub use crate::engine::cpu::optimizer::config::{OptimizerConfig, OptimizerKind};
 pub use crate::env::config::{EnvConfig, GymConfig, StepLimit};
 pub use crate::evaluate::config::EvaluationConfig;
@@ -113,6 +114,8 @@ sections! {
     training: TrainingConfig,
     /// Greedy evaluation during training.
     evaluation: EvaluationConfig,
+    /// Checkpoints, from which an interrupted run continues.
+    checkpoint: CheckpointConfig,
 }
 
 impl TrainConfig {

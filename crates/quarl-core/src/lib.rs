@@ -8,6 +8,7 @@ pub mod agent;
 #[cfg(feature = "files")]
 #[doc(hidden)]
 pub mod atomic_write;
+pub mod checkpoint;
 pub mod config;
 pub mod engine;
 pub mod env;

@@ -61,6 +61,13 @@ fn statistics(tensors: &SafeTensors, features: usize) -> Result<ObservationStati
         .ok_or_else(|| "its observation statistics are damaged".to_owned())
 }
 
+/// Name, shape and place among all parameters of each tensor of a network.
+#[cfg(feature = "files")]
+pub(crate) fn named_tensors(architecture: &Architecture) -> Vec<(String, Vec<usize>, std::ops::Range<usize>)> {
+    let tensors = LayerStack::new(architecture).tensors();
+    tensors.into_iter().map(|Tensor { name, shape, range }| (name, shape, range)).collect()
+}
+
 impl Model {
     /// The bytes of a model file. The same model gives the same bytes.
     ///

@@ -67,6 +67,16 @@ impl Observations {
         }
     }
 
+    /// Appends the numbers of another array; `None` where they are of another type.
+    pub(crate) fn append(&mut self, other: Self) -> Option<()> {
+        match (self, other) {
+            (Self::F32(values), Self::F32(more)) => values.extend(more),
+            (Self::U8(values), Self::U8(more)) => values.extend(more),
+            _ => return None,
+        }
+        Some(())
+    }
+
     /// Reserves memory for `len` numbers in total; returns false where the memory is not available.
     pub(crate) fn try_reserve(&mut self, len: usize) -> bool {
         match self {
@@ -122,6 +132,16 @@ impl Observations {
                     *out = f32::from(*byte);
                 }
             }
+        }
+    }
+}
+
+impl<'a> ObservationsView<'a> {
+    /// The numbers in a range.
+    pub(crate) fn range(self, numbers: std::ops::Range<usize>) -> ObservationsView<'a> {
+        match self {
+            Self::F32(values) => Self::F32(&values[numbers]),
+            Self::U8(values) => Self::U8(&values[numbers]),
         }
     }
 }

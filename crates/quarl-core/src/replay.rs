@@ -3,6 +3,7 @@
 //! The ring stores transitions; a sampler chooses the transitions of a batch and their importance-sampling weights. After
 //! an update, the learner returns a priority for each item ([`Replay::update_priorities`]); uniform sampling ignores it.
 
+mod arrays;
 pub(crate) mod config;
 pub mod prioritized;
 mod store;
@@ -11,6 +12,7 @@ mod uniform;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::arrays::{ReplayHeader, SamplerHeader, TransitionArrays, TransitionArraysView};
 use self::prioritized::Prioritized;
 use self::store::Store;
 use self::uniform::Uniform;

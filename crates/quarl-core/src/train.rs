@@ -15,6 +15,7 @@ use crate::accumulator::Next;
 use crate::agent::Agent;
 use crate::config::{TimeLimitMeaning, TrainConfig};
 use crate::env::values::{When, check_reset, check_step, episode_return};
+use crate::env::wrappers::ObservationStatistics;
 use crate::env::{End, Environment};
 use crate::error::Error;
 use crate::model::Model;
@@ -22,12 +23,13 @@ use crate::rng::{self, Stream};
 use crate::scene::Scene;
 use crate::stop::StopFlag;
 use evaluation::RunningEvaluation;
-use progress::{EpisodeProgress, MAX_LOST_IN_A_ROW, Phase, Progress, Slot, StepTaken};
+use progress::{Best, EpisodeProgress, MAX_LOST_IN_A_ROW, Phase, Progress, Slot, StepTaken};
 
 #[doc(hidden)]
 pub use builder::resolve;
 pub use builder::{EnvironmentRole, TrainerBuilder};
 pub use event::{EpisodeRecord, Evaluation, Event};
+pub use state::{RunState, StateParts};
 
 /// A training run. Iterate over it to train.
 ///
@@ -150,17 +152,22 @@ impl Trainer {
 
     /// The current model, for saving or for a [`Policy`](crate::policy::Policy).
     pub fn model(&self) -> Model {
+        self.model_of(self.agent.parameters(), self.agent.observation_statistics())
+    }
+
+    /// The model of the best evaluation so far; `None` before the first one.
+    pub fn best_model(&self) -> Option<Model> {
+        let Best { parameters, observation_statistics, .. } = self.progress.best.as_ref()?;
+        Some(self.model_of(parameters, observation_statistics.as_ref()))
+    }
+
+    fn model_of(&self, parameters: &[f32], observation_statistics: Option<&ObservationStatistics>) -> Model {
         Model {
             env: self.config.env.id.clone(),
             architecture: self.agent.architecture().clone(),
-            parameters: self.agent.parameters().to_vec(),
-            observation_statistics: self.agent.observation_statistics().cloned(),
+            parameters: parameters.to_vec(),
+            observation_statistics: observation_statistics.cloned(),
         }
-    }
-
-    /// The parameters at the best evaluation so far; `None` before the first one.
-    pub fn best_parameters(&self) -> Option<&[f32]> {
-        self.progress.best.as_ref().map(|(_, parameters)| &**parameters)
     }
 
     /// The body of the loop: one environment step, one update, or one step of an evaluation. It yields at most one event.
@@ -222,7 +229,10 @@ impl Trainer {
         let Self { agent, progress, .. } = self;
         let env_steps = progress.env_steps;
         let report = agent.learn(env_steps)?;
-        progress.slots[step.slot].episode.get_or_insert_default().add(&report);
+        // A restored run may have left out the episode.
+        if let Some(episode) = &mut progress.slots[step.slot].episode {
+            episode.add(&report);
+        }
         if let Some(message) = agent.take_support_warning() {
             progress.warn(message);
         }
@@ -320,7 +330,7 @@ impl Trainer {
                 progress.episodes_lost += running.lost;
                 let returns = std::mem::take(&mut running.returns);
                 *evaluation = None;
-                let result = progress.evaluated(returns, agent.parameters(), closing);
+                let result = progress.evaluated(returns, agent, closing);
                 progress.phase = match progress.phase {
                     Phase::Evaluate { training_ended: true } => Phase::Close,
                     Phase::Evaluate { training_ended: false } => {

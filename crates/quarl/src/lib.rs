@@ -52,8 +52,8 @@ pub use quarl_core::files::{read as read_file, read_text as read_text_file};
 #[doc(inline)]
 pub use quarl_core::{
     Agent, Engine, Environment, Error, Event, Model, Policy, StopFlag, TrainConfig, Trainer, accumulator, agent,
-    config, engine, env, error, evaluate, exploration, loss, memory, model, network, observations, policy, replay, rng,
-    schedule, space, stats, target, train, transition,
+    checkpoint, config, engine, env, error, evaluate, exploration, loss, memory, model, network, observations, policy,
+    replay, rng, schedule, space, stats, target, train, transition,
 };
 #[cfg(feature = "files")]
 use quarl_core::{atomic_write, files, suggest};

@@ -12,9 +12,11 @@
 //! | `summary.json` | summary statistics; written when all files above have reached the disk |
 //! | `curve.svg`, `curve.png` | the learning curve |
 //! | `events.out.tfevents.quarl` | TensorBoard's event file, if it was requested |
+//! | `checkpoints/` | the latest saved states of the run and that of its best evaluation ([`crate::checkpoint`]) |
 //! | `recordings/` | greedy episodes during training as GIFs, if they were requested |
 //!
-//! Only `summary.json` and the event file contain times. All other files are the same whenever and wherever the run is
+//! Only `summary.json` and the event file contain times, and with an interval in seconds the choice of checkpoints depends on
+//! them. All other files are the same whenever and wherever the run is
 //! repeated.
 //!
 //! One process at a time writes a run: it holds the directory's lock until everything is written. A run is
@@ -30,6 +32,7 @@ mod machine;
 mod reader;
 #[cfg(feature = "render")]
 mod recording;
+mod resume;
 pub(crate) mod table;
 mod tensorboard;
 mod writer;
@@ -51,6 +54,7 @@ pub(crate) use reader::read_evaluations;
 pub use reader::{Status, read_config, read_episodes, status};
 #[cfg(feature = "render")]
 pub use recording::{EpisodeRecorder, record_greedy_episode};
+pub use resume::Resume;
 pub use writer::RunWriter;
 
 /// The file name of the configuration.
@@ -74,6 +78,8 @@ pub(crate) const CURVES: [&str; 2] = ["curve.svg", "curve.png"];
 
 /// The file name of TensorBoard's event file.
 pub(crate) const TENSORBOARD: &str = "events.out.tfevents.quarl";
+/// The directory of the checkpoints.
+pub const CHECKPOINTS: &str = "checkpoints";
 /// The directory of the recordings.
 pub(crate) const RECORDINGS: &str = "recordings";
 

@@ -113,7 +113,7 @@ struct Outcome {
 
 fn finish(mut trainer: Trainer) -> Outcome {
     let events = results(&mut trainer).collect();
-    let best = bits(trainer.best_parameters().expect("a run ends with an evaluation"));
+    let best = bits(&trainer.best_model().expect("a run ends with an evaluation").parameters);
     Outcome { events, last: bits(trainer.agent().parameters()), best }
 }
 
@@ -219,7 +219,7 @@ fn tiny_state() -> Vec<u8> {
     let mut trainer = Trainer::builder(tiny()).engine(cpu::on(CpuPath::Scalar)).build().unwrap();
     let events = results(&mut trainer).take(75).count();
     assert_eq!(events, 75);
-    assert!(trainer.best_parameters().is_some(), "the state should have all of its parts");
+    assert!(trainer.best_model().is_some(), "the state should have all of its parts");
     trainer.save_state().unwrap()
 }
 

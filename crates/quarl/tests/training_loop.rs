@@ -234,7 +234,7 @@ fn a_state_saved_within_an_evaluation_restarts_it_and_gives_the_same_run() {
         all.extend(results(&mut continued));
         assert_eq!(all, expected, "interrupted after {cut} events");
         assert_eq!(continued.agent().parameters(), uninterrupted.agent().parameters());
-        assert_eq!(continued.best_parameters(), uninterrupted.best_parameters());
+        assert_eq!(continued.best_model(), uninterrupted.best_model());
     }
 }
 

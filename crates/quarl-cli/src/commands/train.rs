@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use quarl::config::TrainConfig;
 use quarl::env::MakeOptions;
 use quarl::evaluate::{GreedyEpisodes, step_limit};
-use quarl::run::{self, EpisodeRecorder, RunWriter, Summary};
+use quarl::run::{self, EpisodeRecorder, Resume, RunWriter, Status, Summary};
 use quarl::train::{Event, Trainer};
 use quarl::trained::{SavedModel, TrainedAgent};
-use quarl::{Error, env};
+use quarl::{Error, Model, env};
 use serde_json::json;
 
 use crate::args::{Resolved, TrainArgs};
@@ -20,54 +21,29 @@ use crate::progress::TrainProgress;
 use crate::{Outcome, interrupt, output};
 
 pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
-    let initial = args.from.as_deref().map(|path| TrainedAgent::load(path, SavedModel::Last)).transpose()?;
-    let Resolved { config, name } = match &initial {
-        Some(agent) => args.config.or_of(agent).resolve()?,
-        None => args.config.resolve()?,
-    };
+    let start = Start::of(&args)?;
     if args.tui {
         Screen::check("leave out --tui")?;
     }
     #[cfg(unix)]
     let _messages = args.tui.then(crate::live::messages::Capture::start);
     interrupt::listen();
-    let mut builder = Trainer::builder(config).stop_flag(interrupt::stop_flag());
-    if let Some(agent) = &initial {
-        builder = builder.initial_model(agent.model.clone());
+    let mut builder = Trainer::builder(start.config().clone()).stop_flag(interrupt::stop_flag());
+    if let Some(model) = start.initial_model() {
+        builder = builder.initial_model(model.clone());
     }
     let mut trainer = builder.build()?;
     if interrupt::requested() {
         return Ok(Outcome::Interrupted);
     }
-    let recorder = match args.record_every {
-        None => None,
-        Some(every_steps) => {
-            let options = MakeOptions { rendering: true, stop: interrupt::stop_flag() };
-            Some(EpisodeRecorder::new(every_steps, env::make_configured(&trainer.config().env, &options)?)?)
-        }
+    let mut writer = match start {
+        Start::New { resolved, initial } => new(&args, &trainer, &resolved.name, initial.as_deref())?,
+        Start::Resumed { resume, .. } => match resumed(&args, *resume, &mut trainer)? {
+            Some(writer) => writer,
+            None => return Ok(Outcome::Done),
+        },
     };
-    let out = match &args.out {
-        Some(out) => out.clone(),
-        None => {
-            let name = run::default_name(&trainer.config().env.id, &name);
-            new_directory(&format!("{name}-seed{}", trainer.config().training.seed))?
-        }
-    };
-    let mut writer = RunWriter::create(&out, args.force, trainer.config()).inspect_err(|_| {
-        if args.out.is_none() {
-            let _ = std::fs::remove_dir(&out);
-        }
-    })?;
-    if let Some(agent) = &initial {
-        // With the configuration, it repeats the run.
-        agent.model.save(&out.join(run::INITIAL))?;
-    }
-    if args.tensorboard {
-        writer.log_to_tensorboard(trainer.config())?;
-    }
-    if let Some(recorder) = recorder {
-        writer.record_episodes(recorder);
-    }
+    let out = writer.dir().to_owned();
     if args.json {
         output::json(&json!({ "event": "start", "dir": out, "config": trainer.config() }));
     }
@@ -104,11 +80,138 @@ pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
     } else if args.quiet {
         output::quiet_result(summary.greedy_mean, &out);
     } else if interrupted {
-        output::line(format!("interrupted: the agent and the results so far are in {}", out.display()));
+        let out = out.display();
+        output::line(format!("interrupted: the agent and the results so far are in {out}"));
+        output::line(format!("continue with: quarl train --resume {out}"));
     } else {
         print_result(&summary, &out);
     }
     Ok(if interrupt::requested() { Outcome::Interrupted } else { Outcome::Done })
+}
+
+/// What is trained: a new run, or one that continues.
+enum Start {
+    /// From a trained agent or from a random network.
+    New { resolved: Box<Resolved>, initial: Option<Box<Model>> },
+    /// Its configuration may have a new budget.
+    Resumed { resume: Box<Resume>, config: Box<TrainConfig> },
+}
+
+impl Start {
+    fn of(args: &TrainArgs) -> Result<Self> {
+        let Some(dir) = &args.resume else {
+            let initial = args.from.as_deref().map(|path| TrainedAgent::load(path, SavedModel::Last)).transpose()?;
+            let resolved = match &initial {
+                Some(agent) => args.config.or_of(agent).resolve()?,
+                None => args.config.resolve()?,
+            };
+            return Ok(Self::New { resolved: Box::new(resolved), initial: initial.map(|agent| Box::new(agent.model)) });
+        };
+        let resume = Resume::open(dir)?;
+        let mut config = resume.config().clone();
+        let budget = |number: i64| u64::try_from(number).unwrap_or_default();
+        match (args.config.steps, args.config.episodes) {
+            (Some(steps), _) => (config.training.steps, config.training.episodes) = (Some(budget(steps)), None),
+            (_, Some(episodes)) => (config.training.steps, config.training.episodes) = (None, Some(budget(episodes))),
+            _ => {}
+        }
+        config.validate()?;
+        Ok(Self::Resumed { resume: Box::new(resume), config: Box::new(config) })
+    }
+
+    fn config(&self) -> &TrainConfig {
+        match self {
+            Self::New { resolved, .. } => &resolved.config,
+            Self::Resumed { config, .. } => config,
+        }
+    }
+
+    /// The model that training starts from, instead of a random network.
+    fn initial_model(&self) -> Option<&Model> {
+        match self {
+            Self::New { initial, .. } => initial.as_deref(),
+            Self::Resumed { resume, .. } => resume.initial_model(),
+        }
+    }
+}
+
+/// The writer of a new run.
+fn new(args: &TrainArgs, trainer: &Trainer, name: &str, initial: Option<&Model>) -> Result<RunWriter> {
+    let recorder = args.record_every.map(|every_steps| recorder(trainer, every_steps)).transpose()?;
+    let out = match &args.out {
+        Some(out) => out.clone(),
+        None => {
+            let name = run::default_name(&trainer.config().env.id, name);
+            new_directory(&format!("{name}-seed{}", trainer.config().training.seed))?
+        }
+    };
+    let mut writer = RunWriter::create(&out, args.force, trainer.config()).inspect_err(|_| {
+        if args.out.is_none() {
+            let _ = std::fs::remove_dir(&out);
+        }
+    })?;
+    if let Some(model) = initial {
+        // With the configuration, it repeats the run.
+        model.save(&out.join(run::INITIAL))?;
+    }
+    if args.tensorboard {
+        writer.log_to_tensorboard(trainer.config())?;
+    }
+    if let Some(recorder) = recorder {
+        writer.record_episodes(recorder);
+    }
+    Ok(writer)
+}
+
+/// Records greedy episodes of a run in an environment of their own.
+fn recorder(trainer: &Trainer, every_steps: u64) -> Result<EpisodeRecorder> {
+    let options = MakeOptions { rendering: true, stop: interrupt::stop_flag() };
+    Ok(EpisodeRecorder::new(every_steps, env::make_configured(&trainer.config().env, &options)?)?)
+}
+
+/// Restores the run that continues, and returns its writer; `None` where it is complete.
+fn resumed(args: &TrainArgs, mut resume: Resume, trainer: &mut Trainer) -> Result<Option<RunWriter>> {
+    let (before, now) = (&resume.config().training, &trainer.config().training);
+    if let Status::Complete(summary) = resume.status()
+        && (before.steps, before.episodes) == (now.steps, now.episodes)
+    {
+        let dir = resume.dir();
+        // The process may have been killed after the run was complete and before its figure was.
+        resume.remove_temporary_files()?;
+        run::draw(dir)?;
+        if args.json {
+            output::json(&json!({ "event": "finished", "dir": dir, "summary": summary }));
+        } else if args.quiet {
+            output::quiet_result(summary.greedy_mean, dir);
+        } else {
+            output::line(format!("{} is complete: give --steps or --episodes to train it longer", dir.display()));
+        }
+        return Ok(None);
+    }
+    resume.restore(trainer)?;
+    let mut notes = resume.skipped().to_vec();
+    notes.extend(resume.schedule_note(trainer));
+    for note in &notes {
+        if args.json {
+            output::json(&json!({ "event": "warning", "message": note }));
+        } else {
+            output::warning(note);
+        }
+    }
+    if !args.json && !args.quiet {
+        output::line(match resume.env_steps() {
+            Some(steps) => {
+                format!("resuming {} from its checkpoint after {steps} environment steps", resume.dir().display())
+            }
+            None => format!("{} has no checkpoint: training from the beginning", resume.dir().display()),
+        });
+    }
+    let record_every = resume.record_every();
+    let mut writer = resume.writer(trainer)?;
+    if let Some(every_steps) = record_every {
+        writer.record_episodes(recorder(trainer, every_steps)?);
+    }
+    Ok(Some(writer))
 }
 
 /// Writes the results up to `error`, as far as possible.
@@ -118,11 +221,14 @@ fn stopped(error: anyhow::Error, writer: &mut RunWriter, trainer: &Trainer, star
     let kept = writer.abandon(trainer, started.elapsed().as_secs_f64(), failure);
     let kept = kept.and_then(|_| if trainer.episodes() > 0 { run::draw(&dir) } else { Ok(()) });
     let dir = dir.display();
+    let checkpoint = writer.last_checkpoint().map_or(String::new(), |steps| {
+        format!("; its last checkpoint is that after {steps} environment steps (quarl train --resume {dir})")
+    });
     error.context(match kept {
-        Ok(()) => format!("training stopped; the results so far are in {dir}"),
-        Err(second) => {
-            format!("training stopped; some of the results could not be written ({second}), the others are in {dir}")
-        }
+        Ok(()) => format!("training stopped; the results so far are in {dir}{checkpoint}"),
+        Err(second) => format!(
+            "training stopped; some of the results could not be written ({second}), the others are in {dir}{checkpoint}"
+        ),
     })
 }
 

@@ -30,7 +30,39 @@ pub(super) struct Memory {
     pub(super) clipping: ClippingMonitor,
 }
 
+/// [`Memory`] without the replay buffer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct MemoryRest {
+    sampling: Rng,
+    noise: Rng,
+    observation_statistics: Option<ObservationStatistics>,
+    clipping: ClippingMonitor,
+}
+
 impl AgentState<'_> {
+    /// The state of these parts.
+    pub(crate) fn from_parts(engine: EngineState, rest: MemoryRest, replay: Replay) -> AgentState<'static> {
+        let MemoryRest { sampling, noise, observation_statistics, clipping } = rest;
+        let memory = Cow::Owned(Memory { replay, sampling, noise, observation_statistics, clipping });
+        AgentState { engine, memory }
+    }
+
+    /// Everything except the engine and the replay buffer.
+    pub(crate) fn memory_rest(&self) -> MemoryRest {
+        let Memory { sampling, noise, observation_statistics, clipping, .. } = &*self.memory;
+        MemoryRest {
+            sampling: sampling.clone(),
+            noise: noise.clone(),
+            observation_statistics: observation_statistics.clone(),
+            clipping: *clipping,
+        }
+    }
+
+    /// The replay buffer.
+    pub fn replay(&self) -> &Replay {
+        &self.memory.replay
+    }
+
     /// An owned copy, replay buffer included.
     pub fn into_owned(self) -> AgentState<'static> {
         AgentState { engine: self.engine, memory: Cow::Owned(self.memory.into_owned()) }

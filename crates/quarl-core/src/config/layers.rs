@@ -35,7 +35,9 @@ impl Layer {
         let format = table.remove(FORMAT_KEY);
         let version = format.as_ref().map(check_format).transpose().map_err(located)?;
         let sections = TrainConfig::sections();
-        let is_complete = sections.iter().all(|section| section.contains('.') || table.contains_key(*section));
+        // Documents from before the format number had neither sections within others nor checkpoints.
+        let is_newer = |section: &str| section.contains('.') || section == "checkpoint";
+        let is_complete = sections.iter().all(|section| is_newer(section) || table.contains_key(*section));
         if origin.is_some() {
             upgrade(&mut table, version);
         }

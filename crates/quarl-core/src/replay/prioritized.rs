@@ -25,6 +25,24 @@ impl Prioritized {
         Self { alpha, eps, largest: 1.0, tree: SumTree::new(capacity) }
     }
 
+    /// The exponent, the constant, and the largest priority so far.
+    pub(super) fn numbers(&self) -> (f64, f64, f64) {
+        (self.alpha, self.eps, self.largest)
+    }
+
+    /// A sampler for `capacity` transitions, of which the first ones have these weights; `None` where they are not positive
+    /// numbers.
+    pub(super) fn of(capacity: usize, (alpha, eps, largest): (f64, f64, f64), weights: &[f64]) -> Option<Self> {
+        if weights.len() > capacity || !weights.iter().all(|weight| weight.is_finite() && *weight > 0.0) {
+            return None;
+        }
+        let mut all = Vec::new();
+        all.try_reserve_exact(capacity).ok()?;
+        all.extend_from_slice(weights);
+        all.resize(capacity, 0.0);
+        Some(Self { alpha, eps, largest, tree: SumTree::from(all) })
+    }
+
     /// Adds a new transition at place `id`.
     pub fn insert(&mut self, id: usize) {
         self.tree.set(id, libm::pow(self.largest, self.alpha));

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ReplayHeader;
 use crate::error::Error;
 use crate::observations::{Observations, put, try_reserve};
 use crate::space::{BoxSpace, Dtype};
@@ -11,17 +12,17 @@ use crate::transition::{Batch, Transition};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Store {
     capacity: usize,
-    features: usize,
+    pub(super) features: usize,
     /// The number of transitions ever pushed; the next one is written to place `pushed % capacity`.
     pushed: u64,
-    obs: Observations,
-    actions: Vec<u32>,
-    rewards: Vec<f32>,
-    discounts: Vec<f32>,
-    next_obs: Observations,
+    pub(super) obs: Observations,
+    pub(super) actions: Vec<u32>,
+    pub(super) rewards: Vec<f32>,
+    pub(super) discounts: Vec<f32>,
+    pub(super) next_obs: Observations,
     /// The length of an action mask; 0 where every action is always allowed.
-    masked_actions: usize,
-    next_masks: Vec<bool>,
+    pub(super) masked_actions: usize,
+    pub(super) next_masks: Vec<bool>,
 }
 
 impl Store {
@@ -41,6 +42,23 @@ impl Store {
             next_masks: Vec::new(),
         };
         store.try_reserve().then_some(store)
+    }
+
+    /// A ring without its arrays, which the caller fills.
+    pub(super) fn of(header: &ReplayHeader) -> Self {
+        let dtype = if header.bytes { Dtype::U8 } else { Dtype::F32 };
+        Self {
+            capacity: header.capacity,
+            features: header.features,
+            pushed: header.pushed,
+            obs: Observations::new(dtype),
+            actions: Vec::new(),
+            rewards: Vec::new(),
+            discounts: Vec::new(),
+            next_obs: Observations::new(dtype),
+            masked_actions: header.masked_actions,
+            next_masks: Vec::new(),
+        }
     }
 
     /// Reserves the memory of a full ring without touching it, so that only used pages count. After this, storing a

@@ -34,33 +34,61 @@ impl Trainer {
         if self.has_failed {
             return refused("an error ended the run, so it cannot be continued".to_owned());
         }
-        let mut comparable = config.clone();
-        (comparable.training.steps, comparable.training.episodes) =
-            (self.config.training.steps, self.config.training.episodes);
-        comparable.optimizer.lr = self.config.optimizer.lr;
-        comparable.replay.beta = self.config.replay.beta;
-        if comparable.exploration.kind == self.config.exploration.kind {
-            comparable.exploration = self.config.exploration.clone();
-        }
-        let differences = self.config.differences(&comparable);
+        let differences = self.config.fixed_differences(&config);
         if !differences.is_empty() {
             return refused(format!("only the budget and the schedules may change: {}", differences.join(", ")));
         }
         self.agent.set_schedules(&config);
-        let training = &config.training;
-        let reached = training.episodes.is_some_and(|budget| self.progress.episodes >= budget)
-            || training.steps.is_some_and(|budget| self.progress.env_steps >= budget);
-        if matches!(self.progress.phase, Phase::Close | Phase::Finished) && !reached {
+        self.config = config;
+        if self.is_closing() && !self.reached_budget() {
             self.evaluation = None;
             self.progress.stopped_early = None;
-            self.progress.phase = Phase::Step;
+            self.reopen();
         }
-        self.config = config;
         Ok(())
+    }
+
+    /// Whether the budget is used up.
+    fn reached_budget(&self) -> bool {
+        let training = &self.config.training;
+        training.episodes.is_some_and(|budget| self.progress.episodes >= budget)
+            || training.steps.is_some_and(|budget| self.progress.env_steps >= budget)
+    }
+
+    /// After a restore: continues training where the saved run was closing, but this run's budget is larger.
+    pub(crate) fn continue_within_budget(&mut self) {
+        if self.progress.stopped_early.is_none() && !self.reached_budget() {
+            self.reopen();
+        }
+    }
+
+    /// Takes back that training has ended. An evaluation that is due now still takes place; the closing one does not.
+    fn reopen(&mut self) {
+        self.progress.phase = match self.progress.phase {
+            Phase::Close | Phase::Finished => Phase::Step,
+            Phase::Evaluate { .. } => Phase::Evaluate { training_ended: false },
+            phase => phase,
+        };
     }
 
     /// Replaces the flag that stops the run, so that a stopped run can continue.
     pub fn set_stop_flag(&mut self, stop: StopFlag) {
         self.stop = stop;
+    }
+}
+
+impl TrainConfig {
+    /// [`TrainConfig::differences`], except in what may change while a run is trained: its budget, its schedules and its
+    /// checkpoints.
+    pub fn fixed_differences(&self, other: &Self) -> Vec<String> {
+        let mut comparable = other.clone();
+        (comparable.training.steps, comparable.training.episodes) = (self.training.steps, self.training.episodes);
+        comparable.optimizer.lr = self.optimizer.lr;
+        comparable.replay.beta = self.replay.beta;
+        comparable.checkpoint = self.checkpoint.clone();
+        if comparable.exploration.kind == self.exploration.kind {
+            comparable.exploration = self.exploration.clone();
+        }
+        self.differences(&comparable)
     }
 }

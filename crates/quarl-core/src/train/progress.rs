@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{EpisodeRecord, Evaluation};
 use crate::accumulator::Accumulator;
-use crate::agent::LearnReport;
 use crate::agent::diagnostics::Diagnostics;
+use crate::agent::{Agent, LearnReport};
+use crate::env::wrappers::ObservationStatistics;
 use crate::error::Error;
 use crate::evaluate::config::EvaluationConfig;
 use crate::exploration::Explorer;
@@ -20,7 +21,7 @@ pub(super) struct Progress {
     pub(super) phase: Phase,
     pub(super) env_steps: u64,
     pub(super) episodes: u64,
-    pub(super) best: Option<(f64, Vec<f32>)>,
+    pub(super) best: Option<Best>,
     /// The number of evaluations since the best mean return was last exceeded.
     pub(super) evaluations_without_improvement: u64,
     /// Why the run ended before its budget was used up, if it did.
@@ -33,6 +34,14 @@ pub(super) struct Progress {
     pub(super) warnings: Vec<String>,
     /// The number of warnings that have been yielded as events.
     pub(super) warnings_yielded: usize,
+}
+
+/// The network at the best evaluation so far.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Best {
+    pub(super) mean_return: f64,
+    pub(super) parameters: Vec<f32>,
+    pub(super) observation_statistics: Option<ObservationStatistics>,
 }
 
 /// The loop's next action.
@@ -132,9 +141,9 @@ impl Progress {
 
     /// The result of an evaluation. Keeps the parameters if it is the best so far; among equals, the later one counts as
     /// the best. The closing evaluation has other initial observations and selects nothing, unless it is the only one.
-    pub(super) fn evaluated(&mut self, returns: Vec<f64>, parameters: &[f32], closing: bool) -> Evaluation {
+    pub(super) fn evaluated(&mut self, returns: Vec<f64>, agent: &Agent, closing: bool) -> Evaluation {
         let mean_return = returns.iter().sum::<f64>() / returns.len() as f64;
-        let before = self.best.as_ref().map(|(mean_return, _)| *mean_return);
+        let before = self.best.as_ref().map(|best| best.mean_return);
         // A NaN mean would never be exceeded.
         let best = before.is_none_or(|before| !closing && (before.is_nan() || mean_return >= before));
         if !closing {
@@ -142,7 +151,9 @@ impl Progress {
             self.evaluations_without_improvement = if improved { 0 } else { self.evaluations_without_improvement + 1 };
         }
         if best {
-            self.best = Some((mean_return, parameters.to_vec()));
+            let parameters = agent.parameters().to_vec();
+            let observation_statistics = agent.observation_statistics().cloned();
+            self.best = Some(Best { mean_return, parameters, observation_statistics });
         }
         let Self { episodes, env_steps, .. } = *self;
         Evaluation { episodes, env_steps, returns, mean_return, best, closing }
@@ -173,6 +184,11 @@ impl Progress {
     /// Whether this state, read from a file, is compatible with `fresh`, a new one, for a network with `parameters`
     /// parameters.
     pub(super) fn fits(&self, fresh: &Self, parameters: usize, actions: usize) -> bool {
+        let fits = |best: &Best| {
+            let statistics = best.observation_statistics.as_ref();
+            let features = self.slots.first().map_or(0, |slot| slot.observation.len());
+            best.parameters.len() == parameters && statistics.is_none_or(|statistics| statistics.fits(features))
+        };
         let slots = self.slots.iter().zip(&fresh.slots);
         self.slots.len() == fresh.slots.len()
             && self.turn < self.slots.len()
@@ -183,7 +199,7 @@ impl Progress {
             && self.episodes_lost <= i64::MAX as u64
             && self.workers_lost_in_a_row < MAX_LOST_IN_A_ROW
             && self.warnings_yielded <= self.warnings.len()
-            && self.best.as_ref().is_none_or(|(_, best)| best.len() == parameters)
+            && self.best.as_ref().is_none_or(fits)
     }
 }
 
@@ -191,7 +207,7 @@ impl Phase {
     /// Whether this phase, read from a file, is compatible with these slots.
     fn fits(self, slots: &[Slot]) -> bool {
         match self {
-            Self::AfterStep(step) => slots.get(step.slot).is_some_and(|slot| slot.episode.is_some()),
+            Self::AfterStep(step) => step.slot < slots.len(),
             _ => true,
         }
     }

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use super::{Plan, run_path};
 use crate::StopFlag;
+use crate::checkpoint;
 use crate::config::TrainConfig;
 use crate::error::Error;
 use crate::run::lock::{Attempt, Lock};
-use crate::run::{RunWriter, Status, Summary};
+use crate::run::{CHECKPOINTS, Resume, RunWriter, Status, Summary};
 use crate::train::Event;
 
 /// The interval in which a thread checks whether another process has released a run.
@@ -112,8 +113,9 @@ struct Queued {
     announced: bool,
 }
 
-/// Trains one run of the experiment with this index and writes it; returns `None` if it was stopped.
-pub(super) type RunFn = fn(&Shared, usize, TrainConfig, &mut RunWriter) -> Result<Option<Summary>, Error>;
+/// Trains one run of the experiment with this index and writes it into the locked directory; returns `None` if it was stopped.
+/// The writer stays in the given place, for the case that the run panics.
+pub(super) type RunFn = fn(&Shared, usize, TrainConfig, Lock, &mut Option<RunWriter>) -> Result<Option<Summary>, Error>;
 
 impl Pool {
     /// Starts threads that run `runs`, pairs of an experiment's index and a seed, in this order.
@@ -236,35 +238,60 @@ fn claim(plan: &Plan, seed: u64) -> Result<Claim, Error> {
 fn run(shared: &Shared, experiment: usize, seed: u64, lock: Lock) -> Result<Option<Summary>, Error> {
     let plan = &shared.plans[experiment];
     let config = plan.run_config(seed);
-    let mut writer = RunWriter::locked(lock, &run_path(&plan.out, seed), true, &config)?;
-    let started = Instant::now();
+    let (mut writer, started) = (None, Instant::now());
     // A panic in one run must not end the others. Its trainer, whose state may be invalid, is dropped.
-    catch_unwind(AssertUnwindSafe(|| (shared.run)(shared, experiment, config, &mut writer))).unwrap_or_else(|panic| {
+    let trained =
+        catch_unwind(AssertUnwindSafe(|| (shared.run)(shared, experiment, config.clone(), lock, &mut writer)));
+    trained.unwrap_or_else(|panic| {
         let error = internal(panic.as_ref());
+        let dir = run_path(&plan.out, seed);
+        let mut writer = match writer.take() {
+            Some(writer) => writer,
+            None => RunWriter::locked(Lock::acquire(&dir)?, &dir, true, &config)?,
+        };
         let seconds = started.elapsed().as_secs_f64();
         writer.record_failure(None, seconds, error.to_string(), error.is_transient())?;
         Err(error)
     })
 }
 
-/// Trains one run with its configuration.
+/// Trains one run with its configuration. A run that was interrupted continues from its latest checkpoint.
 pub(super) fn train(
     shared: &Shared,
     experiment: usize,
     config: TrainConfig,
-    writer: &mut RunWriter,
+    lock: Lock,
+    writer: &mut Option<RunWriter>,
 ) -> Result<Option<Summary>, Error> {
     let (seed, started) = (config.training.seed, Instant::now());
-    if shared.plans[experiment].tensorboard {
-        writer.log_to_tensorboard(&config)?;
-    }
-    let mut trainer = match shared.plans[experiment].trainer(config, shared.stop.clone()).build() {
-        Ok(trainer) => trainer,
-        Err(Error::Stopped { .. }) => return Ok(None),
-        Err(error) => {
-            writer.record_failure(None, 0.0, error.to_string(), error.is_transient())?;
-            return Err(error);
+    let plan = &shared.plans[experiment];
+    let dir = run_path(&plan.out, seed);
+    let build = |config: TrainConfig| plan.trainer(config, shared.stop.clone()).build();
+    let (mut trainer, writer) = if checkpoint::list(&dir.join(CHECKPOINTS))?.is_empty() {
+        let writer = writer.insert(RunWriter::locked(lock, &dir, true, &config)?);
+        if plan.tensorboard {
+            writer.log_to_tensorboard(&config)?;
         }
+        match build(config) {
+            Ok(trainer) => (trainer, writer),
+            Err(Error::Stopped { .. }) => return Ok(None),
+            Err(error) => {
+                writer.record_failure(None, 0.0, error.to_string(), error.is_transient())?;
+                return Err(error);
+            }
+        }
+    } else {
+        let mut trainer = match build(config) {
+            Err(Error::Stopped { .. }) => return Ok(None),
+            built => built?,
+        };
+        let mut resume = Resume::locked(lock, &dir)?;
+        let resumed = resume.restore(&mut trainer).is_ok() && resume.env_steps().is_some();
+        let writer = writer.insert(resume.writer(&trainer)?);
+        if plan.tensorboard && !resumed {
+            writer.log_to_tensorboard(trainer.config())?;
+        }
+        (trainer, writer)
     };
     let mut train = || -> Result<(), Error> {
         while let Some(event) = trainer.next() {
@@ -282,13 +309,18 @@ pub(super) fn train(
     };
     let trained = train();
     if trained.is_ok() && !trainer.is_finished() {
+        writer.suspend(&trainer)?;
         return Ok(None);
     }
     let seconds = started.elapsed().as_secs_f64();
-    trained.and_then(|()| writer.finish(&trainer, seconds, false)).map(Some).inspect_err(|error| {
+    let finished = trained.and_then(|()| writer.finish(&trainer, seconds, false));
+    let summary = finished.inspect_err(|error| {
         // The run's own error is reported; if it cannot be recorded, the run counts as not started.
         let _ = writer.abandon(&trainer, seconds, error);
-    })
+    })?;
+    // The runs of an experiment are not extended.
+    writer.remove_checkpoints()?;
+    Ok(Some(summary))
 }
 
 /// The error for a panic.
@@ -313,10 +345,11 @@ mod tests {
             shared: &Shared,
             experiment: usize,
             config: TrainConfig,
-            writer: &mut RunWriter,
+            lock: Lock,
+            writer: &mut Option<RunWriter>,
         ) -> Result<Option<Summary>, Error> {
             assert!(config.training.seed != 1, "seed 1 is unlucky");
-            train(shared, experiment, config, writer)
+            train(shared, experiment, config, lock, writer)
         }
         let directory = tempfile::tempdir().unwrap();
         let plan = plan(directory.path(), 4);

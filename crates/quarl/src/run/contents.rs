@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 
 use super::lock::LOCK;
 use super::{
-    BEST, CONFIG, CURVES, DIAGNOSTICS, EPISODES, EVALUATIONS, INITIAL, MODEL, RECORDINGS, SUMMARY, TENSORBOARD,
+    BEST, CHECKPOINTS, CONFIG, CURVES, DIAGNOSTICS, EPISODES, EVALUATIONS, INITIAL, MODEL, RECORDINGS, SUMMARY,
+    TENSORBOARD,
 };
 use crate::atomic_write;
+use crate::checkpoint::is_checkpoint_file;
 use crate::error::Error;
 use crate::files;
 use crate::tune::JOURNAL;
@@ -78,8 +80,12 @@ impl Contents {
             if dir.join(RUNS).is_dir() {
                 return Ok(Self::Experiment);
             }
-            let has_recordings = recordings(dir).is_some();
-            let belongs = |name: &str| FILES.contains(&name) || (name == RECORDINGS && has_recordings);
+            let (has_recordings, has_checkpoints) = (recordings(dir).is_some(), checkpoints(dir).is_some());
+            let belongs = |name: &str| {
+                FILES.contains(&name)
+                    || (name == RECORDINGS && has_recordings)
+                    || (name == CHECKPOINTS && has_checkpoints)
+            };
             names.retain(|name| !belongs(name));
             return Ok(Self::Run { others: names });
         }
@@ -157,16 +163,28 @@ pub(super) fn recordings(run: &Path) -> Option<Vec<PathBuf>> {
         fs::read_dir(run.join(RECORDINGS)).ok()?.map(|entry| Some(entry.ok()?.path())).collect::<Option<_>>()?;
     let is_recording = |path: &PathBuf| {
         let name = name(path);
-        let unfinished = name.strip_prefix('.').and_then(|rest| rest.strip_suffix(atomic_write::SUFFIX)).is_some();
-        unfinished || is_recording_name(&name)
+        is_unfinished(&name) || recording_steps(&name).is_some()
     };
     files.iter().all(is_recording).then_some(files)
 }
 
-/// Whether this is the name of a recording: `step-000005000.gif`.
-fn is_recording_name(name: &str) -> bool {
-    let digits = name.strip_prefix("step-").and_then(|rest| rest.strip_suffix(".gif"));
-    digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
+/// The checkpoints in a run's directory, with their segments and with those that a killed process has left unfinished; `None` if
+/// there is another file among them.
+pub(super) fn checkpoints(run: &Path) -> Option<Vec<PathBuf>> {
+    let files: Vec<PathBuf> =
+        fs::read_dir(run.join(CHECKPOINTS)).ok()?.map(|entry| Some(entry.ok()?.path())).collect::<Option<_>>()?;
+    files.iter().all(|path| is_checkpoint_file(&name(path))).then_some(files)
+}
+
+/// The environment steps in the name of a recording: `step-000005000.gif`.
+pub(super) fn recording_steps(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix("step-")?.strip_suffix(".gif")?;
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+/// Whether this is the name of an unfinished file.
+pub(super) fn is_unfinished(name: &str) -> bool {
+    name.strip_prefix('.').and_then(|rest| rest.strip_suffix(atomic_write::SUFFIX)).is_some()
 }
 
 /// Whether this is the name of a temporary file that a killed process has left.

@@ -9,12 +9,15 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::table::cut;
 use crate::error::Error;
 
 /// An event file that is being written. Every event is passed to the system immediately.
 pub(super) struct EventFile {
     path: PathBuf,
     file: File,
+    /// The length in bytes.
+    len: u64,
 }
 
 /// A value of a summary.
@@ -33,9 +36,19 @@ pub(super) enum Value {
 impl EventFile {
     pub(super) fn create(path: PathBuf) -> Result<Self, Error> {
         let file = File::create(&path).map_err(Error::io("create", &path))?;
-        let mut events = Self { path, file };
+        let mut events = Self { path, file, len: 0 };
         events.write(Message::default().double(1, now()).text(3, "brain.Event:2"))?;
         Ok(events)
+    }
+
+    /// Continues a file after its first `len` bytes; the rest is removed.
+    pub(super) fn continued(path: PathBuf, len: u64) -> Result<Self, Error> {
+        Ok(Self { file: cut(&path, len)?, path, len })
+    }
+
+    /// The length in bytes.
+    pub(super) fn len(&self) -> u64 {
+        self.len
     }
 
     /// Appends an event with the values of `tags` after `step` environment steps.
@@ -72,7 +85,9 @@ impl EventFile {
         let data = event.0;
         let length = (data.len() as u64).to_le_bytes();
         let record = [&length, &checksum(&length)[..], &data, &checksum(&data)].concat();
-        self.file.write_all(&record).map_err(Error::io("write", &self.path))
+        self.file.write_all(&record).map_err(Error::io("write", &self.path))?;
+        self.len += record.len() as u64;
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::RECORDINGS;
+use super::contents::{name, recording_steps, recordings};
 use crate::env::Environment;
 use crate::error::Error;
 use crate::evaluate::{GreedyEpisode, GreedyEpisodes, step_limit};
@@ -43,6 +44,11 @@ impl EpisodeRecorder {
         Ok(Self { env, every_steps: every_steps.max(1), last: None })
     }
 
+    /// The interval in environment steps.
+    pub(super) fn every_steps(&self) -> u64 {
+        self.every_steps
+    }
+
     /// Records an episode into the run's directory if one is due.
     pub(super) fn record(&mut self, event: &Event, trainer: &Trainer, run: &Path) -> Result<(), Error> {
         match event {
@@ -68,6 +74,16 @@ impl EpisodeRecorder {
         record_greedy_episode(&mut trainer.agent().policy()?, &mut *self.env, seed, limit, &path)?;
         Ok(())
     }
+}
+
+/// Removes the recordings of a run that a run resumed after `env_steps` environment steps makes again.
+pub(super) fn cut(run: &Path, env_steps: u64) -> Result<(), Error> {
+    for path in recordings(run).unwrap_or_default() {
+        if recording_steps(&name(&path)).is_none_or(|steps| steps >= env_steps) {
+            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        }
+    }
+    Ok(())
 }
 
 /// The name of the recording after `env_steps` environment steps. Names sort by time.

@@ -1,7 +1,7 @@
 //! Tables of comma-separated values, written row by row.
 
-use std::fs::File;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use csv::{ReaderBuilder, WriterBuilder};
@@ -27,6 +27,16 @@ impl Table {
         Ok(table)
     }
 
+    /// Continues a file after its first `len` bytes; the rest is removed.
+    pub(super) fn continued(path: PathBuf, len: u64) -> Result<Self, Error> {
+        Ok(Self { file: cut(&path, len)?, path, len })
+    }
+
+    /// The length in bytes.
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
     /// Appends a row atomically.
     pub(super) fn row(&mut self, row: &impl Serialize) -> Result<(), Error> {
         self.write(&text(&[row], false))
@@ -46,6 +56,13 @@ impl Table {
     pub(super) fn sync(&self) -> Result<(), Error> {
         self.file.sync_all().map_err(Error::io("write", &self.path))
     }
+}
+
+/// Opens a file of at least `len` bytes, removes what follows them, and appends from there.
+pub(super) fn cut(path: &Path, len: u64) -> Result<File, Error> {
+    let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(Error::io("open", path))?;
+    file.set_len(len).and_then(|()| file.seek(SeekFrom::End(0))).map_err(Error::io("write", path))?;
+    Ok(file)
 }
 
 /// The header line of a table: the names of a row's fields.

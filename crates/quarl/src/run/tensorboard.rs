@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
+
 use super::event_file::{EventFile, Message, Value, now};
 use super::{Summary, TENSORBOARD};
 use crate::config::TrainConfig;
@@ -18,12 +20,22 @@ const WINDOW: usize = 100;
 pub(super) struct TensorBoard {
     events: EventFile,
     started: Instant,
+    state: State,
+}
+
+/// Everything of the log that changes.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct State {
+    /// The length of the event file in bytes.
+    len: u64,
     /// Return and length of the last episodes.
     recent: Vec<(f64, u64)>,
     episodes: u64,
     updates: u64,
     /// The sums of losses and of Q-values since the last event, and the number of updates.
     since: (f64, f64, u64),
+    /// The duration in seconds of training in earlier processes.
+    seconds: f64,
 }
 
 impl TensorBoard {
@@ -31,16 +43,36 @@ impl TensorBoard {
     pub(super) fn create(dir: &Path, config: &TrainConfig) -> Result<Self, Error> {
         let mut events = EventFile::create(dir.join(TENSORBOARD))?;
         events.summary(0, &hyperparameters(config))?;
-        let (started, recent) = (Instant::now(), Vec::with_capacity(WINDOW));
-        Ok(Self { events, started, recent, episodes: 0, updates: 0, since: (0.0, 0.0, 0) })
+        Ok(Self { events, started: Instant::now(), state: State::default() })
+    }
+
+    /// The length of the event file that a saved log needs.
+    pub(super) fn len(state: &State) -> u64 {
+        state.len
+    }
+
+    /// Continues the log of a resumed run.
+    pub(super) fn continued(dir: &Path, state: State) -> Result<Self, Error> {
+        let events = EventFile::continued(dir.join(TENSORBOARD), state.len)?;
+        Ok(Self { events, started: Instant::now(), state })
+    }
+
+    /// The state, for [`TensorBoard::continued`].
+    pub(super) fn state(&self) -> State {
+        State { len: self.events.len(), seconds: self.seconds(), ..self.state.clone() }
+    }
+
+    /// The duration of training in seconds.
+    fn seconds(&self) -> f64 {
+        self.state.seconds + self.started.elapsed().as_secs_f64()
     }
 
     pub(super) fn record(&mut self, event: &Event, trainer: &Trainer) -> Result<(), Error> {
         match event {
             Event::Learn { report, .. } => {
-                let (loss, q, count) = self.since;
-                self.since = (loss + f64::from(report.loss), q + f64::from(report.mean_q), count + 1);
-                self.updates += 1;
+                let (loss, q, count) = self.state.since;
+                self.state.since = (loss + f64::from(report.loss), q + f64::from(report.mean_q), count + 1);
+                self.state.updates += 1;
                 Ok(())
             }
             Event::Episode(record) => self.episode(record, trainer),
@@ -50,33 +82,33 @@ impl TensorBoard {
     }
 
     fn episode(&mut self, record: &EpisodeRecord, trainer: &Trainer) -> Result<(), Error> {
-        let at = (self.episodes % WINDOW as u64) as usize;
-        match self.recent.get_mut(at) {
+        let at = (self.state.episodes % WINDOW as u64) as usize;
+        match self.state.recent.get_mut(at) {
             Some(oldest) => *oldest = (record.total_reward, record.length),
-            None => self.recent.push((record.total_reward, record.length)),
+            None => self.state.recent.push((record.total_reward, record.length)),
         }
-        self.episodes += 1;
-        if !self.episodes.is_multiple_of(INTERVAL) {
+        self.state.episodes += 1;
+        if !self.state.episodes.is_multiple_of(INTERVAL) {
             return Ok(());
         }
-        let n = self.recent.len() as f64;
-        let seconds = self.started.elapsed().as_secs_f64();
-        let lengths: u64 = self.recent.iter().map(|(_, length)| length).sum();
+        let n = self.state.recent.len() as f64;
+        let seconds = self.seconds();
+        let lengths: u64 = self.state.recent.iter().map(|(_, length)| length).sum();
         let mut values = vec![
-            ("rollout/ep_rew_mean", self.recent.iter().map(|(total, _)| total).sum::<f64>() / n),
+            ("rollout/ep_rew_mean", self.state.recent.iter().map(|(total, _)| total).sum::<f64>() / n),
             ("rollout/ep_len_mean", lengths as f64 / n),
             ("rollout/exploration_rate", record.epsilon),
             ("time/fps", (record.env_steps as f64 / seconds).floor()),
             ("time/time_elapsed", seconds.floor()),
-            ("time/episodes", self.episodes as f64),
+            ("time/episodes", self.state.episodes as f64),
             ("time/total_timesteps", record.env_steps as f64),
         ];
-        if let (loss, q, count @ 1..) = std::mem::take(&mut self.since) {
+        if let (loss, q, count @ 1..) = std::mem::take(&mut self.state.since) {
             values.extend([
                 ("train/learning_rate", trainer.config().optimizer.lr.value(record.env_steps)),
                 ("train/loss", loss / count as f64),
                 ("train/mean_q", q / count as f64),
-                ("train/n_updates", self.updates as f64),
+                ("train/n_updates", self.state.updates as f64),
             ]);
         }
         if let Some(diagnostics) = record.diagnostics {

@@ -1,24 +1,34 @@
 //! Writes a run during training.
 
-use std::fs::{self, File};
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+mod log;
+mod schedule;
 
-use super::contents::{Contents, FILES, experiment_of, is_temporary, listed, recordings};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::contents::{
+    Contents, FILES, checkpoints, experiment_of, is_temporary, is_unfinished, listed, name, recordings,
+};
 use super::lock::Lock;
 use super::machine;
 #[cfg(feature = "render")]
 use super::recording::EpisodeRecorder;
+use super::resume::remove_file;
 use super::table::{self, Table};
 use super::tensorboard::TensorBoard;
 use super::{
-    BEST, CONFIG, DIAGNOSTICS, DiagnosticsRow, EPISODES, EVALUATIONS, EpisodeRow, EvaluationRow, MODEL, RECORDINGS,
-    SUMMARY, Summary,
+    BEST, CHECKPOINTS, CONFIG, CURVES, DIAGNOSTICS, DiagnosticsRow, EPISODES, EVALUATIONS, EpisodeRow, EvaluationRow,
+    MODEL, RECORDINGS, SUMMARY, Summary,
 };
 use crate::atomic_write::atomic_write;
+use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::config::TrainConfig;
 use crate::error::Error;
 use crate::train::{EpisodeRecord, Evaluation, Event, Trainer};
+pub(crate) use log::Log;
+use log::Totals;
+use schedule::CheckpointSchedule;
 
 /// Writes a run's directory during training. The directory is locked until the writer is dropped.
 ///
@@ -44,19 +54,23 @@ pub struct RunWriter {
     dir: PathBuf,
     seed: u64,
     env: String,
-    episodes: Table,
-    evaluations: Table,
-    diagnostics: Option<Table>,
+    tables: Tables,
     tensorboard: Option<TensorBoard>,
     #[cfg(feature = "render")]
     recorder: Option<EpisodeRecorder>,
-    best: Option<(f64, u64)>,
+    checkpoints: CheckpointSchedule,
+    totals: Totals,
     last: Option<Evaluation>,
-    /// The number of episodes and environment steps in the table.
-    written: (u64, u64),
-    /// The sum of the returns in the table.
-    return_sum: f64,
+    /// When this process began to write.
+    started: Instant,
     _lock: Lock,
+}
+
+/// The tables of a run.
+struct Tables {
+    episodes: Table,
+    evaluations: Table,
+    diagnostics: Option<Table>,
 }
 
 impl RunWriter {
@@ -91,26 +105,71 @@ impl RunWriter {
             }
             remove(dir)?;
         }
+        temporary_files(dir)?.iter().try_for_each(|path| remove_file(path))?;
         atomic_write(&dir.join(CONFIG), config.to_commented_toml().as_bytes())?;
         let diagnostics = config.training.diagnostics;
-        Ok(Self {
-            dir: dir.to_owned(),
-            seed: config.training.seed,
-            env: config.env.id.clone(),
+        let tables = Tables {
             episodes: Table::create(dir.join(EPISODES), &table::header::<EpisodeRow>())?,
             evaluations: Table::create(dir.join(EVALUATIONS), &table::header::<EvaluationRow>())?,
             diagnostics: diagnostics
                 .then(|| Table::create(dir.join(DIAGNOSTICS), &table::header::<DiagnosticsRow>()))
                 .transpose()?,
+        };
+        let checkpoints = Checkpoints::new(dir.join(CHECKPOINTS), config.checkpoint.keep);
+        let checkpoints = CheckpointSchedule::new(&config.checkpoint, checkpoints, 0);
+        Ok(Self::new(lock, dir, config, tables, checkpoints))
+    }
+
+    /// Continues the files of a run that was restored from a checkpoint.
+    pub(super) fn continued(
+        lock: Lock,
+        dir: &Path,
+        trainer: &Trainer,
+        checkpoint: &Checkpoint,
+        log: Log,
+    ) -> Result<Self, Error> {
+        // The summary first, so that the run counts as incomplete immediately.
+        remove_file(&dir.join(SUMMARY))?;
+        sync_directory(dir)?;
+        let config = trainer.config();
+        let tables = Tables {
+            episodes: Table::continued(dir.join(EPISODES), log.episodes)?,
+            evaluations: Table::continued(dir.join(EVALUATIONS), log.evaluations)?,
+            diagnostics: log.diagnostics.map(|len| Table::continued(dir.join(DIAGNOSTICS), len)).transpose()?,
+        };
+        let tensorboard = log.tensorboard.map(|state| TensorBoard::continued(dir, state)).transpose()?;
+        let checkpoints = Checkpoints::continued(config.checkpoint.keep, checkpoint)?;
+        let checkpoints = CheckpointSchedule::new(&config.checkpoint, checkpoints, trainer.env_steps());
+        #[cfg(feature = "render")]
+        super::recording::cut(dir, trainer.env_steps())?;
+        match trainer.best_model() {
+            Some(model) => model.save(&dir.join(BEST))?,
+            None => remove_file(&dir.join(BEST))?,
+        }
+        for name in [MODEL].into_iter().chain(CURVES) {
+            remove_file(&dir.join(name))?;
+        }
+        temporary_files(dir)?.iter().try_for_each(|path| remove_file(path))?;
+        atomic_write(&dir.join(CONFIG), config.to_commented_toml().as_bytes())?;
+        let writer = Self::new(lock, dir, config, tables, checkpoints);
+        Ok(Self { tensorboard, totals: log.totals, ..writer })
+    }
+
+    fn new(lock: Lock, dir: &Path, config: &TrainConfig, tables: Tables, checkpoints: CheckpointSchedule) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            seed: config.training.seed,
+            env: config.env.id.clone(),
+            tables,
             tensorboard: None,
             #[cfg(feature = "render")]
             recorder: None,
-            best: None,
+            checkpoints,
+            totals: Totals::default(),
             last: None,
-            written: (0, 0),
-            return_sum: 0.0,
+            started: Instant::now(),
             _lock: lock,
-        })
+        }
     }
 
     /// The run's directory.
@@ -139,6 +198,14 @@ impl RunWriter {
     /// # Errors
     /// [`Error::Io`] where writing fails; those of the environment that episodes are recorded in.
     pub fn record(&mut self, event: &Event, trainer: &Trainer) -> Result<(), Error> {
+        self.record_in_files(event, trainer)?;
+        if let Some(best) = self.checkpoints.due(event, trainer, self.has_other_logs()) {
+            self.save_checkpoint(trainer, best)?;
+        }
+        Ok(())
+    }
+
+    fn record_in_files(&mut self, event: &Event, trainer: &Trainer) -> Result<(), Error> {
         #[cfg(feature = "render")]
         if let Some(recorder) = &mut self.recorder {
             recorder.record(event, trainer, &self.dir)?;
@@ -154,12 +221,67 @@ impl RunWriter {
         }
     }
 
+    /// Whether the run has logs that its configuration does not tell of.
+    fn has_other_logs(&self) -> bool {
+        #[cfg(feature = "render")]
+        let records = self.recorder.is_some();
+        #[cfg(not(feature = "render"))]
+        let records = false;
+        records || self.tensorboard.is_some()
+    }
+
+    /// Writes a checkpoint. The tables come first: a checkpoint never knows of rows that a power failure could lose.
+    fn save_checkpoint(&mut self, trainer: &Trainer, best: bool) -> Result<(), Error> {
+        self.tables.sync()?;
+        let log = Log {
+            episodes: self.tables.episodes.len(),
+            evaluations: self.tables.evaluations.len(),
+            diagnostics: self.tables.diagnostics.as_ref().map(Table::len),
+            tensorboard: self.tensorboard.as_ref().map(TensorBoard::state),
+            #[cfg(feature = "render")]
+            record_every: self.recorder.as_ref().map(EpisodeRecorder::every_steps),
+            #[cfg(not(feature = "render"))]
+            record_every: None,
+            totals: Totals { seconds: self.seconds(), ..self.totals.clone() },
+        };
+        self.checkpoints.save(trainer, best, &log)
+    }
+
+    /// The duration of training so far in seconds, in this and in earlier processes.
+    fn seconds(&self) -> f64 {
+        self.totals.seconds + self.started.elapsed().as_secs_f64()
+    }
+
+    /// The environment steps of the run's latest checkpoint.
+    pub fn last_checkpoint(&self) -> Option<u64> {
+        self.checkpoints.last()
+    }
+
+    /// Saves an interrupted run that will be resumed, without a summary.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where writing fails.
+    pub(crate) fn suspend(&mut self, trainer: &Trainer) -> Result<(), Error> {
+        if self.checkpoints.saves_interruptions(trainer) {
+            self.save_checkpoint(trainer, false)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the checkpoints of a complete run.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where removing fails.
+    pub(crate) fn remove_checkpoints(&mut self) -> Result<(), Error> {
+        self.checkpoints.remove()
+    }
+
     fn record_episode(&mut self, record: &EpisodeRecord) -> Result<(), Error> {
-        self.episodes.row(&EpisodeRow::from(record))?;
+        self.tables.episodes.row(&EpisodeRow::from(record))?;
         let EpisodeRecord { episode, env_steps, total_reward, diagnostics, .. } = record;
-        self.written = (episode + 1, *env_steps);
-        self.return_sum += total_reward;
-        if let (Some(table), Some(diagnostics)) = (&mut self.diagnostics, diagnostics) {
+        self.totals.written = (episode + 1, *env_steps);
+        self.totals.return_sum += total_reward;
+        if let (Some(table), Some(diagnostics)) = (&mut self.tables.diagnostics, diagnostics) {
             table.row(&DiagnosticsRow::new(*episode, diagnostics))?;
         }
         Ok(())
@@ -169,7 +291,7 @@ impl RunWriter {
         let Evaluation { episodes, env_steps, ref returns, mean_return, best, closing } = *evaluation;
         let min_return = returns.iter().copied().fold(f64::INFINITY, f64::min);
         let max_return = returns.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        self.evaluations.row(&EvaluationRow {
+        self.tables.evaluations.row(&EvaluationRow {
             episodes,
             env_steps,
             mean_return,
@@ -179,18 +301,22 @@ impl RunWriter {
             closing,
         })?;
         if best {
-            self.best = Some((mean_return, episodes));
+            self.totals.best = Some((mean_return, episodes));
             trainer.model().save(&self.dir.join(BEST))?;
         }
         self.last = closing.then(|| evaluation.clone());
         Ok(())
     }
 
-    /// Writes the final model and the summary.
+    /// Writes the final model and the summary; for an interrupted run also a checkpoint. `wall_seconds` is the duration of training
+    /// in this process.
     ///
     /// # Errors
     /// [`Error::Io`] where writing fails.
     pub fn finish(&mut self, trainer: &Trainer, wall_seconds: f64, interrupted: bool) -> Result<Summary, Error> {
+        if interrupted {
+            self.suspend(trainer)?;
+        }
         self.save(Some(trainer))?;
         let summary = Summary { interrupted, ..self.summary(Some(trainer), wall_seconds) };
         self.write(summary)
@@ -220,18 +346,19 @@ impl RunWriter {
 
     /// Writes everything except the summary to the disk.
     fn save(&self, trainer: Option<&Trainer>) -> Result<(), Error> {
-        let tables = [Some(&self.episodes), Some(&self.evaluations), self.diagnostics.as_ref()];
-        let synced: Result<(), Error> = tables.into_iter().flatten().try_for_each(Table::sync);
+        let synced = self.tables.sync();
         let saved = trainer.map_or(Ok(()), |trainer| trainer.model().save(&self.dir.join(MODEL)));
         synced.and(saved)
     }
 
     fn summary(&self, trainer: Option<&Trainer>, wall_seconds: f64) -> Summary {
-        let (best_mean, best_episodes) = self.best.unzip();
+        let (best_mean, best_episodes) = self.totals.best.unzip();
+        let wall_seconds = self.totals.seconds + wall_seconds;
         let last = self.last.as_ref();
         let (greedy_returns, greedy_mean) =
             last.map(|evaluation| (evaluation.returns.clone(), evaluation.mean_return)).unzip();
-        let (episodes, env_steps) = trainer.map_or(self.written, |trainer| (trainer.episodes(), trainer.env_steps()));
+        let (episodes, env_steps) =
+            trainer.map_or(self.totals.written, |trainer| (trainer.episodes(), trainer.env_steps()));
         Summary {
             quarl_version: env!("CARGO_PKG_VERSION").to_owned(),
             env: self.env.clone(),
@@ -240,7 +367,7 @@ impl RunWriter {
             machine: machine::describe(),
             episodes,
             env_steps,
-            mean_return: mean_return(self.return_sum, self.written.0),
+            mean_return: mean_return(self.totals.return_sum, self.totals.written.0),
             wall_seconds,
             // JSON has no infinity.
             steps_per_second: if wall_seconds > 0.0 { env_steps as f64 / wall_seconds } else { 0.0 },
@@ -252,7 +379,9 @@ impl RunWriter {
             interrupted: false,
             stopped_early: trainer.and_then(Trainer::stopped_early).map(str::to_owned),
             episodes_lost: trainer.map_or(0, Trainer::episodes_lost),
-            warnings: trainer.map_or(Vec::new(), |trainer| trainer.warnings().to_vec()),
+            warnings: trainer.map_or(Vec::new(), |trainer| {
+                trainer.warnings().iter().chain(&self.checkpoints.failure).cloned().collect()
+            }),
             error: None,
             error_is_transient: false,
         }
@@ -267,6 +396,14 @@ impl RunWriter {
         let text = serde_json::to_string_pretty(&summary).expect("a summary is plain data") + "\n";
         atomic_write(&self.dir.join(SUMMARY), text.as_bytes())?;
         Ok(summary)
+    }
+}
+
+impl Tables {
+    /// Waits until all rows have reached the disk.
+    fn sync(&self) -> Result<(), Error> {
+        let tables = [Some(&self.episodes), Some(&self.evaluations), self.diagnostics.as_ref()];
+        tables.into_iter().flatten().try_for_each(Table::sync)
     }
 }
 
@@ -297,29 +434,30 @@ fn replaceable(dir: &Path) -> Result<bool, Error> {
 
 /// Removes a run's files.
 fn remove(dir: &Path) -> Result<(), Error> {
-    let entries = fs::read_dir(dir).map_err(Error::io("read", dir))?.flatten();
-    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let temporary: Vec<String> = names.filter(|name| is_temporary(name)).collect();
-    for name in FILES.into_iter().chain(temporary.iter().map(String::as_str)) {
-        match fs::remove_file(dir.join(name)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(Error::io("replace", dir.join(name))(error));
-            }
-            _ => {}
-        }
+    for name in FILES {
+        remove_file(&dir.join(name))?;
         if name == SUMMARY {
             sync_directory(dir)?;
         }
     }
-    remove_recordings(dir)
+    remove_directory(&dir.join(CHECKPOINTS), checkpoints(dir))?;
+    remove_directory(&dir.join(RECORDINGS), recordings(dir))
 }
 
-/// Removes a run's recordings.
-fn remove_recordings(run: &Path) -> Result<(), Error> {
-    let Some(files) = recordings(run) else { return Ok(()) };
-    files.iter().try_for_each(|path| fs::remove_file(path).map_err(Error::io("replace", path)))?;
-    let dir = run.join(RECORDINGS);
-    fs::remove_dir(&dir).map_err(Error::io("replace", &dir))
+/// The temporary files that a killed process has left in a run's directory and in those within it.
+pub(super) fn temporary_files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = fs::read_dir(dir).map_err(Error::io("read", dir))?.flatten();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| is_temporary(&name(path))).collect();
+    let inner = recordings(dir).into_iter().chain(checkpoints(dir)).flatten();
+    files.extend(inner.filter(|path| is_unfinished(&name(path))));
+    Ok(files)
+}
+
+/// Removes a directory within a run, and these files of it.
+fn remove_directory(dir: &Path, files: Option<Vec<PathBuf>>) -> Result<(), Error> {
+    let Some(files) = files else { return Ok(()) };
+    files.iter().try_for_each(|path| remove_file(path))?;
+    fs::remove_dir(dir).map_err(Error::io("replace", dir))
 }
 
 /// Waits until the names in a directory have reached the disk. Systems that cannot open directories do so by themselves.
