@@ -24,9 +24,15 @@ pub(crate) fn ci() -> Result<()> {
     run("cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
     run("cargo", &["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
     if succeeds("cargo", &["deny", "--version"]) {
-        run("cargo", &["deny", "check", "licenses", "bans"], &[])?;
+        run("cargo", &["deny", "check", "licenses", "bans", "sources"], &[])?;
+        // The database of advisories is a repository of its own, which not every machine reaches.
+        if succeeds("cargo", &["deny", "fetch", "db"]) {
+            run("cargo", &["deny", "check", "--disable-fetch", "advisories"], &[])?;
+        } else {
+            skipped("advisories: their database cannot be fetched");
+        }
     } else {
-        skipped("licences: cargo-deny is not installed");
+        skipped("advisories, licences and sources of dependencies: cargo-deny is not installed");
     }
     // Miri and AddressSanitizer run the tests without default features.
     let packages = ["--package", "quarl-core", "--package", "quarl"];

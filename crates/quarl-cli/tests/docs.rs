@@ -128,6 +128,37 @@ fn every_python_snippet_is_python() {
 }
 
 #[test]
+fn every_direct_dependency_is_justified_and_no_other_crate() {
+    use std::collections::BTreeSet;
+    let manifest: toml::Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
+    let dependencies = manifest["workspace"]["dependencies"].as_table().unwrap();
+    let ours = |name: &&String| dependencies[name.as_str()].get("path").is_some();
+    let direct: BTreeSet<String> = dependencies.keys().filter(|name| !ours(name)).cloned().collect();
+    let page = fs::read_to_string(root().join("docs/dependencies.md")).unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let justified: BTreeSet<String> = rows
+        .inspect(|(name, reason)| assert!(reason.len() > 20, "{name}: {reason}"))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    assert_eq!(justified, direct);
+    // No crate of the workspace depends on another version, or on a crate that the workspace does not list.
+    for member in manifest["workspace"]["members"].as_array().unwrap() {
+        let path = root().join(member.as_str().unwrap()).join("Cargo.toml");
+        let member: toml::Table = fs::read_to_string(&path).unwrap().parse().unwrap();
+        let targets = member.get("target").and_then(toml::Value::as_table).into_iter().flatten();
+        let tables = targets.map(|(_, target)| target.as_table().unwrap()).chain([&member]);
+        for table in tables {
+            for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
+                for (name, dependency) in table.get(kind).and_then(toml::Value::as_table).into_iter().flatten() {
+                    let is_listed = dependency.get("workspace").is_some() || dependency.get("path").is_some();
+                    assert!(is_listed, "{}: {name}", path.display());
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn every_key_that_is_named_exists() {
     const PARTS: [&str; 9] =
         ["env", "network", "replay", "agent", "target_network", "exploration", "optimizer", "training", "evaluation"];

@@ -49,7 +49,19 @@ impl TrainConfig {
     /// # Errors
     /// Those of [`ConfigBuilder::build`].
     pub fn from_toml(origin: &str, text: &str) -> Result<Self, Error> {
-        Self::builder().file(origin, text).build()
+        Self::builder().file(origin, text).build().map_err(|error| {
+            let message = match error {
+                Error::MissingKeys { keys } => format!(
+                    "{keys}: not given, and there is no default: the file is cut short, or is no complete configuration"
+                ),
+                // Two keys of the file that contradict each other.
+                Error::Setting { .. } | Error::InvalidValue { .. } if !error.to_string().contains(origin) => {
+                    error.to_string()
+                }
+                error => return error,
+            };
+            Error::Config { origin: origin.to_owned(), message }
+        })
     }
 }
 
