@@ -3,6 +3,7 @@
 mod compare;
 mod examples;
 mod reference;
+mod timeline;
 mod tune;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use crate::interrupt;
 use crate::output::Usage;
 pub(crate) use compare::{CompareArgs, Normalize};
 pub(crate) use reference::{CheckArgs, CompletionsArgs, ConfigCommand, ConfigTask, ExplainArgs, ManArgs};
+pub(crate) use timeline::{BisectArgs, ForkArgs, InspectArgs};
 pub(crate) use tune::TuneArgs;
 
 /// Train deep Q-learning agents (DQN and its variants), evaluate them, compare them over many seeds, and watch them act
@@ -83,6 +85,24 @@ pub(crate) enum Command {
     /// q_values. C: quarl_act and quarl_q_values.
     #[command(after_help = examples::EXPORT)]
     Export(ExportArgs),
+    /// Show what the agent knew at a step of its run
+    ///
+    /// Compute the moment again from the nearest checkpoint, and show Q-values along the running episode, the greedy return, the
+    /// replay buffer by age and TD error, the action gap and the distance to the target network.
+    #[command(after_help = examples::INSPECT)]
+    Inspect(InspectArgs),
+    /// Continue a run from one of its steps with other settings
+    ///
+    /// Write a new run that shares the steps before with the other one, and goes on from there with the same networks, replay
+    /// buffer and random streams, and with the settings that are given.
+    #[command(after_help = examples::FORK)]
+    Fork(ForkArgs),
+    /// Find the updates at which the score of a run falls
+    ///
+    /// Within the largest drop between two evaluations, score the agent after every update on the same initial observations, and
+    /// show the updates with the largest falls and what was in their batches.
+    #[command(after_help = examples::BISECT)]
+    Bisect(BisectArgs),
     /// Read a DQN agent of Stable-Baselines3
     ///
     /// Read the archive that model.save() has written (MlpPolicy) and write its network and settings to a directory that `quarl
@@ -131,6 +151,7 @@ impl Command {
     pub(crate) fn is_quiet(&self) -> bool {
         match self {
             Self::Train(args) => args.quiet,
+            Self::Fork(args) => args.quiet,
             Self::Experiment(args) => args.many.quiet,
             Self::Compare(args) => args.many.quiet,
             Self::Tune(args) => args.quiet,
@@ -314,7 +335,7 @@ pub(crate) fn read(path: &Path) -> Result<String> {
     Err(Usage(format!("cannot read {}: {reason}", path.display())).into())
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,

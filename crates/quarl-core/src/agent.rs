@@ -249,6 +249,11 @@ impl Agent {
         &self.scratch.td_errors
     }
 
+    /// The batch of the last update.
+    pub fn last_batch(&self) -> &Batch {
+        &self.scratch.batch
+    }
+
     /// Chooses an action for an observation. A noisy network draws new noise, an implicit head new quantile levels. `mask`
     /// is the action mask, `None` if every action is allowed. `explorer` is the exploration state of the environment.
     ///

@@ -170,6 +170,49 @@ impl Trainer {
         }
     }
 
+    /// The observation in which the latest environment step was taken.
+    pub fn stepped_observation(&self) -> &[f32] {
+        // The step has exchanged the two observations.
+        &self.next_observation
+    }
+
+    /// The current observation of environment 0.
+    pub fn observation(&self) -> &[f32] {
+        &self.progress.slots[0].observation
+    }
+
+    /// The model of the target network.
+    pub fn target_model(&self) -> Model {
+        let state = self.agent.state();
+        self.model_of(&state.engine().target, self.agent.observation_statistics())
+    }
+
+    /// Trains until `env_steps` environment steps have been taken and completed (updates, target update, end of the episode),
+    /// and gives each event to `on_event`. Stops earlier where the run ends, or a stop is requested.
+    ///
+    /// # Errors
+    /// Those of the run, after which it has ended, and those of `on_event`.
+    pub fn run_to(
+        &mut self,
+        env_steps: u64,
+        mut on_event: impl FnMut(&Event, &mut Self) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        while self.progress.env_steps < env_steps || matches!(self.progress.phase, Phase::AfterStep(_)) {
+            if self.progress.phase == Phase::Finished || self.stop.is_requested() {
+                return Ok(());
+            }
+            match self.advance() {
+                Ok(Some(event)) => on_event(&event, self)?,
+                Ok(None) => {}
+                Err(error) => {
+                    (self.progress.phase, self.has_failed) = (Phase::Finished, true);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The body of the loop: one environment step, one update, or one step of an evaluation. It yields at most one event.
     fn advance(&mut self) -> Result<Option<Event>, Error> {
         match self.progress.phase {

@@ -40,6 +40,8 @@ pub mod render;
 pub mod run;
 pub mod scores;
 #[cfg(feature = "files")]
+pub mod timeline;
+#[cfg(feature = "files")]
 pub mod trained;
 #[cfg(feature = "files")]
 pub mod tune;

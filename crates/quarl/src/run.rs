@@ -12,6 +12,7 @@
 //! | `summary.json` | summary statistics; written when all files above have reached the disk |
 //! | `curve.svg`, `curve.png` | the learning curve |
 //! | `events.out.tfevents.quarl` | TensorBoard's event file, if it was requested |
+//! | `fork.json` | where the run branched off another one ([`crate::timeline::fork`]) |
 //! | `checkpoints/` | the latest saved states of the run and that of its best evaluation ([`crate::checkpoint`]) |
 //! | `recordings/` | greedy episodes during training as GIFs, if they were requested |
 //!

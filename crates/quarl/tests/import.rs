@@ -1,4 +1,5 @@
 //! Agents of Stable-Baselines3: archives that its own package has written (`oracles/sb3_archives.py`), and forged ones.
+#![cfg(feature = "files")]
 
 #[path = "common/checksums.rs"]
 mod checksums;

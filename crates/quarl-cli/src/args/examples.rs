@@ -40,6 +40,17 @@ pub(super) const EXPORT: &str = "\
 Examples:
   quarl export runs/CartPole-v0-textbook-seed0 --format onnx
   quarl export runs/CartPole-v0-textbook-seed0 --format rust --out agent.rs";
+pub(super) const INSPECT: &str = "\
+Examples:
+  quarl inspect runs/CartPole-v0-textbook-seed0 --at 400
+  quarl inspect runs/CartPole-v0-textbook-seed0 --at 400 --figure moment.png";
+pub(super) const FORK: &str = "\
+Examples:
+  quarl fork runs/CartPole-v0-textbook-seed0 --at 400 --set optimizer.lr=0.0001 --out slower";
+pub(super) const BISECT: &str = "\
+Examples:
+  quarl bisect runs/CartPole-v0-textbook-seed0
+  quarl bisect runs/CartPole-v0-textbook-seed0 --every 10 --episodes 20 --figure fall.png";
 pub(super) const IMPORT: &str = "\
 Examples:
   quarl import agent.zip --env CartPole-v1 --out imported

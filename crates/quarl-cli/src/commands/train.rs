@@ -36,21 +36,26 @@ pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
     if interrupt::requested() {
         return Ok(Outcome::Interrupted);
     }
-    let mut writer = match start {
+    let writer = match start {
         Start::New { resolved, initial } => new(&args, &trainer, &resolved.name, initial.as_deref())?,
         Start::Resumed { resume, .. } => match resumed(&args, *resume, &mut trainer)? {
             Some(writer) => writer,
             None => return Ok(Outcome::Done),
         },
     };
+    complete(&args, trainer, writer)
+}
+
+/// Trains a run to its end and shows the result.
+pub(crate) fn complete(args: &TrainArgs, mut trainer: Trainer, mut writer: RunWriter) -> Result<Outcome> {
     let out = writer.dir().to_owned();
     if args.json {
         output::json(&json!({ "event": "start", "dir": out, "config": trainer.config() }));
     }
 
     let started = Instant::now();
-    let mut shown = Shown::open(&args, &trainer, &out)?;
-    let trained = train(&args, &mut trainer, &mut writer, &mut shown).and_then(|interrupted| {
+    let mut shown = Shown::open(args, &trainer, &out)?;
+    let trained = train(args, &mut trainer, &mut writer, &mut shown).and_then(|interrupted| {
         let seconds = (started.elapsed() - shown.paused()).as_secs_f64();
         Ok((writer.finish(&trainer, seconds, interrupted)?, interrupted))
     });
@@ -71,7 +76,7 @@ pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
     if !interrupted && !interrupt::requested() {
         shown.wait(&mut trainer);
         drop(shown);
-        watch(&args, &trainer, &summary)?;
+        watch(args, &trainer, &summary)?;
     } else {
         drop(shown);
     }

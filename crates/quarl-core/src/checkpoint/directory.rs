@@ -47,6 +47,8 @@ pub fn is_checkpoint_file(name: &str) -> bool {
 pub struct Checkpoints {
     dir: PathBuf,
     keep: usize,
+    /// Whether the oldest one is kept: a run that branched off another one cannot begin again without it.
+    keeps_first: bool,
     /// Oldest first.
     kept: Vec<Kept>,
     /// The checksum of each segment in the directory.
@@ -62,14 +64,14 @@ struct Kept {
 impl Checkpoints {
     /// No checkpoints yet. The directory is created with the first one.
     pub fn new(dir: PathBuf, keep: usize) -> Self {
-        Self { dir, keep, kept: Vec::new(), segments: BTreeMap::new() }
+        Self { dir, keep, keeps_first: false, kept: Vec::new(), segments: BTreeMap::new() }
     }
 
     /// The checkpoints up to `last`, from which the run continues. Later ones, and what a killed process has left, are
     /// removed.
-    pub fn continued(keep: usize, last: &Checkpoint) -> Result<Self, Error> {
+    pub fn continued(keep: usize, keeps_first: bool, last: &Checkpoint) -> Result<Self, Error> {
         let dir = last.path().parent().unwrap_or(Path::new(".")).to_owned();
-        let mut checkpoints = Self::new(dir, keep);
+        let mut checkpoints = Self { keeps_first, ..Self::new(dir, keep) };
         for (steps, path) in list(&checkpoints.dir)?.into_iter().filter(|(steps, _)| *steps <= last.env_steps()) {
             // A damaged older one is of no use.
             let Ok(checkpoint) = Checkpoint::load(&path) else { continue };
@@ -83,6 +85,11 @@ impl Checkpoints {
         }
         checkpoints.prune()?;
         Ok(checkpoints)
+    }
+
+    /// Keeps the oldest checkpoint, besides the latest ones.
+    pub fn keep_first(&mut self) {
+        self.keeps_first = true;
     }
 
     /// Writes a checkpoint; `best` where it is that of the best evaluation so far. `log` is kept for the writer of the run.
@@ -120,10 +127,11 @@ impl Checkpoints {
     fn prune(&mut self) -> Result<(), Error> {
         let first_kept = self.kept.len().saturating_sub(self.keep);
         let best = self.kept.iter().rposition(|kept| kept.best);
+        let keeps_first = self.keeps_first;
         let mut at = 0;
         self.kept.retain(|_| {
             at += 1;
-            at > first_kept || Some(at - 1) == best
+            at > first_kept || Some(at - 1) == best || (at == 1 && keeps_first)
         });
         let needed: BTreeSet<&str> = self
             .kept

@@ -12,6 +12,7 @@ use super::segments;
 use crate::config::TrainConfig;
 use crate::engine::{Array, EngineState};
 use crate::error::Error;
+use crate::files;
 use crate::model::named_tensors;
 use crate::network::Architecture;
 use crate::replay::{Replay, ReplayHeader};
@@ -77,7 +78,7 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Io`] where the file cannot be read, [`Error::File`] where it is damaged, not a checkpoint, or of another format.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let bytes = fs::read(path).map_err(Error::io("read", path))?;
+        let bytes = files::read(path)?;
         let refused = |message: String| Error::File { path: path.to_owned(), message };
         let (header, ..): (Header, _, _) = file::decode(&bytes).map_err(refused)?;
         let segments = header.replay.len().div_ceil(header.segment_transitions.max(1));
@@ -168,19 +169,7 @@ impl Trainer {
             let message = format!("it belongs to a run with other settings: {}", differences.join(", "));
             return Err(Error::File { path: checkpoint.path.clone(), message });
         }
-        self.restore_fork(checkpoint)?;
-        self.continue_within_budget();
-        Ok(())
-    }
-
-    /// [`Trainer::restore`] for a run with other settings, which branches off the checkpoint's run: the random streams are the
-    /// same, the settings of this run apply from here on.
-    ///
-    /// # Errors
-    /// Those of [`Trainer::restore`] where the state does not fit: another network, optimizer, replay buffer or environment.
-    pub fn restore_fork(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
-        let state = checkpoint.state(self.agent().replay())?.with_config(self.config());
-        self.set_state(state)
+        self.branch_off(checkpoint.state(self.agent().replay())?)
     }
 }
 

@@ -3,7 +3,6 @@
 //! The places of the buffer are divided into segments, each with a file. A file never changes: its name contains the version of
 //! its transitions, so a checkpoint writes only the segments that have changed since the one before, and shares the others.
 
-use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
@@ -13,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::file::{self, FORMAT, Tensor};
 use crate::atomic_write::atomic_write;
 use crate::error::Error;
+use crate::files;
 use crate::observations::{Observations, ObservationsView};
 use crate::replay::{Replay, ReplayHeader, TransitionArrays, TransitionArraysView};
 
@@ -87,7 +87,7 @@ pub(super) fn read(
     path: &Path,
     checksum: u32,
 ) -> Result<TransitionArrays, Error> {
-    let bytes = fs::read(path).map_err(Error::io("read", path))?;
+    let bytes = files::read(path)?;
     let refused = |message: String| Error::File { path: path.to_owned(), message };
     let (header, tensors, actual): (Header, _, _) = file::decode(&bytes).map_err(refused)?;
     let expected = Header { format: FORMAT, first_place: places.start, transitions: places.len() };

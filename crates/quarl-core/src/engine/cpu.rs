@@ -198,7 +198,8 @@ impl Engine for CpuEngine {
         let gradient_scale = max_grad_norm.map_or(1.0, |max_norm| clip_scale(path, &scratch.gradients, max_norm));
         let gradients = &scratch.gradients;
         if !optimizer.step(Step { path, learning_rate, gradient_scale, gradients }, online) {
-            return Err(Error::NotFinite { what: "a parameter".to_owned(), step });
+            let what = not_finite(network, gradients, online);
+            return Err(Error::NotFinite { what, step });
         }
         Ok(report)
     }
@@ -268,4 +269,17 @@ fn max_q_and_action_gap(q_values: QValues, items: usize) -> (f64, f64) {
 /// The Euclidean norm, accumulated in order in f64.
 fn norm(values: impl Iterator<Item = f32>) -> f64 {
     values.map(|x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt()
+}
+
+/// The first tensor whose gradient, or whose parameters after the optimizer step, are not finite.
+fn not_finite(network: &QNetwork, gradients: &[f32], parameters: &[f32]) -> String {
+    let first = |values: &[f32]| {
+        let tensors = network.layers().tensors().into_iter();
+        tensors.filter(|tensor| values[tensor.range.clone()].iter().any(|x| !x.is_finite())).map(|it| it.name).next()
+    };
+    match (first(gradients), first(parameters)) {
+        (Some(name), _) => format!("the gradient of {name}"),
+        (None, Some(name)) => format!("a parameter of {name}"),
+        (None, None) => "a parameter".to_owned(),
+    }
 }

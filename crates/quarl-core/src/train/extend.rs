@@ -1,8 +1,8 @@
 //! Continues a run beyond its budget.
 
-use super::Trainer;
 use super::builder::resolve;
 use super::progress::Phase;
+use super::{RunState, Trainer};
 use crate::config::TrainConfig;
 use crate::error::Error;
 use crate::stop::StopFlag;
@@ -55,11 +55,19 @@ impl Trainer {
             || training.steps.is_some_and(|budget| self.progress.env_steps >= budget)
     }
 
-    /// After a restore: continues training where the saved run was closing, but this run's budget is larger.
-    pub(crate) fn continue_within_budget(&mut self) {
+    /// Continues from the state of another run, whose settings may differ: the networks, the replay buffer and the random streams
+    /// are those of the other run, the settings of this one apply from here on. Where the other run was about to end, and the
+    /// budget of this one is larger, training goes on.
+    ///
+    /// # Errors
+    /// [`Error::State`] where the state does not fit: another network, optimizer, replay buffer or environment. Nothing is
+    /// changed then.
+    pub fn branch_off(&mut self, state: RunState) -> Result<(), Error> {
+        self.set_state(state.with_config(&self.config))?;
         if self.progress.stopped_early.is_none() && !self.reached_budget() {
             self.reopen();
         }
+        Ok(())
     }
 
     /// Takes back that training has ended. An evaluation that is due now still takes place; the closing one does not.

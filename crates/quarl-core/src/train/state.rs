@@ -142,6 +142,11 @@ impl Trainer {
         matches!(self.progress.phase, Phase::Close | Phase::Finished | Phase::Evaluate { training_ended: true })
     }
 
+    /// Whether an evaluation is due or running.
+    pub fn is_evaluating(&self) -> bool {
+        matches!(self.progress.phase, Phase::Close | Phase::Evaluate { .. })
+    }
+
     /// [`Trainer::state`] as bytes.
     ///
     /// # Errors

@@ -14,11 +14,24 @@ use crate::atomic_write;
 use crate::checkpoint::is_checkpoint_file;
 use crate::error::Error;
 use crate::files;
+use crate::timeline::FORK;
 use crate::tune::JOURNAL;
 
 /// The file names of a run. The summary comes first, so that a run that is being replaced counts as incomplete immediately.
-pub(super) const FILES: [&str; 11] =
-    [SUMMARY, CONFIG, EPISODES, EVALUATIONS, DIAGNOSTICS, BEST, MODEL, INITIAL, CURVES[0], CURVES[1], TENSORBOARD];
+pub(super) const FILES: [&str; 12] = [
+    SUMMARY,
+    CONFIG,
+    EPISODES,
+    EVALUATIONS,
+    DIAGNOSTICS,
+    BEST,
+    MODEL,
+    INITIAL,
+    FORK,
+    CURVES[0],
+    CURVES[1],
+    TENSORBOARD,
+];
 
 /// The directory of an experiment's runs.
 pub(crate) const RUNS: &str = "runs";

@@ -12,6 +12,7 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::config::TrainConfig;
 use crate::error::Error;
 use crate::model::Model;
+use crate::timeline::FORK;
 use crate::train::Trainer;
 
 /// A run that is being resumed: locked, and not changed until [`Resume::writer`].
@@ -150,6 +151,12 @@ impl Resume {
                 }
                 Err(error) => self.skipped.push(format!("the checkpoint {} cannot be used: {error}", path.display())),
             }
+        }
+        if self.dir.join(FORK).exists() {
+            let message = format!(
+                "branched off another run and has no checkpoint that can be used: fork it again ({FORK} says where)"
+            );
+            return Err(Error::Occupied { path: self.dir.clone(), message });
         }
         Ok(())
     }

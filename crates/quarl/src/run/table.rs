@@ -42,6 +42,11 @@ impl Table {
         self.write(&text(&[row], false))
     }
 
+    /// Appends lines of another table with the same header.
+    pub(super) fn lines(&mut self, lines: &str) -> Result<(), Error> {
+        self.write(lines)
+    }
+
     fn write(&mut self, line: &str) -> Result<(), Error> {
         if let Err(error) = self.file.write_all(line.as_bytes()) {
             // A full disk may have stored the beginning of a row; it is removed, so that the table stays readable.
@@ -56,6 +61,13 @@ impl Table {
     pub(super) fn sync(&self) -> Result<(), Error> {
         self.file.sync_all().map_err(Error::io("write", &self.path))
     }
+}
+
+/// The rows at the beginning of a table, as text, up to the first one for which `is_wanted` is false.
+pub(super) fn first_rows(path: &Path, is_wanted: impl Fn(usize, &str) -> bool) -> Result<String, Error> {
+    let text = files::read_text(path)?;
+    let rows = text.lines().skip(1).enumerate().take_while(|(i, row)| is_wanted(*i, row));
+    Ok(rows.map(|(_, row)| format!("{row}\n")).collect())
 }
 
 /// Opens a file of at least `len` bytes, removes what follows them, and appends from there.

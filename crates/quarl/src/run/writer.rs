@@ -12,6 +12,7 @@ use super::contents::{
 };
 use super::lock::Lock;
 use super::machine;
+use super::reader;
 #[cfg(feature = "render")]
 use super::recording::EpisodeRecorder;
 use super::resume::remove_file;
@@ -25,6 +26,7 @@ use crate::atomic_write::atomic_write;
 use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::config::TrainConfig;
 use crate::error::Error;
+use crate::timeline::FORK;
 use crate::train::{EpisodeRecord, Evaluation, Event, Trainer};
 pub(crate) use log::Log;
 use log::Totals;
@@ -138,7 +140,7 @@ impl RunWriter {
             diagnostics: log.diagnostics.map(|len| Table::continued(dir.join(DIAGNOSTICS), len)).transpose()?,
         };
         let tensorboard = log.tensorboard.map(|state| TensorBoard::continued(dir, state)).transpose()?;
-        let checkpoints = Checkpoints::continued(config.checkpoint.keep, checkpoint)?;
+        let checkpoints = Checkpoints::continued(config.checkpoint.keep, dir.join(FORK).exists(), checkpoint)?;
         let checkpoints = CheckpointSchedule::new(&config.checkpoint, checkpoints, trainer.env_steps());
         #[cfg(feature = "render")]
         super::recording::cut(dir, trainer.env_steps())?;
@@ -219,6 +221,42 @@ impl RunWriter {
             // Steps and updates. Warnings are written with the summary; the trainer keeps them.
             _ => Ok(()),
         }
+    }
+
+    /// For a run that branched off another one: copies the rows of the steps that they share, and writes the checkpoint from which
+    /// it can be resumed.
+    pub(crate) fn begin_with_rows_of(&mut self, other: &Path, trainer: &Trainer) -> Result<(), Error> {
+        let episodes = reader::read_episodes(other)?.into_iter().take(trainer.episodes() as usize);
+        for record in episodes {
+            self.totals.written = (record.episode + 1, record.env_steps);
+            self.totals.return_sum += record.total_reward;
+        }
+        let shared = trainer.episodes() as usize;
+        self.tables.episodes.lines(&table::first_rows(&other.join(EPISODES), |i, _| i < shared)?)?;
+        if let Some(diagnostics) = &mut self.tables.diagnostics {
+            // The first column is the episode.
+            let is_shared = |_, row: &str| {
+                row.split(',').next().and_then(|cell| cell.parse().ok()).is_some_and(|n: usize| n < shared)
+            };
+            let path = other.join(DIAGNOSTICS);
+            if path.exists() {
+                diagnostics.lines(&table::first_rows(&path, is_shared)?)?;
+            }
+        }
+        let evaluations = reader::read_evaluations(other)?;
+        let is_shared = |row: &EvaluationRow| {
+            let is_before = row.env_steps < trainer.env_steps();
+            !row.closing && (is_before || (row.env_steps == trainer.env_steps() && !trainer.is_evaluating()))
+        };
+        let count = evaluations.iter().take_while(|row| is_shared(row)).count();
+        let best = evaluations[..count].iter().rev().find(|row| row.best);
+        self.totals.best = best.map(|row| (row.mean_return, row.episodes));
+        self.tables.evaluations.lines(&table::first_rows(&other.join(EVALUATIONS), |i, _| i < count)?)?;
+        if let Some(model) = trainer.best_model() {
+            model.save(&self.dir.join(BEST))?;
+        }
+        self.checkpoints.keep_first();
+        self.save_checkpoint(trainer, false)
     }
 
     /// Whether the run has logs that its configuration does not tell of.

@@ -74,6 +74,11 @@ impl CheckpointSchedule {
         Ok(())
     }
 
+    /// Keeps the oldest checkpoint for ever.
+    pub(super) fn keep_first(&mut self) {
+        self.checkpoints.keep_first();
+    }
+
     /// Whether an interrupted run can be saved now.
     pub(super) fn saves_interruptions(&self, trainer: &Trainer) -> bool {
         let on = self.every_steps.is_some() || self.every.is_some();
