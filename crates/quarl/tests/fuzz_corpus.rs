@@ -1,6 +1,7 @@
 //! Replays the corpus of the fuzz targets (`fuzz/`), and mutates it for a while: without the fuzzer, on stable Rust.
 //!
 //! `QUARL_FUZZ_SECONDS=300 cargo test --package quarl --test fuzz_corpus` mutates for five minutes for each target.
+#![cfg(feature = "files")]
 
 #[path = "common/mutations.rs"]
 mod mutations;

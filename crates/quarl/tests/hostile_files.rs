@@ -2,6 +2,7 @@
 //!
 //! Reading gives an error that names the file, or a valid result. It never panics, never takes much more memory than the file has
 //! bytes, never waits, and never changes a file. This test has its own file, because it measures the memory of the whole process.
+#![cfg(feature = "files")]
 
 #[path = "common/allocator.rs"]
 mod allocator;
