@@ -189,3 +189,58 @@ fn an_experiment_resumes_its_runs_within_them() {
         assert_same(&files(&killed), &files(&whole), seed);
     }
 }
+
+#[test]
+fn a_full_disk_ends_a_run_that_can_be_resumed_when_there_is_room() {
+    let here = directory();
+    let options =
+        "--preset dqn CartPole-v1 --steps 3000 --set training.learning_starts=100 --set checkpoint.every_steps=100";
+    succeed(&here, &format!("train --out whole --quiet {options}").split(' ').collect::<Vec<_>>());
+    // A limit of 600 blocks (300 KiB) per file has the same effect as a full disk: a checkpoint with the best model is larger.
+    let script = format!("trap '' XFSZ; ulimit -f 600; exec \"$0\" train --out run --quiet {options}");
+    let mut command = Command::new("sh");
+    let output = command.current_dir(&here).args(["-c", &script, env!("CARGO_BIN_EXE_quarl")]).output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("cannot write run/checkpoints/step-000002500.safetensors: File too large"), "{message}");
+    assert!(message.contains("its last checkpoint is that after 2500 environment steps"), "{message}");
+    succeed(&here, &["train", "--resume", "run", "--quiet"]);
+    assert_same(&files(&here.path().join("run")), &files(&here.path().join("whole")), "after the disk had room again");
+}
+
+#[test]
+fn a_directory_that_is_removed_ends_the_run() {
+    let here = directory();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quarl"));
+    let options = ["--preset", "dqn", "--steps", "1000000", "--set", "checkpoint.every_steps=200", "--quiet"];
+    let command = command.current_dir(&here).args(["train", "CartPole-v1", "--out", "removed"]).args(options);
+    let removed = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for(&here.path().join("removed/checkpoints"));
+    // Training goes on writing for a moment.
+    while fs::remove_dir_all(here.path().join("removed")).is_err() {}
+    let output = removed.wait_with_output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("removed/"), "{message}");
+    assert!(!here.path().join("removed").exists(), "it is not created again");
+}
+
+/// Waits for a file or directory, at most a minute.
+fn wait_for(path: &Path) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while !path.exists() {
+        assert!(std::time::Instant::now() < deadline, "{} does not appear", path.display());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_run_that_diverges_names_the_tensor_and_the_checkpoint_to_return_to() {
+    let here = directory();
+    let error = fail(&here, &["train", "--set", "optimizer.lr=1e38", "--out", "at-once"], 1);
+    assert!(error.contains("a parameter of l1.weight is not finite at step 32"), "{error}");
+    let options = ["--set", "optimizer.lr=1e10", "--set", "checkpoint.every_steps=20", "--out", "later"];
+    let error = fail(&here, &[&["train"], &options[..]].concat(), 1);
+    assert!(error.contains("its last checkpoint is that after 20 environment steps"), "{error}");
+    assert!(error.contains("the loss is not finite at step 33"), "{error}");
+}

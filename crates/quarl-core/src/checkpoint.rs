@@ -44,9 +44,9 @@ mod saved;
 mod segments;
 
 #[cfg(feature = "files")]
-pub use directory::list;
-#[cfg(feature = "files")]
 #[doc(hidden)]
-pub use directory::{Checkpoints, is_checkpoint_file};
+pub use directory::is_checkpoint_file;
+#[cfg(feature = "files")]
+pub use directory::{Checkpoints, list};
 #[cfg(feature = "files")]
 pub use saved::Checkpoint;

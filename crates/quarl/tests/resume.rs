@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use common::layered;
 use quarl::Error;
-use quarl::checkpoint::{self, Checkpoint};
+use quarl::checkpoint::{self, Checkpoint, Checkpoints};
 use quarl::config::{TrainConfig, presets};
 use quarl::env::{CartPole, Environment, EnvironmentSpec, Step, classic_control::ClassicControl};
 use quarl::render::Scene;
@@ -240,6 +240,23 @@ fn a_checkpoint_shares_the_replay_segments_that_have_not_changed() {
     assert!(first.len() >= 3 && second.len() == first.len() + 1, "{first:?}, then {second:?}");
     assert_eq!((later.env_steps(), later.config().unwrap().training.seed), (20_100, 5));
     assert_eq!(Trainer::resume(&later).unwrap().save_state().unwrap(), trainer.save_state().unwrap());
+}
+
+#[test]
+fn segments_that_somebody_has_removed_are_written_again() {
+    let here = tempfile::tempdir().unwrap();
+    let dir = here.path().join("checkpoints");
+    let mut trainer = Trainer::new(config("dqn", &[])).unwrap();
+    let mut checkpoints = Checkpoints::new(dir.clone(), 2);
+    trainer.run_to(100, |_, _| Ok(())).unwrap();
+    checkpoints.save(&trainer).unwrap();
+    fs::remove_dir_all(&dir).unwrap();
+    // Not changed since.
+    checkpoints.save(&trainer).unwrap();
+    let latest = Checkpoint::load(&checkpoint::list(&dir).unwrap().pop().unwrap().1).unwrap();
+    assert_eq!(Trainer::resume(&latest).unwrap().save_state().unwrap(), trainer.save_state().unwrap());
+    fs::remove_dir_all(here.path()).unwrap();
+    assert!(matches!(checkpoints.save(&trainer), Err(Error::Io { .. })), "the directory above is not created");
 }
 
 /// CartPole that can be saved only between episodes, and whose random state cannot be restored.

@@ -43,7 +43,25 @@ pub fn is_checkpoint_file(name: &str) -> bool {
     steps(name).is_some() || is_segment(name)
 }
 
-/// The checkpoints that a run writes. The last ones are kept, and that of the best evaluation.
+/// The checkpoints that a run writes to a directory. The last ones are kept, and that of the best evaluation. It remembers which
+/// segments of the replay buffer are there, so each checkpoint writes only those that have changed.
+///
+/// ```
+/// use quarl::checkpoint::Checkpoints;
+/// use quarl::{TrainConfig, Trainer};
+///
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let dir = directory.path().join("checkpoints");
+/// let mut trainer = Trainer::new(TrainConfig::preset("dqn").set("training.steps", 300).build()?)?;
+/// let mut checkpoints = Checkpoints::new(dir.clone(), 2);
+/// for steps in [100, 200, 300] {
+///     trainer.run_to(steps, |_, _| Ok(()))?;
+///     checkpoints.save(&trainer)?;
+/// }
+/// let kept: Vec<u64> = quarl::checkpoint::list(&dir)?.into_iter().map(|(steps, _)| steps).collect();
+/// assert_eq!(kept, [200, 300]);
+/// # Ok::<(), quarl::Error>(())
+/// ```
 pub struct Checkpoints {
     dir: PathBuf,
     keep: usize,
@@ -62,13 +80,17 @@ struct Kept {
 }
 
 impl Checkpoints {
-    /// No checkpoints yet. The directory is created with the first one.
+    /// No checkpoints yet; the latest `keep` will be kept. The directory is created with the first one.
     pub fn new(dir: PathBuf, keep: usize) -> Self {
         Self { dir, keep, keeps_first: false, kept: Vec::new(), segments: BTreeMap::new() }
     }
 
     /// The checkpoints up to `last`, from which the run continues. Later ones, and what a killed process has left, are
     /// removed.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the directory cannot be read or a file not removed.
+    #[doc(hidden)]
     pub fn continued(keep: usize, keeps_first: bool, last: &Checkpoint) -> Result<Self, Error> {
         let dir = last.path().parent().unwrap_or(Path::new(".")).to_owned();
         let mut checkpoints = Self { keeps_first, ..Self::new(dir, keep) };
@@ -88,14 +110,30 @@ impl Checkpoints {
     }
 
     /// Keeps the oldest checkpoint, besides the latest ones.
+    #[doc(hidden)]
     pub fn keep_first(&mut self) {
         self.keeps_first = true;
     }
 
+    /// Writes a checkpoint, and removes those that are not kept any more.
+    ///
+    /// # Errors
+    /// [`Error::State`] where an environment cannot be saved now ([`Trainer::can_be_saved`]); [`Error::Io`] where writing fails.
+    pub fn save(&mut self, trainer: &Trainer) -> Result<(), Error> {
+        self.save_with(trainer, false, None)
+    }
+
     /// Writes a checkpoint; `best` where it is that of the best evaluation so far. `log` is kept for the writer of the run.
-    pub fn save(&mut self, trainer: &Trainer, best: bool, log: serde_json::Value) -> Result<(), Error> {
-        fs::create_dir_all(&self.dir).map_err(Error::io("create", &self.dir))?;
-        let (name, header) = saved::write(trainer, &self.dir, &mut self.segments, best, Some(log))?;
+    #[doc(hidden)]
+    pub fn save_with(&mut self, trainer: &Trainer, best: bool, log: Option<serde_json::Value>) -> Result<(), Error> {
+        // Not its parents: a run's directory that was removed is not created again.
+        match fs::create_dir(&self.dir) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                return Err(Error::io("create", &self.dir)(error));
+            }
+            _ => {}
+        }
+        let (name, header) = saved::write(trainer, &self.dir, &mut self.segments, best, log)?;
         // A checkpoint at the same step is replaced, and stays the best if it was.
         let replaced = self.kept.iter().position(|kept| kept.name == name);
         let was_best = replaced.is_some_and(|at| self.kept.remove(at).best);
@@ -112,6 +150,9 @@ impl Checkpoints {
     }
 
     /// Removes all checkpoints.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where removing fails.
     pub fn remove(&mut self) -> Result<(), Error> {
         self.kept.clear();
         self.prune()?;

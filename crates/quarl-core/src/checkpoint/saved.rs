@@ -62,7 +62,7 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// Writes a checkpoint of a run into a directory for checkpoints, which is created if it does not exist, and returns its
-    /// path. Segments of the replay buffer that are there already and have not changed are shared.
+    /// path. Every segment of the replay buffer is written; [`Checkpoints`](super::Checkpoints) writes only those that have changed.
     ///
     /// # Errors
     /// [`Error::State`] where an environment cannot be saved now ([`Trainer::can_be_saved`]); [`Error::Io`] where writing fails.
@@ -199,8 +199,9 @@ pub(super) fn write(
     let mut segment_checksums = Vec::new();
     for (places, name) in segments::segments(&replay_header, segment_transitions) {
         let checksum = match written.get(&name) {
-            Some(checksum) => *checksum,
-            None => segments::write(replay, places, &dir.join(&name))?,
+            // Somebody may have removed the file.
+            Some(checksum) if dir.join(&name).exists() => *checksum,
+            _ => segments::write(replay, places, &dir.join(&name))?,
         };
         written.insert(name, checksum);
         segment_checksums.push(checksum);

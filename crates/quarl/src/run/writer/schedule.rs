@@ -62,7 +62,7 @@ impl CheckpointSchedule {
     pub(super) fn save(&mut self, trainer: &Trainer, best: bool, log: &Log) -> Result<(), Error> {
         self.closed = trainer.is_closing();
         let log = serde_json::to_value(log).expect("a log is plain data");
-        match self.checkpoints.save(trainer, best, log) {
+        match self.checkpoints.save_with(trainer, best, Some(log)) {
             Err(error @ Error::State { .. }) => {
                 self.failure = Some(format!("no checkpoints are written: {error}"));
                 return Ok(());
