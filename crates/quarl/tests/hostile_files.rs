@@ -292,10 +292,13 @@ type Place = Box<dyn Fn(&Path) -> bool>;
 
 /// What can be in the place of a file; false where this system cannot make it.
 fn in_place_of_a_file(root: &Path) -> Vec<(&'static str, Place)> {
-    let mut places: Vec<(&'static str, Place)> = vec![("a directory", Box::new(|path| fs::create_dir(path).is_ok()))];
-    let other = root.join("comparison/comparison.json");
+    let directory: Place = Box::new(|path| fs::create_dir(path).is_ok());
+    #[cfg(not(unix))]
+    let (_, places) = (root, vec![("a directory", directory)]);
     #[cfg(unix)]
-    {
+    let places = {
+        let mut places = vec![("a directory", directory)];
+        let other = root.join("comparison/comparison.json");
         use std::os::unix::fs::symlink;
         places.push(("a link to nothing", Box::new(|path| symlink("nowhere", path).is_ok())));
         places.push(("a link to itself", Box::new(|path| symlink(path, path).is_ok())));
@@ -306,8 +309,7 @@ fn in_place_of_a_file(root: &Path) -> Vec<(&'static str, Place)> {
         places.push(("a named pipe", Box::new(pipe)));
         let gigabytes = |path: &Path| fs::File::create(path).and_then(|file| file.set_len(1 << 50)).is_ok();
         places.push(("a sparse file of a petabyte", Box::new(gigabytes)));
-    }
-    #[cfg(not(unix))]
-    let _ = other;
+        places
+    };
     places
 }
