@@ -170,7 +170,7 @@ fn every_key_that_is_named_exists() {
             for word in code.split(|letter| !is_word(letter)) {
                 let word = word.trim_matches('.');
                 let Some((section, key)) = word.split_once('.') else { continue };
-                let is_file = ["rs", "toml", "gif", "zip", "h", "onnx"].contains(&key);
+                let is_file = ["rs", "toml", "gif", "zip", "h", "onnx", "wasm"].contains(&key);
                 if !PARTS.contains(&section) || is_file || key == "gym" {
                     continue;
                 }

@@ -15,6 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use quarl::checkpoint::Checkpoint;
 use quarl::config::TrainConfig;
 use quarl::experiment::{self, Comparison, Variant};
 use quarl::import::Imported;
@@ -102,6 +103,7 @@ fn write_results(root: &Path) {
     }
     writer.finish(&trainer, 1.0, false).unwrap();
     drop(writer);
+    Checkpoint::save(&trainer, &root.join("checkpoints")).unwrap();
 
     let plan = experiment::Plan::new(config(), root.join("comparison")).runs(2);
     let variants = [("one", config()), ("other", config())];
@@ -209,7 +211,18 @@ fn subjects(root: &Path) -> Vec<Subject> {
         }
     };
     fs::write(run.join(".lock"), "process 1 on host alpha, since 1970-01-01 00:00:00 UTC\n").unwrap();
+    let checkpoint = files(&root.join("checkpoints"));
+    let [main, segment] = [true, false].map(|is_main| {
+        let is_wanted = |path: &&PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("step-") == is_main;
+        checkpoint.iter().find(is_wanted).unwrap().clone()
+    });
+    let resumed = || {
+        let path = main.clone();
+        move || Trainer::resume(&Checkpoint::load(&path)?).map(drop)
+    };
     vec![
+        Subject::new(main.clone()).read_by("resume", resumed()),
+        Subject::new(segment).read_by("resume", resumed()),
         in_run(run::MODEL).read_by("model", model).read_by("agent", agent(&run, SavedModel::Last)),
         in_run(run::BEST).read_by("agent", agent(&run, SavedModel::Best)),
         in_run(run::CONFIG)
@@ -232,6 +245,11 @@ fn subjects(root: &Path) -> Vec<Subject> {
         Subject::new(study.join("summary.json")).read_by("study", studied(&study)),
         Subject::new(archive).read_by("import", imported),
     ]
+}
+
+/// The files in a directory.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect()
 }
 
 /// The first experiment of a comparison.

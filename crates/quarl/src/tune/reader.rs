@@ -44,7 +44,12 @@ pub fn read_study(dir: &Path) -> Result<Option<StudyResults>, Error> {
     let origin = path.display().to_string();
     let config = TrainConfig::from_toml(&origin, &header.config)?;
     let space = Space::parse(&origin, &header.space, &config)?;
-    Ok(Some(StudyResults { config, space, summary, state: journal.state }))
+    let results = StudyResults { config, space, summary, state: journal.state };
+    if let Err(error) = results.best_config() {
+        let message = format!("the best settings are damaged ({error}): run the study again");
+        return Err(Error::File { path: dir.join(SUMMARY), message });
+    }
+    Ok(Some(results))
 }
 
 impl StudyResults {
