@@ -1,26 +1,22 @@
-//! The command line: its commands and options, and the configuration that they select.
+//! The command line: its commands and options.
 
+mod agents;
 mod compare;
+mod configuration;
 mod examples;
+mod many;
 mod reference;
 mod timeline;
 mod tune;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use quarl::Error;
-use quarl::config::{self, ConfigBuilder, EnvConfig, TrainConfig};
-use quarl::experiment::ablation::Part;
-use quarl::experiment::{Plan, Shard};
-use quarl::run;
-use quarl::trained::TrainedAgent;
-use toml::{Table, Value};
 
-use crate::interrupt;
-use crate::output::Usage;
+pub(crate) use agents::{ExportArgs, ExportFormat, ImportArgs};
 pub(crate) use compare::{CompareArgs, Normalize};
+pub(crate) use configuration::{ConfigArgs, GymArgs, Resolved, read};
+pub(crate) use many::{ExperimentArgs, ManyRunsArgs, command_line};
 pub(crate) use reference::{CheckArgs, CompletionsArgs, ConfigCommand, ConfigTask, ExplainArgs, ManArgs};
 pub(crate) use timeline::{BisectArgs, ForkArgs, InspectArgs};
 pub(crate) use tune::TuneArgs;
@@ -173,168 +169,6 @@ fn fps(text: &str) -> Result<f64, String> {
     fps.ok_or_else(|| "expected a number from 0.01 to 1000".to_owned())
 }
 
-/// The arguments that select a configuration.
-#[derive(Clone, Debug, Default, Args)]
-pub(crate) struct ConfigArgs {
-    /// Environment id: one of `quarl envs`, or gym:ID for a Gymnasium environment [default: that of the preset;
-    /// CartPole-v0 without a preset]
-    pub(crate) env: Option<String>,
-    /// Preset to start from (see `quarl presets`) [default: textbook without ENV, else tuned, or robust where ENV has no tuned settings; none with --config]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) preset: Option<String>,
-    /// TOML file with settings: a complete configuration, or settings that override those of --preset
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    /// Set one configuration key, such as agent.gamma=0.99; may be given several times. `quarl presets NAME` prints all
-    /// keys
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) assignments: Vec<String>,
-    #[command(flatten)]
-    pub(crate) gym: GymArgs,
-    /// Random seed; for an experiment the seed of the first run [default: that of the configuration]
-    #[arg(long, value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
-    pub(crate) seed: Option<i64>,
-    /// Train for this number of episodes [default: the length in the configuration]
-    #[arg(long, conflicts_with = "steps", value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
-    pub(crate) episodes: Option<i64>,
-    /// Train for this number of environment steps, summed over all environments of the run
-    #[arg(long, value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
-    pub(crate) steps: Option<i64>,
-}
-
-/// The heading of these options in the help.
-const GYM_HEADING: &str = "Options for Gymnasium environments (gym:ID)";
-
-/// The arguments for Gymnasium environments (`gym:ID`).
-#[derive(Clone, Debug, Default, Args)]
-pub(crate) struct GymArgs {
-    /// Python interpreter [default: that of the active virtual environment, else .venv/bin/python, else python3]
-    #[arg(long, value_name = "PYTHON", help_heading = GYM_HEADING)]
-    pub(crate) python: Option<String>,
-    /// Keyword argument of gymnasium.make, such as continuous=false; may be given several times
-    #[arg(long = "env-arg", value_name = "KEY=VALUE", help_heading = GYM_HEADING)]
-    pub(crate) env_args: Vec<String>,
-    /// Python module to import first, because it registers environments; may be given several times
-    #[arg(long = "gym-import", value_name = "MODULE", help_heading = GYM_HEADING)]
-    pub(crate) imports: Vec<String>,
-}
-
-impl GymArgs {
-    /// The environment settings `env`, overridden by these arguments.
-    pub(crate) fn config(&self, mut env: EnvConfig) -> Result<EnvConfig> {
-        if let Some(python) = &self.python {
-            env.gym.python.clone_from(python);
-        }
-        if !self.imports.is_empty() {
-            env.gym.imports.clone_from(&self.imports);
-        }
-        env.gym.kwargs.extend(self.arguments()?);
-        Ok(env)
-    }
-
-    /// Records these arguments as settings of a training run.
-    fn record(&self, mut builder: ConfigBuilder) -> Result<ConfigBuilder> {
-        if let Some(python) = &self.python {
-            builder = builder.set("env.gym.python", python.as_str());
-        }
-        if !self.imports.is_empty() {
-            builder = builder.set("env.gym.imports", self.imports.clone());
-        }
-        let arguments = self.arguments()?;
-        Ok(if arguments.is_empty() { builder } else { builder.set("env.gym.kwargs", arguments) })
-    }
-
-    /// The keyword arguments of gymnasium.make.
-    fn arguments(&self) -> Result<Table> {
-        let argument = |argument: &String| -> Result<(String, Value)> {
-            let pair = argument.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
-            let (key, value) = pair
-                .filter(|(key, _)| !key.is_empty())
-                .ok_or_else(|| Usage(format!("--env-arg {argument}: expected KEY=VALUE, such as continuous=false")))?;
-            Ok((key.to_owned(), python_value(value)))
-        };
-        let mut arguments = Table::new();
-        for pair in &self.env_args {
-            let (key, value) = argument(pair)?;
-            if let Some(other) = arguments.insert(key.clone(), value.clone()).filter(|other| *other != value) {
-                return Err(Usage(format!("--env-arg {key}: {other} and {value} are both given: remove one")).into());
-            }
-        }
-        Ok(arguments)
-    }
-}
-
-/// A value for Python, written as in TOML or Python; anything else is text. TOML has no None: the worker converts the text.
-fn python_value(text: &str) -> Value {
-    match text {
-        "True" => true.into(),
-        "False" => false.into(),
-        _ => config::value(text),
-    }
-}
-
-/// A configuration and its name.
-pub(crate) struct Resolved {
-    pub(crate) config: TrainConfig,
-    /// The name of the preset, or `custom`.
-    pub(crate) name: String,
-}
-
-impl ConfigArgs {
-    /// These arguments, with the configuration of the agent's run where they select neither a preset nor a file.
-    pub(crate) fn or_of(&self, agent: &TrainedAgent) -> Self {
-        let mut arguments = self.clone();
-        let file = agent.path.with_file_name(run::CONFIG);
-        if arguments.preset.is_none() && arguments.config.is_none() && file.is_file() {
-            arguments.config = Some(file);
-        }
-        arguments
-    }
-
-    /// The configuration that these arguments select, checked.
-    pub(crate) fn resolve(&self) -> Result<Resolved> {
-        let mut builder = match &self.preset {
-            Some(preset) => TrainConfig::preset(preset),
-            None => TrainConfig::builder(),
-        };
-        if let Some(path) = &self.config {
-            builder = builder.file(&path.display().to_string(), &read(path)?);
-        }
-        if let Some(id) = &self.env {
-            builder = builder.set("env.id", id.as_str());
-        }
-        builder = self.gym.record(builder)?.assign_all(&self.assignments);
-        for (key, value) in [("seed", self.seed), ("episodes", self.episodes), ("steps", self.steps)] {
-            if let Some(value) = value {
-                builder = builder.set(&format!("training.{key}"), value);
-            }
-        }
-        let preset = builder.preset_name().filter(|_| self.config.is_none());
-        let name = preset.unwrap_or("custom").to_owned();
-        let config = builder.build().map_err(|error| match error {
-            Error::MissingKeys { keys } => {
-                let file = self.config.as_ref().map_or(String::new(), |path| format!("{}: ", path.display()));
-                let message = format!("{file}missing keys: {keys}; set them, or use --preset NAME as a base");
-                anyhow::Error::new(Usage(message))
-            }
-            error => error.into(),
-        })?;
-        Ok(Resolved { name, config })
-    }
-}
-
-/// Reads a configuration file. A file that cannot be read is a usage error, like an invalid one.
-pub(crate) fn read(path: &Path) -> Result<String> {
-    let reason = match quarl::read_text_file(path) {
-        Ok(text) => return Ok(text),
-        Err(_) if path.is_dir() => "this is a directory; give the path of a TOML file".to_owned(),
-        Err(Error::Io { error, .. }) => error.to_string(),
-        Err(Error::File { message, .. }) => message,
-        Err(error) => error.to_string(),
-    };
-    Err(Usage(format!("cannot read {}: {reason}", path.display())).into())
-}
-
 #[derive(Debug, Default, Args)]
 pub(crate) struct TrainArgs {
     #[command(flatten)]
@@ -443,78 +277,6 @@ pub(crate) struct EvalArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ExperimentArgs {
-    #[command(flatten)]
-    pub(crate) config: ConfigArgs,
-    /// Train every combination of these parts switched on and off, each in its own directory. PART: replay,
-    /// target_network, double, prioritized, n_step, dueling, noisy, distributional
-    #[arg(long, value_name = "PART,..", value_delimiter = ',')]
-    pub(crate) ablate: Vec<Part>,
-    /// Number of runs, with successive seeds
-    #[arg(long, default_value_t = 100, value_parser = whole::<u64, 1, 1_000_000>)]
-    pub(crate) runs: u64,
-    #[command(flatten)]
-    pub(crate) many: ManyRunsArgs,
-}
-
-/// This process's command line, for a shell.
-pub(crate) fn command_line() -> String {
-    let quoted = |word: String| {
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
-        if !word.is_empty() && word.chars().all(is_plain) { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
-    };
-    let words = std::env::args_os().skip(1).map(|word| quoted(word.to_string_lossy().into_owned()));
-    ["quarl".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ")
-}
-
-/// How many runs are trained, and where.
-#[derive(Debug, Args)]
-pub(crate) struct ManyRunsArgs {
-    /// Number of runs in parallel [default: the number of cores]
-    #[arg(long, value_parser = whole::<u16, 1, { u16::MAX as u64 }>)]
-    jobs: Option<u16>,
-    /// Train only the K-th of N equal parts of the runs, for several machines with a shared directory
-    #[arg(long, value_name = "K/N", value_parser = shard)]
-    shard: Option<Shard>,
-    /// Directory. Finished runs with the same settings are kept; several processes may share it
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
-    /// Also write an event file of each run for TensorBoard, with the tags of Stable-Baselines3
-    #[arg(long)]
-    tensorboard: bool,
-    /// Also run seeds again whose run failed with a reproducible error, such as a loss that is not finite
-    #[arg(long)]
-    retry_failed: bool,
-    /// Print only the mean greedy return and the directory of each experiment
-    #[arg(long, conflicts_with = "json")]
-    pub(crate) quiet: bool,
-    /// Print one JSON object per line for each event
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-impl ManyRunsArgs {
-    /// The plan of `runs` runs of a configuration, which stops at a signal.
-    pub(crate) fn plan(&self, config: TrainConfig, runs: u64) -> Plan {
-        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-        let plan = Plan::new(config, &self.out).runs(runs).jobs(self.jobs.map_or(cores, usize::from));
-        plan.retry_failed(self.retry_failed)
-            .tensorboard(self.tensorboard)
-            .shard(self.shard.unwrap_or(Shard::ALL))
-            .command(command_line())
-            .stop_flag(interrupt::stop_flag())
-    }
-}
-
-fn shard(text: &str) -> Result<Shard, String> {
-    let parts = text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
-    match parts {
-        Some((index, count)) if 1 <= index && index <= count => Ok(Shard { index, count }),
-        _ => Err("expected K/N with K from 1 to N, such as 1/3".to_owned()),
-    }
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
     /// Directories of runs, experiments, comparisons or ablations
     #[arg(required = true, value_name = "DIR")]
@@ -528,52 +290,6 @@ pub(crate) struct ReportArgs {
     /// Do not play the agents: leave out the recordings
     #[arg(long)]
     pub(crate) no_recordings: bool,
-}
-
-/// The format of an exported agent.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum ExportFormat {
-    /// An ONNX model, for ONNX Runtime in Python, JavaScript, C++ and others
-    Onnx,
-    /// A Rust module without dependencies, also for microcontrollers
-    Rust,
-    /// A C header
-    C,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ExportArgs {
-    /// Directory of a run (its final model), or a model file such as best.safetensors
-    pub(crate) run: PathBuf,
-    /// Format of the file
-    #[arg(long, value_enum)]
-    pub(crate) format: ExportFormat,
-    /// File to write [default: agent.onnx, agent.rs or agent.h in the current directory]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
-    /// Export the model of the best evaluation during training instead of the final model
-    #[arg(long)]
-    pub(crate) best: bool,
-    /// Replace the file if it exists
-    #[arg(long)]
-    pub(crate) force: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ImportArgs {
-    /// Archive of Stable-Baselines3
-    pub(crate) archive: PathBuf,
-    /// Environment id that the agent was trained in: one of `quarl envs`, or gym:ID for a Gymnasium environment
-    #[arg(long)]
-    pub(crate) env: String,
-    /// Directory to write
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
-    /// Replace the run in an existing directory; other files are never replaced
-    #[arg(long)]
-    pub(crate) force: bool,
-    #[command(flatten)]
-    pub(crate) gym: GymArgs,
 }
 
 #[derive(Debug, Args)]
@@ -644,6 +360,9 @@ pub(crate) struct BenchArgs {
 
 #[cfg(test)]
 mod tests {
+    use quarl::experiment::Shard;
+
+    use super::many::shard;
     use super::*;
     use clap::CommandFactory;
 

@@ -24,6 +24,7 @@
 //! [complete](Status::Complete) if its summary says so and agrees with its tables and models.
 
 mod contents;
+mod directory;
 mod event_file;
 #[cfg(feature = "plot")]
 mod figures;

@@ -6,7 +6,8 @@ use clap::{Args, ValueEnum};
 use quarl::experiment::Shard;
 use quarl::tune;
 
-use super::{ConfigArgs, shard, whole};
+use super::many::shard;
+use super::{ConfigArgs, whole};
 
 #[derive(Debug, Args)]
 pub(crate) struct TuneArgs {

@@ -1,10 +1,9 @@
 //! Resumes a run from its latest checkpoint.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::contents::{Contents, experiment_of};
+use super::directory::{remove_file, temporary_files};
 use super::lock::Lock;
 use super::writer::Log;
 use super::{CHECKPOINTS, INITIAL, RunWriter, Status, reader, status};
@@ -124,7 +123,7 @@ impl Resume {
     /// # Errors
     /// [`Error::Io`] where removing fails.
     pub fn remove_temporary_files(&self) -> Result<(), Error> {
-        for path in super::writer::temporary_files(&self.dir)? {
+        for path in temporary_files(&self.dir)? {
             remove_file(&path)?;
         }
         Ok(())
@@ -256,13 +255,5 @@ impl Resume {
             }
             Some((checkpoint, log)) => RunWriter::continued(lock, &dir, trainer, &checkpoint, log),
         }
-    }
-}
-
-/// Removes a file that may not exist.
-pub(super) fn remove_file(path: &Path) -> Result<(), Error> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("replace", path)(error)),
-        _ => Ok(()),
     }
 }

@@ -1,26 +1,24 @@
 //! Writes a run during training.
 
+mod fork;
 mod log;
 mod schedule;
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::contents::{
-    Contents, FILES, checkpoints, experiment_of, is_temporary, is_unfinished, listed, name, recordings,
-};
+use super::contents::experiment_of;
+use super::directory::{remove, remove_file, replaceable, sync_directory, temporary_files};
 use super::lock::Lock;
 use super::machine;
-use super::reader;
 #[cfg(feature = "render")]
 use super::recording::EpisodeRecorder;
-use super::resume::remove_file;
 use super::table::{self, Table};
 use super::tensorboard::TensorBoard;
 use super::{
     BEST, CHECKPOINTS, CONFIG, CURVES, DIAGNOSTICS, DiagnosticsRow, EPISODES, EVALUATIONS, EpisodeRow, EvaluationRow,
-    MODEL, RECORDINGS, SUMMARY, Summary,
+    MODEL, SUMMARY, Summary,
 };
 use crate::atomic_write::atomic_write;
 use crate::checkpoint::{Checkpoint, Checkpoints};
@@ -223,42 +221,6 @@ impl RunWriter {
         }
     }
 
-    /// For a run that branched off another one: copies the rows of the steps that they share, and writes the checkpoint from which
-    /// it can be resumed.
-    pub(crate) fn begin_with_rows_of(&mut self, other: &Path, trainer: &Trainer) -> Result<(), Error> {
-        let episodes = reader::read_episodes(other)?.into_iter().take(trainer.episodes() as usize);
-        for record in episodes {
-            self.totals.written = (record.episode + 1, record.env_steps);
-            self.totals.return_sum += record.total_reward;
-        }
-        let shared = trainer.episodes() as usize;
-        self.tables.episodes.lines(&table::first_rows(&other.join(EPISODES), |i, _| i < shared)?)?;
-        if let Some(diagnostics) = &mut self.tables.diagnostics {
-            // The first column is the episode.
-            let is_shared = |_, row: &str| {
-                row.split(',').next().and_then(|cell| cell.parse().ok()).is_some_and(|n: usize| n < shared)
-            };
-            let path = other.join(DIAGNOSTICS);
-            if path.exists() {
-                diagnostics.lines(&table::first_rows(&path, is_shared)?)?;
-            }
-        }
-        let evaluations = reader::read_evaluations(other)?;
-        let is_shared = |row: &EvaluationRow| {
-            let is_before = row.env_steps < trainer.env_steps();
-            !row.closing && (is_before || (row.env_steps == trainer.env_steps() && !trainer.is_evaluating()))
-        };
-        let count = evaluations.iter().take_while(|row| is_shared(row)).count();
-        let best = evaluations[..count].iter().rev().find(|row| row.best);
-        self.totals.best = best.map(|row| (row.mean_return, row.episodes));
-        self.tables.evaluations.lines(&table::first_rows(&other.join(EVALUATIONS), |i, _| i < count)?)?;
-        if let Some(model) = trainer.best_model() {
-            model.save(&self.dir.join(BEST))?;
-        }
-        self.checkpoints.keep_first();
-        self.save_checkpoint(trainer, false)
-    }
-
     /// Whether the run has logs that its configuration does not tell of.
     fn has_other_logs(&self) -> bool {
         #[cfg(feature = "render")]
@@ -448,57 +410,4 @@ impl Tables {
 /// The mean of the returns; `None` where JSON cannot represent it.
 pub(super) fn mean_return(sum: f64, episodes: u64) -> Option<f64> {
     Some(sum / episodes as f64).filter(|mean| mean.is_finite())
-}
-
-/// Whether `dir` holds a run; an error where it holds files that must not be replaced.
-fn replaceable(dir: &Path) -> Result<bool, Error> {
-    let message = match Contents::of(dir)? {
-        Contents::Nothing => return Ok(false),
-        Contents::Run { others } if others.is_empty() => return Ok(true),
-        Contents::Run { others } => {
-            format!(
-                "exists already and holds files that do not belong to a run ({}): move them, or choose another directory",
-                listed(&others)
-            )
-        }
-        Contents::Experiment => "exists already and holds an experiment: choose another directory".to_owned(),
-        Contents::Study => "exists already and holds a study: choose another directory".to_owned(),
-        Contents::Several { names, .. } | Contents::Other { names } => {
-            format!("exists already and holds no run ({}): choose another directory", listed(&names))
-        }
-    };
-    Err(Error::Occupied { path: dir.to_owned(), message })
-}
-
-/// Removes a run's files.
-fn remove(dir: &Path) -> Result<(), Error> {
-    for name in FILES {
-        remove_file(&dir.join(name))?;
-        if name == SUMMARY {
-            sync_directory(dir)?;
-        }
-    }
-    remove_directory(&dir.join(CHECKPOINTS), checkpoints(dir))?;
-    remove_directory(&dir.join(RECORDINGS), recordings(dir))
-}
-
-/// The temporary files that a killed process has left in a run's directory and in those within it.
-pub(super) fn temporary_files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
-    let entries = fs::read_dir(dir).map_err(Error::io("read", dir))?.flatten();
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| is_temporary(&name(path))).collect();
-    let inner = recordings(dir).into_iter().chain(checkpoints(dir)).flatten();
-    files.extend(inner.filter(|path| is_unfinished(&name(path))));
-    Ok(files)
-}
-
-/// Removes a directory within a run, and these files of it.
-fn remove_directory(dir: &Path, files: Option<Vec<PathBuf>>) -> Result<(), Error> {
-    let Some(files) = files else { return Ok(()) };
-    files.iter().try_for_each(|path| remove_file(path))?;
-    fs::remove_dir(dir).map_err(Error::io("replace", dir))
-}
-
-/// Waits until the names in a directory have reached the disk. Systems that cannot open directories do so by themselves.
-fn sync_directory(dir: &Path) -> Result<(), Error> {
-    if cfg!(unix) { File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io("write", dir)) } else { Ok(()) }
 }
