@@ -188,8 +188,7 @@ pub(crate) struct TrainArgs {
         long,
         value_name = "DIR",
         conflicts_with_all = [
-            "env", "preset", "config", "assignments", "python", "env_args", "imports", "seed", "out", "force", "tensorboard",
-            "record_every", "from",
+            "env", "preset", "config", "assignments", "python", "env_args", "imports", "seed", "out", "force", "from",
         ]
     )]
     pub(crate) resume: Option<PathBuf>,

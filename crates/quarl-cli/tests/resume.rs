@@ -72,15 +72,19 @@ fn kill_and_compare(rng: &mut Rng, options: &[&str], kills: usize) -> usize {
         run += 1;
         let name = format!("run{run}");
         let start = [&["train", "--out", &name, "--force", "--quiet"], options].concat();
-        let resume = ["train", "--resume", &name, "--quiet"];
+        // For a run that was killed before its first checkpoint, which would know of them.
+        let logs =
+            options.windows(2).position(|pair| pair[0] == "--record-every").map_or(&[][..], |at| &options[at..at + 2]);
+        let logs = if options.contains(&"--tensorboard") { &["--tensorboard"][..] } else { logs };
+        let resume = [&["train", "--resume", &name, "--quiet"], logs].concat();
         // At first hardly more than the start of the process, so that a run is killed several times.
         let mut within =
             |arguments: &[&str]| ends_within(&here, arguments, Duration::from_millis(5 + rng.below(duration) as u64));
         let mut ended = within(&start);
         while !ended {
             killed += 1;
-            // Killed before the first step: begun again.
-            let began = here.path().join(&name).join("checkpoints").exists();
+            // Killed before it had a configuration: begun again.
+            let began = here.path().join(&name).join("config.toml").exists();
             ended = within(if began { &resume } else { &start });
         }
         let what = format!("{options:?}, run {run}, {killed} kills");
@@ -158,6 +162,11 @@ fn what_is_no_run_and_options_of_a_new_run_are_refused() {
     fs::create_dir(here.path().join("empty")).unwrap();
     assert!(fail(&here, &["train", "--resume", "absent"], 2).contains("holds no run"));
     assert!(fail(&here, &["train", "--resume", "empty"], 2).contains("holds no run"));
+    succeed(&here, &["train", "--episodes", "3", "--set", "checkpoint.every_steps=10", "--out", "run"]);
+    for option in [&["--tensorboard"][..], &["--record-every", "5"]] {
+        let more = [&["train", "--resume", "run", "--episodes", "4"], option].concat();
+        assert!(fail(&here, &more, 2).contains("keeps the logs that it began with"), "{option:?}");
+    }
     let output = common::quarl(&here, &["train", "--resume", "empty", "--seed", "3"]).assert().code(2);
     assert!(String::from_utf8_lossy(&output.get_output().stderr).contains("--seed"));
     succeed(&here, &["experiment", "--runs", "2", "--episodes", "2", "--out", "many"]);

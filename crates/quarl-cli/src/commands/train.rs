@@ -17,6 +17,7 @@ use crate::args::{Resolved, TrainArgs};
 use crate::commands::play;
 use crate::display::Display;
 use crate::live::{Live, screen::Screen};
+use crate::output::Usage;
 use crate::progress::TrainProgress;
 use crate::{Outcome, interrupt, output};
 
@@ -211,8 +212,18 @@ fn resumed(args: &TrainArgs, mut resume: Resume, trainer: &mut Trainer) -> Resul
             None => format!("{} has no checkpoint: training from the beginning", resume.dir().display()),
         });
     }
-    let record_every = resume.record_every();
+    let begins_again = resume.env_steps().is_none();
+    let record_every = resume.record_every().or(args.record_every.filter(|_| begins_again));
+    let has_other_interval = args.record_every.is_some() && args.record_every != record_every;
+    if has_other_interval || (args.tensorboard && !begins_again && !resume.logs_to_tensorboard()) {
+        let option = if has_other_interval { "--record-every" } else { "--tensorboard" };
+        let message = format!("{option}: a run that continues keeps the logs that it began with: leave the option out");
+        return Err(Usage(message).into());
+    }
     let mut writer = resume.writer(trainer)?;
+    if args.tensorboard && begins_again {
+        writer.log_to_tensorboard(trainer.config())?;
+    }
     if let Some(every_steps) = record_every {
         writer.record_episodes(recorder(trainer, every_steps)?);
     }

@@ -221,6 +221,11 @@ impl Resume {
         self.restored.as_ref()?.1.record_every()
     }
 
+    /// Whether the run logs for TensorBoard. After [`Resume::restore`].
+    pub fn logs_to_tensorboard(&self) -> bool {
+        self.restored.as_ref().is_some_and(|(_, log)| log.logs_to_tensorboard())
+    }
+
     /// Says which schedules keep the length that they were given for the run's earlier budget.
     pub fn schedule_note(&self, trainer: &Trainer) -> Option<String> {
         let (before, now) = (&self.config.training, &trainer.config().training);

@@ -56,6 +56,11 @@ impl Log {
         })
     }
 
+    /// Whether the run logs for TensorBoard.
+    pub(crate) fn logs_to_tensorboard(&self) -> bool {
+        self.tensorboard.is_some()
+    }
+
     /// The interval of recordings in environment steps, if the run records episodes.
     pub(crate) fn record_every(&self) -> Option<u64> {
         self.record_every
