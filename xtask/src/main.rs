@@ -50,7 +50,11 @@ enum Task {
     /// Time the same DQN in PyTorch, Stable-Baselines3, JAX, burn and quarl, and compare learning curves
     Peers(peers::Args),
     /// Build the Python package, install it into a clean virtual environment, and run its tests
-    Wheel,
+    Wheel {
+        /// Also execute the package's notebook
+        #[arg(long)]
+        notebook: bool,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -67,6 +71,7 @@ fn main() -> anyhow::Result<()> {
         Task::Cores(args) => cores::run(&args),
         Task::Guide => guide::run_mdbook(),
         Task::Peers(args) => peers::run(&args),
-        Task::Wheel => python::wheel(),
+        Task::Wheel { notebook: false } => python::wheel(),
+        Task::Wheel { notebook: true } => python::notebook(),
     }
 }

@@ -15,7 +15,7 @@ use quarl::{Error, env};
 
 use crate::config::Config;
 use crate::environment::{PyEnvironment, Raised};
-use crate::error::OrRaise;
+use crate::error::{OrRaise, caught};
 use crate::policy::Policy;
 use crate::values;
 
@@ -236,7 +236,7 @@ impl Agent {
     fn learn(&self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
         let mut locked = self.lock();
         let state = &mut *locked;
-        let learnt = py.detach(move || {
+        let learn = move || {
             let mut reports: Vec<LearnReport> = Vec::new();
             while let Some(step) = state.observed.pop_front() {
                 let updates = state.store(&step)?;
@@ -246,8 +246,8 @@ impl Agent {
                 state.update_target(step.end.is_some());
             }
             Ok(reports)
-        });
-        learnt.or_raise(py)?.iter().map(|report| values::serialised(py, report)).collect()
+        };
+        py.detach(|| caught(learn)).or_raise(py)?.iter().map(|report| values::serialised(py, report)).collect()
     }
 
     /// The current policy, which explores as training does at this step.

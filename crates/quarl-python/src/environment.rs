@@ -170,7 +170,9 @@ impl Environment for PyEnvironment {
         let seed = match (seed, self.at.last_seed) {
             (Some(seed), _) => Some(seed),
             (None, None) => Some(0),
-            (None, Some(last)) => self.at.generator_is_new.then(|| Stream::Episode.part_seed(last, self.at.episodes)),
+            // A vector environment draws its random numbers itself. It uses this seed where all of it is reset again.
+            (None, Some(last)) => (self.at.generator_is_new || self.begin.is_some())
+                .then(|| Stream::Episode.part_seed(last, self.at.episodes)),
         };
         self.at.episode_runs = false;
         self.at.episodes += 1;

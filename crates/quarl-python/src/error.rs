@@ -1,5 +1,7 @@
 //! Errors of the library as Python exceptions, which `quarl/_errors.py` declares.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 use quarl::Error;
@@ -50,4 +52,14 @@ impl<T> OrRaise<T> for Result<T, Error> {
     fn or_raise(self, py: Python<'_>) -> PyResult<T> {
         self.map_err(|error| exception(py, &error))
     }
+}
+
+/// The result of `work`. A panic, which is a defect of quarl, becomes [`Error::Internal`], because PyO3's exception for it is none
+/// that a program expects: it is no `Exception`.
+pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let message = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Err(Error::Internal { message })
+    })
 }

@@ -7,6 +7,7 @@ mod environment;
 mod error;
 mod policy;
 mod replay;
+mod saved;
 mod training;
 mod values;
 
@@ -34,6 +35,7 @@ fn _quarl(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("BUILT_IN", quarl::env::ids().to_vec())?;
     module.add_function(wrap_pyfunction!(run_command, module)?)?;
     module.add_function(wrap_pyfunction!(reset_seeds, module)?)?;
+    module.add_function(wrap_pyfunction!(config::read_text_file, module)?)?;
     module.add_function(wrap_pyfunction!(builtin::built_in_spec, module)?)?;
     module.add_class::<agent::Agent>()?;
     module.add_class::<builtin::BuiltIn>()?;
@@ -41,6 +43,7 @@ fn _quarl(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<replay::Replay>()?;
     module.add_class::<config::Config>()?;
     module.add_class::<policy::Policy>()?;
+    module.add_class::<saved::SavedRun>()?;
     module.add_class::<training::Training>()?;
     Ok(())
 }

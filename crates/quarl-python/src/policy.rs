@@ -16,7 +16,7 @@ use quarl::rng::Stream;
 use quarl::trained::{SavedModel, TrainedAgent};
 
 use crate::environment::{PyEnvironment, Raised};
-use crate::error::{OrRaise, exception};
+use crate::error::{OrRaise, caught, exception};
 use crate::values;
 
 /// A trained network that chooses actions for observations.
@@ -118,7 +118,7 @@ impl Policy {
                 }
                 explorer.choose(*exploration, self.actions, mask, || policy.q_values(observation))
             };
-            (0..count).map(|i| choose(i).map(|action| action as i64)).collect::<Result<Vec<_>, _>>()
+            caught(|| (0..count).map(|i| choose(i).map(|action| action as i64)).collect::<Result<Vec<_>, _>>())
         });
         out.copy_from_slice(py, &chosen.or_raise(py)?)
     }
@@ -159,7 +159,7 @@ impl Policy {
         let mut greedy = GreedyEpisodes::new(env.spec(), Stream::Report.part_seed(seed, self.seed), episodes, limit);
         let (mut returns, mut lengths) = (Vec::new(), Vec::new());
         loop {
-            let played = py.detach(|| {
+            let play = || {
                 let started = Instant::now();
                 while started.elapsed() < Duration::from_millis(50) {
                     let Some(step) = greedy.step(&mut policy, &mut *env)? else { return Ok(false) };
@@ -169,7 +169,8 @@ impl Policy {
                     }
                 }
                 Ok(true)
-            });
+            };
+            let played = py.detach(|| caught(play));
             py.check_signals()?;
             match played {
                 Ok(true) => {}

@@ -1,20 +1,20 @@
 //! A training run that Python drives in slices, so that Python's signals and callbacks are handled in between.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
-use quarl::run::{self, RunWriter};
+use pyo3::types::{PyDict, PyList};
+use quarl::Error;
+use quarl::run::{self, EvaluationRow, RunWriter};
 use quarl::train::{EnvironmentRole, EpisodeRecord, Evaluation, Event, Trainer};
-use quarl::{Error, Model};
 
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::environment::{PyEnvironment, Raised};
-use crate::error::{OrRaise, exception, named};
+use crate::error::{OrRaise, caught, exception, named};
 use crate::policy::{Policy, raise};
+use crate::saved::{Kept, SavedRun};
 use crate::values;
 
 /// A training run.
@@ -29,12 +29,17 @@ struct State {
     writer: Option<RunWriter>,
     episodes: Vec<EpisodeRecord>,
     evaluations: Vec<Evaluation>,
-    /// The model of the best evaluation.
-    best: Option<Model>,
+    /// The number of first evaluations whose single returns are unknown, because the command has made them. Their returns are the
+    /// lowest and the highest one.
+    summarised: usize,
+    /// What the configuration was made from.
+    source: Source,
     /// The time spent in training so far.
     spent: Duration,
     /// The message of a defect that has left the state unreliable.
     broken: Option<String>,
+    /// Whether the next step has a defect, for a test of what follows.
+    fails_next: bool,
 }
 
 impl Training {
@@ -93,16 +98,55 @@ impl Training {
             writer: None,
             episodes: Vec::new(),
             evaluations: Vec::new(),
-            best: None,
+            summarised: 0,
+            source: config.source.clone(),
             spent: Duration::ZERO,
             broken: None,
+            fails_next: false,
         };
         Ok(Self { state: Mutex::new(state) })
     }
 
     /// Continues with another budget.
     fn extend(&self, py: Python<'_>, config: &Config) -> PyResult<()> {
-        self.lock(py)?.trainer.extend(config.inner.clone()).or_raise(py)
+        let mut state = self.lock(py)?;
+        state.trainer.extend(config.inner.clone()).or_raise(py)?;
+        state.source = config.source.clone();
+        Ok(())
+    }
+
+    /// Continues this run, and what it has written.
+    fn restore(&self, py: Python<'_>, saved: &SavedRun) -> PyResult<()> {
+        let mut locked = self.lock(py)?;
+        let state = &mut *locked;
+        let restored = py.detach(|| caught(|| saved.inner.restore(&mut state.trainer)));
+        let history = restored.map_err(|error| raise(py, &error, &state.raised))?;
+        state.episodes = history.episodes;
+        state.spent = Duration::from_secs_f64(history.seconds.max(0.0));
+        let kept = saved.kept();
+        (state.evaluations, state.summarised) =
+            kept.map_or_else(Default::default, |kept| (kept.evaluations, kept.summarised));
+        if state.evaluations.len() != history.evaluations.len() {
+            state.summarised = history.evaluations.len();
+            let row = |row: &EvaluationRow| Evaluation {
+                episodes: row.episodes,
+                env_steps: row.env_steps,
+                returns: vec![row.min_return, row.max_return],
+                mean_return: row.mean_return,
+                best: row.best,
+                closing: row.closing,
+            };
+            state.evaluations = history.evaluations.iter().map(row).collect();
+        }
+        Ok(())
+    }
+
+    /// Abandons episodes that run in environments of Python, which the caller may use from now on.
+    fn pause(&self) {
+        let Ok(mut state) = self.state.try_lock() else { return };
+        if state.broken.is_none() {
+            state.trainer.leave_episodes();
+        }
     }
 
     /// Writes the run so far to this directory, and what follows.
@@ -113,22 +157,21 @@ impl Training {
     }
 
     /// Trains until the next event of interest (an episode, an evaluation or a warning), for at most `seconds`. Returns the
-    /// event, or `None`, and whether the run has ended.
-    fn advance(&self, py: Python<'_>, seconds: f64) -> PyResult<(Py<PyAny>, bool)> {
+    /// event, or `None`, and whether the run has ended. With `each_step`, every environment step is an event.
+    #[pyo3(signature = (seconds, *, each_step=false))]
+    fn advance(&self, py: Python<'_>, seconds: f64, each_step: bool) -> PyResult<(Py<PyAny>, bool)> {
         let mut locked = self.lock(py)?;
         let state = &mut *locked;
         let stop = state.raised.renew();
         let advanced = py.detach(|| {
             state.trainer.set_stop_flag(stop);
             let started = Instant::now();
-            let advanced = catch_unwind(AssertUnwindSafe(|| state.advance(Duration::from_secs_f64(seconds))));
+            let advanced = caught(|| state.advance(Duration::from_secs_f64(seconds), each_step));
             state.spent += started.elapsed();
-            advanced.unwrap_or_else(|panic| {
-                let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-                let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-                state.broken = Some(text.clone());
-                Err(Error::Internal { message: text })
-            })
+            if let Err(Error::Internal { message }) = &advanced {
+                state.broken = Some(message.clone());
+            }
+            advanced
         });
         match advanced {
             Err(error) => {
@@ -154,9 +197,15 @@ impl Training {
     /// Completes the files of a run that was opened, and returns its summary.
     fn finish(&self, py: Python<'_>, interrupted: bool) -> PyResult<Py<PyAny>> {
         let mut state = self.lock(py)?;
+        let kept = state.kept();
         let State { writer, trainer, spent, .. } = &mut *state;
         let Some(writer) = writer else { return Ok(py.None()) };
+        let settings = &trainer.config().checkpoint;
+        let keeps_state = settings.every_steps.is_some() || settings.every_seconds != Some(0);
         let summary = writer.finish(trainer, spent.as_secs_f64(), interrupted).or_raise(py)?;
+        if keeps_state {
+            writer.save_state(trainer, kept).or_raise(py)?;
+        }
         if trainer.episodes() > 0 {
             run::draw(writer.dir()).or_raise(py)?;
         }
@@ -164,17 +213,24 @@ impl Training {
     }
 
     /// Closes the files of the run, so that other processes may use its directory.
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.lock(py)?.writer = None;
-        Ok(())
+    fn close(&self) {
+        if let Ok(mut state) = self.state.try_lock() {
+            state.writer = None;
+        }
     }
 
-    /// Writes the run so far to a directory, or only the model if the path ends with `.safetensors`. A run in the directory
-    /// is replaced.
+    /// Writes the run so far with a checkpoint to a directory, or only the model if the path ends with `.safetensors`. A run in the
+    /// directory is replaced.
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
         let mut locked = self.lock(py)?;
         let state = &mut *locked;
-        py.detach(move || state.save(&path)).or_raise(py)
+        py.detach(move || caught(|| state.save(&path))).or_raise(py)
+    }
+
+    /// Makes the next step panic, for a test that a program gets an exception.
+    fn _fail_next(&self, py: Python<'_>) -> PyResult<()> {
+        self.lock(py)?.fails_next = true;
+        Ok(())
     }
 
     /// The current policy, which explores as training would at this step.
@@ -207,14 +263,24 @@ impl Training {
         Ok(columns.unbind())
     }
 
-    /// The evaluations so far.
-    fn evaluations(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        values::serialised(py, &self.lock(py)?.evaluations)
+    /// The evaluations so far. Where the single returns are unknown, `returns` is `None`.
+    fn evaluations(&self, py: Python<'_>) -> PyResult<Py<PyList>> {
+        let state = self.lock(py)?;
+        let evaluations = PyList::empty(py);
+        for (i, evaluation) in state.evaluations.iter().enumerate() {
+            let entries = values::serialised(py, evaluation)?;
+            if i < state.summarised {
+                entries.bind(py).set_item("returns", py.None())?;
+            }
+            evaluations.append(entries)?;
+        }
+        Ok(evaluations.unbind())
     }
 
     /// The complete configuration.
     fn config(&self, py: Python<'_>) -> PyResult<Config> {
-        Ok(Config { inner: self.lock(py)?.trainer.config().clone() })
+        let state = self.lock(py)?;
+        Ok(Config { inner: state.trainer.config().clone(), source: state.source.clone() })
     }
 
     /// Environment steps so far.
@@ -239,7 +305,8 @@ impl Training {
 
 impl State {
     /// Takes events until one is of interest or the time is used up.
-    fn advance(&mut self, time: Duration) -> Result<Option<Event>, Error> {
+    fn advance(&mut self, time: Duration, each_step: bool) -> Result<Option<Event>, Error> {
+        assert!(!self.fails_next, "a defect for a test");
         let deadline = Instant::now() + time;
         while let Some(event) = self.trainer.next() {
             let event = event?;
@@ -248,13 +315,9 @@ impl State {
             }
             match &event {
                 Event::Episode(record) => self.episodes.push(record.clone()),
-                Event::Evaluation(evaluation) => {
-                    if evaluation.best {
-                        self.best = Some(self.trainer.model());
-                    }
-                    self.evaluations.push(evaluation.clone());
-                }
+                Event::Evaluation(evaluation) => self.evaluations.push(evaluation.clone()),
                 Event::Warning { .. } => {}
+                Event::Step { .. } if each_step => {}
                 _ if Instant::now() < deadline => continue,
                 _ => return Ok(None),
             }
@@ -270,6 +333,7 @@ impl State {
         }
         let mut writer = self.write(path, true)?;
         writer.finish(&self.trainer, self.spent.as_secs_f64(), !self.trainer.is_finished())?;
+        writer.save_state(&self.trainer, self.kept())?;
         if self.episodes.is_empty() { Ok(()) } else { run::draw(path) }
     }
     /// A writer for this directory that has written the run so far.
@@ -281,9 +345,16 @@ impl State {
         for evaluation in &self.evaluations {
             writer.record(&Event::Evaluation(evaluation.clone()), &self.trainer)?;
         }
-        if let Some(best) = &self.best {
+        if let Some(best) = self.trainer.best_model() {
             best.save(&dir.join(run::BEST))?;
         }
         Ok(writer)
+    }
+
+    /// What a checkpoint keeps for this package.
+    fn kept(&self) -> serde_json::Value {
+        let Self { source, evaluations, summarised, .. } = self;
+        let kept = Kept { source: source.clone(), evaluations: evaluations.clone(), summarised: *summarised };
+        serde_json::to_value(kept).expect("settings and evaluations are plain data")
     }
 }

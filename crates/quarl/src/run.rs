@@ -35,6 +35,7 @@ mod reader;
 #[cfg(feature = "render")]
 mod recording;
 mod resume;
+mod saved;
 pub(crate) mod table;
 mod tensorboard;
 mod writer;
@@ -57,6 +58,7 @@ pub use reader::{Status, read_config, read_episodes, status};
 #[cfg(feature = "render")]
 pub use recording::{EpisodeRecorder, record_greedy_episode};
 pub use resume::Resume;
+pub use saved::{History, SavedRun};
 pub use writer::RunWriter;
 
 /// The file name of the configuration.

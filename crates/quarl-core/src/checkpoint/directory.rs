@@ -9,7 +9,7 @@ use super::saved::{self, Checkpoint};
 use super::segments::is_segment;
 use crate::atomic_write;
 use crate::error::Error;
-use crate::train::Trainer;
+use crate::train::{RunState, Trainer};
 
 /// The checkpoints in a directory, each with its environment steps, oldest first. None where there is no such directory.
 ///
@@ -126,6 +126,18 @@ impl Checkpoints {
     /// Writes a checkpoint; `best` where it is that of the best evaluation so far. `log` is kept for the writer of the run.
     #[doc(hidden)]
     pub fn save_with(&mut self, trainer: &Trainer, best: bool, log: Option<serde_json::Value>) -> Result<(), Error> {
+        self.save_state(trainer, &trainer.state()?, best, log)
+    }
+
+    /// [`Checkpoints::save_with`] for this state of `trainer`.
+    #[doc(hidden)]
+    pub fn save_state(
+        &mut self,
+        trainer: &Trainer,
+        state: &RunState<'_>,
+        best: bool,
+        log: Option<serde_json::Value>,
+    ) -> Result<(), Error> {
         // Not its parents: a run's directory that was removed is not created again.
         match fs::create_dir(&self.dir) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => {
@@ -133,7 +145,7 @@ impl Checkpoints {
             }
             _ => {}
         }
-        let (name, header) = saved::write(trainer, &self.dir, &mut self.segments, best, log)?;
+        let (name, header) = saved::write(trainer, state, &self.dir, &mut self.segments, best, log)?;
         // A checkpoint at the same step is replaced, and stays the best if it was.
         let replaced = self.kept.iter().position(|kept| kept.name == name);
         let was_best = replaced.is_some_and(|at| self.kept.remove(at).best);

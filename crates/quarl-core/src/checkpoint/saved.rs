@@ -68,7 +68,7 @@ impl Checkpoint {
     /// [`Error::State`] where an environment cannot be saved now ([`Trainer::can_be_saved`]); [`Error::Io`] where writing fails.
     pub fn save(trainer: &Trainer, dir: &Path) -> Result<PathBuf, Error> {
         fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
-        let (name, _) = write(trainer, dir, &mut BTreeMap::new(), false, None)?;
+        let (name, _) = write(trainer, &trainer.state()?, dir, &mut BTreeMap::new(), false, None)?;
         Ok(dir.join(name))
     }
 
@@ -183,16 +183,16 @@ pub(super) fn file_name(env_steps: u64) -> String {
     format!("step-{env_steps:09}.safetensors")
 }
 
-/// Writes a checkpoint and the segments that are not in `written`, which is extended by them. Returns the file's name and its
-/// header.
+/// Writes a checkpoint of this state of `trainer`, and the segments that are not in `written`, which is extended by them.
+/// Returns the file's name and its header.
 pub(super) fn write(
     trainer: &Trainer,
+    state: &RunState<'_>,
     dir: &Path,
     written: &mut BTreeMap<String, u32>,
     best: bool,
     log: Option<serde_json::Value>,
 ) -> Result<(String, Header), Error> {
-    let state = trainer.state()?;
     let (replay, parts) = (state.replay(), state.parts()?);
     let replay_header = replay.header();
     let segment_transitions = segments::transitions(&replay_header);

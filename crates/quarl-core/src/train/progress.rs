@@ -139,6 +139,15 @@ impl Progress {
         Err(Error::WorkerLost { id, step, episode, how, already_reported: false })
     }
 
+    /// Abandons the running episodes of these environments, which then start new ones.
+    pub(super) fn leave_out(&mut self, envs: &[usize]) {
+        for i in envs {
+            let slot = &mut self.slots[*i];
+            slot.accumulator.clear();
+            (slot.episode, slot.chosen) = (None, None);
+        }
+    }
+
     /// The result of an evaluation. Keeps the parameters if it is the best so far; among equals, the later one counts as
     /// the best. The closing evaluation has other initial observations and selects nothing, unless it is the only one.
     pub(super) fn evaluated(&mut self, returns: Vec<f64>, agent: &Agent, closing: bool) -> Evaluation {

@@ -96,8 +96,8 @@ impl Trainer {
     /// Everything that changes: networks, optimizer, replay buffer, random streams, environments and counters. A running
     /// evaluation is not included: it starts again after [`Trainer::set_state`], with the same result.
     ///
-    /// Where several environments are within episodes that cannot be saved, these episodes are left out: a run restored from
-    /// the state starts new ones, warns about it, and differs from an uninterrupted run from there on.
+    /// Where several environments are within episodes that cannot be saved, these episodes are left out, as in
+    /// [`Trainer::state_at_any_time`].
     ///
     /// # Errors
     /// [`Error::State`] where an environment cannot be saved now ([`Trainer::can_be_saved`]).
@@ -107,13 +107,19 @@ impl Trainer {
             let message = "an episode is running, and this environment can only be saved between episodes".to_owned();
             return Err(state::refused(&self.envs[*i].spec().id, message));
         }
+        self.state_at_any_time()
+    }
+
+    /// [`Trainer::state`], also while an episode runs that cannot be saved: it is left out. A run restored from the state
+    /// starts a new one, warns about it, and differs from an uninterrupted run from there on.
+    ///
+    /// # Errors
+    /// [`Error::State`] where the random state of an environment cannot be read.
+    pub fn state_at_any_time(&self) -> Result<RunState<'_>, Error> {
+        let unsaved = self.unsaved_episodes();
         let mut progress = self.progress.clone();
         if !unsaved.is_empty() {
-            for i in &unsaved {
-                let slot = &mut progress.slots[*i];
-                slot.accumulator.clear();
-                (slot.episode, slot.chosen) = (None, None);
-            }
+            progress.leave_out(&unsaved);
             progress.warn(format!(
                 "the run was interrupted within episodes of {} environments that cannot be saved there: new episodes have been \
                  started at step {}, so the results differ from those of an uninterrupted run",
@@ -123,6 +129,13 @@ impl Trainer {
         }
         let envs = self.envs.iter().map(|env| env.save_state()).collect::<Result<Vec<_>, Error>>()?;
         Ok(RunState { config: self.config.to_toml(), progress, agent: self.agent.state(), envs })
+    }
+
+    /// Abandons the running episodes that cannot be saved. Their complete transitions stay in the replay buffer, and the
+    /// environments start new episodes when the run continues.
+    pub fn leave_episodes(&mut self) {
+        let unsaved = self.unsaved_episodes();
+        self.progress.leave_out(&unsaved);
     }
 
     /// Whether [`Trainer::state`] is possible now. An environment that cannot be saved within an episode has to be between

@@ -7,7 +7,8 @@
 """
 
 from quarl._agent import Agent, Replay
-from quarl._dqn import DQN, Callback, Event
+from quarl._callbacks import BaseCallback, Callback
+from quarl._dqn import DQN
 from quarl._errors import (
     ConfigError,
     DivergenceError,
@@ -22,14 +23,16 @@ from quarl._errors import (
 from quarl._evaluation import evaluate_policy
 from quarl._experiments import Results, compare, experiment, report
 from quarl._gymnasium import register as _register
+from quarl._progress import Event
 from quarl._quarl import __version__
 
 _register()
 
 __all__ = [
     "Agent",
-    "DQN",
+    "BaseCallback",
     "Callback",
+    "DQN",
     "ConfigError",
     "DivergenceError",
     "EnvError",

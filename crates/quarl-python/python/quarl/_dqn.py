@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from os import PathLike, fspath
+from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,24 +15,26 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
-from quarl import _environment, _quarl, _vector
-from quarl._environment import GYM_PREFIX, Adapter, Env, EnvLike
-from quarl._errors import ConfigError, EnvError, InputError, StateError
+from quarl import _environment, _quarl
+from quarl._callbacks import Callback, Callbacks
+from quarl._curve import draw_curve
+from quarl._environment import Env
+from quarl._errors import ConfigError, InputError, QuarlError, StateError
+from quarl._progress import Progress, log
+from quarl._run import AnyEnv, Path_, Run
+from quarl._settings import is_policy
 from quarl._settings import settings as read_settings
+from quarl._tensors import read_tensors
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-Path_ = str | PathLike[str]
-Event = dict[str, Any]
-Callback = Callable[["DQN", Event], bool | None]
-
 # The longest time between two checks for Ctrl-C and updates of the progress bar.
 SLICE = 0.05
 
 
-class DQN:
+class DQN(Run):
     """A deep Q-learning agent and its training run.
 
     `env` is an id (a built-in environment, or one of Gymnasium), an environment or a vector environment of Gymnasium, or a
@@ -48,7 +47,8 @@ class DQN:
 
     def __init__(
         self,
-        env: EnvLike | VectorEnv[Any, Any, Any] | None = None,
+        env: AnyEnv | None = None,
+        env_after_policy: AnyEnv | None = None,
         *,
         preset: str | None = None,
         config: Mapping[str, Any] | Path_ | None = None,
@@ -58,109 +58,20 @@ class DQN:
         force: bool = False,
         **settings: Any,
     ) -> None:
-        self._preset = preset
-        self._file = None if config is None or isinstance(config, Mapping) else fspath(config)
-        self._settings = read_settings(config if isinstance(config, Mapping) else None, settings)
+        if is_policy(env):
+            # DQN("MlpPolicy", env), as in Stable-Baselines3.
+            settings.setdefault("policy", env)
+            env = env_after_policy
+        elif env_after_policy is not None:
+            raise ConfigError(f"the second argument is {env_after_policy!r}: give the environment first, and settings by name")
+        file = None
+        if config is not None and not isinstance(config, Mapping):
+            file = (fspath(config), _quarl.read_text_file(config))
+        self._prepare(preset, file, read_settings(config if isinstance(config, Mapping) else None, settings), out, force)
         if env_kwargs:
             self._settings.append(("env.gym.kwargs", dict(env_kwargs)))
-        self._out = None if out is None else Path(out)
-        self._force = force
-        self._adapters: Sequence[Adapter] | None = None
-        self._evaluation_adapter: Adapter | None = None
-        self._own_objects: list[Env] = []
-        self._own_vector: _vector.Shared | None = None
-        self._policy: tuple[int, _quarl.Policy] | None = None
-        self._model_file = Path()
         self._choose_environment(env, eval_env)
-        self._native: _quarl.Training | None = self._build(self._configuration(None))
-
-    # Building
-
-    def _choose_environment(
-        self, env: EnvLike | VectorEnv[Any, Any, Any] | None, eval_env: Env | Callable[[], Env] | None
-    ) -> None:
-        """Records the environment's id, and creates environments that are not built in."""
-        self._given_env = env
-        if isinstance(env, str):
-            name = env.removeprefix("quarl/")
-            is_known = name in _quarl.BUILT_IN or name.startswith(GYM_PREFIX)
-            self._settings.append(("env.id", name if is_known else GYM_PREFIX + name))
-            self._make_gymnasium(name.removeprefix(GYM_PREFIX), is_known)
-        elif env is None:
-            name = str(self._configuration(None).settings()["env"]["id"])
-            if name.startswith(GYM_PREFIX):
-                self._make_gymnasium(name.removeprefix(GYM_PREFIX), True)
-        elif isinstance(env, gymnasium.Env):
-            self._settings.append(("env.id", _environment.id_of(env)))
-            self._own_objects = [env]
-            self._adapt([env], (lambda: _environment.duplicate(env)) if eval_env is None else as_factory(eval_env))
-        elif isinstance(env, VectorEnv):
-            self._adapt_vector(env, eval_env)
-        elif callable(env):
-            factory: Callable[[], Env] = env
-            first = factory()
-            if not isinstance(first, gymnasium.Env):
-                raise ConfigError(f"env: the function returned {first!r}, expected an environment of Gymnasium")
-            self._settings.append(("env.id", _environment.id_of(first)))
-            others = [factory() for _ in range(self._environments() - 1)]
-            self._adapt([first, *others], factory if eval_env is None else as_factory(eval_env))
-        else:
-            raise ConfigError(f"env is {env!r}: expected an id, an environment of Gymnasium, or a function that creates one")
-
-    def _environments(self) -> int:
-        return int(self._configuration(None).settings()["training"]["num_envs"])
-
-    def _make_gymnasium(self, name: str, is_known: bool) -> None:
-        if name in _quarl.BUILT_IN and is_known and not self._is_gymnasium():
-            return
-        configured = self._configuration(None).settings()["env"]["gym"]
-        for module in configured["imports"]:
-            __import__(module)
-        kwargs = configured["kwargs"]
-        try:
-            first = _environment.make(name, kwargs)
-        except EnvError:
-            if not is_known:
-                # The library suggests the nearest ids.
-                unprefixed = [item for item in self._settings if item[0] != "env.id"] + [("env.id", name)]
-                _quarl.Training(_quarl.Config(unprefixed, preset=self._preset, file=self._file))
-            raise
-        others = [_environment.make(name, kwargs) for _ in range(self._environments() - 1)]
-        self._adapt([first, *others], lambda: _environment.make(name, kwargs))
-
-    def _is_gymnasium(self) -> bool:
-        return any(key == "env.id" and str(value).startswith(GYM_PREFIX) for key, value in self._settings)
-
-    def _adapt(self, envs: Sequence[Env], another: Callable[[], Env]) -> None:
-        evaluation = another()
-        masked = _environment.has_action_mask(another)
-        name = str(self._configuration(None).settings()["env"]["id"])
-        self._adapters = [Adapter(env, name, masked) for env in envs]
-        self._evaluation_adapter = Adapter(evaluation, name, masked)
-
-    def _adapt_vector(self, venv: VectorEnv[Any, Any, Any], eval_env: Env | Callable[[], Env] | None) -> None:
-        another: Callable[[], Env] = partial(_vector.single, venv) if eval_env is None else as_factory(eval_env)
-        evaluation = another()
-        name = _environment.id_of(evaluation)
-        self._settings += [("env.id", name), ("training.num_envs", venv.num_envs)]
-        seed = int(self._configuration(None).settings()["training"]["seed"])
-        shared = self._own_vector = _vector.Shared(venv, _quarl.reset_seeds(seed, venv.num_envs))
-        masked = _environment.has_action_mask(another)
-        self._adapters = [_vector.VectorAdapter(shared, i, name, masked) for i in range(venv.num_envs)]
-        self._evaluation_adapter = Adapter(evaluation, name, masked)
-
-    def _configuration(self, steps: int | None) -> _quarl.Config:
-        """The configuration, with a budget of `steps` environment steps."""
-        settings = self._settings
-        if steps is not None:
-            budget = ("training.steps", "training.episodes")
-            settings = [item for item in settings if item[0] not in budget] + [("training.steps", steps)]
-        return _quarl.Config(settings, preset=self._preset, file=self._file)
-
-    def _build(self, config: _quarl.Config) -> _quarl.Training:
-        if self._adapters is None:
-            return _quarl.Training(config)
-        return _quarl.Training(config, self._adapters, self._evaluation_adapter)
+        self._native = self._build(self._configuration(None))
 
     # Training
 
@@ -169,27 +80,32 @@ class DQN:
         total_timesteps: int | None = None,
         callback: Callback | Sequence[Callback] | None = None,
         log_interval: int | None = None,
-        *,
+        tb_log_name: str | None = None,
+        reset_num_timesteps: bool = False,
         progress_bar: bool = False,
     ) -> Self:
         """Trains for `total_timesteps` environment steps, or for the budget of the configuration.
 
-        A later call continues for as many steps more. Schedules that are given as a fraction of the run then refer to the whole
-        run. `callback(model, event)` gets a dictionary for each episode, evaluation and warning; training stops when it returns
-        False. Ctrl-C raises KeyboardInterrupt; the model keeps what it has learnt, and `learn` can be called again.
-        `log_interval` prints a line every so many episodes.
+        A later call continues for as many steps more, also in a loaded model. Schedules that are given as a fraction of the run
+        then refer to the whole run. `callback(model, event)` gets a dictionary for each episode, evaluation and warning; training
+        stops when it returns False. A `BaseCallback` is called after every step. Ctrl-C raises KeyboardInterrupt; the model keeps
+        what it has learnt, and `learn` can be called again. `log_interval` prints a line every so many episodes. `tb_log_name` exists for programs written for
+        Stable-Baselines3.
         """
         training = self._training()
-        callbacks: Sequence[Callback] = () if callback is None else (callback,) if callable(callback) else callback
+        callbacks = Callbacks(callback)
         before = training.env_steps
+        if reset_num_timesteps and before > 0:
+            raise StateError(
+                f"reset_num_timesteps=True, but the model has learnt for {before} steps, and learn continues: create another "
+                "model to begin again"
+            )
         if total_timesteps is not None:
             config = self._configuration(before + int(total_timesteps))
             if before == 0:
                 training = self._native = self._build(config)
             else:
                 training.extend(config)
-        for env in self._own_objects:
-            _environment.release(env)
         if self._own_vector is not None:
             self._own_vector.is_new = True
         if self._out is not None:
@@ -197,31 +113,32 @@ class DQN:
             self._force = True  # from now on the run in the directory is this one
         budget = training.config().settings()["training"]
         bar = Progress(budget.get("steps"), budget.get("episodes")) if progress_bar else None
-        ended, interrupted = False, True
+        ended = keeps_files = False
+        callbacks.begin(self)
         try:
             while not ended:
-                event, ended = training.advance(SLICE)
+                event, ended = training.advance(SLICE, each_step=callbacks.each_step)
                 if event is not None:
                     if event["event"] == "warning":
                         warnings.warn(event["message"], stacklevel=2)
                     log(event, log_interval)
-                    if any(each(self, event) is False for each in callbacks):
+                    if not callbacks.go_on(self, event):
                         break
                 if bar is not None:
                     bar.show(training.env_steps, event)
-            interrupted = not ended
+            keeps_files = True
+            callbacks.end()
+        except KeyboardInterrupt:
+            keeps_files = True
+            raise
         finally:
             if bar is not None:
                 bar.close()
-            if self._out is not None and sys.exc_info()[0] in (None, KeyboardInterrupt):
-                training.finish(interrupted)
+            training.pause()
+            if keeps_files and self._out is not None:
+                training.finish(not ended)
             training.close()
         return self
-
-    def _training(self) -> _quarl.Training:
-        if self._native is None:
-            raise StateError("this model was loaded from files without the state of its training, so it cannot learn further")
-        return self._native
 
     # Acting
 
@@ -282,24 +199,125 @@ class DQN:
     # Files
 
     def save(self, path: Path_) -> None:
-        """Writes the run to a directory, which the command and `DQN.load` read, and replaces a run in it. If the path ends with
-        `.safetensors`, only the model is written."""
+        """Writes the run with a checkpoint to a directory, which the command and `DQN.load` read and continue, and replaces a run in
+        it. If the path ends with `.safetensors`, only the network is written, which acts and does not learn further."""
         self._training().save(path)
 
     @classmethod
-    def load(cls, path: Path_, env: EnvLike | None = None, *, best: bool = False) -> Self:
-        """Loads the agent of a run's directory, or of a model file. `best` chooses the model of the best evaluation."""
+    def load(
+        cls,
+        path: Path_,
+        env: AnyEnv | None = None,
+        *,
+        best: bool = False,
+        eval_env: Env | Callable[[], Env] | None = None,
+        out: Path_ | None = None,
+        force: bool = False,
+        **settings: Any,
+    ) -> Self:
+        """Loads a run's directory, a checkpoint or a model file.
+
+        From the first two, `learn` continues the run, with the same result as if it had never been saved. `env` is needed to learn
+        in an environment of your own; one with an id is created again. `best` loads the network of the best evaluation, and a
+        model file has a network only: such a model acts. Settings that may change are the schedules and `checkpoint`.
+        """
         model = cls.__new__(cls)
-        policy = _quarl.Policy.load(path, best=best)
-        name = "best.safetensors" if best else "model.safetensors"
-        model._model_file = Path(path) / name if Path(path).is_dir() else Path(path)
-        file = Path(path) / "config.toml"
-        model._preset, model._file = None, str(file) if file.is_file() else None
-        model._settings, model._out, model._force = [], None, False
-        model._adapters, model._evaluation_adapter, model._own_objects, model._own_vector = None, None, [], None
-        model._native, model._policy = None, (0, policy)
-        model._given_env = policy.env if env is None else env
+        for name in ("custom_objects", "print_system_info", "force_reset"):
+            settings.pop(name, None)  # of Stable-Baselines3
+        model._prepare(None, None, read_settings(None, settings), out, force)
+        saved = None if best else _quarl.SavedRun.load(path)
+        if saved is None:
+            model._load_network(path, best)
+            is_run = Path(path).is_dir()
+            if best:
+                model._refusal = "this is the network of the best evaluation only: load the run without best=True to train it further"
+            elif is_run:
+                model._refusal = (
+                    f"{path} has no checkpoint, so its training cannot be continued: runs of less than a minute write none; train "
+                    "with checkpoint.every_steps, or write the run with model.save"
+                )
+            else:
+                model._refusal = (
+                    f"{path} holds the network only, so its training cannot be continued: load the directory of its run, or one "
+                    "that model.save has written"
+                )
+            return model
+        model._continue(saved, env, eval_env, path)
         return model
+
+    def _continue(
+        self,
+        saved: _quarl.SavedRun,
+        env: AnyEnv | None,
+        eval_env: Env | Callable[[], Env] | None,
+        path: Path_,
+    ) -> None:
+        """Restores a run in `env`, or in the environment that its configuration names."""
+        source = saved.source()
+        changed = {key: value for key, value in self._settings if key != "env.id"}
+        # The environment is chosen anew.
+        chosen = {*changed, "env.id"} if env is not None else set(changed)
+        self._preset, self._file = source["preset"], tuple(source["file"]) if source["file"] else None
+        self._settings = [(key, value) for key, value in source["settings"] if key not in chosen] + list(changed.items())
+        self._configuration(None)
+        try:
+            self._choose_environment(env, eval_env)
+            native = self._build(self._configuration(None))
+        except (QuarlError, ImportError, gymnasium.error.Error) as error:
+            if env is not None or not Path(path).is_dir():
+                raise
+            self._load_network(path, False)
+            self._saved = saved
+            self._refusal = (
+                f"the environment {self._current_policy().env} of {path} cannot be created here ({error}): give it, as in "
+                "DQN.load(path, env=env)"
+            )
+            return
+        native.restore(saved)
+        if self._own_vector is not None:
+            self._own_vector.is_new = True
+        self._native, self._policy, self._saved = native, None, None
+        summary = Path(path) / "summary.json"
+        if summary.is_file():
+            steps = json.loads(summary.read_text(encoding="utf-8"))["env_steps"]
+            if steps != saved.env_steps:
+                warnings.warn(
+                    f"{path}: this is the run at its latest checkpoint, after {saved.env_steps} of {steps} environment steps; its "
+                    "model.safetensors has the network of the end",
+                    stacklevel=3,
+                )
+
+    def _load_network(self, path: Path_, best: bool) -> None:
+        self._policy = (0, _quarl.Policy.load(path, best=best))
+        self._given_env = self._policy[1].env
+        here = Path(path)
+        self._model_file = here / ("best.safetensors" if best else "model.safetensors") if here.is_dir() else here
+        config = self._model_file.parent / "config.toml"
+        if config.is_file():
+            self._preset, self._file = None, (fspath(config), _quarl.read_text_file(config))
+
+    def set_env(self, env: AnyEnv, force_reset: bool = True, *, eval_env: Env | None = None) -> None:
+        """Continues training in this environment, which has to be like the one before. `force_reset` exists for programs written
+        for Stable-Baselines3: a new episode always begins."""
+        if self._saved is not None:
+            self._continue(self._saved, env, eval_env, Path())
+            return
+        training = self._training()
+        with tempfile.TemporaryDirectory() as directory:
+            training.save(directory)
+            saved = _quarl.SavedRun.load(directory)
+            assert saved is not None
+            self._settings = []
+            self._adapters = self._evaluation_adapter = self._own_vector = None
+            self._continue(saved, env, eval_env, directory)
+
+    def get_env(self) -> Env | VectorEnv[Any, Any, Any]:
+        """The environment of training. For a built-in one, a new environment like it."""
+        if isinstance(self._given_env, (gymnasium.Env, VectorEnv)):
+            return self._given_env
+        if self._adapters is not None:
+            return self._adapters[0].env
+        return gymnasium.make(f"quarl/{self._current_policy().env}")
 
     def state_dict(self) -> dict[str, NDArray[np.float32]]:
         """The parameters of the network by their names in PyTorch: `{name: torch.from_numpy(array) for name, array in ..}` can be
@@ -330,7 +348,7 @@ class DQN:
             return self._native.config().settings()
         if self._file is None:
             raise StateError("this model was loaded from a model file, which has no configuration")
-        return _quarl.Config([], file=self._file).settings()
+        return self._configuration(None).settings()
 
     @property
     def episodes(self) -> dict[str, NDArray[np.float64]]:
@@ -339,7 +357,8 @@ class DQN:
 
     @property
     def evaluations(self) -> list[dict[str, Any]]:
-        """The greedy evaluations during training, with the return of each episode."""
+        """The greedy evaluations during training, with the return of each episode (None where only the mean is known, because the
+        command has made the evaluation)."""
         return self._training().evaluations()
 
     def episodes_frame(self) -> pd.DataFrame:
@@ -352,67 +371,4 @@ class DQN:
     def plot(self, ax: Axes | None = None, *, window: int = 20) -> Axes:
         """Draws the learning curve: the return of each training episode, their moving average, and the evaluations (needs
         matplotlib)."""
-        import matplotlib.pyplot as plt
-
-        axes: Axes = plt.subplots()[1] if ax is None else ax
-        steps, returns = self.episodes["env_steps"], self.episodes["return"]
-        axes.plot(steps, returns, color="tab:blue", alpha=0.3, label="training episodes")
-        if len(returns) >= window:
-            mean = np.convolve(returns, np.ones(window) / window, "valid")
-            axes.plot(steps[window - 1 :], mean, color="tab:blue", label=f"mean of {window} episodes")
-        evaluations = self.evaluations
-        if evaluations:
-            at = [evaluation["env_steps"] for evaluation in evaluations]
-            means = [evaluation["mean_return"] for evaluation in evaluations]
-            axes.plot(at, means, "o-", color="tab:orange", label="greedy evaluations")
-        axes.set_xlabel("environment steps")
-        axes.set_ylabel("return")
-        axes.legend()
-        return axes
-
-
-def read_tensors(content: bytes) -> dict[str, NDArray[np.float32]]:
-    """The tensors of a safetensors file: the length of the header, the header as JSON, then the numbers."""
-    length = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + length])
-    tensors = {}
-    for name, entry in header.items():
-        if name != "__metadata__" and entry["dtype"] == "F32":
-            begin, end = (8 + length + offset for offset in entry["data_offsets"])
-            tensors[name] = np.frombuffer(content[begin:end], "<f4").reshape(entry["shape"]).copy()
-    return tensors
-
-
-class Progress:
-    """A line on standard error: the share of the budget, steps, and the latest return."""
-
-    def __init__(self, steps: int | None, episodes: int | None) -> None:
-        self._steps, self._episodes = steps, episodes
-        self._latest, self._done, self._due, self._width = "", 0, 0.0, 0
-
-    def show(self, steps: int, event: Event | None) -> None:
-        if event is not None and event["event"] == "episode":
-            self._latest, self._done = f", return {event['return']:g}", event["episode"] + 1
-        if time.monotonic() >= self._due:
-            self._due = time.monotonic() + 0.2
-            share = steps / self._steps if self._steps else self._done / self._episodes if self._episodes else 0.0
-            line = f"{100 * share:3.0f}%  {steps} steps, {self._done} episodes{self._latest}"
-            sys.stderr.write("\r" + line.ljust(self._width))
-            sys.stderr.flush()
-            self._width = len(line)
-
-    def close(self) -> None:
-        sys.stderr.write("\n")
-
-
-def log(event: Event, interval: int | None) -> None:
-    """Prints a line every `interval` episodes."""
-    if interval and event["event"] == "episode" and (event["episode"] + 1) % interval == 0:
-        print(f"episode {event['episode'] + 1}, step {event['env_steps']}: return {event['return']:g}")
-
-
-def as_factory(env: Env | Callable[[], Env]) -> Callable[[], Env]:
-    """An environment of the caller, or the caller's function, as a function."""
-    if isinstance(env, gymnasium.Env):
-        return lambda: env
-    return env
+        return draw_curve(self.episodes, self.evaluations, ax, window)

@@ -105,12 +105,6 @@ def first_action(space: gymnasium.Space[Any]) -> int:
     return int(space.start) if isinstance(space, gymnasium.spaces.Discrete) else 0
 
 
-def release(env: Env) -> None:
-    """Ends the episode that a training run has left unfinished in an environment object of the caller."""
-    if env in _owners:
-        _owners[env][0] = None
-
-
 def has_action_mask(copy_of: Callable[[], Env]) -> bool:
     """Whether the environment has an action mask, tested on a separate copy so that the real one is unchanged."""
     try:

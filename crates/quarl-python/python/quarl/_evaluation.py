@@ -6,49 +6,55 @@ from typing import Any, Literal, overload
 
 import gymnasium
 import numpy as np
+from gymnasium.vector import VectorEnv
 
-from quarl import _environment, _quarl
+from quarl import _environment, _quarl, _vector
 from quarl._dqn import DQN
 from quarl._environment import GYM_PREFIX, Adapter, Env
 from quarl._errors import EnvError
+from quarl._run import AnyEnv
 
 
 @overload
 def evaluate_policy(
     model: DQN,
-    env: Env | str | None = None,
+    env: AnyEnv | None = None,
     n_eval_episodes: int = 10,
     deterministic: bool = True,
     *,
     seed: int = 0,
     reward_threshold: float | None = None,
     return_episode_rewards: Literal[False] = False,
+    warn: bool = True,
 ) -> tuple[float, float]: ...
 @overload
 def evaluate_policy(
     model: DQN,
-    env: Env | str | None = None,
+    env: AnyEnv | None = None,
     n_eval_episodes: int = 10,
     deterministic: bool = True,
     *,
     seed: int = 0,
     reward_threshold: float | None = None,
     return_episode_rewards: Literal[True],
+    warn: bool = True,
 ) -> tuple[list[float], list[int]]: ...
 def evaluate_policy(
     model: DQN,
-    env: Env | str | None = None,
+    env: AnyEnv | None = None,
     n_eval_episodes: int = 10,
     deterministic: bool = True,
     *,
     seed: int = 0,
     reward_threshold: float | None = None,
     return_episode_rewards: bool = False,
+    warn: bool = True,
 ) -> tuple[float, float] | tuple[list[float], list[int]]:
     """Plays episodes and returns the mean and the standard deviation of their returns, or the returns and lengths.
 
     Without `env`, the episodes are played in a new environment like that of training. They are those of `quarl eval` with the same
-    seed, and differ from those of training. `deterministic=False` explores as training does at the current step.
+    seed, and differ from those of training. Of a vector environment, one environment like its own is used. `deterministic=False`
+    explores as training does at the current step. `warn` exists for programs written for Stable-Baselines3.
     """
     returns, lengths = play(model, env, n_eval_episodes, deterministic, seed)
     if reward_threshold is not None and np.mean(returns) < reward_threshold:
@@ -58,7 +64,7 @@ def evaluate_policy(
     return float(np.mean(returns)), float(np.std(returns))
 
 
-def play(model: DQN, env: Env | str | None, episodes: int, deterministic: bool, seed: int) -> tuple[list[float], list[int]]:
+def play(model: DQN, env: AnyEnv | None, episodes: int, deterministic: bool, seed: int) -> tuple[list[float], list[int]]:
     policy = model._current_policy()
     if deterministic:
         return policy.evaluate(episodes, seed, adapter(model, env))
@@ -76,7 +82,7 @@ def play(model: DQN, env: Env | str | None, episodes: int, deterministic: bool, 
     return returns, lengths
 
 
-def adapter(model: DQN, env: Env | str | None) -> Any:
+def adapter(model: DQN, env: AnyEnv | None) -> Any:
     """The environment for the native module; `None` for a new one that is built in."""
     if env is None and model._adapters is None and model._current_policy().env in _quarl.BUILT_IN:
         return None
@@ -87,12 +93,16 @@ def adapter(model: DQN, env: Env | str | None) -> Any:
     return Adapter(made, _environment.id_of(made), masked)
 
 
-def make(model: DQN, env: Env | str | None) -> Env:
+def make(model: DQN, env: AnyEnv | None) -> Env:
     if env is None:
         env = model._given_env if isinstance(model._given_env, (str, gymnasium.Env)) else model._current_policy().env
     if isinstance(env, str):
         name = env.removeprefix(GYM_PREFIX)
         return gymnasium.make(f"quarl/{name}" if env in _quarl.BUILT_IN else name)
+    if isinstance(env, VectorEnv):
+        return _vector.single(env)
+    if not isinstance(env, gymnasium.Env) and callable(env):
+        env = env()
     if not isinstance(env, gymnasium.Env):
         raise EnvError(f"env is {env!r}: expected an environment of Gymnasium or an id")
     return env

@@ -26,7 +26,8 @@ EXPLORATION = ("exploration_fraction", "exploration_initial_eps", "exploration_f
 WITHOUT_EFFECT = {
     "verbose": (0, 1, 2),
     "device": ("auto", "cpu"),
-    "policy": ("MlpPolicy",),
+    # The network takes Dict observations as it is.
+    "policy": ("MlpPolicy", "MultiInputPolicy"),
     "replay_buffer_class": (None,),
     "replay_buffer_kwargs": (None,),
     "optimize_memory_usage": (False,),
@@ -34,6 +35,7 @@ WITHOUT_EFFECT = {
     "tensorboard_log": (None,),
     "stats_window_size": (100,),
 }
+POLICIES = ("MlpPolicy", "CnnPolicy", "MultiInputPolicy")
 ACTIVATIONS = {"ReLU": "relu", "Tanh": "tanh", "GELU": "gelu", "SiLU": "silu", "ELU": "elu", "LeakyReLU": "leaky_relu"}
 OPTIMIZERS = {"Adam": "adam", "RMSprop": "rmsprop", "SGD": "sgd"}
 
@@ -85,6 +87,11 @@ def settings(config: Mapping[str, Any] | None, arguments: Mapping[str, Any]) -> 
             )
         )
     return found
+
+
+def is_policy(value: Any) -> bool:
+    """Whether this is a policy of Stable-Baselines3, by its name."""
+    return isinstance(value, str) and value in POLICIES
 
 
 def same_meaning(name: str, value: Any) -> list[tuple[str, Any]]:

@@ -43,8 +43,9 @@ class Shared:
         self.results: list[tuple[float, int] | None] = [None] * count
 
     def reset_all(self, seed: int | None) -> None:
-        # A later reset of everything uses other seeds than the first one.
-        seeds = self.seeds if not self.was_reset else [(seed or 0) + i for i in range(self.venv.num_envs)]
+        # A later reset of everything uses other seeds than the first one. Seeds of NumPy's old generator are below 2^32.
+        later = [((seed or 0) + i) % 2**32 for i in range(self.venv.num_envs)]
+        seeds = later if self.was_reset else self.seeds
         observations, infos = self.venv.reset(seed=seeds)  # type: ignore[arg-type]  # Gymnasium's vector environments take a list
         self.is_new, self.was_reset = False, True
         self.ended[:] = self.running[:] = False
@@ -159,7 +160,11 @@ class VectorAdapter(Adapter):
             self._see({})
 
     def save(self) -> bytes:
-        raise Refused("value", "a vector environment cannot be saved")
+        """Nothing but that there was a reset: when training goes on, all environments are reset with new seeds."""
+        return b"reset" if self._vector.was_reset else b""
+
+    def load(self, state: bytes) -> None:
+        self._vector.is_new = self._vector.was_reset = True
 
 
 class View:

@@ -111,7 +111,16 @@ pub(crate) fn plain<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, 
 /// # Errors
 /// [`Error::Io`] where the file cannot be read, [`Error::File`] with the line that is damaged.
 pub(super) fn read<R: DeserializeOwned>(path: &Path, header: &str) -> Result<Vec<R>, Error> {
+    parse(path, &files::read_text(path)?, header)
+}
+
+/// [`read`] for the first `len` bytes.
+pub(super) fn read_first<R: DeserializeOwned>(path: &Path, header: &str, len: u64) -> Result<Vec<R>, Error> {
     let text = files::read_text(path)?;
+    parse(path, usize::try_from(len).ok().and_then(|len| text.get(..len)).unwrap_or(&text), header)
+}
+
+fn parse<R: DeserializeOwned>(path: &Path, text: &str, header: &str) -> Result<Vec<R>, Error> {
     let damaged = |line: u64, what: &str| Error::File {
         path: path.to_owned(),
         message: format!("line {line} {what}: the file is damaged or not a quarl table"),

@@ -232,8 +232,26 @@ impl RunWriter {
 
     /// Writes a checkpoint. The tables come first: a checkpoint never knows of rows that a power failure could lose.
     fn save_checkpoint(&mut self, trainer: &Trainer, best: bool) -> Result<(), Error> {
+        let log = self.log()?;
+        self.checkpoints.save(trainer, best, &log)
+    }
+
+    /// Writes a checkpoint now, with what `program` needs to continue the run ([`SavedRun::program`]). An episode that cannot be
+    /// saved is left out ([`Trainer::state_at_any_time`]).
+    ///
+    /// # Errors
+    /// [`Error::Io`] where writing fails, [`Error::State`] where an environment cannot be saved.
+    ///
+    /// [`SavedRun::program`]: super::SavedRun::program
+    pub fn save_state(&mut self, trainer: &Trainer, program: serde_json::Value) -> Result<(), Error> {
+        let log = Log { program: Some(program), ..self.log()? };
+        self.checkpoints.save_at_any_time(trainer, &log)
+    }
+
+    /// The state of the run's files, which have reached the disk.
+    fn log(&self) -> Result<Log, Error> {
         self.tables.sync()?;
-        let log = Log {
+        Ok(Log {
             episodes: self.tables.episodes.len(),
             evaluations: self.tables.evaluations.len(),
             diagnostics: self.tables.diagnostics.as_ref().map(Table::len),
@@ -243,8 +261,8 @@ impl RunWriter {
             #[cfg(not(feature = "render"))]
             record_every: None,
             totals: Totals { seconds: self.seconds(), ..self.totals.clone() },
-        };
-        self.checkpoints.save(trainer, best, &log)
+            program: None,
+        })
     }
 
     /// The duration of training so far in seconds, in this and in earlier processes.

@@ -12,13 +12,16 @@ use crate::error::Error;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Log {
     /// The length of each table in bytes.
-    pub(super) episodes: u64,
-    pub(super) evaluations: u64,
-    pub(super) diagnostics: Option<u64>,
+    pub(in crate::run) episodes: u64,
+    pub(in crate::run) evaluations: u64,
+    pub(in crate::run) diagnostics: Option<u64>,
     pub(super) tensorboard: Option<tensorboard::State>,
     /// The interval of recordings in environment steps.
     pub(super) record_every: Option<u64>,
     pub(super) totals: Totals,
+    /// What a program that has trained the run needs to continue it, which the command does without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::run) program: Option<serde_json::Value>,
 }
 
 /// The sums of a run's summary.
@@ -59,6 +62,11 @@ impl Log {
     /// Whether the run logs for TensorBoard.
     pub(crate) fn logs_to_tensorboard(&self) -> bool {
         self.tensorboard.is_some()
+    }
+
+    /// The duration of training in seconds.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.totals.seconds
     }
 
     /// The interval of recordings in environment steps, if the run records episodes.

@@ -79,6 +79,14 @@ impl CheckpointSchedule {
         self.checkpoints.keep_first();
     }
 
+    /// Writes a checkpoint at any time, whether one is due or not.
+    pub(super) fn save_at_any_time(&mut self, trainer: &Trainer, log: &Log) -> Result<(), Error> {
+        let log = serde_json::to_value(log).expect("a log is plain data");
+        self.checkpoints.save_state(trainer, &trainer.state_at_any_time()?, false, Some(log))?;
+        self.last = (trainer.env_steps(), Instant::now());
+        Ok(())
+    }
+
     /// Whether an interrupted run can be saved now.
     pub(super) fn saves_interruptions(&self, trainer: &Trainer) -> bool {
         let on = self.every_steps.is_some() || self.every.is_some();
