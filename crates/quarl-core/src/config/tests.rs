@@ -149,7 +149,7 @@ fn a_template_for_an_environment_that_nothing_is_known_of_says_what_to_fill_in()
     assert!(text.contains("\n# v_min =\n") && text.contains("\n# v_max =\n"), "{text}");
     assert!(text.contains("smallest reward times 100"), "{text}");
     let error = |text: &str| TrainConfig::from_toml("c51.toml", text).unwrap_err().to_string();
-    assert!(error(&text).starts_with("network.v_min: needed"), "{}", error(&text));
+    assert!(error(&text).starts_with("c51.toml: network.v_min: needed"), "{}", error(&text));
     let filled = text.replace("# v_min =", "v_min = -300").replace("# v_max =", "v_max = 300");
     assert_eq!(TrainConfig::from_toml("c51.toml", &filled).unwrap().env.id, "gym:LunarLander-v3");
 }
@@ -589,9 +589,9 @@ fn no_key_is_left_out_because_its_absence_means_a_default() {
 #[test]
 fn what_is_missing_in_a_file_is_listed() {
     let missing = TrainConfig::from_toml("part.toml", "[agent]\ngamma = 0.9\n").unwrap_err().to_string();
-    assert!(missing.starts_with("[env], agent.n_step, agent.target, "), "{missing}");
+    assert!(missing.starts_with("part.toml: [env], agent.n_step, agent.target, "), "{missing}");
     let head = TrainConfig::from_toml("part.toml", "[network]\nhead = \"categorical\"\n").unwrap_err().to_string();
-    assert!(head.starts_with("[env], [agent], ") && !head.contains("reward"), "{head}");
+    assert!(head.starts_with("part.toml: [env], [agent], ") && !head.contains("reward"), "{head}");
 }
 
 #[test]
