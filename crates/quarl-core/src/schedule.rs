@@ -176,13 +176,14 @@ impl Entries<'_> {
             return Err(invalid(&path, "steps and fraction are both given: remove one of them".to_owned()));
         }
         let share: f64 = share?;
-        match context.budget() {
-            Some(budget) => Ok((share * budget as f64).round() as u64),
-            None => Err(invalid(
-                &path,
-                "a fraction needs a budget in environment steps: set training.steps, or give steps instead".to_owned(),
-            )),
-        }
+        let Some(budget) = context.budget() else {
+            let why = format!(
+                "{share} is a fraction of the run's length in environment steps, but training.steps is not set: set it \
+                 instead of training.episodes, or give the schedule steps instead of a fraction"
+            );
+            return Err(invalid(&path, why));
+        };
+        Ok((share * budget as f64).round() as u64)
     }
 
     fn path(&self, name: &str) -> String {

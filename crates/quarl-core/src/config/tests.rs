@@ -351,7 +351,11 @@ fn a_fraction_is_a_share_of_the_budget_in_steps() {
     let linear = r#"exploration.epsilon={ kind = "linear", from = 1.0, to = 0.0, fraction = 0.2 }"#;
     let schedule = config(&["training.steps=1000", linear]).exploration;
     assert_eq!([0, 100, 200, 1000].map(|step| schedule.at(step).epsilon()), [1.0, 0.5, 0.0, 0.0]);
-    refused(&[linear], "exploration.epsilon.fraction: a fraction needs a budget in environment steps");
+    refused(
+        &[linear, "training.episodes=300"],
+        "exploration.epsilon.fraction: 0.2 is a fraction of the run's length in environment steps, but training.steps is not \
+         set: set it instead of training.episodes, or give the schedule steps instead of a fraction",
+    );
     let both = r#"optimizer.lr={ kind = "linear", from = 1.0, to = 0.0, fraction = 0.2, steps = 3 }"#;
     refused(&[both, "training.steps=10"], "optimizer.lr.fraction: steps and fraction are both given");
     let large = r#"optimizer.lr={ kind = "linear", from = 1.0, to = 0.0, fraction = 20 }"#;
