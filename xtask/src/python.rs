@@ -43,7 +43,8 @@ pub(crate) fn wheel() -> Result<()> {
     let tests = format!("{PACKAGE}/tests");
     run(&python, &["-m", "pytest", "-q", "-p", "no:cacheprovider", &tests], &[("PYTHONDONTWRITEBYTECODE", "1")])?;
     let configuration = format!("{PACKAGE}/pyproject.toml");
-    run(&python, &["-m", "mypy", "--config-file", &configuration, "-p", "quarl"], &[])?;
+    let cache = text(here.join("mypy"));
+    run(&python, &["-m", "mypy", "--cache-dir", &cache, "--config-file", &configuration, "-p", "quarl"], &[])?;
     run(&python, &["-m", "pyright", "--pythonpath", &python, "--project", &configuration], &[])?;
     eprintln!("the wheel: {}", wheel.display());
     Ok(())

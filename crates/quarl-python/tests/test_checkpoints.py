@@ -131,6 +131,13 @@ def test_a_checkpoint_is_trained_on(tmp_path):
     assert 150 <= loaded.num_timesteps < 400
     loaded.learn()
     assert_same(whole, loaded)
+    # A damaged checkpoint is passed over, and the model of an earlier one says so.
+    last = sorted((tmp_path / "run" / "checkpoints").glob("step-*"))[-1]
+    last.write_bytes(last.read_bytes()[:-1])
+    with pytest.warns(UserWarning, match=r"after \d+ of 400 environment steps"):
+        loaded = quarl.DQN.load(tmp_path / "run")
+    loaded.learn()
+    assert_same(whole, loaded)
 
 
 def test_saving_during_training_changes_nothing(tmp_path):

@@ -2,8 +2,11 @@
 
 import runpy
 
+import gymnasium
 import numpy as np
 import pytest
+
+import quarl
 
 # The first two lines are those that differ.
 PROGRAM = """
@@ -95,10 +98,6 @@ def test_the_program_is_one_for_stable_baselines3(tmp_path, capsys):
 
 
 def test_a_vector_environment_runs(tmp_path):
-    import gymnasium
-
-    import quarl
-
     envs = gymnasium.make_vec("CartPole-v1", num_envs=4, vectorization_mode="sync")
     model = quarl.DQN("MlpPolicy", envs, learning_starts=100, batch_size=32, seed=1).learn(400)
     observations, _ = envs.reset(seed=0)
@@ -113,8 +112,10 @@ def test_a_vector_environment_runs(tmp_path):
     assert loaded.learn(100, reset_num_timesteps=False).num_timesteps == 500
 
 
-def test_errors_of_the_familiar_arguments():
-    import quarl
+def test_errors_of_the_familiar_arguments(tmp_path):
+    (tmp_path / "agent.zip").write_bytes(b"PK")
+    with pytest.raises(quarl.FileError, match="quarl import"):
+        quarl.DQN.load(tmp_path / "agent.zip")
 
     with pytest.raises(quarl.ConfigError, match="CnnPolicy.*MlpPolicy"):
         quarl.DQN("CnnPolicy", "CartPole-v1")

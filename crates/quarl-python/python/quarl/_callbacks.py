@@ -76,12 +76,13 @@ class Callbacks:
     """The callbacks of a call of `learn`."""
 
     def __init__(self, callback: Callback | Sequence[Callback] | None) -> None:
-        if callback is None:
-            each: Sequence[Any] = ()
-        elif callable(callback) or hasattr(callback, "on_step"):
-            each = (callback,)
+        given: Any = callback
+        if given is None:
+            each: list[Any] = []
+        elif callable(given) or hasattr(given, "on_step"):
+            each = [given]
         else:
-            each = list(callback)
+            each = list(given)
         self._objects: list[Methods] = [one for one in each if hasattr(one, "on_step")]
         self._functions: list[Function] = [one for one in each if not hasattr(one, "on_step")]
         for one in self._functions:

@@ -19,7 +19,7 @@ from quarl import _environment, _quarl
 from quarl._callbacks import Callback, Callbacks
 from quarl._curve import draw_curve
 from quarl._environment import Env
-from quarl._errors import ConfigError, InputError, QuarlError, StateError
+from quarl._errors import ConfigError, FileError, InputError, QuarlError, StateError
 from quarl._progress import Progress, log
 from quarl._run import AnyEnv, Path_, Run
 from quarl._settings import is_policy
@@ -221,6 +221,8 @@ class DQN(Run):
         in an environment of your own; one with an id is created again. `best` loads the network of the best evaluation, and a
         model file has a network only: such a model acts. Settings that may change are the schedules and `checkpoint`.
         """
+        if Path(path).suffix == ".zip" and Path(path).is_file():
+            raise FileError(f"{path} is not a run of quarl: convert an agent of Stable-Baselines3 with the command quarl import first")
         model = cls.__new__(cls)
         for name in ("custom_objects", "print_system_info", "force_reset"):
             settings.pop(name, None)  # of Stable-Baselines3
