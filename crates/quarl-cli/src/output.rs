@@ -4,6 +4,7 @@
 //! end the work either, but the command then exits with 1.
 
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use quarl::config::reference::{self, Entry};
@@ -160,6 +161,15 @@ impl std::fmt::Display for Usage {
 }
 
 impl std::error::Error for Usage {}
+
+/// Refuses a figure's path without the extension of a format, before anything is computed.
+pub(crate) fn check_figure_path(path: &Path) -> Result<(), Usage> {
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    match extension.as_deref() {
+        Some("svg" | "png") => Ok(()),
+        _ => Err(Usage(format!("--figure {}: the name has to end with .svg or .png", path.display()))),
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -56,7 +56,7 @@ impl<'a> Timeline<'a> {
     /// events from there on to `on_event`.
     ///
     /// # Errors
-    /// [`Error::Setting`] where the run is shorter, [`Error::Stopped`] after a stop was requested, and those of the run.
+    /// [`Error::Unusable`] where the run is shorter, [`Error::Stopped`] after a stop was requested, and those of the run.
     fn at(
         &self,
         env_steps: u64,
@@ -71,7 +71,16 @@ impl<'a> Timeline<'a> {
         let mut trainer = builder.build()?;
         let mut checkpoint = None;
         let mut candidates = checkpoint::list(&self.dir.join(CHECKPOINTS))?;
-        candidates.retain(|(steps, _)| *steps <= from.min(env_steps));
+        candidates.retain(|(steps, _)| *steps <= env_steps);
+        let fork = Fork::of(self.dir)?;
+        if let Some(Fork { run, env_steps: shared, .. }) = fork.as_ref().filter(|fork| env_steps < fork.env_steps) {
+            let message = format!("its first {shared} environment steps are those of {run}: look there");
+            return Err(Error::Unusable { what: self.dir.display().to_string(), message });
+        }
+        // A run that branched off cannot go back beyond its first checkpoint.
+        if fork.is_none() || candidates.iter().any(|(steps, _)| *steps <= from) {
+            candidates.retain(|(steps, _)| *steps <= from);
+        }
         for (steps, path) in candidates.into_iter().rev() {
             // A damaged checkpoint, or one of another configuration, is passed over: an earlier one gives the same moment.
             if Checkpoint::load(&path).and_then(|saved| trainer.restore(&saved)).is_ok() {
@@ -79,7 +88,7 @@ impl<'a> Timeline<'a> {
                 break;
             }
         }
-        if checkpoint.is_none() && self.dir.join(fork::FORK).exists() {
+        if checkpoint.is_none() && fork.is_some() {
             let message =
                 "this run branched off another one, and the checkpoint of its first step is missing or damaged";
             return Err(Error::File { path: self.dir.to_owned(), message: message.to_owned() });
@@ -100,8 +109,8 @@ impl<'a> Timeline<'a> {
         }
         let reached = trainer.env_steps();
         if reached < env_steps {
-            let message = format!("the run ended after {reached} environment steps: choose a step up to {reached}");
-            return Err(Error::Setting { key: "step".to_owned(), message });
+            let message = format!("it ended after {reached} environment steps: choose a step up to {reached}");
+            return Err(Error::Unusable { what: self.dir.display().to_string(), message });
         }
         Ok(())
     }

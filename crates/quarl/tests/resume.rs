@@ -259,6 +259,54 @@ fn segments_that_somebody_has_removed_are_written_again() {
     assert!(matches!(checkpoints.save(&trainer), Err(Error::Io { .. })), "the directory above is not created");
 }
 
+#[test]
+fn a_run_that_begins_again_is_never_without_its_configuration_and_its_initial_model() {
+    let here = tempfile::tempdir().unwrap();
+    let dir = here.path().join("run");
+    let config = config("dqn", &["checkpoint.every_seconds=0"]);
+    let mut trainer = Trainer::new(config.clone()).unwrap();
+    let model = trainer.model();
+    let mut writer = RunWriter::create_with_initial_model(&dir, false, trainer.config(), model.clone()).unwrap();
+    assert!(!train(&mut trainer, &mut writer, 600));
+    drop(writer);
+    // Removing this table fails, as if the process had been killed there.
+    fs::remove_file(dir.join("evaluations.csv")).unwrap();
+    fs::create_dir(dir.join("evaluations.csv")).unwrap();
+    let (mut resume, mut trainer) = (Resume::open(&dir).unwrap(), Trainer::new(config.clone()).unwrap());
+    resume.restore(&mut trainer).unwrap();
+    assert_eq!(resume.env_steps(), None);
+    assert!(resume.writer(&trainer).is_err());
+    fs::remove_dir(dir.join("evaluations.csv")).unwrap();
+    let resume = Resume::open(&dir).unwrap();
+    assert_eq!(resume.initial_model(), Some(&model));
+    assert!(resume.config().fixed_differences(trainer.config()).is_empty());
+}
+
+#[test]
+fn a_changed_configuration_and_a_budget_below_the_checkpoint_are_refused_and_nothing_is_lost() {
+    let here = tempfile::tempdir().unwrap();
+    let dir = here.path().join("run");
+    let mut trainer = Trainer::new(config("dqn", &[])).unwrap();
+    let mut writer = RunWriter::create(&dir, false, trainer.config()).unwrap();
+    assert!(!train(&mut trainer, &mut writer, 700));
+    let saved = writer.last_checkpoint().unwrap();
+    drop(writer);
+    let steps = format!("training.steps={}", saved - 1);
+    let mut resume = Resume::open(&dir).unwrap();
+    let error = resume.restore(&mut Trainer::new(config("dqn", &[&steps])).unwrap()).unwrap_err().to_string();
+    assert!(error.contains(" environment steps already"), "{error}");
+    drop(resume);
+    let text = fs::read_to_string(dir.join("config.toml")).unwrap();
+    fs::write(dir.join("config.toml"), text.replace("gamma = 0.99", "gamma = 0.98")).unwrap();
+    let before = files(&dir);
+    let mut resume = Resume::open(&dir).unwrap();
+    let edited = Trainer::new(resume.config().clone()).unwrap();
+    let error = { resume.restore(&mut { edited }).unwrap_err().to_string() };
+    assert!(error.contains("agent.gamma is 0.99 there and 0.98 here"), "{error}");
+    drop(resume);
+    assert_eq!(files(&dir), before);
+}
+
 /// CartPole that can be saved only between episodes, and whose random state cannot be restored.
 struct BetweenEpisodes(ClassicControl<CartPole>);
 

@@ -99,7 +99,7 @@ fn a_moment_shows_the_episode_and_the_replay_buffer_as_the_tables_have_them() {
         let terminal: f64 = inspection.replay.iter().map(|group| group.terminal * group.transitions as f64).sum();
         assert!((terminal - ends).abs() < 1e-6, "{terminal} of {ends}");
     }
-    assert!(matches!(timeline::inspect(&run, 901, 1), Err(Error::Setting { .. })), "beyond its end");
+    assert!(matches!(timeline::inspect(&run, 901, 1), Err(Error::Unusable { .. })), "beyond its end");
     let stop = StopFlag::default();
     stop.request();
     assert!(matches!(timeline::inspect(&Timeline::open(&dir, stop).unwrap(), 500, 1), Err(Error::Stopped { .. })));
@@ -152,6 +152,25 @@ fn a_fork_without_changes_is_the_same_run_and_with_changes_shares_what_came_befo
 }
 
 #[test]
+fn a_fork_is_inspected_from_its_first_step_and_its_own_evaluations_are_bisected() {
+    let here = tempfile::tempdir().unwrap();
+    let (dir, other) = (here.path().join("run"), here.path().join("other"));
+    train(&dir, &config(&[]));
+    let run = Timeline::open(&dir, StopFlag::default()).unwrap();
+    let (mut trainer, writer) = timeline::fork(&run, 455, config(&["optimizer.lr=0.01"]), &other, false).unwrap();
+    finish(&mut trainer, writer);
+    let branch = Timeline::open(&other, StopFlag::default()).unwrap();
+    for at in [455, 456, 470] {
+        assert_eq!(timeline::inspect(&branch, at, 1).unwrap().env_steps, at);
+    }
+    let error = timeline::inspect(&branch, 454, 1).unwrap_err().to_string();
+    assert!(error.contains("its first 455 environment steps are those of"), "{error}");
+    if let Ok(found) = timeline::bisect(&branch, Some(1), 3) {
+        assert!(found.before.env_steps >= 455);
+    }
+}
+
+#[test]
 fn a_fork_that_does_not_fit_is_refused() {
     let here = tempfile::tempdir().unwrap();
     let (dir, out) = (here.path().join("run"), here.path().join("out"));
@@ -161,8 +180,15 @@ fn a_fork_that_does_not_fit_is_refused() {
     assert!(refused(500, &["training.steps=500"]).to_string().contains("above the 500 environment steps"));
     assert!(matches!(refused(500, &["network.hidden=[7]"]), Error::State { .. }));
     assert!(matches!(refused(500, &["replay.capacity=100"]), Error::State { .. }));
-    assert!(matches!(refused(5000, &["training.steps=6000"]), Error::Setting { .. }));
+    assert!(matches!(refused(5000, &["training.steps=6000"]), Error::Unusable { .. }));
+    assert!(
+        refused(500, &["network.hidden=[7]"]).to_string().contains("network.hidden is [128, 128] there and [7] here")
+    );
+    assert!(refused(500, &["training.seed=5"]).to_string().contains("training.seed"));
     assert!(!out.exists());
+    let error = timeline::fork(&run, 500, config(&[]), &dir, true).err().unwrap();
+    assert!(error.to_string().contains("is the run itself"), "{error}");
+    assert_eq!(run::read_episodes(&dir).unwrap().last().unwrap().env_steps / 100, 8, "it is still there");
 }
 
 #[test]

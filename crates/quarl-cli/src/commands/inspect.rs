@@ -7,6 +7,9 @@ use crate::args::InspectArgs;
 use crate::{Outcome, interrupt, output};
 
 pub(crate) fn run(args: InspectArgs) -> Result<Outcome> {
+    if let Some(path) = &args.figure {
+        output::check_figure_path(path)?;
+    }
     interrupt::listen();
     let run = Timeline::open(&args.run, interrupt::stop_flag())?;
     let episodes = args.episodes.unwrap_or(run.config().evaluation.episodes as u64);

@@ -151,15 +151,16 @@ fn new(args: &TrainArgs, trainer: &Trainer, name: &str, initial: Option<&Model>)
             new_directory(&format!("{name}-seed{}", trainer.config().training.seed))?
         }
     };
-    let mut writer = RunWriter::create(&out, args.force, trainer.config()).inspect_err(|_| {
+    let created = match initial {
+        // With the configuration, it repeats the run.
+        Some(model) => RunWriter::create_with_initial_model(&out, args.force, trainer.config(), model.clone()),
+        None => RunWriter::create(&out, args.force, trainer.config()),
+    };
+    let mut writer = created.inspect_err(|_| {
         if args.out.is_none() {
             let _ = std::fs::remove_dir(&out);
         }
     })?;
-    if let Some(model) = initial {
-        // With the configuration, it repeats the run.
-        model.save(&out.join(run::INITIAL))?;
-    }
     if args.tensorboard {
         writer.log_to_tensorboard(trainer.config())?;
     }
@@ -213,15 +214,17 @@ fn resumed(args: &TrainArgs, mut resume: Resume, trainer: &mut Trainer) -> Resul
         });
     }
     let begins_again = resume.env_steps().is_none();
-    let record_every = resume.record_every().or(args.record_every.filter(|_| begins_again));
+    let asked = args.record_every.filter(|_| begins_again);
+    let record_every = asked.or(resume.record_every());
     let has_other_interval = args.record_every.is_some() && args.record_every != record_every;
     if has_other_interval || (args.tensorboard && !begins_again && !resume.logs_to_tensorboard()) {
         let option = if has_other_interval { "--record-every" } else { "--tensorboard" };
         let message = format!("{option}: a run that continues keeps the logs that it began with: leave the option out");
         return Err(Usage(message).into());
     }
+    let has_tensorboard = resume.logs_to_tensorboard();
     let mut writer = resume.writer(trainer)?;
-    if args.tensorboard && begins_again {
+    if begins_again && (args.tensorboard || has_tensorboard) {
         writer.log_to_tensorboard(trainer.config())?;
     }
     if let Some(every_steps) = record_every {

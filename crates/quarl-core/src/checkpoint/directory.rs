@@ -23,6 +23,9 @@ pub fn list(dir: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
     let mut checkpoints = Vec::new();
     for entry in entries {
         let path = entry.map_err(Error::io("read", dir))?.path();
+        if path.is_dir() {
+            continue;
+        }
         let steps = path.file_name().and_then(|name| steps(&name.to_string_lossy()));
         checkpoints.extend(steps.map(|steps| (steps, path)));
     }
@@ -198,7 +201,8 @@ impl Checkpoints {
         for entry in entries {
             let entry = entry.map_err(Error::io("read", &self.dir))?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if is_checkpoint_file(&name) && !needed.contains(name.as_str()) {
+            // Directories were made by somebody else.
+            if is_checkpoint_file(&name) && !needed.contains(name.as_str()) && !entry.path().is_dir() {
                 match fs::remove_file(entry.path()) {
                     Err(error) if error.kind() != ErrorKind::NotFound => {
                         return Err(Error::io("remove", entry.path())(error));

@@ -14,6 +14,7 @@ use crate::StopFlag;
 use crate::checkpoint;
 use crate::config::TrainConfig;
 use crate::error::Error;
+use crate::run::Origin;
 use crate::run::lock::{Attempt, Lock};
 use crate::run::{CHECKPOINTS, Resume, RunWriter, Status, Summary};
 use crate::train::Event;
@@ -247,7 +248,7 @@ fn run(shared: &Shared, experiment: usize, seed: u64, lock: Lock) -> Result<Opti
         let dir = run_path(&plan.out, seed);
         let mut writer = match writer.take() {
             Some(writer) => writer,
-            None => RunWriter::locked(Lock::acquire(&dir)?, &dir, true, &config)?,
+            None => RunWriter::locked(Lock::acquire(&dir)?, &dir, true, &config, &Origin::default())?,
         };
         let seconds = started.elapsed().as_secs_f64();
         writer.record_failure(None, seconds, error.to_string(), error.is_transient())?;
@@ -268,7 +269,7 @@ pub(super) fn train(
     let dir = run_path(&plan.out, seed);
     let build = |config: TrainConfig| plan.trainer(config, shared.stop.clone()).build();
     let (mut trainer, writer) = if checkpoint::list(&dir.join(CHECKPOINTS))?.is_empty() {
-        let writer = writer.insert(RunWriter::locked(lock, &dir, true, &config)?);
+        let writer = writer.insert(RunWriter::locked(lock, &dir, true, &config, &Origin::default())?);
         if plan.tensorboard {
             writer.log_to_tensorboard(&config)?;
         }

@@ -5,8 +5,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::contents::{Contents, FILES, checkpoints, is_temporary, is_unfinished, listed, name, recordings};
-use super::{CHECKPOINTS, RECORDINGS, SUMMARY};
+use super::{CHECKPOINTS, CONFIG, INITIAL, RECORDINGS, SUMMARY};
 use crate::error::Error;
+use crate::timeline::FORK;
 
 /// Whether `dir` holds a run; an error where it holds files that must not be replaced.
 pub(super) fn replaceable(dir: &Path) -> Result<bool, Error> {
@@ -28,9 +29,10 @@ pub(super) fn replaceable(dir: &Path) -> Result<bool, Error> {
     Err(Error::Occupied { path: dir.to_owned(), message })
 }
 
-/// Removes a run's files.
+/// Removes a run's files, except those that say what is trained: they are replaced one by one, so that a run that begins again
+/// is never without them.
 pub(super) fn remove(dir: &Path) -> Result<(), Error> {
-    for name in FILES {
+    for name in FILES.into_iter().filter(|name| ![CONFIG, INITIAL, FORK].contains(name)) {
         remove_file(&dir.join(name))?;
         if name == SUMMARY {
             sync_directory(dir)?;

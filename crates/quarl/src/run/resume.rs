@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::contents::{Contents, experiment_of};
+use super::contents::{Contents, experiment_of, name, recording_steps, recordings};
 use super::directory::{remove_file, temporary_files};
 use super::lock::Lock;
 use super::writer::Log;
-use super::{CHECKPOINTS, INITIAL, RunWriter, Status, reader, status};
+use super::{CHECKPOINTS, INITIAL, Origin, RunWriter, Status, TENSORBOARD, reader, status};
 use crate::checkpoint::{self, Checkpoint};
 use crate::config::TrainConfig;
 use crate::error::Error;
@@ -57,6 +57,9 @@ pub struct Resume {
     skipped: Vec<String>,
     /// The model that the run began with, if it was not a random network.
     initial: Option<Model>,
+    /// Whether there is a log for TensorBoard, and the interval of the recordings that there are.
+    has_tensorboard: bool,
+    recorded_every: Option<u64>,
     lock: Lock,
 }
 
@@ -93,9 +96,25 @@ impl Resume {
         checkpoints.reverse();
         let candidates = checkpoints.into_iter().map(|(_, path)| path).collect();
         let status = status(dir)?;
+        let has_tensorboard = dir.join(TENSORBOARD).exists();
+        // The first recording shows the untrained agent; the second one is an interval later.
+        let recorded = recordings(dir).unwrap_or_default();
+        let recorded = recorded.iter().filter_map(|path| recording_steps(&name(path)));
+        let recorded_every = recorded.filter(|steps| *steps > 0).min();
         let initial = dir.join(INITIAL);
         let initial = if initial.exists() { Some(Model::load(&initial)?) } else { None };
-        Ok(Self { dir: dir.to_owned(), config, status, candidates, restored: None, skipped: Vec::new(), initial, lock })
+        Ok(Self {
+            dir: dir.to_owned(),
+            config,
+            status,
+            candidates,
+            restored: None,
+            skipped: Vec::new(),
+            initial,
+            has_tensorboard,
+            recorded_every,
+            lock,
+        })
     }
 
     /// The run's directory.
@@ -148,6 +167,8 @@ impl Resume {
                     self.restored = Some(restored);
                     return Ok(());
                 }
+                // Intact, but config.toml was changed by hand: beginning again would lose what was learnt.
+                Err(error @ Error::Occupied { .. }) => return Err(error),
                 Err(error) => self.skipped.push(format!("the checkpoint {} cannot be used: {error}", path.display())),
             }
         }
@@ -162,6 +183,15 @@ impl Resume {
 
     fn restore_from(dir: &Path, path: &Path, trainer: &mut Trainer) -> Result<(Checkpoint, Log), Error> {
         let checkpoint = Checkpoint::load(path)?;
+        let differences = checkpoint.config()?.fixed_differences(trainer.config());
+        if !differences.is_empty() {
+            let message = format!(
+                "was trained with other settings than its config.toml has now ({}): undo the change, or continue with other \
+                 settings in a new run (timeline::fork)",
+                differences.join(", ")
+            );
+            return Err(Error::Occupied { path: dir.to_owned(), message });
+        }
         let log = checkpoint.log().cloned().and_then(|log| serde_json::from_value::<Log>(log).ok());
         let Some(log) = log else {
             let message = "it does not describe the files of the run".to_owned();
@@ -182,7 +212,9 @@ impl Resume {
         let Status::Complete(summary) = &self.status else {
             // An unfinished run may not have reached the new budget, but its files may have.
             let records = reader::read_episodes(&self.dir).unwrap_or_default();
-            let (episodes, steps) = (records.len() as u64, records.last().map_or(0, |record| record.env_steps));
+            let saved = checkpoint::list(&self.dir.join(CHECKPOINTS))?.last().map_or(0, |(steps, _)| *steps);
+            let last = records.last().map_or(0, |record| record.env_steps);
+            let (episodes, steps) = (records.len() as u64, last.max(saved));
             return self.check_reached(config, episodes, steps);
         };
         if let Some(reason) = &summary.stopped_early {
@@ -218,12 +250,15 @@ impl Resume {
 
     /// The interval of the run's recordings in environment steps, if it records episodes. After [`Resume::restore`].
     pub fn record_every(&self) -> Option<u64> {
-        self.restored.as_ref()?.1.record_every()
+        match &self.restored {
+            Some((_, log)) => log.record_every(),
+            None => self.recorded_every,
+        }
     }
 
     /// Whether the run logs for TensorBoard. After [`Resume::restore`].
     pub fn logs_to_tensorboard(&self) -> bool {
-        self.restored.as_ref().is_some_and(|(_, log)| log.logs_to_tensorboard())
+        self.restored.as_ref().map_or(self.has_tensorboard, |(_, log)| log.logs_to_tensorboard())
     }
 
     /// Says which schedules keep the length that they were given for the run's earlier budget.
@@ -253,11 +288,7 @@ impl Resume {
     pub fn writer(self, trainer: &Trainer) -> Result<RunWriter, Error> {
         let Self { dir, restored, initial, lock, .. } = self;
         match restored {
-            None => {
-                let writer = RunWriter::locked(lock, &dir, true, trainer.config())?;
-                initial.map_or(Ok(()), |model| model.save(&dir.join(INITIAL)))?;
-                Ok(writer)
-            }
+            None => RunWriter::locked(lock, &dir, true, trainer.config(), &Origin { initial, fork: None }),
             Some((checkpoint, log)) => RunWriter::continued(lock, &dir, trainer, &checkpoint, log),
         }
     }

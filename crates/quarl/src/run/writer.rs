@@ -18,13 +18,14 @@ use super::table::{self, Table};
 use super::tensorboard::TensorBoard;
 use super::{
     BEST, CHECKPOINTS, CONFIG, CURVES, DIAGNOSTICS, DiagnosticsRow, EPISODES, EVALUATIONS, EpisodeRow, EvaluationRow,
-    MODEL, SUMMARY, Summary,
+    INITIAL, MODEL, SUMMARY, Summary,
 };
 use crate::atomic_write::atomic_write;
 use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::config::TrainConfig;
 use crate::error::Error;
-use crate::timeline::FORK;
+use crate::model::Model;
+use crate::timeline::{FORK, Fork};
 use crate::train::{EpisodeRecord, Evaluation, Event, Trainer};
 pub(crate) use log::Log;
 use log::Totals;
@@ -66,6 +67,15 @@ pub struct RunWriter {
     _lock: Lock,
 }
 
+/// What a run begins with, besides its configuration.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origin {
+    /// The parameters that it starts from.
+    pub(crate) initial: Option<Model>,
+    /// The run that it branches off.
+    pub(crate) fork: Option<Fork>,
+}
+
 /// The tables of a run.
 struct Tables {
     episodes: Table,
@@ -84,6 +94,23 @@ impl RunWriter {
     /// else or belongs to an experiment, [`Error::Locked`] where another process writes to it, [`Error::Io`] where writing
     /// fails.
     pub fn create(dir: &Path, force: bool, config: &TrainConfig) -> Result<Self, Error> {
+        Self::create_from(dir, force, config, &Origin::default())
+    }
+
+    /// [`RunWriter::create`] for a run that starts from the parameters of `model`, which is kept in the directory.
+    ///
+    /// # Errors
+    /// Those of [`RunWriter::create`].
+    pub fn create_with_initial_model(
+        dir: &Path,
+        force: bool,
+        config: &TrainConfig,
+        model: Model,
+    ) -> Result<Self, Error> {
+        Self::create_from(dir, force, config, &Origin { initial: Some(model), fork: None })
+    }
+
+    pub(crate) fn create_from(dir: &Path, force: bool, config: &TrainConfig, origin: &Origin) -> Result<Self, Error> {
         // Checked before locking, so that not even a lock file is written into a directory that is refused.
         if let Some(experiment) = experiment_of(dir) {
             let message = format!("belongs to the experiment in {}: choose another directory", experiment.display());
@@ -94,11 +121,17 @@ impl RunWriter {
             return Err(locked.unwrap_or_else(|| Error::Exists { path: dir.to_owned() }));
         }
         fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
-        Self::locked(Lock::acquire(dir)?, dir, force, config)
+        Self::locked(Lock::acquire(dir)?, dir, force, config, origin)
     }
 
     /// [`RunWriter::create`] in an existing directory that is locked.
-    pub(crate) fn locked(lock: Lock, dir: &Path, force: bool, config: &TrainConfig) -> Result<Self, Error> {
+    pub(crate) fn locked(
+        lock: Lock,
+        dir: &Path,
+        force: bool,
+        config: &TrainConfig,
+        origin: &Origin,
+    ) -> Result<Self, Error> {
         if replaceable(dir)? {
             if !force {
                 return Err(Error::Exists { path: dir.to_owned() });
@@ -106,6 +139,15 @@ impl RunWriter {
             remove(dir)?;
         }
         temporary_files(dir)?.iter().try_for_each(|path| remove_file(path))?;
+        // Before the configuration, which makes the directory that of a run.
+        match &origin.initial {
+            Some(model) => model.save(&dir.join(INITIAL))?,
+            None => remove_file(&dir.join(INITIAL))?,
+        }
+        match &origin.fork {
+            Some(fork) => fork.save(&dir.join(FORK))?,
+            None => remove_file(&dir.join(FORK))?,
+        }
         atomic_write(&dir.join(CONFIG), config.to_commented_toml().as_bytes())?;
         let diagnostics = config.training.diagnostics;
         let tables = Tables {

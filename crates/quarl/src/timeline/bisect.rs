@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Moment, Timeline, mean};
+use super::{Fork, Moment, Timeline, mean};
 use crate::error::Error;
 use crate::run::{EvaluationRow, read_evaluations};
 use crate::train::{Event, Trainer};
@@ -78,7 +78,10 @@ pub struct UpdateBatch {
 /// the run.
 pub fn bisect(run: &Timeline, every: Option<u64>, episodes: u64) -> Result<Bisection, Error> {
     let evaluations = read_evaluations(run.dir)?;
-    let periodic: Vec<&EvaluationRow> = evaluations.iter().filter(|row| !row.closing).collect();
+    // The evaluations before a run branched off are those of the other run.
+    let first = Fork::of(run.dir)?.map_or(0, |fork| fork.env_steps);
+    let is_own = |row: &&EvaluationRow| !row.closing && row.env_steps >= first;
+    let periodic: Vec<&EvaluationRow> = evaluations.iter().filter(is_own).collect();
     let pairs = periodic.windows(2).map(|pair| (*pair[0], *pair[1]));
     let drop = |(before, after): &(EvaluationRow, EvaluationRow)| before.mean_return - after.mean_return;
     let largest = pairs.max_by(|one, other| drop(one).total_cmp(&drop(other))).filter(|pair| drop(pair) > 0.0);

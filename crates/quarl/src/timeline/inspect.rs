@@ -90,7 +90,7 @@ pub struct AgeGroup {
 /// Computes what the agent of a run knew after `env_steps` environment steps. `episodes` is the number of greedy episodes.
 ///
 /// # Errors
-/// [`Error::Setting`] where the run is shorter, [`Error::Stopped`] after a stop was requested, and those of the run.
+/// [`Error::Unusable`] where the run is shorter, [`Error::Stopped`] after a stop was requested, and those of the run.
 pub fn inspect(run: &Timeline, env_steps: u64, episodes: u64) -> Result<Inspection, Error> {
     let is_single = run.config().training.num_envs == 1;
     let start = if is_single { run.episode_start(env_steps)? } else { env_steps };
