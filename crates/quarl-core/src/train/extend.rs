@@ -3,7 +3,7 @@
 use super::builder::resolve;
 use super::progress::Phase;
 use super::{RunState, Trainer};
-use crate::config::TrainConfig;
+use crate::config::{StepLimit, TrainConfig};
 use crate::error::Error;
 use crate::stop::StopFlag;
 
@@ -94,6 +94,10 @@ impl TrainConfig {
         comparable.optimizer.lr = self.optimizer.lr;
         comparable.replay.beta = self.replay.beta;
         comparable.checkpoint = self.checkpoint.clone();
+        // A run replaces "the environment's limit" by its number.
+        if self.evaluation.max_episode_steps == StepLimit::Environment {
+            comparable.evaluation.max_episode_steps = StepLimit::Environment;
+        }
         if comparable.exploration.kind == self.exploration.kind {
             comparable.exploration = self.exploration.clone();
         }
