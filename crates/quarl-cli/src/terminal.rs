@@ -17,7 +17,7 @@ use crossterm::{execute, queue};
 use quarl::render::{Scene, TextStyle, scene_text};
 
 use crate::display::{KeepGoing, Pace};
-use crate::{interrupt, output};
+use crate::interrupt;
 
 /// Whether the terminal's state was changed. A global variable, so that a panic hook and a signal handler can restore the
 /// terminal.
@@ -115,9 +115,7 @@ pub(crate) fn restore() {
     };
     // Errors are ignored, because nothing can be done about them here.
     let _ = disable_raw_mode();
-    let mut codes = Vec::new();
-    let _ = queue!(codes, EndSynchronizedUpdate, Show, LeaveAlternateScreen);
-    output::last_words(&codes);
+    let _ = execute!(stdout(), EndSynchronizedUpdate, Show, LeaveAlternateScreen);
     #[cfg(unix)]
     crate::live::messages::release();
 }

@@ -2,7 +2,6 @@
 
 mod many;
 mod one;
-mod study;
 
 use std::path::Path;
 
@@ -20,42 +19,37 @@ pub(crate) fn run(args: WatchArgs) -> Result<Outcome> {
     if !dir.exists() {
         return Err(no_results(dir, "there is no such directory"));
     }
-    let kind = match Contents::of(dir)? {
-        Contents::Nothing | Contents::Run { .. } => Kind::One,
-        Contents::Experiment | Contents::Several { .. } => Kind::Several,
-        Contents::Study => Kind::Study,
+    let is_several = match Contents::of(dir)? {
+        Contents::Nothing | Contents::Run { .. } => false,
+        Contents::Experiment | Contents::Several { .. } => true,
+        Contents::Study => {
+            let message = "this directory holds a study, which has no live view: its trials are listed in trials.csv";
+            return Err(no_results(dir, message));
+        }
         Contents::Other { .. } => {
-            return Err(no_results(dir, "this directory holds no run, no experiment, no comparison and no study"));
+            return Err(no_results(dir, "this directory holds no run, no experiment and no comparison"));
         }
     };
     if args.once {
-        return match kind {
-            Kind::One => one::print(dir),
-            Kind::Several => many::print(dir),
-            Kind::Study => study::print(dir),
-        };
+        return if is_several { many::print(dir) } else { one::print(dir) };
     }
     Screen::check("--once prints the present state as text")?;
     #[cfg(unix)]
     let _messages = crate::live::messages::Capture::start();
     interrupt::listen();
-    // A directory that was empty may turn out to be that of an experiment or a study.
-    let kind = if kind == Kind::One { one::watch(dir)? } else { Some(kind) };
-    match kind {
-        Some(Kind::Several) => many::watch(dir)?,
-        Some(Kind::Study) => study::watch(dir)?,
-        Some(Kind::One) | None => {}
+    // A directory that was empty may turn out to be that of an experiment.
+    if is_several || one::watch(dir)? == Ended::IsSeveral {
+        many::watch(dir)?;
     }
     Ok(if interrupt::requested() { Outcome::Interrupted } else { Outcome::Done })
 }
 
-/// What a directory holds.
+/// Why the display ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// A run, or nothing yet.
-    One,
-    Several,
-    Study,
+enum Ended {
+    Closed,
+    /// The directory holds several runs.
+    IsSeveral,
 }
 
 /// What a key asks for.
