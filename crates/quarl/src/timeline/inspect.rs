@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::observations::ObservationsView;
 use crate::policy::Policy;
 use crate::replay::Replay;
-use crate::train::{Event, Trainer};
+use crate::train::Event;
 
 /// The largest number of stored transitions whose TD error is computed; of a larger buffer, evenly spaced ones.
 const MOST_TRANSITIONS: usize = 20_000;
@@ -96,7 +96,7 @@ pub fn inspect(run: &Timeline, env_steps: u64, episodes: u64) -> Result<Inspecti
     let start = if is_single { run.episode_start(env_steps)? } else { env_steps };
     let mut episode = Episode::default();
     let mut ended = false;
-    let Moment { mut trainer, checkpoint } = run.at(env_steps, start, |event, trainer| {
+    let Moment { trainer, checkpoint } = run.at(env_steps, start, |event, trainer| {
         match event {
             Event::Step { env_steps, action, reward } if is_single => {
                 if std::mem::take(&mut ended) {
@@ -133,13 +133,9 @@ pub fn inspect(run: &Timeline, env_steps: u64, episodes: u64) -> Result<Inspecti
         target_drift: drift,
         action_gap,
         episode: is_single.then_some(episode),
-        stored: stored(&mut trainer),
+        stored: trainer.agent().replay_len(),
         replay,
     })
-}
-
-fn stored(trainer: &mut Trainer) -> usize {
-    trainer.agent().replay_len()
 }
 
 fn q_values(policy: &mut Policy, observation: &[f32]) -> Result<Vec<f32>, Error> {

@@ -41,7 +41,7 @@ impl CheckpointSchedule {
     /// interval begin with the first interval; later, the best evaluations and the end of training have one too. A run with
     /// more logs than its configuration says (`has_other_logs`) has one at its first step, which tells a resumed run of them.
     pub(super) fn due(&self, event: &Event, trainer: &Trainer, has_other_logs: bool) -> Option<bool> {
-        if self.failure.is_some() || (self.every_steps.is_none() && self.every.is_none()) {
+        if !self.is_on() {
             return None;
         }
         let best = matches!(event, Event::Evaluation(evaluation) if evaluation.best && !evaluation.closing);
@@ -56,6 +56,11 @@ impl CheckpointSchedule {
             _ => self.active && ((trainer.is_closing() && !self.closed) || best),
         };
         (due && trainer.can_be_saved()).then_some(best)
+    }
+
+    /// Whether the run writes checkpoints by itself.
+    fn is_on(&self) -> bool {
+        self.failure.is_none() && (self.every_steps.is_some() || self.every.is_some())
     }
 
     /// Writes a checkpoint.
@@ -89,8 +94,7 @@ impl CheckpointSchedule {
 
     /// Whether an interrupted run can be saved now.
     pub(super) fn saves_interruptions(&self, trainer: &Trainer) -> bool {
-        let on = self.every_steps.is_some() || self.every.is_some();
-        on && self.failure.is_none() && trainer.can_be_saved() && !trainer.is_finished() && trainer.env_steps() > 0
+        self.is_on() && trainer.can_be_saved() && !trainer.is_finished() && trainer.env_steps() > 0
     }
 
     /// The environment steps of the latest checkpoint.
