@@ -37,9 +37,10 @@ pub(crate) enum Command {
     /// episodes, returns and the time left. In a terminal, the trained agent then plays one greedy episode.
     #[command(after_help = examples::TRAIN)]
     Train(TrainArgs),
-    /// Watch a run, an experiment or a comparison while it trains, from another terminal
+    /// Watch runs, experiments and studies while they train, from another terminal
     ///
-    /// Show learning curves, statistics and the environment, read from the files as they grow. Nothing is written or locked.
+    /// Show learning curves, statistics and the environment, or the trials of a study, read from the files as they grow.
+    /// Nothing is written or locked.
     #[command(after_help = examples::WATCH)]
     Watch(WatchArgs),
     /// Let a trained agent act greedily, in a window, in the terminal, or recorded to a file
@@ -212,7 +213,7 @@ pub(crate) struct TrainArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct WatchArgs {
-    /// Directory of a run, an experiment or a comparison, or a directory that contains runs, such as runs
+    /// Directory of a run, an experiment, a comparison or a study, or a directory that contains runs, such as runs
     pub(crate) dir: PathBuf,
     /// Print the present state once, as text, also where there is no terminal
     #[arg(long)]

@@ -13,6 +13,8 @@ mod output;
 mod progress;
 mod report;
 #[cfg(unix)]
+mod stalled;
+#[cfg(unix)]
 mod startup;
 mod terminal;
 mod window;

@@ -17,6 +17,7 @@ pub(crate) mod panels;
 pub(crate) mod player;
 pub(crate) mod rate;
 pub(crate) mod screen;
+pub(crate) mod study_panels;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -104,8 +105,25 @@ impl Live {
     /// Shows the live view of a run that is about to start. `dir` is its directory.
     pub(crate) fn open(trainer: &Trainer, dir: &Path) -> Result<Self> {
         let config = trainer.config();
-        let history = History::new(config);
-        let (rate, started) = (Rate::default(), Instant::now());
+        let mut live = Self::hidden(trainer);
+        let (shared, networks) = (live.shared.clone(), live.shared.clone());
+        let player = Player::start(Play {
+            env: config.env.clone(),
+            seed: Stream::Evaluation.seed(config.training.seed),
+            limit: config.evaluation.max_episode_steps,
+            policy: Box::new(move || networks.ask_for_network()),
+        });
+        let player = player.context("cannot start a thread")?;
+        let title = format!("{}  seed {}  {}", config.env.id, config.training.seed, dir.display());
+        let display = Display::new(shared, Screen::open()?, player, title, live.fps);
+        let thread = std::thread::Builder::new().name("display".to_owned());
+        live.display = Some(thread.spawn(move || display.run()).context("cannot start a thread")?);
+        Ok(live)
+    }
+
+    /// A live view without a display.
+    fn hidden(trainer: &Trainer) -> Self {
+        let (history, started) = (History::new(trainer.config()), Instant::now());
         let snapshot = Snapshot {
             history: history.clone(),
             phase: Phase::Training,
@@ -121,32 +139,18 @@ impl Live {
             network: Mutex::default(),
             is_closing: AtomicBool::new(false),
         });
-        let networks = shared.clone();
-        let spec = trainer.env().spec();
-        let player = Player::start(Play {
-            env: config.env.clone(),
-            seed: Stream::Evaluation.seed(config.training.seed),
-            limit: config.evaluation.max_episode_steps,
-            policy: Box::new(move || networks.ask_for_network()),
-        });
-        let player = player.context("cannot start a thread")?;
-        let fps = f64::from(spec.render_fps).clamp(1.0, 1000.0);
-        let title = format!("{}  seed {}  {}", config.env.id, config.training.seed, dir.display());
-        let display = Display::new(shared.clone(), Screen::open()?, player, title, fps);
-        let thread = std::thread::Builder::new().name("display".to_owned());
-        let display = Some(thread.spawn(move || display.run()).context("cannot start a thread")?);
-        Ok(Self {
+        Self {
             shared,
             history,
-            rate,
+            rate: Rate::default(),
             phase: Phase::Training,
             update: None,
-            fps,
+            fps: f64::from(trainer.env().spec().render_fps).clamp(1.0, 1000.0),
             started,
             paused: Duration::ZERO,
             published: started,
-            display,
-        })
+            display: None,
+        }
     }
 
     /// Records an event, publishes a snapshot if one is due, and waits if that was asked for.
@@ -272,4 +276,42 @@ impl Shared {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use quarl::TrainConfig;
+    use screen::work;
+
+    /// Processor time, because other processes keep a test waiting. Per second of training on an otherwise idle machine, the
+    /// training thread handles the events of that second and publishes once in each interval.
+    #[test]
+    fn training_keeps_more_than_19_parts_of_20_of_its_throughput() {
+        let config = TrainConfig::preset("dqn").set("training.steps", 20_000).set("training.diagnostics", true);
+        let mut trainer = Trainer::new(config.build().unwrap()).unwrap();
+        let mut live = Live::hidden(&trainer);
+        // Publishes only when it is told to.
+        live.published = Instant::now() + Duration::from_secs(1_000_000);
+        let (mut training, mut events) = (Duration::ZERO, Duration::ZERO);
+        while trainer.env_steps() < 12_000 {
+            let before = work();
+            let some: Vec<Event> = trainer.by_ref().take(500).map(Result::unwrap).collect();
+            training += work().saturating_sub(before);
+            let before = work();
+            some.iter().for_each(|event| live.event(event, &mut trainer));
+            events += work().saturating_sub(before);
+        }
+        const TIMES: u32 = 200;
+        let before = work();
+        for _ in 0..TIMES {
+            // The player always wants the latest network.
+            lock(&live.shared.network).is_wanted = true;
+            live.publish(&mut trainer);
+        }
+        let publishing = work().saturating_sub(before) / TIMES;
+        let [events, publishing] = [events.div_duration_f64(training + events), publishing.div_duration_f64(INTERVAL)];
+        println!("of the training thread's time: events {:.2}%, snapshots {:.2}%", 100.0 * events, 100.0 * publishing);
+        assert!(events + publishing < 0.05, "events take {events:.4}, snapshots {publishing:.4}");
+    }
 }

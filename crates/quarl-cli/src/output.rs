@@ -20,8 +20,32 @@ pub(crate) fn line(line: impl AsRef<str>) {
 
 /// Writes text that ends its own lines to standard output.
 pub(crate) fn text(text: impl AsRef<str>) {
+    // Only then: a program in a pipe, or one whose terminal is stopped for a while, waits.
+    if crate::interrupt::requested() {
+        return last_words(text.as_ref().as_bytes());
+    }
     let mut stdout = std::io::stdout().lock();
     record_failure(stdout.write_all(text.as_ref().as_bytes()).and_then(|()| stdout.flush()));
+}
+
+/// Writes to standard output when the program is to end, which a terminal that does not read cannot prevent.
+pub(crate) fn last_words(bytes: &[u8]) {
+    #[cfg(unix)]
+    if crate::stalled::write(std::io::stdout(), bytes) {
+        return;
+    }
+    let mut stdout = std::io::stdout().lock();
+    record_failure(stdout.write_all(bytes).and_then(|()| stdout.flush()));
+}
+
+/// Writes a line to standard error, which a terminal that does not read cannot prevent from ending, either.
+pub(crate) fn message(line: &str) {
+    let line = format!("{line}\n");
+    #[cfg(unix)]
+    if crate::interrupt::requested() && crate::stalled::write(std::io::stderr(), line.as_bytes()) {
+        return;
+    }
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 /// Records a failed write to standard output for [`check`].
@@ -48,7 +72,7 @@ pub(crate) fn json(value: &impl serde::Serialize) {
 
 /// Writes a warning to standard error.
 pub(crate) fn warning(message: &str) {
-    let _ = writeln!(std::io::stderr(), "warning: {message}");
+    self::message(&format!("warning: {message}"));
 }
 
 /// Writes an error to standard error, with the options that help, or the command that explains the key.
@@ -57,13 +81,13 @@ pub(crate) fn error(error: &anyhow::Error) {
         Some(Error::Exists { .. }) => ": choose another directory with --out, or replace the run in it with --force",
         _ => "",
     };
-    let _ = writeln!(std::io::stderr(), "error: {error:#}{remedy}");
+    message(&format!("error: {error:#}{remedy}"));
     if let Some(entry) = error.downcast_ref::<Error>().and_then(explained) {
         let (name, help) = match &entry {
             Entry::Key(key) => (&*key.key, "describes the key"),
             Entry::Section(section) => (section.section, "lists the keys of the section"),
         };
-        let _ = writeln!(std::io::stderr(), "hint: `quarl config explain {name}` {help}");
+        message(&format!("hint: `quarl config explain {name}` {help}"));
     }
 }
 

@@ -17,7 +17,7 @@ use crossterm::{execute, queue};
 use quarl::render::{Scene, TextStyle, scene_text};
 
 use crate::display::{KeepGoing, Pace};
-use crate::interrupt;
+use crate::{interrupt, output};
 
 /// Whether the terminal's state was changed. A global variable, so that a panic hook and a signal handler can restore the
 /// terminal.
@@ -115,7 +115,9 @@ pub(crate) fn restore() {
     };
     // Errors are ignored, because nothing can be done about them here.
     let _ = disable_raw_mode();
-    let _ = execute!(stdout(), EndSynchronizedUpdate, Show, LeaveAlternateScreen);
+    let mut codes = Vec::new();
+    let _ = queue!(codes, EndSynchronizedUpdate, Show, LeaveAlternateScreen);
+    output::last_words(&codes);
     #[cfg(unix)]
     crate::live::messages::release();
 }

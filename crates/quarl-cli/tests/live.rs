@@ -6,7 +6,8 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use common::terminal::Terminal;
 use common::{directory, fail, read, succeed};
@@ -58,9 +59,12 @@ fn a_run_is_shown_and_its_files_are_those_without_the_live_view() {
     if terminal.shows("paused") {
         terminal.press(" ");
     }
+    let mut pressed = Instant::now();
     terminal.wait_for("the end", |terminal| {
-        if terminal.shows(" paused ") {
+        // What the last key has changed takes some time to be shown.
+        if terminal.shows(" paused") && pressed.elapsed() > Duration::from_secs(2) {
             terminal.press(" ");
+            pressed = Instant::now();
         }
         terminal.shows("Training is complete.")
     });
@@ -161,6 +165,31 @@ fn signals_and_the_key_ctrl_c_end_a_paused_training_and_restore_the_terminal() {
         assert_eq!(status, expected, "{signal}: {closing}");
         assert!(closing.contains("interrupted: "), "{closing}");
         assert!(here.path().join("run/summary.json").exists());
+    }
+}
+
+#[test]
+fn a_terminal_that_does_not_read_keeps_no_training_from_ending_with_its_results() {
+    for (signal, expected) in [("TERM", 143), ("INT", 130), ("key", 130)] {
+        let here = directory();
+        let mut terminal = Terminal::open(&here, (200, 60), &[], &endless(&["--tui"]));
+        terminal.wait_for("episodes", |_| rows(&here) > 3);
+        terminal.stop_reading();
+        let before = rows(&here);
+        terminal.wait_for("further episodes", |_| rows(&here) > before + 3);
+        if signal == "key" {
+            terminal.press("\x03")
+        } else {
+            terminal.signal(signal)
+        }
+        // A second on a machine that does nothing else; the tests of other files run at the same time.
+        assert_eq!(terminal.ends_within(Duration::from_secs(15)), expected, "{signal}");
+        let (_, closing) = terminal.end_restored();
+        assert!(closing.contains("interrupted: the agent and the results so far are in run"), "{signal}: {closing}");
+        for file in ["summary.json", "model.safetensors", "curve.png"] {
+            assert!(here.path().join("run").join(file).exists(), "{signal}: {file}");
+        }
+        assert!(read(&here, "run/summary.json").contains("\"interrupted\": true"));
     }
 }
 
@@ -293,6 +322,79 @@ fn watch_waits_for_a_run_follows_it_and_notices_that_it_is_replaced_or_removed()
     terminal.wait_for_text("CartPole-v0  seed 1  run");
     fs::remove_dir_all(here.path().join("run")).unwrap();
     terminal.wait_for_text("The run's files were removed.");
+    terminal.press("q");
+    assert_eq!(terminal.end_restored().0, 0);
+}
+
+/// A study of eight trials with two seeds each.
+fn study<'a>(others: &[&'a str]) -> Vec<&'a str> {
+    let words = "tune CartPole-v0 --preset textbook --trials 8 --seeds-per-trial 2 --pruner none --sampler random --jobs 1 --confirm \
+                 2 --score-episodes 2 --set network.hidden=[16] --space space.toml --out study";
+    words.split(' ').chain(others.iter().copied()).collect()
+}
+
+fn prepare_study() -> TempDir {
+    let here = directory();
+    let space = "[space]\n\"agent.batch_size\" = { choices = [16, 20000] }\n";
+    fs::write(here.path().join("space.toml"), space).unwrap();
+    here
+}
+
+#[test]
+fn watch_prints_the_state_of_a_study_without_writing() {
+    let here = prepare_study();
+    succeed(&here, &study(&["--episodes", "4", "--quiet"]));
+    let journal = read(&here, "study/journal.jsonl");
+    let all = || fs::read_dir(here.path().join("study")).unwrap().count();
+    let before = all();
+    let shown = succeed(&here, &["watch", "study", "--once"]);
+    let failed = journal.matches("\"event\":\"failed\"").count();
+    assert!(failed > 0 && failed < 8, "{journal}");
+    let expected =
+        format!("study: {} of 8 trials complete, {failed} failed, 2 of 2 fresh seeds, 100% done\n", 8 - failed);
+    assert!(shown.starts_with(&expected), "{shown}");
+    let summary: serde_json::Value = serde_json::from_str(&read(&here, "study/summary.json")).unwrap();
+    let best = format!(
+        "best: trial {}, score {:.3}: agent",
+        summary["best"]["trial"],
+        summary["best"]["score"].as_f64().unwrap()
+    );
+    assert!(shown.contains(&best), "{shown}");
+    assert_eq!(shown.lines().filter(|line| line.starts_with("trial ")).count(), 8);
+    assert_eq!((read(&here, "study/journal.jsonl"), all()), (journal.clone(), before));
+
+    // A study that was killed within its second trial.
+    let lines: Vec<&str> = journal.lines().collect();
+    let at = lines.iter().rposition(|line| line.contains("\"event\":\"trial\"")).unwrap();
+    fs::write(here.path().join("study/journal.jsonl"), lines[..=at].join("\n") + "\n{\"event\":\"sco").unwrap();
+    let shown = succeed(&here, &["watch", "study", "--once"]);
+    let last = lines[at].split("\"trial\":").nth(1).unwrap().split(',').next().unwrap();
+    assert!(shown.contains("1 unfinished") && shown.contains(&format!("trial {last:<4} unfinished")), "{shown}");
+    fs::write(here.path().join("study/journal.jsonl"), lines[..=at].join("\n") + "\n{}\n").unwrap();
+    assert!(fail(&here, &["watch", "study", "--once"], 1).contains("is damaged"));
+}
+
+#[test]
+fn watch_follows_a_study_from_before_its_start() {
+    let here = prepare_study();
+    fs::create_dir(here.path().join("study")).unwrap();
+    let terminal = Terminal::open(&here, (110, 30), &[("NO_COLOR", "1")], &["watch", "study"]);
+    terminal.wait_for_text("The run has not started.");
+    let mut running = Command::new(assert_cmd::cargo::cargo_bin("quarl"));
+    // Its runs do not end.
+    let endless = study(&["--steps", "100000000", "--quiet"]);
+    let mut running =
+        running.current_dir(&here).args(endless).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    terminal.wait_for_text("0 of 8 trials complete");
+    terminal.wait_for_text("1 running");
+    terminal.wait_for_text("0 of 2 runs");
+    running.kill().unwrap();
+    running.wait().unwrap();
+    terminal.wait_for_text("no run is being trained");
+    fs::remove_dir_all(here.path().join("study")).unwrap();
+    succeed(&here, &study(&["--episodes", "4", "--quiet"]));
+    terminal.wait_for_text("2 of 2 fresh seeds");
+    terminal.wait_for_text("best: trial ");
     terminal.press("q");
     assert_eq!(terminal.end_restored().0, 0);
 }

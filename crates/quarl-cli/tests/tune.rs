@@ -67,6 +67,7 @@ fn a_study_writes_its_results_and_best_toml_trains_what_was_confirmed() {
     let best = &summary["best"];
     assert!(shown.contains(&format!("best: trial {}, score ", best["trial"])), "{shown}");
     assert!(shown.contains("with 3 fresh seeds: score ") && shown.contains("the search's"), "{shown}");
+    assert_eq!(summary["all_tie"], false);
     assert!(shown.contains("most important: ") && shown.contains("quarl train --config study/best.toml"), "{shown}");
     let table = read(&here, "study/trials.csv");
     assert_eq!(table.lines().count(), 13);
@@ -118,6 +119,55 @@ fn a_killed_study_continues_with_the_same_parameters_and_ends_like_one_that_was_
         assert_eq!(read(&here, format!("killed/{name}")), read(&here, format!("whole/{name}")), "{name}");
     }
     assert!(!here.path().join("killed/claims").exists(), "no lock files remain");
+}
+
+#[test]
+fn a_killed_study_continues_its_runs_from_their_checkpoints_with_the_same_result() {
+    let here = prepared();
+    let longer = |out| -> Vec<&'static str> {
+        let more =
+            ["--trials", "3", "--jobs", "1", "--pruner", "median", "--set", "checkpoint.every_steps=40", "--json"];
+        study(out, &more).into_iter().map(|word| if word == "6" { "60" } else { word }).collect()
+    };
+    succeed(&here, &longer("whole"));
+    let checkpoints = here.path().join("killed/checkpoints");
+    let events = here.path().join("events.jsonl");
+    // In the search and in the runs with fresh seeds.
+    for run in ["trial-0-seed-0", "trial-1-seed-1", "seed-3"] {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin("quarl"));
+        let written = fs::File::options().append(true).create(true).open(&events).unwrap();
+        let mut child = command.current_dir(&here).args(longer("killed")).stdout(written).spawn().unwrap();
+        wait_until("a checkpoint", || {
+            let dirs = || fs::read_dir(&checkpoints).into_iter().flatten().flatten();
+            let is_there = |dir: fs::DirEntry| {
+                let files = || fs::read_dir(dir.path()).into_iter().flatten().flatten();
+                dir.file_name().to_string_lossy().ends_with(run)
+                    && files().any(|file| file.file_name().to_string_lossy().starts_with("step-"))
+            };
+            dirs().any(is_there) || is_over(&here)
+        });
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!is_over(&here), "{run}: killed too late");
+    }
+    let shown = read(&here, "events.jsonl") + &succeed(&here, &longer("killed"));
+    // A line that a killed process has not completed is followed by another one.
+    let continued = shown.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let continued = continued.filter(|event| event["event"] == "continued");
+    let steps: Vec<u64> = continued.map(|event| event["env_steps"].as_u64().unwrap()).collect();
+    assert!(steps.len() == 3 && steps.iter().all(|steps| *steps >= 40), "runs continued after {steps:?} steps");
+    for name in ["trials.csv", "best.toml", "progress.svg", "coordinates.svg"] {
+        assert_eq!(read(&here, format!("killed/{name}")), read(&here, format!("whole/{name}")), "{name}");
+    }
+    let results = |out| {
+        let journal = journal(&here, out);
+        let of = |event: &Value| (event["trial"].clone(), event["seed"].clone(), event["mean_return"].clone());
+        journal.iter().filter(|event| !event["mean_return"].is_null()).map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(results("killed"), results("whole"));
+    for out in ["killed", "whole"] {
+        assert!(!here.path().join(out).join("checkpoints").exists(), "{out}: no checkpoints remain");
+    }
 }
 
 fn is_over(here: &TempDir) -> bool {
@@ -245,7 +295,7 @@ fn anything_else_in_the_directory_is_refused_and_nothing_is_written() {
     let damaged = fs::read_to_string(&path).unwrap().replacen("\"trial\":0", "\"trial\":?", 1);
     fs::write(&path, damaged).unwrap();
     let message = fail(&here, &first, 1);
-    assert!(message.contains("journal.jsonl: line 2 is damaged"), "{message}");
+    assert!(message.contains("journal.jsonl: line 3 is damaged"), "{message}");
 }
 
 #[test]
@@ -289,6 +339,28 @@ fn the_default_space_is_printed_and_can_be_given_back() {
     let fixed =
         succeed(&here, &["tune", "CartPole-v1", "--preset", "per", "--set", "replay.alpha=0.7", "--print-space"]);
     assert!(!fixed.contains("replay.alpha"), "a key that is set is not searched: {fixed}");
+}
+
+#[test]
+fn a_study_whose_trials_tie_warns_that_its_best_trial_is_arbitrary() {
+    let here = prepared();
+    // MountainCar with episodes of 50 steps, in which no policy reaches the flag.
+    let words = |out| -> Vec<&'static str> {
+        let more = ["--trials", "11", "--sampler", "random", "--pruner", "none", "--set", "env.max_episode_steps=50"];
+        let words = study(out, &more).into_iter();
+        words.map(|word| if word == "CartPole-v0" { "MountainCar-v0" } else { word }).collect()
+    };
+    let output = quarl(&here, &words("study")).assert().success().get_output().clone();
+    let [shown, warned] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    let expected = "warning: all 11 complete trials have the score -50.000, so trial 0 is called the best only because";
+    assert!(warned.contains(expected), "{warned}");
+    assert!(shown.contains("no importance of the parameters: all complete trials have the same score"), "{shown}");
+    let summary = summary(&here, "study");
+    assert_eq!((&summary["all_tie"], &summary["importance"]), (&true.into(), &Value::Null));
+    assert!(read(&here, "study/best.toml").contains("# All complete trials have this score"));
+    assert!(!here.path().join("study/importance.svg").exists());
+    succeed(&here, &["report", "study", "--out", "page.html"]);
+    assert!(read(&here, "page.html").contains("all complete trials do, so it is merely the first of them"));
 }
 
 #[test]

@@ -59,8 +59,8 @@ pub use reader::{Status, read_config, read_episodes, status};
 pub use recording::{EpisodeRecorder, record_greedy_episode};
 pub use resume::Resume;
 pub use saved::{History, SavedRun};
-pub(crate) use writer::Origin;
 pub use writer::RunWriter;
+pub(crate) use writer::{CheckpointSchedule, Origin};
 
 /// The file name of the configuration.
 pub const CONFIG: &str = "config.toml";

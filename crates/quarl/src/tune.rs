@@ -7,8 +7,8 @@
 //! again with fresh seeds, because the best of many scores is partly luck.
 //!
 //! The journal of a study (`journal.jsonl`) holds everything. Several processes may share a study, and a study that was stopped
-//! or killed continues: trials that have ended are kept, and unfinished runs are run again with the same parameters. With one
-//! run at a time, the same study always has the same trials, also if it was interrupted. With several, the trials that have
+//! or killed continues: trials that have ended are kept, and unfinished runs continue from their checkpoints, or are run again
+//! with the same parameters. With one run at a time, the same study always has the same trials, also if it was interrupted. With several, the trials that have
 //! ended when another one starts depend on their speed.
 //!
 //! ```
@@ -36,6 +36,7 @@ mod default_space;
 mod event;
 #[cfg(feature = "plot")]
 mod figures;
+mod follow;
 mod importance;
 mod journal;
 mod objective;
@@ -45,6 +46,7 @@ mod reader;
 mod results;
 mod runner;
 mod sampler;
+mod saved;
 mod space;
 mod study;
 mod task;
@@ -53,6 +55,7 @@ mod tests;
 mod trial;
 
 pub use event::StudyEvent;
+pub use follow::StudyFollower;
 pub(crate) use journal::JOURNAL;
 pub use objective::{expected_worse_half, worse_half};
 pub use parameter::{Parameter, Values};

@@ -22,7 +22,7 @@ use quarl::import::Imported;
 use quarl::plot::results::collect;
 use quarl::run::{self, Contents, Holder, RunFollower, RunWriter};
 use quarl::trained::{SavedModel, TrainedAgent};
-use quarl::tune::{self, Pruner, Space, read_study};
+use quarl::tune::{self, Pruner, Space, StudyFollower, read_study};
 use quarl::{Error, Model, Policy, Trainer};
 
 /// How often a file's size reading may take in memory, and how much in any case.
@@ -170,6 +170,9 @@ fn subjects(root: &Path) -> Vec<Subject> {
     let studied = |dir: &Path| {
         let dir = dir.to_owned();
         move || {
+            let mut followed = StudyFollower::new(&dir);
+            followed.poll()?;
+            assert!(followed.share().is_finite());
             if let Some(results) = read_study(&dir)? {
                 results.progress().to_svg()?;
                 results.parallel_coordinates().to_svg()?;

@@ -2,6 +2,7 @@
 
 mod many;
 mod one;
+mod study;
 
 use std::path::Path;
 
@@ -19,37 +20,42 @@ pub(crate) fn run(args: WatchArgs) -> Result<Outcome> {
     if !dir.exists() {
         return Err(no_results(dir, "there is no such directory"));
     }
-    let is_several = match Contents::of(dir)? {
-        Contents::Nothing | Contents::Run { .. } => false,
-        Contents::Experiment | Contents::Several { .. } => true,
-        Contents::Study => {
-            let message = "this directory holds a study, which has no live view: its trials are listed in trials.csv";
-            return Err(no_results(dir, message));
-        }
+    let kind = match Contents::of(dir)? {
+        Contents::Nothing | Contents::Run { .. } => Kind::One,
+        Contents::Experiment | Contents::Several { .. } => Kind::Several,
+        Contents::Study => Kind::Study,
         Contents::Other { .. } => {
-            return Err(no_results(dir, "this directory holds no run, no experiment and no comparison"));
+            return Err(no_results(dir, "this directory holds no run, no experiment, no comparison and no study"));
         }
     };
     if args.once {
-        return if is_several { many::print(dir) } else { one::print(dir) };
+        return match kind {
+            Kind::One => one::print(dir),
+            Kind::Several => many::print(dir),
+            Kind::Study => study::print(dir),
+        };
     }
     Screen::check("--once prints the present state as text")?;
     #[cfg(unix)]
     let _messages = crate::live::messages::Capture::start();
     interrupt::listen();
-    // A directory that was empty may turn out to be that of an experiment.
-    if is_several || one::watch(dir)? == Ended::IsSeveral {
-        many::watch(dir)?;
+    // A directory that was empty may turn out to be that of an experiment or a study.
+    let kind = if kind == Kind::One { one::watch(dir)? } else { Some(kind) };
+    match kind {
+        Some(Kind::Several) => many::watch(dir)?,
+        Some(Kind::Study) => study::watch(dir)?,
+        Some(Kind::One) | None => {}
     }
     Ok(if interrupt::requested() { Outcome::Interrupted } else { Outcome::Done })
 }
 
-/// Why the display ended.
+/// What a directory holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ended {
-    Closed,
-    /// The directory holds several runs.
-    IsSeveral,
+enum Kind {
+    /// A run, or nothing yet.
+    One,
+    Several,
+    Study,
 }
 
 /// What a key asks for.

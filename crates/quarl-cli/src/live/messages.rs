@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::fd::OwnedFd;
 use rustix::{io, stdio};
 
-use crate::terminal;
+use crate::{output, terminal};
 
 /// The number of lines that are kept.
 const KEPT: usize = 200;
@@ -90,9 +90,9 @@ pub(crate) fn release() {
     }
     let (lines, left_out) = std::mem::take(&mut *LINES.lock().unwrap_or_else(PoisonError::into_inner));
     for line in lines {
-        let _ = writeln!(stderr(), "{line}");
+        output::message(&line);
     }
     if left_out > 0 {
-        let _ = writeln!(stderr(), "({left_out} more lines were left out)");
+        output::message(&format!("({left_out} more lines were left out)"));
     }
 }

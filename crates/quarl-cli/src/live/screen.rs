@@ -1,6 +1,8 @@
 //! The terminal of the live view: drawings, keys and colours.
 
-use std::io::{BufWriter, IsTerminal, Stdout, Write, stdin, stdout};
+use std::io::{BufWriter, ErrorKind, IsTerminal, Write, stdin};
+#[cfg(unix)]
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -22,6 +24,24 @@ const INTERVAL: Duration = Duration::from_millis(66);
 /// Drawing takes at most one part in this many of a core's time: slow drawings are made less often.
 const SHARE: u32 = 30;
 
+#[cfg(unix)]
+use crate::stalled::{Drawing, Typed};
+/// Standard output, where no other thread is kept from ending the program by a terminal that does not read.
+#[cfg(not(unix))]
+type Drawing = std::io::Stdout;
+
+/// The processor time of this thread so far: while other processes keep it waiting, drawing takes no longer.
+pub(super) fn work() -> Duration {
+    #[cfg(unix)]
+    return rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime).try_into().unwrap_or_default();
+    #[cfg(not(unix))]
+    {
+        use std::sync::LazyLock;
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        START.elapsed()
+    }
+}
+
 /// Lowers the priority of this thread, so that training keeps its speed where no core is idle.
 pub(crate) fn give_way() {
     // On other systems, the priority is that of the whole process.
@@ -31,7 +51,10 @@ pub(crate) fn give_way() {
 
 /// The terminal; dropping it restores the terminal.
 pub(crate) struct Screen {
-    terminal: ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    terminal: ratatui::Terminal<CrosstermBackend<BufWriter<Drawing>>>,
+    /// The events that came while the terminal did not read.
+    #[cfg(unix)]
+    typed: Typed,
     pub(crate) theme: Theme,
     /// When the next drawing is due.
     due: Instant,
@@ -53,19 +76,29 @@ impl Screen {
     /// Switches to the alternate screen and to single keys.
     pub(crate) fn open() -> Result<Self> {
         terminal::take()?;
+        #[cfg(unix)]
+        let typed = Typed::default();
         let opened = || -> Result<_> {
             enable_raw_mode().context("cannot listen to the keyboard")?;
-            let backend = CrosstermBackend::new(BufWriter::with_capacity(1 << 16, stdout()));
-            ratatui::Terminal::new(backend).context("cannot ask the terminal for its size")
+            #[cfg(unix)]
+            return new_terminal(Drawing::new(typed.clone()));
+            #[cfg(not(unix))]
+            return new_terminal(std::io::stdout());
         };
         let terminal = opened().inspect_err(|_| terminal::restore())?;
-        Ok(Self { terminal, theme: Theme::detect(), due: Instant::now() })
+        Ok(Self {
+            terminal,
+            #[cfg(unix)]
+            typed,
+            theme: Theme::detect(),
+            due: Instant::now(),
+        })
     }
 
-    /// Draws. Returns false if the terminal was restored by another thread.
+    /// Draws. Returns false if the terminal was restored by another thread, or does not read while the program is to end.
     pub(crate) fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>, &Theme)) -> Result<bool> {
         let Some(_drawing) = terminal::drawing() else { return Ok(false) };
-        let started = Instant::now();
+        let (started, worked) = (Instant::now(), work());
         let theme = self.theme;
         let drawn = (|| {
             queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
@@ -76,21 +109,38 @@ impl Screen {
             queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
             self.terminal.backend_mut().flush()
         })();
+        if drawn.as_ref().is_err_and(|error| error.kind() == ErrorKind::TimedOut) {
+            return Ok(false);
+        }
         drawn.context("cannot write to the terminal")?;
-        self.due = started + INTERVAL.max(started.elapsed() * SHARE);
+        self.due = started + INTERVAL.max(work().saturating_sub(worked) * SHARE);
         Ok(true)
     }
 
     /// Draws everything anew the next time: another program may have written to the terminal.
     pub(crate) fn redraw(&mut self) -> Result<()> {
-        let backend = CrosstermBackend::new(BufWriter::with_capacity(1 << 16, stdout()));
-        self.terminal = ratatui::Terminal::new(backend).context("cannot ask the terminal for its size")?;
+        #[cfg(unix)]
+        let out = Drawing::new(self.typed.clone());
+        #[cfg(not(unix))]
+        let out = std::io::stdout();
+        self.terminal = new_terminal(out)?;
         queue!(self.terminal.backend_mut(), Clear(ClearType::All)).context("cannot write to the terminal")
     }
 
     /// The keys pressed until the next drawing is due.
     pub(crate) fn keys(&self) -> Result<Vec<Pressed>> {
         let mut keys = Vec::new();
+        #[cfg(unix)]
+        for event in self.typed.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            if let Event::Key(key) = event
+                && key.kind != KeyEventKind::Release
+            {
+                keys.push(Pressed::of(key));
+            }
+        }
+        if !keys.is_empty() {
+            return Ok(keys);
+        }
         loop {
             let left = self.due.saturating_duration_since(Instant::now());
             if !terminal::has_event(left).context("cannot listen to the keyboard")? {
@@ -107,6 +157,11 @@ impl Screen {
             }
         }
     }
+}
+
+fn new_terminal(out: Drawing) -> Result<ratatui::Terminal<CrosstermBackend<BufWriter<Drawing>>>> {
+    let backend = CrosstermBackend::new(BufWriter::with_capacity(1 << 16, out));
+    ratatui::Terminal::new(backend).context("cannot ask the terminal for its size")
 }
 
 impl Drop for Screen {

@@ -98,6 +98,14 @@ impl StudyProgress {
                     self.draw();
                 }
             }
+            StudyEvent::Continued { trial, seed, env_steps, episodes } => {
+                let done = match (self.steps, self.episodes) {
+                    (Some(steps), _) => *env_steps as f64 / steps as f64,
+                    (None, Some(all)) => *episodes as f64 / all as f64,
+                    (None, None) => 0.0,
+                };
+                self.running.insert((*trial, *seed), done);
+            }
             StudyEvent::Complete { trial, score } => {
                 self.complete(*trial, *score);
                 self.end(*trial, &format!("score {score:.3}"));

@@ -40,7 +40,9 @@ fn known(dir: &Path, summary: &StudySummary) -> Vec<(&'static str, String)> {
         Some([low, high]) => format!("0 is a return of {low:.1} (random play), 1 is {high:.1}"),
         None => "the mean return".to_owned(),
     };
-    let best = best.as_ref().map_or(String::new(), |best| format!("trial {} scores {:.3}", best.trial, best.score));
+    let tie = if summary.all_tie { "; all complete trials do, so it is merely the first of them" } else { "" };
+    let best =
+        best.as_ref().map_or(String::new(), |best| format!("trial {} scores {:.3}{tie}", best.trial, best.score));
     vec![
         ("Environment", summary.env.clone()),
         ("Trials", format!("{complete} complete, {pruned} pruned, {failed} failed, {missing} missing")),

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use tempfile::TempDir;
@@ -24,6 +26,8 @@ pub(crate) struct Terminal {
     shown: Arc<Mutex<Vec<u8>>>,
     reader: Option<JoinHandle<()>>,
     is_closing: Arc<AtomicBool>,
+    /// Whether the terminal has stopped reading.
+    is_held: Arc<AtomicBool>,
 }
 
 /// A process that does not outlive a test that fails.
@@ -60,7 +64,8 @@ impl Terminal {
         // The command keeps the other end open here as long as it lives.
         drop(command);
         let is_closing = Arc::new(AtomicBool::new(false));
-        let closing = is_closing.clone();
+        let is_held = Arc::new(AtomicBool::new(false));
+        let (closing, held) = (is_closing.clone(), is_held.clone());
         let reader = std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             // Reading fails once nobody has the other end open.
@@ -68,13 +73,43 @@ impl Terminal {
                 && !closing.load(Ordering::SeqCst)
             {
                 all.lock().unwrap().extend_from_slice(&bytes[..count]);
+                while held.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
             }
         });
-        Self { child, master, shown, reader: Some(reader), is_closing }
+        Self { child, master, shown, reader: Some(reader), is_closing, is_held }
     }
 
     pub(crate) fn resize(&self, size: (u16, u16)) {
         set_size(&self.master, size);
+    }
+
+    /// Stops reading, and waits until the command cannot write any more. Its view has to be a large one.
+    pub(crate) fn stop_reading(&self) {
+        self.is_held.store(true, Ordering::SeqCst);
+        let name = ptsname(&self.master, Vec::new()).unwrap();
+        let flags = OFlags::WRONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let slave = rustix::fs::open(name, flags, Mode::empty()).unwrap();
+        self.wait_for("a full buffer", |terminal| {
+            // Redraws everything.
+            terminal.press("\x0c");
+            std::thread::sleep(Duration::from_millis(100));
+            let mut fds = [PollFd::new(&slave, PollFlags::OUT)];
+            poll(&mut fds, Some(&Timespec::default())).unwrap() == 0
+        });
+    }
+
+    /// The exit status, after at most `time` and without reading.
+    pub(crate) fn ends_within(&mut self, time: Duration) -> i32 {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.0.try_wait().unwrap() {
+                return status.code().unwrap();
+            }
+            assert!(started.elapsed() < time, "it does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Types keys.
@@ -106,6 +141,8 @@ impl Terminal {
                             (y, x) = (numbers.first().map_or(0, |n| n - 1), numbers.get(1).map_or(0, |n| n - 1));
                         }
                         'J' => rows.iter_mut().for_each(|row| row.fill(' ')),
+                        // The alternate screen is empty when it is entered.
+                        'h' if parameters == "?1049" => rows.iter_mut().for_each(|row| row.fill(' ')),
                         _ => {}
                     }
                 }
@@ -155,6 +192,7 @@ impl Terminal {
     /// [`Terminal::end`], and whether the terminal is as before: cooked, with the main screen and a cursor.
     pub(crate) fn end_restored(mut self) -> (i32, String) {
         let status = self.child.0.wait().unwrap().code().unwrap();
+        self.is_held.store(false, Ordering::SeqCst);
         let modes = tcgetattr(&self.master).unwrap().local_modes;
         assert!(modes.contains(LocalModes::ECHO | LocalModes::ICANON), "{modes:?}");
         self.reader.take().unwrap().join().unwrap();

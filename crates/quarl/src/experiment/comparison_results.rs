@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::comparison::{Comparison, EFFICIENCY, FIGURE_EXTENSIONS, RESULTS, SCORES};
+use super::comparison::{Comparison, EFFICIENCY, RESULTS, SCORES};
 use super::efficiency::{EfficiencyPoint, efficiency};
 use super::{Experiment, RunOutcome, outcomes};
 use crate::atomic_write::atomic_write;
@@ -225,7 +225,7 @@ impl Comparison {
         atomic_write(&out.join(EFFICIENCY), with_header(&efficiency_rows(results)).as_bytes())?;
         #[cfg(feature = "plot")]
         for (stem, panels) in super::comparison_figures(out, results)? {
-            for extension in FIGURE_EXTENSIONS {
+            for extension in super::comparison::FIGURE_EXTENSIONS {
                 crate::plot::write(&panels, out.join(format!("{stem}.{extension}")))?;
             }
         }

@@ -125,7 +125,12 @@ pub struct Holder {
 impl Holder {
     /// The process that writes the run in `dir`, according to its lock file; `None` without a lock file. Nothing is locked.
     pub fn of(dir: &Path) -> Option<Self> {
-        let description = read_holder(&mut files::open(&dir.join(LOCK)).ok()?);
+        Self::at(&dir.join(LOCK))
+    }
+
+    /// [`Holder::of`] with a lock file of another name.
+    pub(crate) fn at(path: &Path) -> Option<Self> {
+        let description = read_holder(&mut files::open(path).ok()?);
         let process = description.strip_prefix("process ").and_then(|rest| rest.split_once(" on host "));
         let is_here = |host: &str| host.rsplit_once(", since ").map_or(host, |(host, _)| host) == host_name();
         // Only Linux lists its processes as files.

@@ -29,7 +29,7 @@ use crate::timeline::{FORK, Fork};
 use crate::train::{EpisodeRecord, Evaluation, Event, Trainer};
 pub(crate) use log::Log;
 use log::Totals;
-use schedule::CheckpointSchedule;
+pub(crate) use schedule::CheckpointSchedule;
 
 /// Writes a run's directory during training. The directory is locked until the writer is dropped.
 ///

@@ -15,6 +15,17 @@ pub enum StudyEvent {
         /// The value of each parameter.
         parameters: Table,
     },
+    /// A run continues in this process from a checkpoint of another one.
+    Continued {
+        /// The trial's number.
+        trial: u64,
+        /// The run's seed.
+        seed: u64,
+        /// Its environment steps so far.
+        env_steps: u64,
+        /// Its episodes so far.
+        episodes: u64,
+    },
     /// A run of this process has finished an episode.
     Episode {
         /// The trial's number.
@@ -72,7 +83,7 @@ pub enum StudyEvent {
         /// The error message.
         error: String,
     },
-    /// A run of this process has failed for a reason outside the run, such as a full disk. It is run again next time.
+    /// A run of this process has failed for a reason outside the run, such as a full disk. It continues next time.
     Unfinished {
         /// The trial's number.
         trial: u64,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! {"event":"study","format":1,"config":"..","space":"..","seeds_per_trial":2,"sampler":"tpe","pruner":"hyperband",..}
+//! {"event":"plan","trials":50,"confirmations":10}
 //! {"event":"trial","trial":0,"parameters":{"optimizer.lr.from":0.0012,"agent.batch_size":64}}
 //! {"event":"rung","trial":0,"seed":0,"rung":0,"value":0.05}
 //! {"event":"score","trial":0,"seed":0,"score":0.71,"mean_return":344.6,"seconds":3.1}
@@ -44,6 +45,8 @@ const FORMAT: u32 = 1;
 pub(super) enum Entry {
     /// The first line.
     Study(Header),
+    /// A process asks for this many trials and runs with fresh seeds.
+    Plan(Planned),
     /// A trial was started.
     Trial { trial: u64, parameters: Table },
     /// A run has reached a rung.
@@ -83,6 +86,13 @@ pub(super) struct Header {
     pub(super) score_range: Option<[f64; 2]>,
 }
 
+/// What a process asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Planned {
+    pub(super) trials: u64,
+    pub(super) confirmations: u64,
+}
+
 impl Header {
     pub(super) const FORMAT: u32 = FORMAT;
 }
@@ -99,6 +109,8 @@ pub(super) struct Confirmed {
 #[derive(Clone, Debug, Default)]
 pub(super) struct State {
     pub(super) header: Option<Header>,
+    /// What was asked for last.
+    pub(super) planned: Option<Planned>,
     /// The seeds of each trial.
     pub(super) seeds: Vec<u64>,
     pub(super) trials: BTreeMap<u64, Trial>,
@@ -118,6 +130,7 @@ impl State {
             Entry::Study(header) => {
                 self.header.get_or_insert_with(|| header.clone());
             }
+            Entry::Plan(planned) => self.planned = Some(*planned),
             Entry::Trial { trial, parameters } => {
                 trials.entry(*trial).or_insert_with(|| Trial::new(*trial, parameters.clone()));
             }
@@ -145,6 +158,15 @@ impl State {
     /// The complete trial with the highest score; of equal ones the first.
     pub(super) fn best(&self) -> Option<&Trial> {
         ranked(self.trials.values()).first().copied().filter(|trial| trial.state == TrialState::Complete)
+    }
+
+    /// Whether all complete trials, two at least, have the same score.
+    pub(super) fn all_tie(&self) -> bool {
+        let mut scores =
+            self.trials.values().filter(|trial| trial.state == TrialState::Complete).filter_map(|trial| trial.score);
+        let Some(first) = scores.next() else { return false };
+        let mut others = scores.peekable();
+        others.peek().is_some() && others.all(|score| score == first)
     }
 }
 
@@ -204,6 +226,11 @@ impl Journal {
         }
         self.offset += complete as u64;
         Ok(())
+    }
+
+    /// The length of what was read, in bytes.
+    pub(super) fn length(&self) -> u64 {
+        self.offset
     }
 
     fn damaged(&self, message: &str) -> Error {

@@ -12,8 +12,9 @@ use super::importance::importance;
 use super::journal::State;
 use super::objective::expected_worse_half;
 use super::pruner::Pruner;
-use super::runner::CLAIMS;
+use super::runner::{CLAIMS, Task};
 use super::sampler::Sampler;
+use super::saved;
 use super::study::Study;
 use super::trial::{Trial, ranked};
 use crate::atomic_write::atomic_write;
@@ -66,7 +67,11 @@ pub struct StudySummary {
     pub best: Option<BestTrial>,
     /// The runs of the best trial with fresh seeds; `None` before all trials have ended.
     pub confirmation: Option<Confirmation>,
-    /// The importance of each parameter, most important first; `None` for fewer than ten complete or pruned trials.
+    /// Whether all complete trials, two at least, have the same score: the best one is then merely the first.
+    #[serde(default)]
+    pub all_tie: bool,
+    /// The importance of each parameter, most important first; `None` for fewer than ten complete or pruned trials, and where
+    /// all complete trials have the same score.
     pub importance: Option<Vec<Importance>>,
 }
 
@@ -134,7 +139,18 @@ impl Study {
         #[cfg(feature = "plot")]
         super::figures::draw(out, self.space(), &state, &summary)?;
         remove_claims(&out.join(CLAIMS));
+        saved::remove_ended(out, |task| self.continues(&state, task));
         Ok(summary)
+    }
+
+    /// Whether a run may be continued, in this or another process.
+    fn continues(&self, state: &State, task: Task) -> bool {
+        let Some(trial) = state.trials.get(&task.trial) else { return true };
+        let is_best = || state.best().is_some_and(|best| best.number == trial.number);
+        let is_confirmed = || state.confirmed.contains_key(&(task.trial, task.seed));
+        trial.state == TrialState::Running
+            || (self.setup.fresh.contains(&task.seed) && is_best() && !is_confirmed())
+            || task.claim(self.dir()).exists()
     }
 
     fn summarise(&self, state: &State) -> StudySummary {
@@ -164,7 +180,8 @@ impl Study {
             score_range: self.setup.score_range,
             seconds: state.trials.values().map(|trial| trial.seconds).chain(confirmed).sum(),
             confirmation: best.as_ref().and_then(|best| self.confirmation(state, best)),
-            importance: self.importance(state),
+            all_tie: state.all_tie(),
+            importance: if state.all_tie() { None } else { self.importance(state) },
             best,
         }
     }
@@ -248,6 +265,9 @@ impl Study {
         {
             let runs = counted(scores.len(), "fresh seed");
             header += &format!("# With {runs} it scores {fresh:.3}, with a mean return of {mean:.1}.\n");
+        }
+        if summary.all_tie {
+            header += "# All complete trials have this score: this one is merely the first of them.\n";
         }
         for (key, value) in parameters {
             header += &format!("#   {key} = {}\n", show(value));

@@ -3,10 +3,11 @@
 //! A task is one run: a trial and a seed. A thread takes the first task that nobody is running: an unfinished run of a
 //! started trial, otherwise the first run of a new trial, and after all trials the runs of the best trial with fresh
 //! seeds. It claims a task by locking a file in `claims/`. The operating system releases the lock when a process ends,
-//! however it ends, so the tasks of a killed process are run again, with the same parameters.
+//! however it ends, so the tasks of a killed process are continued by another one, with the same parameters.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -44,6 +45,24 @@ pub(super) struct Task {
     pub(super) trial: u64,
     pub(super) seed: u64,
     pub(super) purpose: Purpose,
+}
+
+impl Task {
+    /// The lock file of whoever runs it, in the directory of a study.
+    pub(super) fn claim(self, study: &Path) -> PathBuf {
+        study.join(CLAIMS).join(format!("{}.lock", self.name()))
+    }
+
+    /// Its name in file names. A trial's runs and those that confirm it have different seeds.
+    pub(super) fn name(self) -> String {
+        format!("trial-{}-seed-{}", self.trial, self.seed)
+    }
+
+    /// The task with this name. Which purpose it has plays no part there.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        let (trial, seed) = name.strip_prefix("trial-")?.split_once("-seed-")?;
+        Some(Self { trial: trial.parse().ok()?, seed: seed.parse().ok()?, purpose: Purpose::Search })
+    }
 }
 
 /// The purpose of a run.
@@ -100,7 +119,7 @@ impl Runs {
         Ok(runs)
     }
 
-    /// Requests all runs to stop; the iterator ends soon after. Unfinished runs are run again next time.
+    /// Requests all runs to stop; the iterator ends soon after. Unfinished runs continue next time.
     pub fn stop(&self) {
         self.stop.request();
     }
@@ -184,7 +203,7 @@ impl Shared {
     fn yield_entry(&self, entry: Entry, state: &State) {
         let of = |number: u64| state.trials.get(&number);
         match entry {
-            Entry::Study(_) | Entry::Rung { .. } => {}
+            Entry::Study(_) | Entry::Plan(_) | Entry::Rung { .. } => {}
             Entry::Trial { trial, parameters } => self.send(StudyEvent::Trial { trial, parameters }),
             Entry::Score { trial, seed, score, mean_return, .. } => {
                 self.send(StudyEvent::Run { trial, seed, score, mean_return });
@@ -269,10 +288,10 @@ impl Shared {
             return Ok(None);
         }
         // Another process may have removed it after its last task; it does so under the journal's lock, as this is called.
-        let claims = self.setup.plan.out.join(CLAIMS);
+        let out = &self.setup.plan.out;
+        let claims = out.join(CLAIMS);
         fs::create_dir_all(&claims).map_err(Error::io("create", &claims))?;
-        let name = format!("trial-{}-seed-{}.lock", task.trial, task.seed);
-        match Lock::attempt_at(claims.join(name))? {
+        match Lock::attempt_at(task.claim(out))? {
             Attempt::Locked(lock) => {
                 local.running.insert(task);
                 Ok(Some(lock))

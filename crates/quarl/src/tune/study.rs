@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use toml::Table;
 
-use super::journal::{Entry, Header, JOURNAL, Journal};
+use super::journal::{Entry, Header, JOURNAL, Journal, Planned};
 use super::pruner::Pruner;
 use super::runner::Runs;
 use super::sampler::Sampler;
@@ -153,10 +153,14 @@ impl Plan {
         };
         fs::create_dir_all(&self.out).map_err(Error::io("create", &self.out))?;
         let mut journal = Journal::at(&self.out, seeds.clone());
-        journal.locked(|journal| match &journal.state.header {
-            None => journal.append(Entry::Study(header.clone())),
-            // Another process may have been first.
-            Some(header) => self.check_same(&header.clone()),
+        let planned = Planned { trials: self.trials, confirmations: self.confirmations };
+        journal.locked(|journal| {
+            match &journal.state.header {
+                None => journal.append(Entry::Study(header.clone()))?,
+                // Another process may have been first.
+                Some(header) => self.check_same(&header.clone())?,
+            }
+            if journal.state.planned == Some(planned) { Ok(()) } else { journal.append(Entry::Plan(planned)) }
         })?;
         journal.take_news();
         let header = journal.state.header.clone().unwrap_or(header);

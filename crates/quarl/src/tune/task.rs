@@ -1,4 +1,7 @@
 //! One run of a study: training, the values at the rungs, the score of the final model, and their records in the journal.
+//!
+//! While it trains, a run has checkpoints below the study's directory ([`super::saved`]), from which it continues when its
+//! process was killed or stopped.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -9,6 +12,7 @@ use super::event::StudyEvent;
 use super::journal::{Entry, Journal};
 use super::objective::normalised;
 use super::runner::{Purpose, Shared, Task};
+use super::saved::{Saved, SavedRun};
 use super::study::Setup;
 use crate::StopFlag;
 use crate::config::TrainConfig;
@@ -40,22 +44,32 @@ impl Shared {
             Purpose::Search => self.local().stops.entry(task.trial).or_insert_with(|| self.stop.child()).clone(),
             Purpose::Confirm => self.stop.child(),
         };
-        let run = || self.run(task, self.setup.run_config(parameters, task.seed).map_err(Ended::Failed)?, &stop);
+        let saved = Saved::of(&self.setup.plan.out, task);
+        let mut earlier = 0.0;
+        let run = || {
+            let config = self.setup.run_config(parameters, task.seed).map_err(Ended::Failed)?;
+            self.run(task, config, &stop, &saved, &mut earlier)
+        };
         // A panic in one run must not end the others. Its trainer, whose state may be invalid, is dropped.
         let result =
             catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| Err(Ended::Failed(internal(panic.as_ref()))));
-        let seconds = started.elapsed().as_secs_f64();
+        let seconds = earlier + started.elapsed().as_secs_f64();
         match result {
-            Ok(mean_return) => self.record(task, Ok(mean_return), seconds),
-            Err(Ended::Stopped) => Ok(()),
-            Err(Ended::Journal(error)) => Err(error),
+            Ok(mean_return) => self.record(task, Ok(mean_return), seconds)?,
+            // Of a trial that was pruned, nothing continues.
+            Err(Ended::Stopped) if task.purpose == Purpose::Search && !self.is_running(task.trial)? => {}
+            Err(Ended::Stopped) => return Ok(()),
+            Err(Ended::Journal(error)) => return Err(error),
             Err(Ended::Failed(error)) if error.is_transient() => {
                 self.local().unfinished.insert(task);
                 self.send(StudyEvent::Unfinished { trial: task.trial, seed: task.seed, error: error.to_string() });
-                Ok(())
+                return Ok(());
             }
-            Err(Ended::Failed(error)) => self.record(task, Err(error.to_string()), seconds),
+            Err(Ended::Failed(error)) => self.record(task, Err(error.to_string()), seconds)?,
         }
+        // After its result is in the journal. What a process leaves that is killed here is removed with the results.
+        saved.remove();
+        Ok(())
     }
 
     /// Records the mean return of a run's final model, or why it failed.
@@ -81,8 +95,17 @@ impl Shared {
         })
     }
 
-    /// Trains one run and evaluates its final model on fresh episodes; returns their mean return.
-    fn run(&self, task: Task, config: TrainConfig, stop: &StopFlag) -> Result<f64, Ended> {
+    /// Trains one run, from its latest checkpoint on if it has one, and evaluates its final model on fresh episodes; returns
+    /// their mean return. `earlier` becomes the duration of the run in other processes.
+    fn run(
+        &self,
+        task: Task,
+        config: TrainConfig,
+        stop: &StopFlag,
+        saved: &Saved,
+        earlier: &mut f64,
+    ) -> Result<f64, Ended> {
+        let started = Instant::now();
         let Task { trial, seed, purpose } = task;
         let plan = self.setup.plan.base.with_config(config.clone());
         let failed = |error| match error {
@@ -91,9 +114,23 @@ impl Shared {
         };
         let mut trainer = plan.trainer(config, stop.clone()).build().map_err(failed)?;
         let mut climb = Climb { setup: &self.setup, rung: 0, last: None };
+        let continued = saved.restore(&mut trainer).map_err(failed)?;
+        if let Some(SavedRun { rung, last, seconds }) = continued.run {
+            (climb.rung, climb.last, *earlier) = (rung, last, seconds);
+            let (env_steps, episodes) = (trainer.env_steps(), trainer.episodes());
+            self.send(StudyEvent::Continued { trial, seed, env_steps, episodes });
+        }
+        let mut schedule = continued.schedule;
+        let state = |climb: &Climb<'_>, earlier: f64| SavedRun {
+            rung: climb.rung,
+            last: climb.last,
+            seconds: earlier + started.elapsed().as_secs_f64(),
+        };
         let mut checked = Instant::now();
         while let Some(event) = trainer.next() {
-            match event.map_err(failed)? {
+            let event = event.map_err(failed)?;
+            let due = schedule.due(&event, &trainer, false);
+            match event {
                 Event::Evaluation(evaluation) if purpose == Purpose::Search => {
                     let reached = climb.reached(&trainer, &evaluation);
                     self.report(task, reached).map_err(Ended::Journal)?;
@@ -108,8 +145,16 @@ impl Shared {
                 Event::Warning { message } => self.send(StudyEvent::Warning { trial, seed, message }),
                 _ => {}
             }
+            if let Some(best) = due {
+                saved.prepare().map_err(failed)?;
+                schedule.save(&trainer, best, &state(&climb, *earlier)).map_err(failed)?;
+            }
         }
         if !trainer.is_finished() {
+            if self.stop.is_requested() && schedule.saves_interruptions(&trainer) {
+                saved.prepare().map_err(failed)?;
+                schedule.save(&trainer, false, &state(&climb, *earlier)).map_err(failed)?;
+            }
             return Err(Ended::Stopped);
         }
         self.score(&trainer, &plan, seed, stop).map_err(failed)
@@ -167,14 +212,18 @@ impl Shared {
 
     /// Stops the runs of a trial that another process has ended.
     fn check(&self, task: Task) -> Result<(), Error> {
-        let is_running = self.with_journal(|journal| {
-            journal.refresh()?;
-            Ok(journal.state.is_running(task.trial))
-        })?;
-        if !is_running {
+        if !self.is_running(task.trial)? {
             self.end_trial(task.trial);
         }
         Ok(())
+    }
+
+    /// Whether a trial is running, according to the journal of all processes.
+    fn is_running(&self, trial: u64) -> Result<bool, Error> {
+        self.with_journal(|journal| {
+            journal.refresh()?;
+            Ok(journal.state.is_running(trial))
+        })
     }
 }
 

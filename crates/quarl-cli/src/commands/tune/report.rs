@@ -121,6 +121,9 @@ fn print(dir: &Path, summary: &StudySummary) {
             output::line(format!("  {key:<width$}  {value}"));
         }
     }
+    if let Some(warning) = tie(summary) {
+        output::warning(&warning);
+    }
     if let Some(confirmation) = &summary.confirmation {
         print_confirmation(confirmation);
     }
@@ -129,6 +132,9 @@ fn print(dir: &Path, summary: &StudySummary) {
             let shown: Vec<String> =
                 importance.iter().take(4).map(|found| format!("{} {:.2}", found.key, found.importance)).collect();
             output::line(format!("most important: {}", shown.join(", ")));
+        }
+        None if summary.all_tie => {
+            output::line("no importance of the parameters: all complete trials have the same score");
         }
         None => output::line("no importance of the parameters: fewer than ten complete or pruned trials"),
     }
@@ -143,6 +149,18 @@ fn print(dir: &Path, summary: &StudySummary) {
     if summary.best.is_some() {
         output::line(format!("train with it: quarl train --config {}", dir.join("best.toml").display()));
     }
+}
+
+/// The warning that the best trial was not chosen for its settings.
+fn tie(summary: &StudySummary) -> Option<String> {
+    let best = summary.best.as_ref().filter(|_| summary.all_tie)?;
+    let StudySummary { complete, .. } = summary;
+    Some(format!(
+        "all {complete} complete trials have the score {:.3}, so trial {} is called the best only because it is the first, and \
+         nothing is known about the parameters: where no trial learns, give the runs a larger budget; where every trial reaches \
+         the highest score, a smaller one, or more seeds",
+        best.score, best.trial
+    ))
 }
 
 fn print_confirmation(confirmation: &Confirmation) {

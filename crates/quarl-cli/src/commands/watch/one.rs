@@ -10,7 +10,7 @@ use quarl::run::{Contents, Holder, RunFollower, Summary};
 use quarl::trained::{SavedModel, TrainedAgent};
 use quarl::{Error, TrainConfig};
 
-use super::{Action, Ended, keys};
+use super::{Action, Kind, keys};
 use crate::live::chart::sparkline;
 use crate::live::curve::Curve;
 use crate::live::group::RunStatus;
@@ -218,7 +218,7 @@ impl Run {
 }
 
 /// Shows the run until the display is closed.
-pub(super) fn watch(dir: &Path) -> Result<Ended> {
+pub(super) fn watch(dir: &Path) -> Result<Option<Kind>> {
     let mut screen = Screen::open()?;
     let mut run = Run::new(dir);
     let (mut player, mut shows_environment) = (None::<Player>, true);
@@ -227,8 +227,12 @@ pub(super) fn watch(dir: &Path) -> Result<Ended> {
         if has_started || (player.is_none() && shows_environment && run.config.is_some()) {
             player = run.player();
         }
-        if run.config.is_none() && matches!(Contents::of(dir), Ok(Contents::Experiment | Contents::Several { .. })) {
-            return Ok(Ended::IsSeveral);
+        if run.config.is_none() {
+            match Contents::of(dir) {
+                Ok(Contents::Experiment | Contents::Several { .. }) => return Ok(Some(Kind::Several)),
+                Ok(Contents::Study) => return Ok(Some(Kind::Study)),
+                _ => {}
+            }
         }
         if let Some(player) = &player {
             player.want(shows_environment);
@@ -248,10 +252,10 @@ pub(super) fn watch(dir: &Path) -> Result<Ended> {
             keys: KEYS,
         };
         if !screen.draw(|frame, theme| panels::draw(frame, &view, theme))? {
-            return Ok(Ended::Closed);
+            return Ok(None);
         }
         match keys(&mut screen)? {
-            Action::Leave => return Ok(Ended::Closed),
+            Action::Leave => return Ok(None),
             Action::Key(Pressed::Char('r')) => shows_environment = !shows_environment,
             _ => {}
         }

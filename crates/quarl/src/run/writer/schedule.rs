@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::log::Log;
+use serde::Serialize;
+
 use crate::checkpoint::Checkpoints;
 use crate::config::CheckpointConfig;
 use crate::error::Error;
 use crate::train::{Event, Trainer};
 
 /// The checkpoints of a run, and when the next one is due.
-pub(super) struct CheckpointSchedule {
+pub(crate) struct CheckpointSchedule {
     checkpoints: Checkpoints,
     every_steps: Option<u64>,
     every: Option<Duration>,
@@ -25,7 +26,7 @@ pub(super) struct CheckpointSchedule {
 
 impl CheckpointSchedule {
     /// The checkpoints of a run after `env_steps` environment steps.
-    pub(super) fn new(config: &CheckpointConfig, checkpoints: Checkpoints, env_steps: u64) -> Self {
+    pub(crate) fn new(config: &CheckpointConfig, checkpoints: Checkpoints, env_steps: u64) -> Self {
         Self {
             active: checkpoints.last().is_some_and(|steps| steps > 1),
             checkpoints,
@@ -40,7 +41,7 @@ impl CheckpointSchedule {
     /// Whether a checkpoint is due after this event, and whether it is that of the best evaluation so far. Checkpoints at an
     /// interval begin with the first interval; later, the best evaluations and the end of training have one too. A run with
     /// more logs than its configuration says (`has_other_logs`) has one at its first step, which tells a resumed run of them.
-    pub(super) fn due(&self, event: &Event, trainer: &Trainer, has_other_logs: bool) -> Option<bool> {
+    pub(crate) fn due(&self, event: &Event, trainer: &Trainer, has_other_logs: bool) -> Option<bool> {
         if !self.is_on() {
             return None;
         }
@@ -63,8 +64,8 @@ impl CheckpointSchedule {
         self.failure.is_none() && (self.every_steps.is_some() || self.every.is_some())
     }
 
-    /// Writes a checkpoint.
-    pub(super) fn save(&mut self, trainer: &Trainer, best: bool, log: &Log) -> Result<(), Error> {
+    /// Writes a checkpoint. `log` is kept for whoever continues the run.
+    pub(crate) fn save(&mut self, trainer: &Trainer, best: bool, log: &impl Serialize) -> Result<(), Error> {
         self.closed = trainer.is_closing();
         let log = serde_json::to_value(log).expect("a log is plain data");
         match self.checkpoints.save_with(trainer, best, Some(log)) {
@@ -85,7 +86,7 @@ impl CheckpointSchedule {
     }
 
     /// Writes a checkpoint at any time, whether one is due or not.
-    pub(super) fn save_at_any_time(&mut self, trainer: &Trainer, log: &Log) -> Result<(), Error> {
+    pub(crate) fn save_at_any_time(&mut self, trainer: &Trainer, log: &impl Serialize) -> Result<(), Error> {
         let log = serde_json::to_value(log).expect("a log is plain data");
         self.checkpoints.save_state(trainer, &trainer.state_at_any_time()?, false, Some(log))?;
         self.last = (trainer.env_steps(), Instant::now());
@@ -93,17 +94,17 @@ impl CheckpointSchedule {
     }
 
     /// Whether an interrupted run can be saved now.
-    pub(super) fn saves_interruptions(&self, trainer: &Trainer) -> bool {
+    pub(crate) fn saves_interruptions(&self, trainer: &Trainer) -> bool {
         self.is_on() && trainer.can_be_saved() && !trainer.is_finished() && trainer.env_steps() > 0
     }
 
     /// The environment steps of the latest checkpoint.
-    pub(super) fn last(&self) -> Option<u64> {
+    pub(crate) fn last(&self) -> Option<u64> {
         self.checkpoints.last()
     }
 
     /// Removes all checkpoints.
-    pub(super) fn remove(&mut self) -> Result<(), Error> {
+    pub(crate) fn remove(&mut self) -> Result<(), Error> {
         self.checkpoints.remove()
     }
 }
