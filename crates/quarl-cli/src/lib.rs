@@ -8,6 +8,7 @@ mod args;
 mod commands;
 mod display;
 mod interrupt;
+mod keyboard;
 mod live;
 mod output;
 mod progress;

@@ -10,7 +10,6 @@ use std::io::{self, ErrorKind, Stdout, Write, stdout};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -18,7 +17,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::termios::{QueueSelector, tcflush, ttyname};
 
-use crate::{interrupt, terminal};
+use crate::{interrupt, keyboard, terminal};
 
 /// How long a terminal may take to read once the program is to end. What it has not read then is discarded.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -97,34 +96,21 @@ pub(crate) struct Drawing {
     /// `None` where the terminal cannot be opened; standard output is used then.
     terminal: Option<Terminal>,
     stdout: Stdout,
-    typed: Typed,
     /// When a stop was first seen.
     stop_seen: Option<Instant>,
     is_given_up: bool,
 }
 
-/// The events of the keyboard that came while the terminal did not read.
-pub(crate) type Typed = Arc<Mutex<Vec<crossterm::event::Event>>>;
-
 impl Drawing {
-    pub(crate) fn new(typed: Typed) -> Self {
+    pub(crate) fn new() -> Self {
         let stdout = stdout();
-        Self { terminal: Terminal::of(&stdout), stdout, typed, stop_seen: None, is_given_up: false }
+        Self { terminal: Terminal::of(&stdout), stdout, stop_seen: None, is_given_up: false }
     }
 
     /// Waits for the terminal; returns false to give up.
     fn wait(&mut self) -> io::Result<bool> {
-        use crossterm::event::{Event, KeyCode, KeyModifiers, read};
-        while terminal::has_event(Duration::ZERO)? {
-            let event = read()?;
-            if let Event::Key(key) = &event
-                && key.code == KeyCode::Char('c')
-                && key.modifiers.contains(KeyModifiers::CONTROL)
-            {
-                interrupt::request();
-            } else {
-                self.typed.lock().unwrap_or_else(PoisonError::into_inner).push(event);
-            }
+        if keyboard::interrupted()? {
+            interrupt::request();
         }
         let is_over = interrupt::requested() && self.stop_seen.get_or_insert_with(Instant::now).elapsed() >= PATIENCE;
         let Some(terminal) = &self.terminal else { return Ok(true) };

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use crossterm::cursor::{Hide, MoveTo, Show};
-use crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers, poll, read};
 use crossterm::style::Print;
 use crossterm::terminal::{
     BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
@@ -17,6 +16,7 @@ use crossterm::{execute, queue};
 use quarl::render::{Scene, TextStyle, scene_text};
 
 use crate::display::{KeepGoing, Pace};
+use crate::keyboard::{self, Key};
 use crate::{interrupt, output};
 
 /// Whether the terminal's state was changed. A global variable, so that a panic hook and a signal handler can restore the
@@ -166,62 +166,18 @@ fn wait_for_key(due: Instant) -> Result<KeepGoing> {
     answer
 }
 
-/// Waits for an event of the keyboard or the terminal, at most for `left`; returns whether there is one.
-///
-/// # Errors
-/// When the terminal was closed. crossterm would then loop forever, so it is only called when the terminal has input.
-pub(crate) fn has_event(left: Duration) -> std::io::Result<bool> {
-    #[cfg(unix)]
-    {
-        use rustix::event::{PollFd, PollFlags, Timespec};
-        let has_input = |left: Duration| {
-            let stdin = stdin();
-            let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
-            let timeout = Timespec::try_from(left).ok();
-            match rustix::event::poll(&mut fds, timeout.as_ref()) {
-                // A signal, such as that of a new size.
-                Err(rustix::io::Errno::INTR) => return Ok(false),
-                polled => polled?,
-            };
-            let found = fds[0].revents();
-            if found.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
-                return Err(std::io::Error::new(std::io::ErrorKind::BrokenPipe, "the terminal was closed"));
-            }
-            Ok(found.contains(PollFlags::IN))
-        };
-        has_input(Duration::ZERO)?;
-        // Events that were read together with an earlier one.
-        if poll(Duration::ZERO)? {
-            return Ok(true);
-        }
-        Ok(has_input(left)? && poll(Duration::ZERO)?)
-    }
-    #[cfg(not(unix))]
-    poll(left)
-}
-
 fn listen(due: Instant) -> std::io::Result<KeepGoing> {
     loop {
         let left = due.saturating_duration_since(Instant::now());
         if interrupt::requested() {
             return Ok(KeepGoing::Yes);
         }
-        if !has_event(left.min(interrupt::SLICE))? {
-            if left <= interrupt::SLICE {
-                return Ok(KeepGoing::Yes);
-            }
-            continue;
-        }
-        if let Event::Key(key) = read()?
-            && key.kind != KeyEventKind::Release
-        {
-            match key.code {
-                KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => {
-                    return Ok(KeepGoing::Interrupted);
-                }
-                KeyCode::Esc | KeyCode::Char('q') => return Ok(KeepGoing::Closed),
-                _ => {}
-            }
+        match keyboard::next(left.min(interrupt::SLICE))? {
+            None if left <= interrupt::SLICE => return Ok(KeepGoing::Yes),
+            None => continue,
+            Some(Key::Interrupt) => return Ok(KeepGoing::Interrupted),
+            Some(Key::Escape | Key::Char('q')) => return Ok(KeepGoing::Closed),
+            Some(_) => {}
         }
         if left == Duration::ZERO {
             return Ok(KeepGoing::Yes);

@@ -11,7 +11,8 @@ use quarl::Error;
 use quarl::run::Contents;
 
 use crate::args::WatchArgs;
-use crate::live::screen::{Pressed, Screen};
+use crate::keyboard::Key;
+use crate::live::screen::Screen;
 use crate::{Outcome, interrupt};
 
 pub(crate) fn run(args: WatchArgs) -> Result<Outcome> {
@@ -64,7 +65,7 @@ enum Action {
     Continue,
     Leave,
     /// A key of the view.
-    Key(Pressed),
+    Key(Key),
 }
 
 /// Answers the keys that all views share, of those pressed until the next drawing is due.
@@ -74,12 +75,12 @@ fn keys(screen: &mut Screen) -> Result<Action> {
     }
     for key in screen.keys()? {
         match key {
-            Pressed::Interrupt => {
+            Key::Interrupt => {
                 interrupt::request();
                 return Ok(Action::Leave);
             }
-            Pressed::Char('q') | Pressed::Escape => return Ok(Action::Leave),
-            Pressed::Redraw => screen.redraw()?,
+            Key::Char('q') | Key::Escape => return Ok(Action::Leave),
+            Key::Redraw => screen.redraw()?,
             key => return Ok(Action::Key(key)),
         }
     }

@@ -6,9 +6,10 @@ use anyhow::Result;
 
 use super::panels::{self, RunView};
 use super::player::{Picture, Player};
-use super::screen::{Pressed, Screen, give_way};
+use super::screen::{Screen, give_way};
 use super::{Phase, Shared, Snapshot};
 use crate::interrupt;
+use crate::keyboard::Key;
 
 const KEYS: &str = "space pause  s step  + - speed  1 real time  f full  r picture  q stop  ? help";
 const LAST_KEYS: &str = "Training is complete.  q leave  r picture  ? help";
@@ -154,12 +155,12 @@ fn notice() -> Option<String> {
 
 impl State {
     /// Answers a key. `factor` is the present speed relative to real time.
-    fn answer(&mut self, key: Pressed, shared: &Shared, phase: Phase, factor: f64) -> Action {
+    fn answer(&mut self, key: Key, shared: &Shared, phase: Phase, factor: f64) -> Action {
         let (dialog, is_complete) = (std::mem::replace(&mut self.dialog, Dialog::None), phase == Phase::Complete);
         match (dialog, key) {
-            (_, Pressed::Interrupt) => return Action::Interrupt,
-            (_, Pressed::Redraw) => return Action::Redraw,
-            (Dialog::Stop, Pressed::Char('y' | 'Y')) if !is_complete && !self.is_stopping => {
+            (_, Key::Interrupt) => return Action::Interrupt,
+            (_, Key::Redraw) => return Action::Redraw,
+            (Dialog::Stop, Key::Char('y' | 'Y')) if !is_complete && !self.is_stopping => {
                 self.is_stopping = true;
                 return Action::Interrupt;
             }
@@ -169,16 +170,16 @@ impl State {
         }
         let controls = &shared.controls;
         match key {
-            Pressed::Char('q') | Pressed::Enter | Pressed::Escape if is_complete => return Action::Leave,
-            Pressed::Char('q') if !self.is_stopping => self.dialog = Dialog::Stop,
-            Pressed::Char('?' | 'h') => self.dialog = Dialog::Help,
-            Pressed::Char('r') => self.shows_environment = !self.shows_environment,
-            Pressed::Char(' ') => controls.toggle_pause(),
-            Pressed::Char('s') => controls.step(),
-            Pressed::Char('+' | '=') => controls.faster(),
-            Pressed::Char('-') => controls.slower(factor),
-            Pressed::Char('1') => controls.real_time(),
-            Pressed::Char('f') => controls.full_speed(),
+            Key::Char('q') | Key::Enter | Key::Escape if is_complete => return Action::Leave,
+            Key::Char('q') if !self.is_stopping => self.dialog = Dialog::Stop,
+            Key::Char('?' | 'h') => self.dialog = Dialog::Help,
+            Key::Char('r') => self.shows_environment = !self.shows_environment,
+            Key::Char(' ') => controls.toggle_pause(),
+            Key::Char('s') | Key::Right => controls.step(),
+            Key::Char('+' | '=') => controls.faster(),
+            Key::Char('-') => controls.slower(factor),
+            Key::Char('1') => controls.real_time(),
+            Key::Char('f') => controls.full_speed(),
             _ => {}
         }
         Action::Continue

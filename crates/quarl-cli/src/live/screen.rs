@@ -1,12 +1,9 @@
 //! The terminal of the live view: drawings, keys and colours.
 
 use std::io::{BufWriter, ErrorKind, IsTerminal, Write, stdin};
-#[cfg(unix)]
-use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, read};
 use crossterm::queue;
 use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, enable_raw_mode};
 use quarl::render::TextStyle;
@@ -15,6 +12,7 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
 
+use crate::keyboard::{self, Key};
 use crate::output::{self, Usage};
 use crate::terminal;
 
@@ -25,7 +23,7 @@ const INTERVAL: Duration = Duration::from_millis(66);
 const SHARE: u32 = 30;
 
 #[cfg(unix)]
-use crate::stalled::{Drawing, Typed};
+use crate::stalled::Drawing;
 /// Standard output, where no other thread is kept from ending the program by a terminal that does not read.
 #[cfg(not(unix))]
 type Drawing = std::io::Stdout;
@@ -52,9 +50,6 @@ pub(crate) fn give_way() {
 /// The terminal; dropping it restores the terminal.
 pub(crate) struct Screen {
     terminal: ratatui::Terminal<CrosstermBackend<BufWriter<Drawing>>>,
-    /// The events that came while the terminal did not read.
-    #[cfg(unix)]
-    typed: Typed,
     pub(crate) theme: Theme,
     /// When the next drawing is due.
     due: Instant,
@@ -76,23 +71,12 @@ impl Screen {
     /// Switches to the alternate screen and to single keys.
     pub(crate) fn open() -> Result<Self> {
         terminal::take()?;
-        #[cfg(unix)]
-        let typed = Typed::default();
         let opened = || -> Result<_> {
             enable_raw_mode().context("cannot listen to the keyboard")?;
-            #[cfg(unix)]
-            return new_terminal(Drawing::new(typed.clone()));
-            #[cfg(not(unix))]
-            return new_terminal(std::io::stdout());
+            new_terminal()
         };
         let terminal = opened().inspect_err(|_| terminal::restore())?;
-        Ok(Self {
-            terminal,
-            #[cfg(unix)]
-            typed,
-            theme: Theme::detect(),
-            due: Instant::now(),
-        })
+        Ok(Self { terminal, theme: Theme::detect(), due: Instant::now() })
     }
 
     /// Draws. Returns false if the terminal was restored by another thread, or does not read while the program is to end.
@@ -119,47 +103,27 @@ impl Screen {
 
     /// Draws everything anew the next time: another program may have written to the terminal.
     pub(crate) fn redraw(&mut self) -> Result<()> {
-        #[cfg(unix)]
-        let out = Drawing::new(self.typed.clone());
-        #[cfg(not(unix))]
-        let out = std::io::stdout();
-        self.terminal = new_terminal(out)?;
+        self.terminal = new_terminal()?;
         queue!(self.terminal.backend_mut(), Clear(ClearType::All)).context("cannot write to the terminal")
     }
 
-    /// The keys pressed until the next drawing is due.
-    pub(crate) fn keys(&self) -> Result<Vec<Pressed>> {
+    /// The keys pressed until the next drawing is due; a key is answered at once.
+    pub(crate) fn keys(&self) -> Result<Vec<Key>> {
         let mut keys = Vec::new();
-        #[cfg(unix)]
-        for event in self.typed.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            if let Event::Key(key) = event
-                && key.kind != KeyEventKind::Release
-            {
-                keys.push(Pressed::of(key));
-            }
+        let mut left = self.due.saturating_duration_since(Instant::now());
+        while let Some(key) = keyboard::next(left).context("cannot listen to the keyboard")? {
+            keys.push(key);
+            left = Duration::ZERO;
         }
-        if !keys.is_empty() {
-            return Ok(keys);
-        }
-        loop {
-            let left = self.due.saturating_duration_since(Instant::now());
-            if !terminal::has_event(left).context("cannot listen to the keyboard")? {
-                return Ok(keys);
-            }
-            match read().context("cannot listen to the keyboard")? {
-                Event::Key(key) if key.kind != KeyEventKind::Release => {
-                    keys.push(Pressed::of(key));
-                    // A key is answered at once.
-                    return Ok(keys);
-                }
-                Event::Resize(..) => return Ok(keys),
-                _ => {}
-            }
-        }
+        Ok(keys)
     }
 }
 
-fn new_terminal(out: Drawing) -> Result<ratatui::Terminal<CrosstermBackend<BufWriter<Drawing>>>> {
+fn new_terminal() -> Result<ratatui::Terminal<CrosstermBackend<BufWriter<Drawing>>>> {
+    #[cfg(unix)]
+    let out = Drawing::new();
+    #[cfg(not(unix))]
+    let out = std::io::stdout();
     let backend = CrosstermBackend::new(BufWriter::with_capacity(1 << 16, out));
     ratatui::Terminal::new(backend).context("cannot ask the terminal for its size")
 }
@@ -167,39 +131,6 @@ fn new_terminal(out: Drawing) -> Result<ratatui::Terminal<CrosstermBackend<BufWr
 impl Drop for Screen {
     fn drop(&mut self) {
         terminal::restore();
-    }
-}
-
-/// A key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pressed {
-    Char(char),
-    Enter,
-    Escape,
-    Up,
-    Down,
-    /// Ctrl-C, which a terminal in raw mode delivers as a key.
-    Interrupt,
-    /// Ctrl-L.
-    Redraw,
-    Other,
-}
-
-impl Pressed {
-    fn of(key: KeyEvent) -> Self {
-        let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
-        match key.code {
-            KeyCode::Char('c') if is_control => Self::Interrupt,
-            KeyCode::Char('l') if is_control => Self::Redraw,
-            KeyCode::Char(_) if is_control => Self::Other,
-            KeyCode::Char(character) => Self::Char(character),
-            KeyCode::Enter => Self::Enter,
-            KeyCode::Esc => Self::Escape,
-            KeyCode::Up => Self::Up,
-            KeyCode::Down => Self::Down,
-            KeyCode::Right => Self::Char('s'),
-            _ => Self::Other,
-        }
     }
 }
 

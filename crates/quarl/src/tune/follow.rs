@@ -55,8 +55,7 @@ impl StudyFollower {
     /// # Errors
     /// [`Error::Io`] where a file cannot be read, [`Error::File`] and [`Error::Config`] where the journal is damaged.
     pub fn poll(&mut self) -> Result<(), Error> {
-        let length = fs::metadata(self.dir.join(JOURNAL)).map_or(0, |file| file.len());
-        if length < self.journal.length() {
+        if self.journal.was_replaced()? {
             *self = Self::new(&self.dir);
         }
         if self.config.is_none() && files::open_if_exists(&self.dir.join(JOURNAL))?.is_some() {

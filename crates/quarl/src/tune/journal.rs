@@ -177,6 +177,8 @@ pub(super) struct Journal {
     /// The end of the last complete line that was read.
     offset: u64,
     lines: u64,
+    /// The last line read. A file that no longer has it at its place was replaced.
+    last: Vec<u8>,
     pub(super) state: State,
     /// The entries since the last call of [`Journal::take_news`].
     news: Vec<Entry>,
@@ -186,7 +188,8 @@ impl Journal {
     /// The journal in a directory, before anything is read.
     pub(super) fn at(dir: &Path, seeds: Vec<u64>) -> Self {
         let state = State { seeds, ..State::default() };
-        Self { dir: dir.to_owned(), path: dir.join(JOURNAL), offset: 0, lines: 0, state, news: Vec::new() }
+        let path = dir.join(JOURNAL);
+        Self { dir: dir.to_owned(), path, offset: 0, lines: 0, last: Vec::new(), state, news: Vec::new() }
     }
 
     /// Reads the first line of the journal in `dir`; `None` if it has none yet.
@@ -204,11 +207,14 @@ impl Journal {
     }
 
     /// Reads the complete lines that were appended since the last call.
+    ///
+    /// # Errors
+    /// Where a line is damaged, and where the file is no longer the one that was read before.
     pub(super) fn refresh(&mut self) -> Result<(), Error> {
-        let Some(mut file) = files::open_if_exists(&self.path)? else { return Ok(()) };
-        let mut bytes = Vec::new();
-        let read = file.seek(SeekFrom::Start(self.offset)).and_then(|_| file.read_to_end(&mut bytes));
-        read.map_err(Error::io("read", &self.path))?;
+        let Some(bytes) = self.appended()? else {
+            let message = "was removed or replaced while this process used the study: start the command again";
+            return Err(Error::File { path: self.path.clone(), message: message.to_owned() });
+        };
         let complete = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         for line in bytes[..complete].split_inclusive(|byte| *byte == b'\n') {
             self.lines += 1;
@@ -223,14 +229,27 @@ impl Journal {
                 return Err(self.damaged("a study's first line describes the study"));
             }
             self.add(entry);
+            self.last = line.to_vec();
         }
         self.offset += complete as u64;
         Ok(())
     }
 
-    /// The length of what was read, in bytes.
-    pub(super) fn length(&self) -> u64 {
-        self.offset
+    /// Whether the file that was read is no longer there.
+    pub(super) fn was_replaced(&self) -> Result<bool, Error> {
+        Ok(self.appended()?.is_none())
+    }
+
+    /// The bytes after the last line read; `None` if that line is no longer there.
+    fn appended(&self) -> Result<Option<Vec<u8>>, Error> {
+        let Some(mut file) = files::open_if_exists(&self.path)? else {
+            return Ok((self.offset == 0).then(Vec::new));
+        };
+        let mut bytes = Vec::new();
+        let start = self.offset - self.last.len() as u64;
+        let read = file.seek(SeekFrom::Start(start)).and_then(|_| file.read_to_end(&mut bytes));
+        read.map_err(Error::io("read", &self.path))?;
+        Ok(bytes.starts_with(&self.last).then(|| bytes.split_off(self.last.len())))
     }
 
     fn damaged(&self, message: &str) -> Error {
@@ -275,6 +294,7 @@ impl Journal {
     fn advance(&mut self, line: &str, entry: Entry) {
         self.offset += line.len() as u64;
         self.lines += 1;
+        self.last = line.as_bytes().to_vec();
         self.add(entry);
     }
 
@@ -366,6 +386,30 @@ mod tests {
             let message = Journal::at(directory.path(), vec![0]).refresh().unwrap_err().to_string();
             assert!(message.contains(line) && message.contains(JOURNAL), "{message}");
         }
+    }
+
+    #[test]
+    fn a_journal_that_was_removed_or_replaced_is_neither_read_on_nor_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(JOURNAL);
+        let mut journal = Journal::at(directory.path(), vec![0]);
+        write(&mut journal, vec![header(), trial(0)]);
+        let whole = std::fs::read_to_string(&path).unwrap();
+        // Others are as long, longer, or shorter.
+        let same_length = whole.replace("0.99", "0.98");
+        for other in [Some(same_length.clone()), Some(same_length.repeat(2)), Some(String::new()), None] {
+            match &other {
+                Some(text) => std::fs::write(&path, text).unwrap(),
+                None => std::fs::remove_file(&path).unwrap(),
+            }
+            assert!(journal.was_replaced().unwrap());
+            let appended = journal.locked(|journal| journal.append(score(0, 0, 0.5)));
+            let message = appended.unwrap_err().to_string();
+            assert!(message.contains("removed or replaced") && message.contains(JOURNAL), "{message}");
+            assert_eq!(std::fs::read_to_string(&path).ok(), other, "untouched");
+        }
+        std::fs::write(&path, whole + "\n").unwrap();
+        assert!(!journal.was_replaced().unwrap(), "an appended line is none");
     }
 
     #[test]

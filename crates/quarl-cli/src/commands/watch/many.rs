@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::{Action, keys};
+use crate::keyboard::Key;
 use crate::live::group::Groups;
 use crate::live::group_panels::{self, GroupsView, table};
-use crate::live::screen::{Pressed, Screen};
+use crate::live::screen::Screen;
 use crate::progress::TimeLeft;
 use crate::{Outcome, output};
 
@@ -67,8 +68,8 @@ pub(super) fn watch(dir: &Path) -> Result<()> {
         let rows = table(&groups).len();
         match keys(&mut screen)? {
             Action::Leave => return Ok(()),
-            Action::Key(Pressed::Up) => selected = selected.saturating_sub(1),
-            Action::Key(Pressed::Down) => selected = (selected + 1).min(rows.saturating_sub(1)),
+            Action::Key(Key::Up) => selected = selected.saturating_sub(1),
+            Action::Key(Key::Down) => selected = (selected + 1).min(rows.saturating_sub(1)),
             _ => {}
         }
         if !drawn {

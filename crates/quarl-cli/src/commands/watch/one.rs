@@ -11,6 +11,7 @@ use quarl::trained::{SavedModel, TrainedAgent};
 use quarl::{Error, TrainConfig};
 
 use super::{Action, Kind, keys};
+use crate::keyboard::Key;
 use crate::live::chart::sparkline;
 use crate::live::curve::Curve;
 use crate::live::group::RunStatus;
@@ -18,7 +19,7 @@ use crate::live::history::{DIAGNOSTICS, History};
 use crate::live::panels::{self, RunView};
 use crate::live::player::{Play, Player};
 use crate::live::rate::Rate;
-use crate::live::screen::{Pressed, Screen, Theme, ascii};
+use crate::live::screen::{Screen, Theme, ascii};
 use crate::progress::{MEAN_WINDOW, duration, number};
 use crate::{Outcome, output};
 
@@ -256,7 +257,7 @@ pub(super) fn watch(dir: &Path) -> Result<Option<Kind>> {
         }
         match keys(&mut screen)? {
             Action::Leave => return Ok(None),
-            Action::Key(Pressed::Char('r')) => shows_environment = !shows_environment,
+            Action::Key(Key::Char('r')) => shows_environment = !shows_environment,
             _ => {}
         }
     }

@@ -7,7 +7,8 @@ use anyhow::Result;
 use quarl::tune::StudyFollower;
 
 use super::{Action, keys};
-use crate::live::screen::{Pressed, Screen};
+use crate::keyboard::Key;
+use crate::live::screen::Screen;
 use crate::live::study_panels::{self, StudyView, best, counts, row, tie};
 use crate::progress::TimeLeft;
 use crate::{Outcome, output};
@@ -60,8 +61,8 @@ pub(super) fn watch(dir: &Path) -> Result<()> {
         let last = study.trials().count().saturating_sub(1);
         match keys(&mut screen)? {
             Action::Leave => return Ok(()),
-            Action::Key(Pressed::Up) => scrolled = scrolled.saturating_sub(1),
-            Action::Key(Pressed::Down) => scrolled = (scrolled + 1).min(last),
+            Action::Key(Key::Up) => scrolled = scrolled.saturating_sub(1),
+            Action::Key(Key::Down) => scrolled = (scrolled + 1).min(last),
             _ => {}
         }
         if !drawn {
