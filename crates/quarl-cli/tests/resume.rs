@@ -248,8 +248,14 @@ fn a_run_that_diverges_names_the_tensor_and_the_checkpoint_to_return_to() {
     let here = directory();
     let error = fail(&here, &["train", "--set", "optimizer.lr=1e38", "--out", "at-once"], 1);
     assert!(error.contains("a parameter of l1.weight is not finite at step 32"), "{error}");
+    let options = ["--set", "optimizer.lr=1e36", "--set", "network.hidden=[8]", "--out", "layer"];
+    let error = fail(&here, &[&["train"], &options[..]].concat(), 1);
+    assert!(error.contains("the output of layer l2 of the online network is not finite at step 33"), "{error}");
     let options = ["--set", "optimizer.lr=1e10", "--set", "checkpoint.every_steps=20", "--out", "later"];
     let error = fail(&here, &[&["train"], &options[..]].concat(), 1);
     assert!(error.contains("its last checkpoint is that after 20 environment steps"), "{error}");
-    assert!(error.contains("the loss is not finite at step 33"), "{error}");
+    assert!(
+        error.contains("the loss (of network outputs up to ") && error.contains("is not finite at step 33"),
+        "{error}"
+    );
 }

@@ -233,10 +233,10 @@ pub enum Error {
         id: String,
     },
 
-    /// A loss or a parameter is no longer a finite number: training has diverged.
+    /// A layer's output, the loss, a gradient or a parameter is no longer a finite number: training has diverged.
     #[error("{what} is not finite at step {step}: lower optimizer.lr, or set optimizer.max_grad_norm")]
     NotFinite {
-        /// The name of the number.
+        /// Which of these comes first in the update, with the layer or tensor.
         what: String,
         /// The environment step.
         step: u64,

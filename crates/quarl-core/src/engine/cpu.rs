@@ -182,7 +182,7 @@ impl Engine for CpuEngine {
         let mut report =
             UpdateReport { loss: sum * per_item, mean_q: sum_q * per_item, clipped_share, diagnostics: None };
         if !report.loss.is_finite() {
-            return Err(Error::NotFinite { what: "the loss".to_owned(), step });
+            return Err(Error::NotFinite { what: scratch.first_not_finite(network, rule), step });
         }
         scratch.backward(network, online);
         if wants_diagnostics {

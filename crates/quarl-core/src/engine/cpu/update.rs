@@ -204,6 +204,22 @@ impl UpdateScratch {
         Ok(())
     }
 
+    /// Which number of the forward passes and the loss is the first that is not finite.
+    pub(super) fn first_not_finite(&self, network: &QNetwork, rule: &TargetRule) -> String {
+        const NAMES: [&str; 2] = ["online", "target"];
+        let extra_name = NAMES[usize::from(rule.extra_pass() != Some(ExtraPass::OnlineAtNext))];
+        let passes =
+            [(NAMES[0], Some(&self.online)), (NAMES[1], Some(&self.target_next)), (extra_name, self.extra.as_ref())];
+        let mut largest = 0.0_f32;
+        for (name, pass) in passes.into_iter().filter_map(|(name, pass)| Some((name, pass?))) {
+            if let Some(layer) = pass.activations.first_layer_not_finite() {
+                return format!("the output of layer {} of the {name} network", network.layers().name(layer));
+            }
+            largest = pass.activations.outputs().iter().fold(largest, |largest, x| largest.max(x.abs()));
+        }
+        format!("the loss (of network outputs up to {largest:.1e} in size)")
+    }
+
     /// The loss of the batch, and its gradient with respect to the online network's outputs.
     pub(super) fn loss(
         &mut self,

@@ -136,6 +136,11 @@ impl Activations {
         self.head.probabilities()
     }
 
+    /// The place of the first layer whose output is not finite.
+    pub(crate) fn first_layer_not_finite(&self) -> Option<usize> {
+        self.passes.iter().position(|pass| pass.outputs().values.iter().any(|x| !x.is_finite()))
+    }
+
     /// The Q-values of the last forward pass.
     pub fn q_values(&self) -> QValues<'_> {
         self.head.q_values(self.outputs())

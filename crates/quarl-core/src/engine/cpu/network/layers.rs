@@ -108,6 +108,12 @@ impl LayerStack {
         of_layers.chain(self.reparametrisations.iter().flat_map(|each| each.tensors())).collect()
     }
 
+    /// The name of a layer: that of its first tensor without the tensor's part.
+    pub(crate) fn name(&self, layer: usize) -> String {
+        let first = self.layers[layer].tensors().into_iter().next();
+        first.and_then(|tensor| Some(tensor.name.rsplit_once('.')?.0.to_owned())).unwrap_or_default()
+    }
+
     /// Draws initial parameters: each layer's as PyTorch initialises it; a noisy network's sigmas from `noisy_sigma` (0.5
     /// in Fortunato et al. 2018).
     pub fn initial_parameters(&self, noisy_sigma: f64, rng: &mut Rng) -> Vec<f32> {
