@@ -22,16 +22,14 @@ pub(crate) enum Key {
 }
 
 /// The keys that were typed and not yet taken. There is one keyboard, which whoever draws listens to.
-static TYPED: Mutex<Typed> = Mutex::new(Typed { keys: VecDeque::new(), unfinished: Vec::new() });
+static TYPED: Mutex<VecDeque<Key>> = Mutex::new(VecDeque::new());
 
-struct Typed {
-    keys: VecDeque<Key>,
-    /// The beginning of a key whose other bytes have not arrived.
-    unfinished: Vec<u8>,
-}
+/// The beginning of a key whose other bytes have not arrived.
+#[cfg(unix)]
+static UNFINISHED: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-fn typed() -> MutexGuard<'static, Typed> {
-    TYPED.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Takes the next key; waits for one at most for `left`. A signal ends the waiting.
@@ -39,11 +37,11 @@ fn typed() -> MutexGuard<'static, Typed> {
 /// # Errors
 /// When the terminal was closed, or cannot be read.
 pub(crate) fn next(left: Duration) -> io::Result<Option<Key>> {
-    if let Some(key) = typed().keys.pop_front() {
+    if let Some(key) = lock(&TYPED).pop_front() {
         return Ok(Some(key));
     }
     listen(left)?;
-    Ok(typed().keys.pop_front())
+    Ok(lock(&TYPED).pop_front())
 }
 
 /// Whether Ctrl-C was typed, which is taken. All other keys are left for [`next`].
@@ -53,7 +51,7 @@ pub(crate) fn next(left: Duration) -> io::Result<Option<Key>> {
 #[cfg(unix)]
 pub(crate) fn interrupted() -> io::Result<bool> {
     listen(Duration::ZERO)?;
-    let keys = &mut typed().keys;
+    let mut keys = lock(&TYPED);
     let place = keys.iter().position(|key| *key == Key::Interrupt);
     Ok(place.and_then(|place| keys.remove(place)).is_some())
 }
@@ -83,10 +81,9 @@ fn listen(left: Duration) -> io::Result<()> {
         Err(Errno::INTR | Errno::AGAIN) => return Ok(()),
         count => count?,
     };
-    let mut typed = typed();
-    let mut all = std::mem::take(&mut typed.unfinished);
-    all.extend_from_slice(&bytes[..count]);
-    typed.unfinished = decode(&all, &mut typed.keys).to_vec();
+    let mut unfinished = lock(&UNFINISHED);
+    unfinished.extend_from_slice(&bytes[..count]);
+    *unfinished = decode(&unfinished, &mut lock(&TYPED)).to_vec();
     Ok(())
 }
 
@@ -136,7 +133,7 @@ fn listen(left: Duration) -> io::Result<()> {
         return Ok(());
     }
     let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
-    typed().keys.push_back(match key.code {
+    lock(&TYPED).push_back(match key.code {
         KeyCode::Char('c') if is_control => Key::Interrupt,
         KeyCode::Char('l') if is_control => Key::Redraw,
         KeyCode::Char(_) if is_control => Key::Other,
