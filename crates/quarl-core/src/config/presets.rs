@@ -53,6 +53,16 @@ const PRESETS: &[Preset] = &[
         elsewhere: Some(ROBUST),
     },
     Preset {
+        name: "efficient",
+        display_name: "Efficient DQN",
+        summary: "few environment steps: CartPole-v1 in at most 6,000 and MountainCar-v0 in 40,000; robust for any other environment",
+        files: &[
+            ("CartPole-v1", include_str!("../../../../configs/efficient/CartPole-v1.toml")),
+            ("MountainCar-v0", include_str!("../../../../configs/efficient/MountainCar-v0.toml")),
+        ],
+        elsewhere: Some(ROBUST),
+    },
+    Preset {
         name: "dqn",
         display_name: "DQN",
         summary: "DQN with experience replay and a target network, for CartPole-v1 (Mnih et al. 2015)",
