@@ -6,6 +6,7 @@
 pub(crate) mod config;
 pub mod head;
 mod q_values;
+mod support;
 
 pub use config::{Activation, Architecture};
 pub use head::Head;
