@@ -55,7 +55,7 @@ const PRESETS: &[Preset] = &[
     Preset {
         name: "efficient",
         display_name: "Efficient DQN",
-        summary: "few environment steps: CartPole-v1 in at most 6,000 and MountainCar-v0 in 40,000; robust for any other environment",
+        summary: "few environment steps: CartPole-v1 in at most 6,000 and MountainCar-v0 in 50,000; robust for any other environment",
         files: &[
             ("CartPole-v1", include_str!("../../../../configs/efficient/CartPole-v1.toml")),
             ("MountainCar-v0", include_str!("../../../../configs/efficient/MountainCar-v0.toml")),
