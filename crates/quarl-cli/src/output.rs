@@ -159,8 +159,7 @@ pub(crate) fn has_colors() -> bool {
 pub(crate) fn exit_status(error: &anyhow::Error) -> u8 {
     match error.downcast_ref::<Error>() {
         Some(
-            Error::InvalidValue { .. }
-            | Error::Setting { .. }
+            Error::Setting { .. }
             | Error::MissingKeys { .. }
             | Error::Config { .. }
             | Error::UnknownEnvironment { .. }

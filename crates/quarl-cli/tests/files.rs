@@ -84,7 +84,7 @@ fn force_replaces_a_run_and_nothing_else() {
     for (out, expected, status) in [
         ("run", "run exists already and holds files that do not belong to a run (notes.txt): move them", 2),
         ("experiment", "experiment exists already and holds an experiment", 2),
-        ("foreign", "foreign exists already and holds no run (config.toml)", 2),
+        ("foreign", "foreign exists already and holds other files (config.toml)", 2),
         ("file", "file: this is a file; a directory is needed", 1),
     ] {
         for more in [&[][..], &["--force"]] {
@@ -112,15 +112,15 @@ fn an_experiment_refuses_what_it_cannot_continue_and_names_the_keys_that_differ(
     fs::create_dir(here.path().join("foreign")).unwrap();
     fs::write(here.path().join("foreign/a.txt"), "mine").unwrap();
     for (out, more, expected) in [
-        ("run", &[][..], "holds a run, not an experiment"),
-        ("foreign", &[], "does not hold an experiment (a.txt)"),
-        ("ablation", &[], "does not hold an experiment (all, "),
+        ("run", &[][..], "holds a run: choose another directory"),
+        ("foreign", &[], "holds other files (a.txt)"),
+        ("ablation", &[], "holds several runs or experiments (all, "),
         ("many", &["--set", "agent.gamma=0.5"], "agent.gamma is 0.98 there and 0.5 here"),
-        ("many", &["--ablate", "replay"], "holds a single experiment"),
+        ("many", &["--ablate", "replay"], "holds an experiment"),
         ("run", &["--ablate", "replay"], "holds a run"),
         ("foreign", &["--ablate", "replay"], "holds other files (a.txt)"),
         ("ablation", &["--ablate", "replay", "--set", "agent.gamma=0.5"], "agent.gamma is 0.98 there and 0.5 here"),
-        ("new", &["--ablate", "double"], "--ablate: ablated part = double: the configuration does not have it"),
+        ("new", &["--ablate", "double"], "--ablate: ablated part: the configuration does not have double"),
     ] {
         let message = fail(&here, &experiment(out, &[&["--runs", "1"], more].concat()), 2);
         assert!(message.contains(expected), "{message}");

@@ -280,7 +280,7 @@ fn anything_else_in_the_directory_is_refused_and_nothing_is_written() {
 
     fs::create_dir(here.path().join("mine")).unwrap();
     fs::write(here.path().join("mine/notes.txt"), "mine").unwrap();
-    assert!(fail(&here, &study("mine", &[]), 2).contains("mine exists already and does not hold a study (notes.txt)"));
+    assert!(fail(&here, &study("mine", &[]), 2).contains("mine exists already and holds other files (notes.txt)"));
     assert_eq!(fs::read_dir(here.path().join("mine")).unwrap().count(), 1);
     fs::write(here.path().join("file"), "mine").unwrap();
     assert!(fail(&here, &study("file", &[]), 1).contains("this is a file"));

@@ -9,14 +9,13 @@ mod state;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::settings::invalid;
 use crate::config::{AgentConfig, InitialTarget, TargetNetworkConfig, TargetNetworkKind, TrainConfig, TrainingConfig};
-use crate::engine::cpu::{self, network::LayerStack};
-use crate::engine::{DrawnBatch, Engine, TargetUpdate, Update, UpdateReport};
+use crate::engine::{DrawnBatch, Engine, TargetUpdate, Update, UpdateReport, cpu, initial_parameters};
 use crate::env::EnvironmentSpec;
 use crate::env::wrappers::ObservationStatistics;
 use crate::error::Error;
 use crate::exploration::{Exploration, Explorer};
-use crate::model::Model;
 use crate::network::{Architecture, Head, QValues};
 use crate::observations::{Observations, ObservationsView};
 use crate::policy::Policy;
@@ -138,20 +137,17 @@ impl Agent {
         let features = spec.observation_space.len();
         let masked_actions = if spec.has_action_mask { spec.action_space.n } else { 0 };
         if spec.has_action_mask && config.agent.target == TargetKind::Munchausen {
-            return Err(Error::InvalidValue {
-                key: "agent.target".to_owned(),
-                value: "munchausen".to_owned(),
-                remedy: format!(
-                    "{} has action masks, which Munchausen DQN does not support (it takes the logarithm of every action's \
-                     probability): choose another value",
-                    spec.id
-                ),
-            });
+            let message = format!(
+                "\"munchausen\" does not support action masks, which {} has (it takes the logarithm of every action's \
+                 probability): choose another value",
+                spec.id
+            );
+            return Err(invalid("agent.target", message));
         }
         let mut engine = engine(config, spec)?;
         let mut initialisation = Stream::Initialisation.rng(seed);
-        let layers = LayerStack::new(engine.architecture());
-        let mut initial = || layers.initial_parameters(config.network.noisy_sigma, &mut initialisation);
+        let architecture = engine.architecture().clone();
+        let mut initial = || initial_parameters(&architecture, config.network.noisy_sigma, &mut initialisation);
         let online = initial();
         match config.target_network.initial {
             InitialTarget::Random if config.target_network.kind != TargetNetworkKind::None => {
@@ -186,28 +182,6 @@ impl Agent {
             target_network: config.target_network.clone(),
             dtype,
         })
-    }
-
-    /// Replaces the parameters of both networks, and the observation statistics, by those of a model.
-    ///
-    /// # Errors
-    /// [`Error::State`] where the model has another network, or only one of the two normalises observations; nothing is changed
-    /// then.
-    pub fn set_model(&mut self, model: &Model) -> Result<(), Error> {
-        let refused = |message: String| Err(Error::State { what: "the initial model".to_owned(), message });
-        model.check()?;
-        let differences = model.architecture.differences(self.architecture());
-        if !differences.is_empty() {
-            return refused(format!("its network differs from that of the configuration: {}", differences.join("; ")));
-        }
-        if model.observation_statistics.is_some() != self.memory.observation_statistics.is_some() {
-            let (its, remedy) = if model.observation_statistics.is_some() { ("", "true") } else { ("not ", "false") };
-            return refused(format!("its observations are {its}normalised: set env.normalize_observation = {remedy}"));
-        }
-        self.engine.set_parameters(&model.parameters, &model.parameters);
-        self.engine.invalidate_all();
-        self.memory.observation_statistics.clone_from(&model.observation_statistics);
-        Ok(())
     }
 
     /// The engine that computes Q-values and updates.

@@ -19,21 +19,13 @@ mod schema;
 pub mod settings;
 #[cfg(feature = "files")]
 mod single;
-impl TrainConfig {
-    /// Every key that applies and its value: `agent.gamma` and 0.99. A schedule is one value.
-    pub fn settings(&self) -> Vec<(String, Value)> {
-        let keys = Self::keys().into_iter().zip(self.values());
-        keys.filter(|(key, _)| key.applies(self)).filter_map(|(key, value)| Some((key.path(), value?))).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests;
 pub(crate) mod values;
 
 pub use crate::agent::config::{AgentConfig, InitialTarget, TargetNetworkConfig, TargetNetworkKind, TimeLimitMeaning};
 pub use crate::checkpoint::config::CheckpointConfig;
-pub use crate::engine::cpu::optimizer::config::{OptimizerConfig, OptimizerKind};
+pub use crate::engine::config::{OptimizerConfig, OptimizerKind};
 pub use crate::env::config::{EnvConfig, GymConfig, StepLimit};
 pub use crate::evaluate::config::EvaluationConfig;
 pub use crate::exploration::config::{ExplorationConfig, ExplorationKind};
@@ -122,6 +114,12 @@ impl TrainConfig {
     /// The number of transitions in an update: [`AgentConfig::batch_size`], or 1 without replay.
     pub fn batch_size(&self) -> usize {
         if self.replay.kind == ReplayKind::None { 1 } else { self.agent.batch_size }
+    }
+
+    /// Every key that applies and its value: `agent.gamma` and 0.99. A schedule is one value.
+    pub fn settings(&self) -> Vec<(String, Value)> {
+        let keys = Self::keys().into_iter().zip(self.values());
+        keys.filter(|(key, _)| key.applies(self)).filter_map(|(key, value)| Some((key.path(), value?))).collect()
     }
 
     /// The names of the sections.

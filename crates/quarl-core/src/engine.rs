@@ -4,6 +4,7 @@
 //! when: it samples the batches, owns the random streams and the schedules, and passes priorities to the replay buffer.
 //! [`cpu`] is the built-in engine.
 
+pub(crate) mod config;
 pub mod cpu;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,13 @@ use crate::observations::{Observations, ObservationsView};
 use crate::replay::Replay;
 use crate::rng::Rng;
 use crate::transition::Batch;
+use cpu::network::LayerStack;
+
+// What the library needs of the built-in engine besides the trait: the network of a policy, and what a run is checked for.
+pub(crate) use cpu::TargetCache;
+pub use cpu::network::Tensor;
+#[doc(hidden)]
+pub use cpu::{TrainedNetwork, check_observations};
 
 /// An online network, a target network, and an optimizer.
 ///
@@ -36,7 +44,7 @@ pub trait Engine: Send {
     /// The network's architecture.
     fn architecture(&self) -> &Architecture;
 
-    /// The online network's parameters, in the layout of [`cpu::network::LayerStack::tensors`].
+    /// The online network's parameters, in the order of [`parameter_layout`].
     fn parameters(&self) -> &[f32];
 
     /// Computes the online network's Q-values of a batch of observations `[item][..shape]` into `q_values`,
@@ -86,6 +94,17 @@ pub trait Engine: Send {
 
 /// Creates the engine of a run. The agent then sets the initial parameters, which depend on the run's seed.
 pub type EngineFactory = Box<dyn FnOnce(&TrainConfig, &EnvironmentSpec) -> Result<Box<dyn Engine>, Error>>;
+
+/// The named tensors of a network's parameters, which together cover one flat vector. All engines use this order.
+pub fn parameter_layout(architecture: &Architecture) -> Vec<Tensor> {
+    LayerStack::new(architecture).tensors()
+}
+
+/// Draws initial parameters in the order of [`parameter_layout`]: each layer's as PyTorch initialises it; a noisy network's
+/// sigmas from `noisy_sigma`.
+pub(crate) fn initial_parameters(architecture: &Architecture, noisy_sigma: f64, rng: &mut Rng) -> Vec<f32> {
+    LayerStack::new(architecture).initial_parameters(noisy_sigma, rng)
+}
 
 /// The rule that updates the target network.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -15,7 +15,6 @@ pub(crate) mod config;
 pub mod gym;
 pub mod mountain_car;
 mod registry;
-pub mod seeding;
 pub mod state;
 pub(crate) mod values;
 pub mod wrappers;

@@ -8,21 +8,10 @@ use thiserror::Error as ThisError;
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum Error {
-    /// The value of a configuration key is not allowed.
-    #[error("{key} = {value}: {remedy}")]
-    InvalidValue {
-        /// The configuration key, with its section.
-        key: String,
-        /// The value given.
-        value: String,
-        /// The values that are allowed.
-        remedy: String,
-    },
-
-    /// The value of a configuration key is not allowed, or conflicts with another key.
+    /// The value of a setting is not allowed, or conflicts with another setting.
     #[error("{key}: {message}")]
     Setting {
-        /// The configuration key, with its section.
+        /// The configuration key, with its section; or the name of what a plan is given, such as `shard`.
         key: String,
         /// What is wrong with the value, what is allowed, and what to do.
         message: String,

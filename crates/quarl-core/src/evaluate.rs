@@ -24,6 +24,7 @@ use crate::env::{End, Environment, EnvironmentSpec};
 use crate::error::Error;
 use crate::policy::Policy;
 use crate::rng::Stream;
+use crate::stop::StopFlag;
 
 /// The step limit of greedy episodes if neither the configuration nor the environment has one.
 pub const MAX_EPISODE_STEPS: u32 = 10_000;
@@ -128,6 +129,26 @@ impl GreedyEpisodes {
         let ended = end.map(|end| GreedyEpisode { total_reward, length, end, cut });
         Ok(Some(GreedyStep { episode, action, reward: step.reward, ended }))
     }
+
+    /// Plays the remaining episodes.
+    ///
+    /// # Errors
+    /// Those of [`GreedyEpisodes::step`], and [`Error::Stopped`] once `stop` is requested.
+    pub fn play(
+        &mut self,
+        policy: &mut Policy,
+        env: &mut dyn Environment,
+        stop: &StopFlag,
+    ) -> Result<Vec<GreedyEpisode>, Error> {
+        let mut results = Vec::new();
+        while let Some(step) = self.step(policy, env)? {
+            results.extend(step.ended);
+            if stop.is_requested() {
+                return Err(Error::Stopped { id: env.spec().id.clone() });
+            }
+        }
+        Ok(results)
+    }
 }
 
 fn when(step: u64) -> When {
@@ -145,13 +166,8 @@ pub fn play(
     seed: u64,
     episodes: usize,
 ) -> Result<Vec<GreedyEpisode>, Error> {
-    let mut greedy =
-        GreedyEpisodes::new(env.spec(), seed, episodes as u64, step_limit(StepLimit::Environment, env.spec()));
-    let mut results = Vec::with_capacity(episodes.min(1024));
-    while let Some(step) = greedy.step(policy, env)? {
-        results.extend(step.ended);
-    }
-    Ok(results)
+    let limit = step_limit(StepLimit::Environment, env.spec());
+    GreedyEpisodes::new(env.spec(), seed, episodes as u64, limit).play(policy, env, &StopFlag::default())
 }
 
 /// The returns of `episodes` episodes of uniformly random actions, each truncated after `max_episode_steps` steps. Allowed

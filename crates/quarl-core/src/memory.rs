@@ -6,7 +6,7 @@
 mod available;
 
 use crate::config::{Head, OptimizerKind, ReplayKind, TrainConfig};
-use crate::engine::cpu::TargetCache;
+use crate::engine::TargetCache;
 use crate::env::EnvironmentSpec;
 use crate::error::Error;
 use crate::network::Architecture;

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::cpu::network::{LayerStack, Tensor};
+use crate::engine::{Tensor, parameter_layout};
 use crate::env::wrappers::ObservationStatistics;
 use crate::error::Error;
 use crate::network::Architecture;
@@ -24,7 +24,7 @@ pub struct Model {
     pub env: String,
     /// The network's architecture.
     pub architecture: Architecture,
-    /// All parameters, in the layout of [`LayerStack`].
+    /// All parameters, in the order of [`parameter_layout`].
     pub parameters: Vec<f32>,
     /// The mean and variance that normalise observations, if they are normalised.
     pub observation_statistics: Option<ObservationStatistics>,
@@ -64,8 +64,7 @@ fn statistics(tensors: &SafeTensors, features: usize) -> Result<ObservationStati
 /// Name, shape and place among all parameters of each tensor of a network.
 #[cfg(feature = "files")]
 pub(crate) fn named_tensors(architecture: &Architecture) -> Vec<(String, Vec<usize>, std::ops::Range<usize>)> {
-    let tensors = LayerStack::new(architecture).tensors();
-    tensors.into_iter().map(|Tensor { name, shape, range }| (name, shape, range)).collect()
+    parameter_layout(architecture).into_iter().map(|Tensor { name, shape, range }| (name, shape, range)).collect()
 }
 
 impl Model {
@@ -84,7 +83,7 @@ impl Model {
         let parameters: Vec<u8> = self.parameters.iter().flat_map(|x| x.to_le_bytes()).collect();
         let failed = |message: String| Error::State { what: "the model".to_owned(), message };
         let mut tensors = Vec::new();
-        for Tensor { name, shape, range } in LayerStack::new(&self.architecture).tensors() {
+        for Tensor { name, shape, range } in parameter_layout(&self.architecture) {
             let bytes = &parameters[4 * range.start..4 * range.end];
             let view = TensorView::new(Dtype::F32, shape, bytes).map_err(|error| failed(error.to_string()))?;
             tensors.push((name, view));
@@ -124,20 +123,18 @@ impl Model {
         // Checked before any memory is allocated, because the header may be damaged or malicious.
         architecture.check().map_err(|reason| format!("its header is damaged ({reason})"))?;
         let stored = tensors.tensors().iter().map(|(_, view)| view.data().len() / size_of::<f32>()).sum::<usize>();
-        match architecture.parameter_count() {
-            Some(needed) if needed <= stored => {}
-            _ => return Err("its header is damaged (a network with more parameters than the file has)".to_owned()),
-        }
-        let layers = LayerStack::new(&architecture);
+        let Some(count) = architecture.parameter_count().filter(|needed| *needed <= stored) else {
+            return Err("its header is damaged (a network with more parameters than the file has)".to_owned());
+        };
         let mut views = Vec::new();
-        for Tensor { name, shape, range } in layers.tensors() {
+        for Tensor { name, shape, range } in parameter_layout(&architecture) {
             let view = tensors.tensor(&name).map_err(|_| format!("tensor {name} is missing"))?;
             if view.dtype() != Dtype::F32 || view.shape() != shape {
                 return Err(format!("tensor {name} is {:?} {:?}, expected F32 {shape:?}", view.dtype(), view.shape()));
             }
             views.push((range, view));
         }
-        let mut values = vec![0.0; layers.parameter_count()];
+        let mut values = vec![0.0; count];
         for (range, view) in views {
             let floats =
                 view.data().chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]));
@@ -202,7 +199,7 @@ mod tests {
 
     fn model() -> Model {
         let architecture = Architecture::plain(2, &[3], 2);
-        let count = LayerStack::new(&architecture).parameter_count();
+        let count = architecture.parameter_count().unwrap();
         let parameters: Vec<f32> = (0..count).map(|i| i as f32 - 0.5).collect();
         Model { env: "CartPole-v0".to_owned(), architecture, parameters, observation_statistics: None }
     }
@@ -274,7 +271,7 @@ mod tests {
     }
 
     fn tensors_of(architecture: &Architecture) -> Vec<(String, Vec<usize>)> {
-        LayerStack::new(architecture).tensors().into_iter().map(|tensor| (tensor.name, tensor.shape)).collect()
+        parameter_layout(architecture).into_iter().map(|tensor| (tensor.name, tensor.shape)).collect()
     }
 
     #[test]

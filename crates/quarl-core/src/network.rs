@@ -14,6 +14,9 @@ pub use q_values::QValues;
 
 use crate::error::Error;
 
+/// The number added to the variance before its root is taken, as in PyTorch's `LayerNorm`.
+pub const LAYER_NORM_EPS: f32 = 1e-5;
+
 impl Architecture {
     /// Refuses a slice that does not have the length of one observation.
     pub(crate) fn check_observation(&self, observation: &[f32]) -> Result<(), Error> {

@@ -19,9 +19,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::cpu::buffer::Buffer;
-use crate::engine::cpu::kernels::CpuPath;
-use crate::engine::cpu::network::{QNetwork, SingleScratch};
+use crate::engine::TrainedNetwork;
 use crate::env::EnvironmentSpec;
 use crate::env::wrappers::ObservationStatistics;
 use crate::error::Error;
@@ -33,26 +31,12 @@ use crate::network::{Architecture, QValues, check_mask};
 ///
 /// It has buffers of its own, so acting allocates nothing. Clones share the parameters and are cheap: use one for each thread. A
 /// noisy network acts without noise. See the [module](self) for an example.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Policy {
-    trained: Arc<Trained>,
-    scratch: SingleScratch,
+    network: TrainedNetwork,
+    statistics: Option<Arc<ObservationStatistics>>,
     normalized: Vec<f32>,
     probabilities: Vec<f64>,
-}
-
-impl Clone for Policy {
-    fn clone(&self) -> Self {
-        Self::with_buffers(Arc::clone(&self.trained))
-    }
-}
-
-#[derive(Debug)]
-struct Trained {
-    network: QNetwork,
-    /// The effective parameters.
-    parameters: Buffer,
-    statistics: Option<ObservationStatistics>,
 }
 
 impl Policy {
@@ -88,30 +72,17 @@ impl Policy {
             let message = format!("its observation statistics do not have {inputs} numbers");
             return Err(Error::State { what: "the model".to_owned(), message });
         }
-        let network = QNetwork::new(architecture.clone(), CpuPath::select()?);
-        let (given, needed) = (parameters.len(), network.parameter_count());
-        if given != needed {
-            let message = format!("it has {given} parameters, and its network {needed}");
-            return Err(Error::State { what: "the model".to_owned(), message });
-        }
-        let mut effective = Buffer::zeros(network.forward_parameter_count());
-        network.effective_parameters(parameters, &network.no_noise(), &mut effective);
-        Ok(Self::with_buffers(Arc::new(Trained { network, parameters: effective, statistics: statistics.cloned() })))
-    }
-
-    fn with_buffers(trained: Arc<Trained>) -> Self {
-        let Architecture { inputs, actions, .. } = *trained.network.architecture();
-        Self {
-            scratch: trained.network.single_scratch(),
+        Ok(Self {
+            network: TrainedNetwork::new(architecture, parameters)?,
+            statistics: statistics.cloned().map(Arc::new),
             normalized: vec![0.0; inputs],
-            probabilities: vec![0.0; actions],
-            trained,
-        }
+            probabilities: vec![0.0; architecture.actions],
+        })
     }
 
     /// The network's architecture.
     pub fn architecture(&self) -> &Architecture {
-        self.trained.network.architecture()
+        self.network.architecture()
     }
 
     /// Checks that the policy can act in an environment with this specification.
@@ -138,17 +109,11 @@ impl Policy {
     /// # Errors
     /// [`Error::ObservationLength`] where the observation has another length than the network's inputs.
     pub fn q_values(&mut self, observation: &[f32]) -> Result<QValues<'_>, Error> {
-        let Trained { network, parameters, statistics } = &*self.trained;
-        network.architecture().check_observation(observation)?;
-        let observation = match statistics {
-            None => observation,
-            Some(statistics) => {
-                self.normalized.copy_from_slice(observation);
-                statistics.normalize(&mut self.normalized)?;
-                &*self.normalized
-            }
-        };
-        network.q_values(parameters, observation, &mut self.scratch)
+        let Some(statistics) = &self.statistics else { return self.network.q_values(observation) };
+        self.architecture().check_observation(observation)?;
+        self.normalized.copy_from_slice(observation);
+        statistics.normalize(&mut self.normalized)?;
+        self.network.q_values(&self.normalized)
     }
 
     /// The greedy action: the allowed action with the highest Q-value, the lowest index among equals. `mask` is the action

@@ -16,6 +16,7 @@ pub use self::arrays::{ReplayHeader, SamplerHeader, TransitionArrays, Transition
 use self::prioritized::Prioritized;
 use self::store::Store;
 use self::uniform::Uniform;
+use crate::config::settings::invalid;
 use crate::config::{ReplayConfig, ReplayKind};
 use crate::error::Error;
 use crate::rng::Rng;
@@ -68,16 +69,15 @@ impl Replay {
     /// without masks.
     ///
     /// # Errors
-    /// [`Error::InvalidValue`] where the memory is not available.
+    /// [`Error::Setting`] where the memory is not available.
     pub fn new(config: &ReplayConfig, n_step: usize, space: &BoxSpace, masked_actions: usize) -> Result<Self, Error> {
         let capacity = if config.kind == ReplayKind::None { n_step } else { config.capacity };
-        let store = Store::new(capacity, space, masked_actions).ok_or_else(|| Error::InvalidValue {
-            key: "replay.capacity".to_owned(),
-            value: capacity.to_string(),
-            remedy: format!(
-                "transitions with {} numbers an observation need more memory than is available; lower it",
+        let store = Store::new(capacity, space, masked_actions).ok_or_else(|| {
+            let message = format!(
+                "{capacity} transitions with {} numbers an observation need more memory than is available; lower it",
                 space.len()
-            ),
+            );
+            invalid("replay.capacity", message)
         })?;
         let sampler = match config.kind {
             ReplayKind::Uniform => Sampler::Uniform(Uniform::default()),

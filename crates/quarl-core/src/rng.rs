@@ -3,13 +3,15 @@
 //! The generator is PCG64 (O'Neill 2014), NumPy's default, seeded as in NumPy: [`Rng::from_seed`] gives the numbers of
 //! `numpy.random.default_rng(seed)`. It is plain data, so a run can be saved and resumed at any point of a stream.
 
+mod seed_sequence;
+
 use std::sync::OnceLock;
 
 use rand_core::Rng as _;
 use rand_pcg::Pcg64;
 use serde::{Deserialize, Serialize};
 
-use crate::env::seeding::SeedSequence;
+pub use seed_sequence::SeedSequence;
 
 /// A random number generator.
 ///

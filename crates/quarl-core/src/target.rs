@@ -12,7 +12,7 @@
 //! use quarl::network::QValues;
 //! use quarl::target::{self, TargetKind, TargetRule, Values};
 //!
-// Two items, two actions. The second item's episode terminated, so its discount is 0.
+//! // Two items, two actions. The second item's episode terminated, so its discount is 0.
 //! let q_target_next = [1.0, 9.0, 2.0, 8.0]; // [action][item]
 //! let values = Values::of_target_network(QValues::new(&q_target_next, 2, 2));
 //! let rule = TargetRule::new(TargetKind::Max);
@@ -203,7 +203,7 @@ impl TargetRule {
 /// `temperature * log pi(action | item)` for `pi = softmax(Q' / temperature)` over the allowed actions, which include
 /// `action`. Computed relative to the largest Q-value, so that nothing overflows: `Q' - max Q' - temperature * log sum
 /// exp((Q' - max Q') / temperature)`.
-pub fn scaled_log_policy(temperature: f32, q_target: QValues, item: usize, action: usize) -> f32 {
+fn scaled_log_policy(temperature: f32, q_target: QValues, item: usize, action: usize) -> f32 {
     let largest = q_target.get(item, q_target.argmax(item));
     let allowed = (0..q_target.actions()).filter(|action| q_target.is_allowed(item, *action));
     let sum: f32 = allowed.map(|action| libm::expf((q_target.get(item, action) - largest) / temperature)).sum();

@@ -23,7 +23,7 @@ use crate::rng::{self, Stream};
 use crate::scene::Scene;
 use crate::stop::StopFlag;
 use evaluation::RunningEvaluation;
-use progress::{Best, EpisodeProgress, MAX_LOST_IN_A_ROW, Phase, Progress, Slot, StepTaken};
+use progress::{Best, EpisodeProgress, Phase, Progress, Slot, StepTaken};
 
 #[doc(hidden)]
 pub use builder::resolve;
@@ -238,13 +238,8 @@ impl Trainer {
         let env = &mut envs[turn];
         // No action was chosen if the environment was lost.
         let Some((action, epsilon)) = progress.slots[turn].chosen.take() else { return Ok(None) };
-        let step = match env.step(action, next_observation) {
-            Err(error @ (Error::WorkerLost { .. } | Error::Stopped { .. })) => {
-                progress.abandon_episode(turn, error)?;
-                return Ok(None);
-            }
-            step => step?,
-        };
+        let stepped = env.step(action, next_observation);
+        let Some(step) = progress.unless_lost(turn, stepped)? else { return Ok(None) };
         progress.env_steps += 1;
         let env_steps = progress.env_steps;
         check_step(&**env, &step, next_observation, training(env_steps))?;
@@ -303,8 +298,7 @@ impl Trainer {
                 agent.update_target();
             }
         }
-        let last = training.episodes.is_some_and(|budget| progress.episodes >= budget)
-            || training.steps.is_some_and(|budget| env_steps >= budget);
+        let last = training.is_complete(progress.episodes, env_steps);
         let due = (step.ended && falls_due(evaluation.every_episodes, progress.episodes))
             || falls_due(evaluation.every_steps, env_steps);
         progress.phase = match (due, last) {
@@ -318,19 +312,19 @@ impl Trainer {
     /// Starts the next episode of environment `i` if none is running, and chooses its next action.
     fn choose(&mut self, i: usize) -> Result<(), Error> {
         let Self { config, envs, agent, progress, .. } = self;
-        let (env, slot, env_steps) = (&mut envs[i], &mut progress.slots[i], progress.env_steps);
+        let env_steps = progress.env_steps;
+        let (env, mut slot) = (&mut envs[i], &mut progress.slots[i]);
         if slot.episode.is_none() {
             let seed = match (slot.lost, slot.started) {
                 (Some(loss), _) => Some(Stream::Restart.part_seed(config.training.seed, loss)),
                 (None, false) => Some(rng::reset_seed(config.training.seed, i as u64)),
                 (None, true) => None,
             };
-            match env.reset(seed, &mut slot.observation) {
-                Err(error @ (Error::WorkerLost { .. } | Error::Stopped { .. })) => {
-                    return progress.abandon_episode(i, error);
-                }
-                result => result?,
+            let reset = env.reset(seed, &mut slot.observation);
+            if progress.unless_lost(i, reset)?.is_none() {
+                return Ok(());
             }
+            slot = &mut progress.slots[i];
             check_reset(&**env, &slot.observation, training(env_steps))?;
             agent.update_observation_statistics(&slot.observation)?;
             (slot.started, slot.lost) = (true, None);
@@ -340,52 +334,7 @@ impl Trainer {
         let exploration = config.exploration.at(env_steps + i as u64);
         let action = agent.act(&slot.observation, env.action_mask(), exploration, &mut slot.explorer)?;
         slot.chosen = Some((action, exploration.epsilon()));
-        match env.begin_step(action) {
-            Err(error @ (Error::WorkerLost { .. } | Error::Stopped { .. })) => progress.abandon_episode(i, error),
-            result => result,
-        }
-    }
-
-    /// Takes one step of the running evaluation, or returns its result.
-    fn evaluate(&mut self) -> Result<Option<Event>, Error> {
-        let Self { config, evaluation_env, agent, progress, evaluation, .. } = self;
-        let closing = progress.phase == Phase::Close;
-        let running = match evaluation {
-            Some(running) => running,
-            None => evaluation.insert(RunningEvaluation::new(config, evaluation_env.spec(), agent, closing)?),
-        };
-        match running.step(&mut **evaluation_env) {
-            // The evaluation starts again when the run continues, and gives the same result, because its seed is the same.
-            Err(Error::Stopped { .. }) => *evaluation = None,
-            Err(Error::WorkerLost { .. }) if running.lost + 1 < MAX_LOST_IN_A_ROW => running.restart(),
-            Err(error) => return Err(error),
-            Ok(Some(step)) => {
-                if step.ended.is_some_and(|episode| episode.cut) {
-                    progress.warn(running.cut_warning());
-                }
-                return Ok(Some(Event::EvaluationStep {
-                    episode: step.episode,
-                    action: step.action,
-                    reward: step.reward,
-                }));
-            }
-            Ok(None) => {
-                progress.episodes_lost += running.lost;
-                let returns = std::mem::take(&mut running.returns);
-                *evaluation = None;
-                let result = progress.evaluated(returns, agent, closing);
-                progress.phase = match progress.phase {
-                    Phase::Evaluate { training_ended: true } => Phase::Close,
-                    Phase::Evaluate { training_ended: false } => {
-                        progress.stopped_early = progress.early_stop(result.mean_return, &config.evaluation);
-                        if progress.stopped_early.is_some() { Phase::Close } else { Phase::Step }
-                    }
-                    _ => Phase::Finished,
-                };
-                return Ok(Some(Event::Evaluation(result)));
-            }
-        }
-        Ok(None)
+        progress.unless_lost(i, env.begin_step(action)).map(drop)
     }
 }
 

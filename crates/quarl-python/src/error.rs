@@ -9,8 +9,7 @@ use quarl::Error;
 /// The exception for an error, with the same text.
 pub(crate) fn exception(py: Python<'_>, error: &Error) -> PyErr {
     let class = match error {
-        Error::InvalidValue { .. }
-        | Error::Setting { .. }
+        Error::Setting { .. }
         | Error::MissingKeys { .. }
         | Error::Config { .. }
         | Error::UnknownEnvironment { .. }

@@ -36,6 +36,7 @@ mod efficiency;
 mod figures;
 mod plan;
 mod runner;
+mod score_range;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,7 +48,7 @@ use crate::run::{self, RUNS, Status};
 pub use aggregate::{ExperimentSummary, FailedRun, MeanRow};
 pub use comparison::{Comparison, ComparisonRuns, Variant};
 pub use comparison_results::{
-    ComparisonResults, ConfigurationResults, EnvironmentResults, OverallResults, ScoreRange, read_comparison,
+    ComparisonResults, ConfigurationResults, EnvironmentResults, OverallResults, Versus, read_comparison,
 };
 pub use efficiency::EfficiencyPoint;
 #[cfg(feature = "plot")]
@@ -55,6 +56,7 @@ pub use figures::{comparison_figures, draw, figure};
 pub use plan::{Plan, Shard};
 pub(crate) use runner::internal;
 pub use runner::{ExperimentEvent, Runs};
+pub use score_range::ScoreRange;
 
 /// An experiment and its directory. See [`Plan::open`].
 pub struct Experiment {

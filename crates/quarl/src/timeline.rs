@@ -125,14 +125,8 @@ impl<'a> Timeline<'a> {
         let seed = Stream::PeriodicEvaluation.seed(self.config.training.seed);
         let limit = step_limit(self.config.evaluation.max_episode_steps, env.spec());
         let mut greedy = GreedyEpisodes::new(env.spec(), seed, episodes, limit);
-        let mut returns = Vec::new();
-        while let Some(step) = greedy.step(policy, env)? {
-            if self.stop.is_requested() {
-                return Err(Error::Stopped { id: self.config.env.id.clone() });
-            }
-            returns.extend(step.ended.map(|episode| episode.total_reward));
-        }
-        Ok(returns)
+        let episodes = greedy.play(policy, env, &self.stop)?;
+        Ok(episodes.iter().map(|episode| episode.total_reward).collect())
     }
 
     /// The environment steps before the episode that runs after `env_steps` steps, or that ends with them.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::StopFlag;
 use crate::config::{EnvConfig, StepLimit};
 use crate::env::{self, Environment, EnvironmentSpec, MakeOptions, wrappers};
 use crate::error::Error;
@@ -76,7 +77,7 @@ impl TrainedAgent {
     /// Puts the run's wrappers around an environment of your own.
     ///
     /// # Errors
-    /// [`Error::InvalidValue`] for a wrapper's setting that does not suit this environment.
+    /// [`Error::Setting`] for a wrapper's setting that does not suit this environment.
     pub fn wrap(&self, env: impl Environment + 'static) -> Result<Box<dyn Environment>, Error> {
         wrappers::wrap(Box::new(env), &self.env)
     }
@@ -122,11 +123,7 @@ impl TrainedAgent {
     /// Those of [`GreedyEpisodes::step`], and [`Error::State`] where the environment does not match the model.
     pub fn evaluate(&self, env: &mut dyn Environment, seed: u64, episodes: u64) -> Result<Vec<GreedyEpisode>, Error> {
         let (mut policy, mut greedy) = self.greedy(env.spec(), self.report_seed(seed), episodes)?;
-        let mut results = Vec::new();
-        while let Some(step) = greedy.step(&mut policy, env)? {
-            results.extend(step.ended);
-        }
-        Ok(results)
+        greedy.play(&mut policy, env, &StopFlag::default())
     }
 
     /// The seed of the episodes for reported scores. It differs from all seeds of training and its evaluations, and between

@@ -96,7 +96,7 @@ fn a_boxed_environment_can_be_put_under_a_clock() {
 #[test]
 fn a_time_limit_of_zero_is_refused() {
     let error = TimeLimit::new(CartPole::v0(), 0).err().unwrap();
-    assert!(matches!(error, Error::InvalidValue { .. }), "{error}");
+    assert!(matches!(error, Error::Setting { .. }), "{error}");
 }
 
 #[test]

@@ -10,7 +10,8 @@ use common::{layered, uniform};
 use quarl::accumulator::{Accumulator, Next};
 use quarl::agent::Agent;
 use quarl::config::TrainConfig;
-use quarl::engine::cpu::{self, kernels::CpuPath, network::LayerStack};
+use quarl::engine::cpu::{self, kernels::CpuPath};
+use quarl::engine::parameter_layout;
 use quarl::env::{End, EnvironmentSpec};
 use quarl::space::{BoxSpace, Discrete};
 use serde_json::Value;
@@ -89,7 +90,7 @@ fn three_whole_updates_are_pytorchs() {
     for case in oracle["cases"].as_array().unwrap() {
         for path in CpuPath::available() {
             let mut agent = agent(case, path);
-            let tensors = LayerStack::new(agent.architecture()).tensors();
+            let tensors = parameter_layout(agent.architecture());
             let parameters = |agent: &Agent| -> Vec<f32> {
                 let names = case["tensors"].as_array().unwrap().iter();
                 let ranges =

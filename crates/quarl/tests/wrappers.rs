@@ -295,7 +295,7 @@ fn what_observations_are_normalised_by_is_saved_with_the_model_and_frozen_in_pla
 fn a_limit_beyond_the_environments_own_is_refused() {
     let config = config("CartPole-v0", &["env.max_episode_steps=300"]);
     let message = Trainer::new(config).err().unwrap().to_string();
-    assert_eq!(message, "env.max_episode_steps = 300: CartPole-v0 ends after 200 already");
+    assert_eq!(message, "env.max_episode_steps: 300 is too many: CartPole-v0 ends after 200 already");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Saving and restoring an agent's state.
+//! Saving and restoring an agent's state, and starting from a model.
 
 use std::borrow::Cow;
 
@@ -9,6 +9,7 @@ use super::clipping::ClippingMonitor;
 use crate::engine::EngineState;
 use crate::env::wrappers::ObservationStatistics;
 use crate::error::Error;
+use crate::model::Model;
 use crate::replay::Replay;
 use crate::rng::Rng;
 
@@ -73,7 +74,8 @@ impl AgentState<'_> {
         &self.engine
     }
 
-    /// [`AgentState::engine`], mutably.
+    /// [`AgentState::engine`], mutably, for the tests that compare updates with PyTorch.
+    #[doc(hidden)]
     pub fn engine_mut(&mut self) -> &mut EngineState {
         &mut self.engine
     }
@@ -100,6 +102,28 @@ impl Agent {
         self.engine.set_state(&state.engine)?;
         self.memory = state.memory.into_owned();
         self.memory.replay.reserve();
+        Ok(())
+    }
+
+    /// Replaces the parameters of both networks, and the observation statistics, by those of a model.
+    ///
+    /// # Errors
+    /// [`Error::State`] where the model has another network, or only one of the two normalises observations; nothing is changed
+    /// then.
+    pub fn set_model(&mut self, model: &Model) -> Result<(), Error> {
+        let refused = |message: String| Err(Error::State { what: "the initial model".to_owned(), message });
+        model.check()?;
+        let differences = model.architecture.differences(self.architecture());
+        if !differences.is_empty() {
+            return refused(format!("its network differs from that of the configuration: {}", differences.join("; ")));
+        }
+        if model.observation_statistics.is_some() != self.memory.observation_statistics.is_some() {
+            let (its, remedy) = if model.observation_statistics.is_some() { ("", "true") } else { ("not ", "false") };
+            return refused(format!("its observations are {its}normalised: set env.normalize_observation = {remedy}"));
+        }
+        self.engine.set_parameters(&model.parameters, &model.parameters);
+        self.engine.invalidate_all();
+        self.memory.observation_statistics.clone_from(&model.observation_statistics);
         Ok(())
     }
 

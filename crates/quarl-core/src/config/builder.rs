@@ -55,9 +55,7 @@ impl TrainConfig {
                     "{keys}: not given, and there is no default: the file is cut short, or is no complete configuration"
                 ),
                 // Two keys of the file that contradict each other.
-                Error::Setting { .. } | Error::InvalidValue { .. } if !error.to_string().contains(origin) => {
-                    error.to_string()
-                }
+                Error::Setting { .. } if !error.to_string().contains(origin) => error.to_string(),
                 error => return error,
             };
             Error::Config { origin: origin.to_owned(), message }

@@ -12,6 +12,7 @@ pub mod optimizer;
 mod target_cache;
 #[cfg(test)]
 mod tests;
+mod trained;
 mod update;
 
 use self::buffer::Buffer;
@@ -30,6 +31,7 @@ use crate::rng::Rng;
 use crate::target::TargetRule;
 
 pub(crate) use target_cache::TargetCache;
+pub use trained::TrainedNetwork;
 
 /// A factory of engines that use the instruction set `path`, for [`crate::train::TrainerBuilder::engine`].
 pub fn on(path: CpuPath) -> EngineFactory {

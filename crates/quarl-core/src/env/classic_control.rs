@@ -102,6 +102,7 @@ impl<P: Physics> ClassicControl<P> {
     /// # Errors
     /// [`Error::State`] where a number of the state is not finite or outside the task's limits,
     /// [`Error::ObservationLength`] for a slice of the wrong length.
+    #[doc(hidden)] // For the tests that compare trajectories with Gymnasium's.
     pub fn start_from(&mut self, state: P::State, observation: &mut [f32]) -> Result<(), Error> {
         self.spec.check_observation(observation)?;
         self.check_state(&state)?;

@@ -76,7 +76,7 @@ pub struct MakeOptions {
 /// Creates the environment of `config`, with its wrappers.
 ///
 /// # Errors
-/// Those of [`make`], and [`Error::InvalidValue`] for a wrapper's settings.
+/// Those of [`make`], and [`Error::Setting`] for a wrapper's settings.
 pub fn make_configured(config: &EnvConfig, options: &MakeOptions) -> Result<Box<dyn Environment>, Error> {
     let env = match config.id.strip_prefix(GYM_PREFIX) {
         Some(name) => bridged(name, config, options, 1)?.remove(0),

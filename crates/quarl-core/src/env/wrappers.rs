@@ -31,6 +31,7 @@ pub use time_limit::TimeLimit;
 pub use transform_reward::TransformReward;
 
 use crate::config::EnvConfig;
+use crate::config::settings::invalid;
 use crate::env::Environment;
 use crate::error::Error;
 
@@ -97,14 +98,15 @@ pub(crate) use forward_to_inner;
 /// Puts the wrappers that `config` enables around `env`.
 ///
 /// # Errors
-/// [`Error::InvalidValue`] for a value that is not allowed, or not for this environment.
+/// [`Error::Setting`] for a value that is not allowed, or not for this environment.
 pub fn wrap(mut env: Box<dyn Environment>, config: &EnvConfig) -> Result<Box<dyn Environment>, Error> {
     if !env.saves_random_state() {
         env = Box::new(SeedEpisodes::new(env));
     }
     if let Some(limit) = config.max_episode_steps.steps() {
         if let Some(own) = env.spec().max_episode_steps.filter(|own| *own < limit) {
-            return Err(invalid("max_episode_steps", limit, format!("{} ends after {own} already", config.id)));
+            let message = format!("{limit} is too many: {} ends after {own} already", config.id);
+            return Err(invalid("env.max_episode_steps", message));
         }
         env = Box::new(TimeLimit::new(env, limit)?);
     }
@@ -122,9 +124,4 @@ pub fn wrap(mut env: Box<dyn Environment>, config: &EnvConfig) -> Result<Box<dyn
         env = Box::new(FrameStackObservation::new(env, config.frame_stack)?);
     }
     Ok(env)
-}
-
-/// The error for a key of `[env]`.
-fn invalid(key: &str, value: impl ToString, remedy: String) -> Error {
-    Error::InvalidValue { key: format!("env.{key}"), value: value.to_string(), remedy }
 }

@@ -1,7 +1,5 @@
 use super::*;
-use crate::config::{TrainConfig, presets};
-use crate::engine::cpu::kernels::CpuPath;
-use crate::engine::cpu::network::QNetwork;
+use crate::config::TrainConfig;
 use crate::env;
 
 fn config(preset: &str, assignments: &[&str]) -> TrainConfig {
@@ -31,25 +29,6 @@ fn sizes_by_hand() {
     // 100 weights are 13 nodes of 8, their sums 2 nodes, the root 1.
     let prioritized = config("textbook", &["replay.kind=prioritized", "replay.capacity=100"]);
     assert_eq!(bytes(&prioritized, "priorities"), (13 + 2 + 1) * 64);
-}
-
-#[test]
-fn every_networks_parameters_are_counted() {
-    for (preset, _) in presets::list() {
-        for switches in [
-            &[][..],
-            &["network.layer_norm=true"],
-            &["network.dueling=true", "network.noisy=true", "network.hidden=[19, 9]"],
-            &["network.hidden=[]", "network.dueling=false"],
-        ] {
-            let config = config(preset, switches);
-            let spec = spec(&config);
-            let architecture = config.network.architecture(&spec.observation_space, spec.action_space.n);
-            let network = QNetwork::new(architecture, CpuPath::Scalar);
-            let counts = (network.forward_parameter_count() as f64, network.parameter_count() as f64);
-            assert_eq!(Sizes::new(&config, &spec).parameter_counts(), counts, "{preset} {switches:?}");
-        }
-    }
 }
 
 #[test]

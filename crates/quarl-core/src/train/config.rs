@@ -46,6 +46,22 @@ settings! {
     }
 }
 
+impl TrainingConfig {
+    /// The share of the run's length that `episodes` episodes with `env_steps` environment steps are.
+    pub fn share(&self, episodes: u64, env_steps: u64) -> f64 {
+        match (self.steps, self.episodes) {
+            (Some(budget), _) => env_steps as f64 / budget as f64,
+            (None, Some(budget)) => episodes as f64 / budget as f64,
+            (None, None) => 0.0,
+        }
+    }
+
+    /// Whether a run of this length ends after `episodes` episodes and `env_steps` environment steps.
+    pub(crate) fn is_complete(&self, episodes: u64, env_steps: u64) -> bool {
+        self.episodes.is_some_and(|budget| episodes >= budget) || self.steps.is_some_and(|budget| env_steps >= budget)
+    }
+}
+
 impl Consistent for TrainingConfig {
     fn check(&self, _: &TrainConfig) -> Result<(), Error> {
         let seed = self.seed;

@@ -1,5 +1,7 @@
 //! A greedy evaluation during training.
 
+use super::progress::{MAX_LOST_IN_A_ROW, Phase};
+use super::{Event, Trainer};
 use crate::agent::Agent;
 use crate::config::TrainConfig;
 use crate::env::{Environment, EnvironmentSpec};
@@ -63,5 +65,49 @@ impl RunningEvaluation {
             "{id}: a greedy evaluation episode did not end within {max_episode_steps} steps and was truncated \
              (evaluation.max_episode_steps)"
         )
+    }
+}
+
+impl Trainer {
+    /// Takes one step of the running evaluation, or returns its result.
+    pub(super) fn evaluate(&mut self) -> Result<Option<Event>, Error> {
+        let Self { config, evaluation_env, agent, progress, evaluation, .. } = self;
+        let closing = progress.phase == Phase::Close;
+        let running = match evaluation {
+            Some(running) => running,
+            None => evaluation.insert(RunningEvaluation::new(config, evaluation_env.spec(), agent, closing)?),
+        };
+        match running.step(&mut **evaluation_env) {
+            // The evaluation starts again when the run continues, and gives the same result, because its seed is the same.
+            Err(Error::Stopped { .. }) => *evaluation = None,
+            Err(Error::WorkerLost { .. }) if running.lost + 1 < MAX_LOST_IN_A_ROW => running.restart(),
+            Err(error) => return Err(error),
+            Ok(Some(step)) => {
+                if step.ended.is_some_and(|episode| episode.cut) {
+                    progress.warn(running.cut_warning());
+                }
+                return Ok(Some(Event::EvaluationStep {
+                    episode: step.episode,
+                    action: step.action,
+                    reward: step.reward,
+                }));
+            }
+            Ok(None) => {
+                progress.episodes_lost += running.lost;
+                let returns = std::mem::take(&mut running.returns);
+                *evaluation = None;
+                let result = progress.evaluated(returns, agent, closing);
+                progress.phase = match progress.phase {
+                    Phase::Evaluate { training_ended: true } => Phase::Close,
+                    Phase::Evaluate { training_ended: false } => {
+                        progress.stopped_early = progress.early_stop(result.mean_return, &config.evaluation);
+                        if progress.stopped_early.is_some() { Phase::Close } else { Phase::Step }
+                    }
+                    _ => Phase::Finished,
+                };
+                return Ok(Some(Event::Evaluation(result)));
+            }
+        }
+        Ok(None)
     }
 }

@@ -50,9 +50,7 @@ impl Trainer {
 
     /// Whether the budget is used up.
     fn reached_budget(&self) -> bool {
-        let training = &self.config.training;
-        training.episodes.is_some_and(|budget| self.progress.episodes >= budget)
-            || training.steps.is_some_and(|budget| self.progress.env_steps >= budget)
+        self.config.training.is_complete(self.progress.episodes, self.progress.env_steps)
     }
 
     /// Continues from the state of another run, whose settings may differ: the networks, the replay buffer and the random streams

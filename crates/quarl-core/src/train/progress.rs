@@ -118,8 +118,21 @@ impl Progress {
         Some(message.clone())
     }
 
+    /// What environment `i` returned; `None` where it was lost, or is being stopped: its episode is then abandoned.
+    ///
+    /// # Errors
+    /// All others of the environment, and the loss of the last of several worker processes in a row.
+    pub(super) fn unless_lost<T>(&mut self, i: usize, result: Result<T, Error>) -> Result<Option<T>, Error> {
+        match result {
+            Err(error @ (Error::WorkerLost { .. } | Error::Stopped { .. })) => {
+                self.abandon_episode(i, error).map(|()| None)
+            }
+            result => result.map(Some),
+        }
+    }
+
     /// Abandons the running episode of a lost environment. Its completed transitions stay in the replay buffer.
-    pub(super) fn abandon_episode(&mut self, i: usize, error: Error) -> Result<(), Error> {
+    fn abandon_episode(&mut self, i: usize, error: Error) -> Result<(), Error> {
         let slot = &mut self.slots[i];
         slot.accumulator.clear();
         (slot.episode, slot.chosen) = (None, None);
@@ -230,7 +243,7 @@ impl Phase {
 impl Slot {
     /// Whether this slot, read from a file, is compatible with `fresh`, a new one, after `env_steps` steps of all
     /// environments.
-    pub(super) fn fits(&self, fresh: &Self, env_steps: u64, actions: usize) -> bool {
+    fn fits(&self, fresh: &Self, env_steps: u64, actions: usize) -> bool {
         self.accumulator.fits(&fresh.accumulator)
             && self.observation.len() == fresh.observation.len()
             && self.explorer.fits(actions)

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::comparison::Variant;
+use crate::config::settings::invalid;
 use crate::config::{ExplorationKind, Head, ReplayKind, TargetNetworkKind, TrainConfig};
 use crate::error::Error;
 #[cfg(feature = "plot")]
@@ -123,27 +124,27 @@ impl FromStr for Part {
     fn from_str(name: &str) -> Result<Self, Error> {
         let known: Vec<&str> = Self::ALL.iter().map(|part| part.name()).collect();
         let part = Self::ALL.into_iter().find(|part| part.name() == name);
-        part.ok_or_else(|| invalid(name, suggest::remedy(name, &known)))
+        part.ok_or_else(|| refused(format!("{name} is unknown: {}", suggest::remedy(name, &known))))
     }
 }
 
 /// Every combination of `parts` being on and off (two to the power of their number), the complete algorithm first.
 ///
 /// # Errors
-/// [`Error::InvalidValue`] where a part is named twice or is not in the configuration, or where two parts exclude each
+/// [`Error::Setting`] where a part is named twice or is not in the configuration, or where two parts exclude each
 /// other.
 pub fn variants(config: &TrainConfig, parts: &[Part]) -> Result<Vec<Variant>, Error> {
     for (i, part) in parts.iter().enumerate() {
         if parts[..i].contains(part) {
-            return Err(invalid(part.name(), "it is named twice; name it once".to_owned()));
+            return Err(refused(format!("{} is named twice: name it once", part.name())));
         }
         if !part.is_on(config) {
-            return Err(invalid(part.name(), "the configuration does not have it: switch it on first".to_owned()));
+            return Err(refused(format!("the configuration does not have {}: switch it on first", part.name())));
         }
     }
     if parts.contains(&Part::Replay) && parts.contains(&Part::Prioritized) {
-        let remedy = "without replay there are no priorities: name only one of replay and prioritized";
-        return Err(invalid("replay,prioritized", remedy.to_owned()));
+        let message = "without replay there are no priorities: name only one of replay and prioritized";
+        return Err(refused(message.to_owned()));
     }
     let combination = |bits: usize| {
         let off: Vec<Part> =
@@ -182,8 +183,8 @@ pub(crate) fn combinations(directories: &[PathBuf]) -> Option<Vec<(PathBuf, Vec<
     Some(found)
 }
 
-fn invalid(value: &str, remedy: String) -> Error {
-    Error::InvalidValue { key: "ablated part".to_owned(), value: value.to_owned(), remedy }
+fn refused(message: String) -> Error {
+    invalid("ablated part", message)
 }
 
 #[cfg(test)]
@@ -230,8 +231,8 @@ mod tests {
     fn what_cannot_be_ablated_is_refused_with_the_reason() {
         let config = TrainConfig::preset("textbook").build().unwrap();
         for (parts, expected) in [
-            (&[Part::Double][..], "ablated part = double: the configuration does not have it"),
-            (&[Part::Replay, Part::Replay], "ablated part = replay: it is named twice"),
+            (&[Part::Double][..], "ablated part: the configuration does not have double"),
+            (&[Part::Replay, Part::Replay], "ablated part: replay is named twice"),
         ] {
             let message = variants(&config, parts).unwrap_err().to_string();
             assert!(message.starts_with(expected), "{message}");

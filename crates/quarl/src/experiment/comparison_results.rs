@@ -11,37 +11,23 @@ use serde::{Deserialize, Serialize};
 
 use super::comparison::{Comparison, EFFICIENCY, RESULTS, SCORES};
 use super::efficiency::{EfficiencyPoint, efficiency};
-use super::{Experiment, RunOutcome, outcomes};
+use super::{RunOutcome, outcomes};
 use crate::atomic_write::atomic_write;
 use crate::error::Error;
-use crate::evaluate::{random_returns, step_limit};
 use crate::files;
 use crate::run::lock::Lock;
 use crate::run::table::{number, plain, with_header};
 use crate::run::{self, Status};
 use crate::scores::{Scores, ends, finite};
 use crate::stats::{
-    Bootstrap, PairedDifference, TaskScores, area_under_curve, bootstrap_iqm, interquartile_mean, mean,
-    paired_difference, resampler,
+    Bootstrap, PairedDifference, TaskScores, area_under_curve, bootstrap_iqm, interquartile_mean, paired_difference,
+    resampler,
 };
 
-/// The number of random episodes that define the score 0.
-const RANDOM_EPISODES: u64 = 100;
 /// The number of bootstrap resamples, as in rliable.
 const RESAMPLES: usize = 50_000;
-/// The seed of these episodes.
-const RANDOM_SEED: u64 = 0;
 /// The normalised score that the optimality gap is measured from.
 const TARGET: f64 = 1.0;
-
-/// The returns that are normalised to the scores 0 and 1.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ScoreRange {
-    /// The mean return of random play, and the threshold of the environment.
-    RandomToThreshold,
-    /// These returns, by environment.
-    Given(BTreeMap<String, [f64; 2]>),
-}
 
 /// The results of a comparison.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -170,22 +156,6 @@ impl Ended {
 }
 
 impl Comparison {
-    /// The returns that are the scores 0 and 1 on each environment. Known before the first run, so that a range that is not
-    /// defined is refused before hours of training.
-    ///
-    /// # Errors
-    /// [`Error::InvalidValue`] for a range that is not defined for one of the environments; those of the environments.
-    pub fn score_ranges(&self, range: &ScoreRange) -> Result<BTreeMap<String, [f64; 2]>, Error> {
-        let mut ranges = BTreeMap::new();
-        for experiment in self.experiments() {
-            let env = &experiment.config().env.id;
-            if !ranges.contains_key(env) {
-                ranges.insert(env.clone(), score_range(range, experiment)?);
-            }
-        }
-        Ok(ranges)
-    }
-
     /// Reads all ended runs and writes `scores.csv`, `comparison.json` and the figures. Aggregate scores need the ranges of
     /// all environments ([`Comparison::score_ranges`]).
     ///
@@ -277,35 +247,6 @@ pub fn read_comparison(dir: &Path) -> Result<Option<ComparisonResults>, Error> {
         let message = format!("the results are damaged or of another version ({error}): compare again");
         Error::File { path, message }
     })
-}
-
-/// The returns that are the scores 0 and 1 on an experiment's environment.
-fn score_range(range: &ScoreRange, experiment: &Experiment) -> Result<[f64; 2], Error> {
-    let env = &experiment.config().env.id;
-    let undefined = |remedy: String| Error::InvalidValue { key: "score range".to_owned(), value: env.clone(), remedy };
-    let [low, high] = match range {
-        ScoreRange::Given(given) => *given.get(env).ok_or_else(|| {
-            let known: Vec<&str> = given.keys().map(String::as_str).collect();
-            undefined(format!("no returns are given for this environment, only for {}: add them", known.join(", ")))
-        })?,
-        ScoreRange::RandomToThreshold => {
-            let threshold = experiment.threshold.ok_or_else(|| {
-                undefined("the environment has no threshold: give the returns that are the scores 0 and 1".to_owned())
-            })?;
-            [random_return(experiment)?, threshold]
-        }
-    };
-    if low < high && low.is_finite() && high.is_finite() {
-        return Ok([low, high]);
-    }
-    Err(undefined(format!("score 0 is the return {low}, and score 1 the return {high}, which is not above it")))
-}
-
-/// The mean return of random play.
-fn random_return(experiment: &Experiment) -> Result<f64, Error> {
-    let mut environment = experiment.plan.evaluation_environment()?;
-    let limit = step_limit(experiment.config().evaluation.max_episode_steps, environment.spec());
-    Ok(mean(&random_returns(&mut *environment, RANDOM_SEED, RANDOM_EPISODES, limit)?))
 }
 
 /// The evaluations of a run at an interval: environment steps and mean return.

@@ -9,7 +9,8 @@ use super::{Experiment, run_path};
 use crate::StopFlag;
 use crate::atomic_write::atomic_write;
 use crate::config::TrainConfig;
-use crate::engine::cpu;
+use crate::config::settings::invalid;
+use crate::engine;
 use crate::env::{self, Environment, EnvironmentSpec, MakeOptions, wrappers};
 use crate::error::Error;
 use crate::memory;
@@ -33,14 +34,15 @@ impl Shard {
     pub const ALL: Self = Self { index: 1, count: 1 };
 
     /// # Errors
-    /// [`Error::InvalidValue`] for a shard that does not exist.
+    /// [`Error::Setting`] for a shard that does not exist.
     pub(crate) fn check(self) -> Result<(), Error> {
         if (1..=self.count).contains(&self.index) {
             return Ok(());
         }
-        let value = format!("{}/{}", self.index, self.count);
-        let remedy = "choose a number from 1 to the number of shards, such as 1/3".to_owned();
-        Err(Error::InvalidValue { key: "shard".to_owned(), value, remedy })
+        let Self { index, count } = self;
+        let message =
+            format!("{index}/{count} does not exist: choose a number from 1 to the number of shards, such as 1/3");
+        Err(invalid("shard", message))
     }
 
     /// Whether the run at this position among all runs, counted from 0, belongs to this shard.
@@ -135,7 +137,7 @@ impl Plan {
     /// Creates the directory, or checks that it holds an experiment of this plan, and determines the missing runs of its shard.
     ///
     /// # Errors
-    /// Those of the configuration and the environment; [`Error::InvalidValue`] for a shard that does not exist; [`Error::Occupied`] where the directory holds an experiment with
+    /// Those of the configuration and the environment; [`Error::Setting`] for a shard that does not exist; [`Error::Occupied`] where the directory holds an experiment with
     /// another configuration, or anything else; [`Error::Io`] where reading or writing fails.
     pub fn open(mut self) -> Result<Experiment, Error> {
         self.config.validate()?;
@@ -143,7 +145,7 @@ impl Plan {
         self.shard.check()?;
         let spec = self.specification()?;
         train::resolve(&mut self.config, &spec)?;
-        cpu::check_observations(&self.config, &spec)?;
+        engine::check_observations(&self.config, &spec)?;
         memory::check(&self.config, &spec, self.jobs_at_once())?;
         self.spec = Some(spec.clone());
         // Checked before locking, so that not even a lock file is written into a directory that is refused.
@@ -178,28 +180,17 @@ impl Plan {
     /// [`Error::Occupied`] where it holds anything but experiments, or a variant with another configuration; those of the
     /// environments.
     pub(super) fn check_variants(&self, plans: &[Self]) -> Result<(), Error> {
-        let occupied = |message: String| Err(Error::Occupied { path: self.out.clone(), message });
         let mut names = match Contents::of(&self.out)? {
             Contents::Nothing => return Ok(()),
-            Contents::Run { .. } => {
-                return occupied("exists already and holds a run: choose another directory".to_owned());
-            }
-            Contents::Experiment => {
-                let message = "exists already and holds a single experiment: choose another directory";
-                return occupied(message.to_owned());
-            }
-            Contents::Study => {
-                return occupied("exists already and holds a study: choose another directory".to_owned());
-            }
             Contents::Several { names, .. } | Contents::Other { names } => names,
+            contents => return Err(contents.occupied(&self.out)),
         };
         names.retain(|name| {
             let is_variant = matches!(Contents::of(&self.out.join(name)), Ok(Contents::Experiment | Contents::Nothing));
             !is_variant && !comparison::is_own_file(name)
         });
         if !names.is_empty() {
-            let names = listed(&names);
-            return occupied(format!("exists already and holds other files ({names}): choose another directory"));
+            return Err(Contents::Other { names }.occupied(&self.out));
         }
         for plan in plans {
             let mut plan = plan.clone();
@@ -288,24 +279,14 @@ impl Plan {
     /// Whether the directory holds an experiment of this plan; false if it holds nothing; an error if it holds anything
     /// else.
     fn can_continue(&self) -> Result<bool, Error> {
-        let message = match Contents::of(&self.out)? {
-            Contents::Nothing => return Ok(false),
+        match Contents::of(&self.out)? {
+            Contents::Nothing => Ok(false),
             Contents::Experiment => {
                 let existing = self.read_existing(&self.out)?;
-                let seed = existing.training.seed;
-                return self.check_same(&self.out, &existing, seed).map(|()| true);
+                self.check_same(&self.out, &existing, existing.training.seed).map(|()| true)
             }
-            Contents::Run { .. } => {
-                "exists already and holds a run, not an experiment: choose another directory".to_owned()
-            }
-            Contents::Study => {
-                "exists already and holds a study, not an experiment: choose another directory".to_owned()
-            }
-            Contents::Several { names, .. } | Contents::Other { names } => {
-                format!("exists already and does not hold an experiment ({}): choose another directory", listed(&names))
-            }
-        };
-        Err(Error::Occupied { path: self.out.clone(), message })
+            contents => Err(contents.occupied(&self.out)),
+        }
     }
 
     /// The configuration in a directory. Earlier versions did not write the values that depend on the environment.

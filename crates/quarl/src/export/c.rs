@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::network::{Layer, Network, Reading, literals};
-use crate::engine::cpu::kernels::LAYER_NORM_EPS;
 use crate::network::Activation;
+use crate::network::LAYER_NORM_EPS;
 
 const HELPERS: &str = "
 static inline void quarl_affine(const float *weight, const float *bias, const float *in, int inputs, int outputs, float *out) {

@@ -1,7 +1,6 @@
 //! What is exported: the layers of a greedy forward pass with their effective parameters.
 
-use crate::engine::cpu::kernels::CpuPath;
-use crate::engine::cpu::network::QNetwork;
+use crate::engine::{TrainedNetwork, parameter_layout};
 use crate::error::Error;
 use crate::model::Model;
 use crate::network::head::{midpoints, support};
@@ -61,28 +60,30 @@ impl Network {
     pub(super) fn new(model: &Model) -> Result<Self, Error> {
         model.check()?;
         let architecture = &model.architecture;
-        let network = QNetwork::new(architecture.clone(), CpuPath::select()?);
-        let mut effective = vec![0.0; network.forward_parameter_count()];
-        network.effective_parameters(&model.parameters, &network.no_noise(), &mut effective);
-        let tensors = network.layers().tensors();
-        let tensor = |name: &str| -> Option<Vec<f32>> {
+        let network = TrainedNetwork::new(architecture, &model.parameters)?;
+        let (effective, tensors) = (network.effective_parameters(), parameter_layout(architecture));
+        let shaped = |name: &str| -> Option<(&[usize], Vec<f32>)> {
             let found = tensors.iter().find(|tensor| tensor.name == name)?;
-            effective.get(found.range.clone()).map(<[f32]>::to_vec)
+            Some((&found.shape, effective.get(found.range.clone())?.to_vec()))
         };
+        let tensor = |name: &str| shaped(name).map(|(_, values)| values);
         let missing = |name: &str| Error::State {
             what: "the model".to_owned(),
             message: format!("it has no parameters for its layer {name}"),
         };
         let layer = |name: &str, norm: &str, activation: Option<Activation>| -> Result<Layer, Error> {
-            let linear = network.layers().linears().find(|linear| linear.name == name).ok_or_else(|| missing(name))?;
-            let part = |part: &str| tensor(&format!("{name}.{part}")).ok_or_else(|| missing(name));
+            let (Some(([outputs, inputs], weight)), Some(bias)) =
+                (shaped(&format!("{name}.weight")), tensor(&format!("{name}.bias")))
+            else {
+                return Err(missing(name));
+            };
             let scale = tensor(&format!("{norm}.weight"));
             Ok(Layer {
                 name: name.to_owned(),
-                inputs: linear.inputs,
-                outputs: linear.outputs,
-                weight: part("weight")?,
-                bias: part("bias")?,
+                inputs: *inputs,
+                outputs: *outputs,
+                weight,
+                bias,
                 norm: scale.zip(tensor(&format!("{norm}.bias"))).map(|(scale, shift)| [scale, shift]),
                 activation,
             })

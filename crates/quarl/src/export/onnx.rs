@@ -2,8 +2,8 @@
 
 use super::network::{Layer, Network, Reading};
 use super::protobuf::Message;
-use crate::engine::cpu::kernels::LAYER_NORM_EPS;
 use crate::network::Activation;
+use crate::network::LAYER_NORM_EPS;
 
 const IR_VERSION: i64 = 8;
 const OPSET: i64 = 17;

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::network::{Layer, Network, Reading, literals};
-use crate::engine::cpu::kernels::LAYER_NORM_EPS;
 use crate::network::Activation;
+use crate::network::LAYER_NORM_EPS;
 
 const AFFINE: &str = "
 fn affine<const I: usize, const O: usize>(weight: &[[f32; I]; O], bias: &[f32; O], inputs: &[f32; I]) -> [f32; O] {

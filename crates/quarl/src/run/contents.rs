@@ -107,6 +107,20 @@ impl Contents {
         Ok(if results.is_empty() { Self::Other { names } } else { Self::Several { results, names } })
     }
 
+    /// The error for a directory that holds something else than what is to be written into it.
+    pub(crate) fn occupied(&self, dir: &Path) -> Error {
+        let contents = match self {
+            Self::Nothing => "nothing".to_owned(),
+            Self::Run { .. } => "a run".to_owned(),
+            Self::Experiment => "an experiment".to_owned(),
+            Self::Study => "a study".to_owned(),
+            Self::Several { names, .. } => format!("several runs or experiments ({})", listed(names)),
+            Self::Other { names } => format!("other files ({})", listed(names)),
+        };
+        let message = format!("exists already and holds {contents}: choose another directory");
+        Error::Occupied { path: dir.to_owned(), message }
+    }
+
     /// The error for a study where a run or an experiment is needed.
     pub(crate) fn is_study(dir: &Path) -> Error {
         let message = format!(

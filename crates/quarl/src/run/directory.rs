@@ -11,22 +11,18 @@ use crate::timeline::FORK;
 
 /// Whether `dir` holds a run; an error where it holds files that must not be replaced.
 pub(super) fn replaceable(dir: &Path) -> Result<bool, Error> {
-    let message = match Contents::of(dir)? {
-        Contents::Nothing => return Ok(false),
-        Contents::Run { others } if others.is_empty() => return Ok(true),
+    match Contents::of(dir)? {
+        Contents::Nothing => Ok(false),
+        Contents::Run { others } if others.is_empty() => Ok(true),
         Contents::Run { others } => {
-            format!(
+            let message = format!(
                 "exists already and holds files that do not belong to a run ({}): move them, or choose another directory",
                 listed(&others)
-            )
+            );
+            Err(Error::Occupied { path: dir.to_owned(), message })
         }
-        Contents::Experiment => "exists already and holds an experiment: choose another directory".to_owned(),
-        Contents::Study => "exists already and holds a study: choose another directory".to_owned(),
-        Contents::Several { names, .. } | Contents::Other { names } => {
-            format!("exists already and holds no run ({}): choose another directory", listed(&names))
-        }
-    };
-    Err(Error::Occupied { path: dir.to_owned(), message })
+        contents => Err(contents.occupied(dir)),
+    }
 }
 
 /// Removes a run's files, except those that say what is trained: they are replaced one by one, so that a run that begins again

@@ -14,7 +14,8 @@ use super::space::Space;
 use super::trial::{Trial, TrialState};
 use crate::StopFlag;
 use crate::config::TrainConfig;
-use crate::engine::cpu;
+use crate::config::settings::invalid;
+use crate::engine;
 use crate::env::{Environment, EnvironmentSpec};
 use crate::error::Error;
 use crate::evaluate::{random_returns, step_limit};
@@ -132,14 +133,14 @@ impl Plan {
     /// Creates the directory, or checks that it holds a study of this plan, and reads its journal.
     ///
     /// # Errors
-    /// Those of the configuration and the environment; [`Error::InvalidValue`] for a shard that does not exist, no trial or
-    /// no seed; [`Error::Setting`] where a pruner has no evaluations to compare; [`Error::Occupied`] where the directory
+    /// Those of the configuration and the environment; [`Error::Setting`] for a shard that does not exist, no trial or no
+    /// seed, and where a pruner has no evaluations to compare; [`Error::Occupied`] where the directory
     /// holds another study or anything else; [`Error::File`] for a damaged journal; [`Error::Io`].
     pub fn open(mut self) -> Result<Study, Error> {
         self.check()?;
         let spec = self.base.specification()?;
         train::resolve(&mut self.config, &spec)?;
-        cpu::check_observations(&self.config, &spec)?;
+        engine::check_observations(&self.config, &spec)?;
         let seeds: Vec<u64> = self.successive(0, self.seeds_per_trial)?;
         let fresh: Vec<u64> = self.successive(self.seeds_per_trial, self.confirmations)?;
         let at_once =
@@ -186,8 +187,7 @@ impl Plan {
             ("episodes of a score", self.score_episodes),
         ] {
             if value == 0 {
-                let remedy = "at least 1 is needed".to_owned();
-                return Err(Error::InvalidValue { key: key.to_owned(), value: "0".to_owned(), remedy });
+                return Err(invalid(key, "0 is too few: at least 1 is needed".to_owned()));
             }
         }
         Ok(())
@@ -255,21 +255,14 @@ impl Plan {
 
     /// The header of the study in the directory, if it holds one; an error if it holds anything else.
     fn existing(&self) -> Result<Option<Header>, Error> {
-        let message = match Contents::of(&self.out)? {
-            Contents::Nothing => return Ok(None),
+        match Contents::of(&self.out)? {
+            Contents::Nothing => Ok(None),
             Contents::Study => {
                 let header = Journal::header(&self.out)?;
-                return header.map(|header| self.check_same(&header).map(|()| header)).transpose();
+                header.map(|header| self.check_same(&header).map(|()| header)).transpose()
             }
-            Contents::Run { .. } => "exists already and holds a run, not a study: choose another directory".to_owned(),
-            Contents::Experiment => {
-                "exists already and holds an experiment, not a study: choose another directory".to_owned()
-            }
-            Contents::Several { names, .. } | Contents::Other { names } => {
-                format!("exists already and does not hold a study ({}): choose another directory", listed(&names))
-            }
-        };
-        Err(Error::Occupied { path: self.out.clone(), message })
+            contents => Err(contents.occupied(&self.out)),
+        }
     }
 
     /// Refuses a study with other settings.

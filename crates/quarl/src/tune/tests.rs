@@ -127,7 +127,7 @@ fn shards_divide_the_trials_and_the_last_call_reports_all() {
     let expected = table(plan(alone.path()).pruner(Pruner::None).sampler(Sampler::Random));
     assert_eq!(std::fs::read_to_string(study.dir().join("trials.csv")).unwrap(), expected);
     let message = plan(alone.path()).shard(Shard { index: 4, count: 3 }).open().err().unwrap().to_string();
-    assert!(message.contains("shard = 4/3"), "{message}");
+    assert!(message.contains("shard: 4/3"), "{message}");
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn a_directory_with_anything_else_is_refused_and_unchanged() {
         Err(error) => panic!("{error}"),
         Ok(_) => panic!("it was opened"),
     };
-    assert!(refused(plan(directory.path())).contains("does not hold a study (notes.txt)"));
+    assert!(refused(plan(directory.path())).contains("holds other files (notes.txt)"));
     std::fs::write(out.join(JOURNAL), "").unwrap();
     assert!(refused(plan(directory.path())).contains("journal.jsonl"));
     assert_eq!(std::fs::read_dir(&out).unwrap().count(), 2);

@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use quarl::engine::cpu::network::{LayerStack, Tensor};
+use quarl::engine::{Tensor, parameter_layout};
 use quarl::network::{Activation, Architecture, Head};
 
 use super::layers::{
@@ -46,7 +46,7 @@ impl Network {
             weight_norm,
             head,
         } = &architecture;
-        let tensors = LayerStack::new(&architecture).tensors();
+        let tensors = parameter_layout(&architecture);
         let tensor = |name: &str, part: &str| {
             let name = format!("{name}.{part}");
             tensors.iter().find(|tensor| tensor.name == name).unwrap_or_else(|| panic!("no {name}")).clone()

@@ -1,4 +1,4 @@
-"""Prints what the tests of env/seeding.rs and rng.rs expect. Recorded with numpy==2.4.6; any 2.x gives the same."""
+"""Prints what the tests of rng.rs and rng/seed_sequence.rs expect. Recorded with numpy==2.4.6; any 2.x gives the same."""
 
 import numpy as np
 

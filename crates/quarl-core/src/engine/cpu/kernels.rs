@@ -22,7 +22,6 @@ mod units;
 
 use crate::network::Activation;
 #[doc(hidden)] // for exported networks
-pub use arguments::LAYER_NORM_EPS;
 use arguments::holds;
 pub(crate) use arguments::{AdamStep, Epilogue, LayerNormCache, Product, QuantileHuber, RmsPropStep, SgdStep};
 pub(crate) use lanes::LANES;

@@ -1,7 +1,6 @@
 //! Optimizers: gradient descent rules that update the parameters.
 
 mod adam;
-pub(crate) mod config;
 mod rmsprop;
 mod sgd;
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::startup::Activity;
 use super::worker::{Failure, Handshake, PROTOCOL, Worker, WorkerError, body};
+use crate::config::settings::invalid;
 use crate::env::config::{AUTO, GymConfig};
 use crate::env::{EnvironmentSpec, GYM_PREFIX};
 use crate::error::Error;
@@ -168,11 +169,7 @@ fn launch_error(id: &str, failure: &Failure, python: &str) -> Error {
             };
             Error::UnknownEnvironment { id: id.to_owned(), remedy: format!("{message} {remedy}") }
         }
-        "import" => Error::InvalidValue {
-            key: "env.gym.imports".to_owned(),
-            value: message.clone(),
-            remedy: format!("install it for '{python}', or leave it out"),
-        },
+        "import" => invalid("env.gym.imports", format!("{message}: install it for '{python}', or leave it out")),
         _ => gym_error(id, describe_failure(failure, python)),
     }
 }

@@ -1,6 +1,7 @@
 //! Reward clipping.
 
-use super::{forward_to_inner, invalid};
+use super::forward_to_inner;
+use crate::config::settings::check;
 use crate::env::{Environment, Step};
 use crate::error::Error;
 
@@ -26,16 +27,10 @@ impl<E: Environment> ClipReward<E> {
     /// Clips the rewards of `inner` to `low..=high`. Either bound may be infinite.
     ///
     /// # Errors
-    /// [`Error::InvalidValue`] unless `low < high`.
+    /// [`Error::Setting`] unless `low < high`.
     pub fn new(inner: E, low: f64, high: f64) -> Result<Self, Error> {
-        if low < high {
-            return Ok(Self { inner, low, high });
-        }
-        Err(invalid(
-            "clip_reward",
-            format!("[{low}, {high}]"),
-            "the first number has to be below the second".to_owned(),
-        ))
+        check(low < high, "env.clip_reward", || format!("[{low}, {high}] is not two numbers, the smaller one first"))?;
+        Ok(Self { inner, low, high })
     }
 }
 

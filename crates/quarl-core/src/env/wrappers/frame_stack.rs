@@ -1,5 +1,6 @@
 //! Frame stacking: the latest observations as one, so that velocities can be inferred (Mnih et al. 2015).
 
+use crate::config::settings::check;
 use crate::env::wrappers::forward_to_inner;
 use crate::env::{Environment, EnvironmentSpec, Step, state};
 use crate::error::Error;
@@ -29,15 +30,11 @@ impl<E: Environment> FrameStackObservation<E> {
     /// Stacks the last `stack_size` observations of `inner`.
     ///
     /// # Errors
-    /// [`Error::InvalidValue`] where `stack_size` is not from 1 to 1024.
+    /// [`Error::Setting`] where `stack_size` is not from 1 to 1024.
     pub fn new(inner: E, stack_size: usize) -> Result<Self, Error> {
-        if !(1..=1024).contains(&stack_size) {
-            return Err(Error::InvalidValue {
-                key: "env.frame_stack".to_owned(),
-                value: stack_size.to_string(),
-                remedy: "choose a number from 1 to 1024".to_owned(),
-            });
-        }
+        check((1..=1024).contains(&stack_size), "env.frame_stack", || {
+            format!("{stack_size} is not a whole number from 1 to 1024")
+        })?;
         let mut spec = inner.spec().clone();
         let space = &mut spec.observation_space;
         let features = space.len();

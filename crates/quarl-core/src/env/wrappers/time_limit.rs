@@ -1,5 +1,6 @@
 //! A limit on the number of steps of an episode.
 
+use crate::config::settings::check;
 use crate::env::wrappers::forward_to_inner;
 use crate::env::{End, Environment, EnvironmentSpec, Step, state};
 use crate::error::Error;
@@ -29,15 +30,9 @@ impl<E: Environment> TimeLimit<E> {
     /// Truncates the episodes of `inner` after `max_episode_steps` steps, or after its own limit where that is shorter.
     ///
     /// # Errors
-    /// [`Error::InvalidValue`] when `max_episode_steps` is 0.
+    /// [`Error::Setting`] where `max_episode_steps` is 0.
     pub fn new(inner: E, max_episode_steps: u32) -> Result<Self, Error> {
-        if max_episode_steps == 0 {
-            return Err(Error::InvalidValue {
-                key: "env.max_episode_steps".to_owned(),
-                value: "0".to_owned(),
-                remedy: "it has to be at least 1".to_owned(),
-            });
-        }
+        check(max_episode_steps > 0, "env.max_episode_steps", || "0 is not a whole number of at least 1".to_owned())?;
         Ok(Self::over(inner, max_episode_steps))
     }
 

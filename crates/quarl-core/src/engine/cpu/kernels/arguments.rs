@@ -87,9 +87,6 @@ pub(crate) struct AdamStep<'a> {
     pub(crate) step_size: f32,
 }
 
-/// The number added to the variance before its root is taken, as in PyTorch's `LayerNorm`.
-pub const LAYER_NORM_EPS: f32 = 1e-5;
-
 /// The values of a layer normalisation that its gradient needs.
 #[derive(Clone, Debug)]
 pub(crate) struct LayerNormCache {

@@ -76,7 +76,7 @@ pub(super) unsafe fn layer_norm<V: Lanes>(
                 let centred = V::load_at(values, at(unit)).sub(mean);
                 squares = centred.mul_add(centred, squares);
             }
-            let inverse = one.div(squares.div(count).add(V::splat(super::LAYER_NORM_EPS)).sqrt());
+            let inverse = one.div(squares.div(count).add(V::splat(crate::network::LAYER_NORM_EPS)).sqrt());
             inverse.store_at(inverse_deviations, column);
             for unit in 0..units {
                 let normalised = V::load_at(values, at(unit)).sub(mean).mul(inverse);

@@ -127,6 +127,8 @@ impl LayerStack {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{TrainConfig, presets};
+    use crate::space::BoxSpace;
 
     fn everything() -> Architecture {
         Architecture {
@@ -155,7 +157,25 @@ mod tests {
                 owners[tensor.range].iter_mut().for_each(|owners| *owners += 1);
             }
             assert!(owners.iter().all(|owners| *owners == 1), "{architecture:?}");
-            assert_eq!(architecture.parameter_count(), Some(layers.len), "{architecture:?}");
+        }
+    }
+
+    #[test]
+    fn every_networks_parameters_are_counted() {
+        for (preset, _) in presets::list() {
+            for switches in [
+                &[][..],
+                &["network.layer_norm=true"],
+                &["network.dueling=true", "network.noisy=true", "network.hidden=[19, 9]"],
+                &["network.hidden=[]", "network.dueling=false"],
+                &["network.weight_norm=true"],
+            ] {
+                let config = TrainConfig::preset(preset).assign_all(switches).build().unwrap();
+                let architecture = config.network.architecture(&BoxSpace::vector(vec![0.0; 4], vec![1.0; 4]), 2);
+                let layers = LayerStack::new(&architecture);
+                let counts = (architecture.forward_parameter_count(), architecture.parameter_count());
+                assert_eq!(counts, (Some(layers.forward_len), Some(layers.len)), "{preset} {switches:?}");
+            }
         }
     }
 

@@ -1,8 +1,8 @@
 //! Activations, layer normalisation, softmax and the quantile Huber loss: the same bits on every path, and close to `f64`.
 
 use super::super::{
-    LAYER_NORM_EPS, LayerNormCache, QuantileHuber, activate, activation_gradient, layer_norm, layer_norm_gradient,
-    quantile_huber, softmax,
+    LayerNormCache, QuantileHuber, activate, activation_gradient, layer_norm, layer_norm_gradient, quantile_huber,
+    softmax,
 };
 use super::{Implementation, LANES, ODD_SIZES, any_float, assert_same, cases, name};
 use crate::engine::cpu::buffer::Buffer;
@@ -127,7 +127,7 @@ fn check_layer_norm(rng: &mut Rng, units: usize, stride: usize) {
         let mean = column.iter().sum::<f64>() / units as f64;
         let variance = column.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / units as f64;
         for (unit, x) in column.iter().enumerate() {
-            let normalised = (x - mean) / (variance + f64::from(LAYER_NORM_EPS)).sqrt();
+            let normalised = (x - mean) / (variance + f64::from(crate::network::LAYER_NORM_EPS)).sqrt();
             let y = normalised * f64::from(weight[unit]) + f64::from(bias[unit]);
             // Where the units are nearly equal, the rounding of the mean matters more.
             let tolerance = 1e-6 * (1.0 + 3.0 / (variance + 1e-5).sqrt());

@@ -71,7 +71,7 @@ fn normalise_one(weight: &[f32], bias: &[f32], values: &mut [f32]) {
     let count = values.len() as f32;
     let mean = values.iter().sum::<f32>() / count;
     let variance = values.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / count;
-    let inverse = 1.0 / (variance + kernels::LAYER_NORM_EPS).sqrt();
+    let inverse = 1.0 / (variance + crate::network::LAYER_NORM_EPS).sqrt();
     for ((x, weight), bias) in values.iter_mut().zip(weight).zip(bias) {
         *x = (*x - mean) * inverse * weight + bias;
     }

@@ -1,4 +1,4 @@
-//! `[optimizer]`.
+//! `[optimizer]`: the settings of gradient descent, which every engine implements.
 
 use crate::config::TrainConfig;
 use crate::config::settings::KeyDefault::{Is, Required};

@@ -1,7 +1,7 @@
 //! NumPy's seeding, so that a seed gives the same random numbers as in Gymnasium.
 //!
 //! [`SeedSequence`] is `numpy.random.SeedSequence`: it hashes a seed into a pool of four 32-bit words, and expands the pool
-//! into a generator's state. [`crate::rng::Rng::from_seed_sequence`] seeds PCG64 from it, as `numpy.random.default_rng` and
+//! into a generator's state. [`Rng::from_seed_sequence`](super::Rng::from_seed_sequence) seeds PCG64 from it, as `numpy.random.default_rng` and
 //! `gymnasium.utils.seeding.np_random` do.
 //!
 //! Source: M. E. O'Neill, "Developing a seed_seq Alternative" (2015), with NumPy's constants.
@@ -44,7 +44,7 @@ fn mix(left: u32, right: u32) -> u32 {
 /// NumPy's `SeedSequence(entropy, spawn_key=spawn_key)` with its default pool size.
 ///
 /// ```
-/// use quarl::env::seeding::SeedSequence;
+/// use quarl::rng::SeedSequence;
 ///
 /// // numpy.random.SeedSequence(42).generate_state(1, numpy.uint64)
 /// assert_eq!(SeedSequence::new(42, &[]).generate_state_u64(), [0x9f1e_2e6d_cd54_0ab7]);
