@@ -2,12 +2,12 @@
 
 mod line;
 mod screen;
+mod status;
 mod study;
 mod tally;
 mod time_left;
 
 use std::cell::Cell;
-use std::time::Instant;
 
 use quarl::config::TrainingConfig;
 use quarl::train::{EpisodeRecord, Evaluation, Event};
@@ -19,30 +19,22 @@ pub(crate) use tally::{MEAN_WINDOW, Tally};
 pub(crate) use time_left::{TimeLeft, duration};
 
 use line::Color;
-use screen::Screen;
+use status::StatusLine;
 
 /// The interval of plain lines, in episodes.
 const PLAIN_EVERY: u64 = 10;
 
 /// The progress display of a run.
 pub(crate) struct TrainProgress {
-    screen: Option<Screen>,
+    line: StatusLine,
     tally: Tally,
     /// Whether the run has ended, including its final evaluation.
     is_complete: bool,
-    started: Instant,
-    time_left: TimeLeft,
 }
 
 impl TrainProgress {
     pub(crate) fn new(training: &TrainingConfig) -> Self {
-        Self {
-            screen: Screen::open(),
-            tally: Tally::new(training),
-            is_complete: false,
-            started: Instant::now(),
-            time_left: TimeLeft::default(),
-        }
+        Self { line: StatusLine::new(), tally: Tally::new(training), is_complete: false }
     }
 
     /// Processes an event and redraws if it is due.
@@ -54,15 +46,14 @@ impl TrainProgress {
             Event::Warning { message } => self.warning(message),
             _ => {}
         }
-        if self.screen.as_ref().is_some_and(Screen::is_due) {
+        if self.line.is_due() {
             self.draw();
         }
     }
 
     fn episode(&mut self, record: &EpisodeRecord) {
         self.tally.episode(record);
-        if self.screen.is_none() && record.episode.is_multiple_of(PLAIN_EVERY) {
-            self.time_left.update(self.started.elapsed().as_secs_f64(), self.tally.share());
+        if !self.line.is_drawn() && record.episode.is_multiple_of(PLAIN_EVERY) {
             let parts: Vec<String> = self.parts().into_iter().map(|part| part.long).collect();
             output::line(format!("episode {:>4}  {}", record.episode, parts.join("  ")));
         }
@@ -70,7 +61,7 @@ impl TrainProgress {
 
     fn evaluation(&mut self, evaluation: &Evaluation) {
         self.tally.evaluation(evaluation.episodes, evaluation.mean_return, evaluation.best);
-        if self.screen.is_none() {
+        if !self.line.is_drawn() {
             let Evaluation { episodes, returns, mean_return, .. } = evaluation;
             output::line(format!(
                 "evaluation after {episodes} episodes: mean return {} over {} greedy episodes",
@@ -81,39 +72,32 @@ impl TrainProgress {
     }
 
     pub(crate) fn warning(&self, message: &str) {
-        if let Some(screen) = &self.screen {
-            screen.clear();
-        }
-        output::warning(message);
+        self.line.warning(message);
     }
 
     fn parts(&self) -> Vec<Part> {
-        let rate = self.tally.env_steps as f64 / self.started.elapsed().as_secs_f64();
-        let mut parts = if self.screen.is_some() { vec![self.tally.done()] } else { Vec::new() };
+        let rate = self.tally.env_steps as f64 / self.line.seconds();
+        let mut parts = if self.line.is_drawn() { vec![self.tally.done()] } else { Vec::new() };
         parts.extend(self.tally.parts(self.tally.last.is_some().then_some(rate)));
-        parts.push(left(self.time_left.seconds()));
+        parts.push(self.line.left(self.tally.share()));
         parts
     }
 
-    fn draw(&mut self) {
-        self.time_left.update(self.started.elapsed().as_secs_f64(), self.tally.share());
-        if let Some(screen) = &self.screen {
-            let share = shown(self.tally.share(), self.is_complete);
-            screen.draw(|columns, colored| line::layout(share, &self.parts(), columns, colored));
-        }
+    fn draw(&self) {
+        self.line.draw(shown(self.tally.share(), self.is_complete), || self.parts());
     }
 
     /// Draws the line a last time and ends it, so that later output starts on a new line.
     pub(crate) fn finish(&mut self, is_complete: bool) {
         self.is_complete = is_complete;
         self.draw();
-        self.screen = None;
+        self.line.close();
     }
 }
 
 /// The progress display of an experiment.
 pub(crate) struct ExperimentProgress {
-    screen: Option<Screen>,
+    line: StatusLine,
     runs: u64,
     finished: u64,
     failed: u64,
@@ -124,15 +108,13 @@ pub(crate) struct ExperimentProgress {
     done: Cell<u64>,
     /// The mean greedy return of the last finished run.
     greedy_mean: Option<f64>,
-    started: Instant,
-    time_left: Cell<TimeLeft>,
 }
 
 impl ExperimentProgress {
     /// The display for `todo` of `runs` runs of `length` episodes or steps each.
     pub(crate) fn new(runs: u64, todo: u64, length: u64) -> Self {
         let progress = Self {
-            screen: Screen::open(),
+            line: StatusLine::new(),
             runs,
             finished: runs.saturating_sub(todo),
             failed: 0,
@@ -140,8 +122,6 @@ impl ExperimentProgress {
             length,
             done: Cell::new(0),
             greedy_mean: None,
-            started: Instant::now(),
-            time_left: Cell::default(),
         };
         progress.draw();
         progress
@@ -150,7 +130,7 @@ impl ExperimentProgress {
     /// Adds `by` episodes or steps of some run.
     pub(crate) fn advance(&self, by: u64) {
         self.done.set(self.done.get() + by);
-        if self.screen.as_ref().is_some_and(Screen::is_due) {
+        if self.line.is_due() {
             self.draw();
         }
     }
@@ -158,17 +138,13 @@ impl ExperimentProgress {
     pub(crate) fn run_finished(&mut self, run: &str, greedy_mean: Option<f64>) {
         self.finished += 1;
         self.greedy_mean = greedy_mean.or(self.greedy_mean);
-        if self.screen.is_some() {
+        if self.line.is_drawn() {
             self.draw();
             return;
         }
-        let left = left(self.update_time_left()).long;
         let mean = greedy_mean.map_or_else(|| "none".to_owned(), number);
-        let gone = duration(self.started.elapsed().as_secs_f64());
-        output::line(format!(
-            "run {}/{}  {run}  mean greedy return {mean}  {gone} elapsed  {left}",
-            self.finished, self.runs
-        ));
+        let message = format!("run {}/{}  {run}  mean greedy return {mean}", self.finished, self.runs);
+        self.line.print(&message, self.share());
     }
 
     /// Counts a failed run.
@@ -178,33 +154,17 @@ impl ExperimentProgress {
     }
 
     pub(crate) fn warning(&self, message: &str) {
-        self.clear();
-        output::warning(message);
+        self.line.warning(message);
     }
 
     /// Prints a message that is not a warning.
     pub(crate) fn note(&self, message: &str) {
-        self.clear();
-        output::line(message);
-    }
-
-    fn clear(&self) {
-        if let Some(screen) = &self.screen {
-            screen.clear();
-        }
+        self.line.note(message);
     }
 
     fn share(&self) -> f64 {
         let all = self.todo.saturating_mul(self.length);
         if all == 0 { 0.0 } else { self.done.get() as f64 / all as f64 }
-    }
-
-    fn update_time_left(&self) -> Option<f64> {
-        let mut time_left = self.time_left.take();
-        time_left.update(self.started.elapsed().as_secs_f64(), self.share());
-        let seconds = time_left.seconds();
-        self.time_left.set(time_left);
-        seconds
     }
 
     fn parts(&self) -> Vec<Part> {
@@ -219,17 +179,13 @@ impl ExperimentProgress {
             let long = format!("last run's mean greedy return {mean}");
             parts.push(Part::new(5, long, format!("last run {mean}")).colored(Color::Green));
         }
-        let gone = duration(self.started.elapsed().as_secs_f64());
-        parts.push(Part::new(1, format!("{gone} elapsed"), String::new()));
-        parts.push(left(self.update_time_left()));
+        parts.extend(self.line.times(self.share()));
         parts
     }
 
     fn draw(&self) {
-        if let Some(screen) = &self.screen {
-            let share = shown(self.share(), self.finished + self.failed >= self.runs);
-            screen.draw(|columns, colored| line::layout(share, &self.parts(), columns, colored));
-        }
+        let is_complete = self.finished + self.failed >= self.runs;
+        self.line.draw(shown(self.share(), is_complete), || self.parts());
     }
 
     /// Draws the line a last time and ends it, so that later output starts on a new line.

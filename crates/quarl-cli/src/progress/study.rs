@@ -1,20 +1,17 @@
 //! The progress display of a study.
 
-use std::cell::Cell;
 use std::collections::HashMap;
-use std::time::Instant;
 
+use quarl::config::TrainingConfig;
 use quarl::tune::{Study, StudyEvent, TrialState};
 
-use super::line::{self, Color, Part};
-use super::screen::Screen;
-use super::time_left::{TimeLeft, duration};
-use super::{left, shown};
-use crate::output;
+use super::line::{Color, Part};
+use super::shown;
+use super::status::StatusLine;
 
 /// The progress display of a study.
 pub(crate) struct StudyProgress {
-    screen: Option<Screen>,
+    line: StatusLine,
     planned: u64,
     complete: u64,
     pruned: u64,
@@ -22,9 +19,8 @@ pub(crate) struct StudyProgress {
     /// The number and the score of the best trial so far.
     best: Option<(u64, f64)>,
     seeds_per_trial: u64,
-    /// The budget of a run in steps, or else in episodes.
-    steps: Option<u64>,
-    episodes: Option<u64>,
+    /// The length of a run.
+    training: TrainingConfig,
     /// The part of each running run that is done.
     running: HashMap<(u64, u64), f64>,
     /// Fresh seeds that are done.
@@ -32,29 +28,23 @@ pub(crate) struct StudyProgress {
     confirmations: u64,
     /// The share that was done at the start.
     initial: f64,
-    started: Instant,
-    time_left: Cell<TimeLeft>,
 }
 
 impl StudyProgress {
     pub(crate) fn new(study: &Study) -> Self {
-        let training = &study.config().training;
         let mut progress = Self {
-            screen: Screen::open(),
+            line: StatusLine::new(),
             planned: study.planned(),
             complete: 0,
             pruned: 0,
             failed: 0,
             best: None,
             seeds_per_trial: study.seeds().len() as u64,
-            steps: training.steps,
-            episodes: training.episodes,
+            training: study.config().training.clone(),
             running: HashMap::new(),
             confirmed: 0,
             confirmations: study.fresh_seeds().len() as u64,
             initial: 0.0,
-            started: Instant::now(),
-            time_left: Cell::default(),
         };
         for trial in study.trials() {
             match trial.state {
@@ -89,22 +79,17 @@ impl StudyProgress {
         match event {
             StudyEvent::Episode { trial, seed, env_steps } => {
                 let done = self.running.entry((*trial, *seed)).or_insert(0.0);
-                *done = match (self.steps, self.episodes) {
-                    (Some(steps), _) => *env_steps as f64 / steps as f64,
-                    (None, Some(episodes)) => *done + 1.0 / episodes as f64,
-                    (None, None) => 0.0,
+                // The event does not count the run's episodes, so one is added.
+                *done = match self.training.steps {
+                    Some(_) => self.training.share(0, *env_steps),
+                    None => *done + self.training.share(1, 0),
                 };
-                if self.screen.as_ref().is_some_and(Screen::is_due) {
+                if self.line.is_due() {
                     self.draw();
                 }
             }
             StudyEvent::Continued { trial, seed, env_steps, episodes } => {
-                let done = match (self.steps, self.episodes) {
-                    (Some(steps), _) => *env_steps as f64 / steps as f64,
-                    (None, Some(all)) => *episodes as f64 / all as f64,
-                    (None, None) => 0.0,
-                };
-                self.running.insert((*trial, *seed), done);
+                self.running.insert((*trial, *seed), self.training.share(*episodes, *env_steps));
             }
             StudyEvent::Complete { trial, score } => {
                 self.complete(*trial, *score);
@@ -140,28 +125,19 @@ impl StudyProgress {
 
     /// Redraws the line; elsewhere prints a line.
     fn ended_line(&self, text: &str) {
-        if self.screen.is_some() {
+        if self.line.is_drawn() {
             self.draw();
         } else {
-            let gone = duration(self.started.elapsed().as_secs_f64());
-            output::line(format!("{text}  {gone} elapsed  {}", left(self.update_time_left()).long));
+            self.line.print(text, self.share_since_start());
         }
     }
 
     pub(crate) fn warning(&self, message: &str) {
-        self.clear();
-        output::warning(message);
+        self.line.warning(message);
     }
 
     fn note(&self, message: &str) {
-        self.clear();
-        output::line(message);
-    }
-
-    fn clear(&self) {
-        if let Some(screen) = &self.screen {
-            screen.clear();
-        }
+        self.line.note(message);
     }
 
     /// The number of trials that are done. A run with a fresh seed counts as one of the runs of a trial.
@@ -170,19 +146,14 @@ impl StudyProgress {
         self.ended() as f64 + (running + self.confirmed as f64) / self.seeds_per_trial as f64
     }
 
-    fn share(&self) -> f64 {
-        let all = self.planned as f64 + self.confirmations as f64 / self.seeds_per_trial as f64;
-        self.done() / all
+    /// The value of [`Self::done`] at the end.
+    fn all(&self) -> f64 {
+        self.planned as f64 + self.confirmations as f64 / self.seeds_per_trial as f64
     }
 
-    fn update_time_left(&self) -> Option<f64> {
-        let all = self.planned as f64 + self.confirmations as f64 / self.seeds_per_trial as f64;
-        let share = (self.done() - self.initial) / (all - self.initial).max(f64::MIN_POSITIVE);
-        let mut time_left = self.time_left.take();
-        time_left.update(self.started.elapsed().as_secs_f64(), share);
-        let seconds = time_left.seconds();
-        self.time_left.set(time_left);
-        seconds
+    /// The share of this process's work that is done, from which its remaining time follows.
+    fn share_since_start(&self) -> f64 {
+        (self.done() - self.initial) / (self.all() - self.initial).max(f64::MIN_POSITIVE)
     }
 
     fn parts(&self) -> Vec<Part> {
@@ -203,18 +174,14 @@ impl StudyProgress {
             let fresh = format!("{}/{} fresh seeds", self.confirmed, self.confirmations);
             parts.push(Part::new(5, fresh.clone(), fresh));
         }
-        let gone = duration(self.started.elapsed().as_secs_f64());
-        parts.push(Part::new(1, format!("{gone} elapsed"), String::new()));
-        parts.push(left(self.update_time_left()));
+        parts.extend(self.line.times(self.share_since_start()));
         parts
     }
 
     fn draw(&self) {
-        if let Some(screen) = &self.screen {
-            let is_complete = self.ended() >= self.planned && self.confirmed >= self.confirmations;
-            let share = shown(self.share().min(1.0), is_complete);
-            screen.draw(|columns, colored| line::layout(share, &self.parts(), columns, colored));
-        }
+        let is_complete = self.ended() >= self.planned && self.confirmed >= self.confirmations;
+        let share = shown((self.done() / self.all()).min(1.0), is_complete);
+        self.line.draw(share, || self.parts());
     }
 
     /// Draws the line a last time and ends it, so that later output starts on a new line.

@@ -21,6 +21,7 @@ use crate::evaluate::{GreedyEpisodes, step_limit};
 use crate::experiment::{Plan, internal};
 use crate::policy::Policy;
 use crate::rng::Stream;
+use crate::stats::mean;
 use crate::train::{Evaluation, Event, Trainer};
 
 /// The interval in which a run checks whether another process has ended its trial.
@@ -169,14 +170,8 @@ impl Shared {
         let limit = step_limit(trainer.config().evaluation.max_episode_steps, env.spec());
         let count = self.setup.plan.score_episodes;
         let mut episodes = GreedyEpisodes::new(env.spec(), Stream::Report.part_seed(0, seed), count, limit);
-        let mut sum = 0.0;
-        while let Some(step) = episodes.step(&mut policy, &mut *env)? {
-            sum += step.ended.map_or(0.0, |episode| episode.total_reward);
-            if stop.is_requested() {
-                return Err(Error::Stopped { id: env.spec().id.clone() });
-            }
-        }
-        Ok(sum / count as f64)
+        let episodes = episodes.play(&mut policy, &mut *env, stop)?;
+        Ok(mean(&episodes.iter().map(|episode| episode.total_reward).collect::<Vec<_>>()))
     }
 
     /// Records the values of a run at rungs, and stops its trial if the pruner says so.
@@ -240,12 +235,7 @@ impl Climb<'_> {
     /// The rungs that this evaluation is the first to reach, and its normalised value. When a run ends early, the rungs that
     /// are left have the value of the last evaluation at an interval.
     fn reached(&mut self, trainer: &Trainer, evaluation: &Evaluation) -> Vec<(usize, f64)> {
-        let training = &trainer.config().training;
-        let done = match (training.steps, training.episodes) {
-            (Some(steps), _) => evaluation.env_steps as f64 / steps as f64,
-            (None, Some(episodes)) => evaluation.episodes as f64 / episodes as f64,
-            (None, None) => 0.0,
-        };
+        let done = trainer.config().training.share(evaluation.episodes, evaluation.env_steps);
         let value = normalised(evaluation.mean_return, self.setup.score_range);
         let value = if evaluation.closing { self.last.unwrap_or(value) } else { value };
         self.last = Some(value);
