@@ -7,6 +7,7 @@ mod examples;
 mod many;
 mod reference;
 mod timeline;
+mod trust;
 mod tune;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub(crate) use configuration::{ConfigArgs, GymArgs, Resolved, read};
 pub(crate) use many::{ExperimentArgs, ManyRunsArgs, command_line};
 pub(crate) use reference::{CheckArgs, CompletionsArgs, ConfigCommand, ConfigTask, ExplainArgs, ManArgs};
 pub(crate) use timeline::{BisectArgs, ForkArgs, InspectArgs};
+pub(crate) use trust::{CommandEnv, TrustArgs};
 pub(crate) use tune::TuneArgs;
 
 /// Train deep Q-learning agents (DQN and its variants), evaluate them, compare them over many seeds, and watch them act
@@ -218,6 +220,8 @@ pub(crate) struct WatchArgs {
     /// Print the present state once, as text, also where there is no terminal
     #[arg(long)]
     pub(crate) once: bool,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -254,6 +258,8 @@ pub(crate) struct PlayArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) gym: GymArgs,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
 }
 
 #[derive(Debug, Args)]
@@ -274,6 +280,8 @@ pub(crate) struct EvalArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) gym: GymArgs,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
 }
 
 #[derive(Debug, Args)]
@@ -290,6 +298,8 @@ pub(crate) struct ReportArgs {
     /// Do not play the agents: leave out the recordings
     #[arg(long)]
     pub(crate) no_recordings: bool,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
 }
 
 #[derive(Debug, Args)]

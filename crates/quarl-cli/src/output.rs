@@ -3,6 +3,7 @@
 //! A closed pipe (`quarl train | head`) ends the output, but not the work. Any other failure of standard output does not
 //! end the work either, but the command then exits with 1.
 
+use std::borrow::Cow;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 use std::sync::OnceLock;
@@ -20,12 +21,28 @@ pub(crate) fn line(line: impl AsRef<str>) {
 
 /// Writes text that ends its own lines to standard output.
 pub(crate) fn text(text: impl AsRef<str>) {
+    write(&plain(text.as_ref()));
+}
+
+/// The text with its control characters written out, except line ends and tabs. Names and messages come from files, in which
+/// somebody may have put the escape sequences of terminals.
+fn plain(text: &str) -> Cow<'_, str> {
+    let is_plain = |letter: char| !letter.is_control() || letter == '\n' || letter == '\t';
+    if text.chars().all(is_plain) {
+        return text.into();
+    }
+    let written =
+        |letter: char| if is_plain(letter) { letter.to_string() } else { letter.escape_default().to_string() };
+    text.chars().map(written).collect::<String>().into()
+}
+
+fn write(text: &str) {
     // Only then: a program in a pipe, or one whose terminal is stopped for a while, waits.
     if crate::interrupt::requested() {
-        return last_words(text.as_ref().as_bytes());
+        return last_words(text.as_bytes());
     }
     let mut stdout = std::io::stdout().lock();
-    record_failure(stdout.write_all(text.as_ref().as_bytes()).and_then(|()| stdout.flush()));
+    record_failure(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()));
 }
 
 /// Writes to standard output when the program is to end, which a terminal that does not read cannot prevent.
@@ -40,7 +57,7 @@ pub(crate) fn last_words(bytes: &[u8]) {
 
 /// Writes a line to standard error, which a terminal that does not read cannot prevent from ending, either.
 pub(crate) fn message(line: &str) {
-    let line = format!("{line}\n");
+    let line = format!("{}\n", plain(line));
     #[cfg(unix)]
     if crate::interrupt::requested() && crate::stalled::write(std::io::stderr(), line.as_bytes()) {
         return;
@@ -66,7 +83,8 @@ pub(crate) fn check() -> anyhow::Result<()> {
 /// Writes a value as one line of JSON to standard output.
 pub(crate) fn json(value: &impl serde::Serialize) {
     if let Ok(text) = serde_json::to_string(value) {
-        line(text);
+        // JSON escapes control characters itself.
+        write(&format!("{text}\n"));
     }
 }
 

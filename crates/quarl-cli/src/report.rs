@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use crate::args::TrustArgs;
 use recordings::Recordings;
 
 /// The first bytes of every report, by which a report is recognised.
@@ -30,6 +31,8 @@ pub(crate) struct Options {
     pub(crate) title: Option<String>,
     /// Whether agents are played and recorded.
     pub(crate) recordings: bool,
+    /// Whether environments of Gymnasium are started for them.
+    pub(crate) trust: TrustArgs,
 }
 
 /// Whether a report may be written to this path: nothing is there, or a report.
@@ -48,7 +51,7 @@ struct Section {
 
 /// The page about the results in `paths`.
 pub(crate) fn page(paths: &[PathBuf], options: &Options) -> Result<String> {
-    let mut recordings = Recordings::new(options.recordings);
+    let mut recordings = Recordings::new(options.recordings, options.trust);
     let sections = paths
         .iter()
         .enumerate()

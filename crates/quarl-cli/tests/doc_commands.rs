@@ -167,7 +167,8 @@ fn run(here: &TempDir, example: &Example) -> Result<(), String> {
     let needs_gymnasium = words.iter().any(|word| word.contains("gym:") || word.contains("gym-"));
     if needs_gymnasium {
         let Some(python) = &python else { return Ok(()) };
-        if command != "plot" {
+        // A run that continues keeps its interpreter.
+        if command != "plot" && !words.contains(&"--resume") {
             words.extend(["--python", python]);
         }
     }

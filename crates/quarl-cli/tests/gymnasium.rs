@@ -96,7 +96,7 @@ fn lunar_lander_trains_and_is_recorded_with_what_the_run_remembers() {
     assert_eq!(summary(&here)["reward_threshold"], 200.0);
     let figure = fs::read_to_string(here.path().join("run/curve.svg")).unwrap();
     assert!(figure.contains("solved: 200"), "the figure says where it is solved");
-    let output = quarl(&here).args(["play", "run", "--record", "a.gif"]).output().unwrap();
+    let output = quarl(&here).args(["play", "run", "--trust", "--record", "a.gif"]).output().unwrap();
     assert!(output.status.success(), "{}", error(&output));
     assert!(fs::read(here.path().join("a.gif")).unwrap().starts_with(b"GIF89a"));
 }
@@ -403,7 +403,7 @@ fn a_signal_while_a_trained_agents_environment_starts_ends_play_and_eval_soon() 
     fs::set_permissions(&never, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     for command in ["play", "eval"] {
         let mut quarl = quarl(&here);
-        quarl.args([command, "run", "--python"]).arg(&never).stdout(Stdio::null()).stderr(Stdio::piped());
+        quarl.args([command, "run", "--trust", "--python"]).arg(&never).stdout(Stdio::null()).stderr(Stdio::piped());
         let child = quarl.spawn().unwrap();
         std::thread::sleep(Duration::from_secs(2));
         let started = Instant::now();

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{ManyRunsArgs, whole};
+use super::{ManyRunsArgs, TrustArgs, whole};
 
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
@@ -36,6 +36,8 @@ pub(crate) struct CompareArgs {
     pub(crate) normalize: Vec<Normalize>,
     #[command(flatten)]
     pub(crate) many: ManyRunsArgs,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
 }
 
 /// The returns that are the scores 0 and 1.

@@ -10,6 +10,7 @@ use quarl::run;
 use quarl::trained::TrainedAgent;
 use toml::{Table, Value};
 
+use super::trust::{CommandEnv, GYM_HEADING, TrustArgs};
 use super::whole;
 use crate::output::Usage;
 
@@ -31,6 +32,8 @@ pub(crate) struct ConfigArgs {
     pub(crate) assignments: Vec<String>,
     #[command(flatten)]
     pub(crate) gym: GymArgs,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
     /// Random seed; for an experiment the seed of the first run [default: that of the configuration]
     #[arg(long, value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
     pub(crate) seed: Option<i64>,
@@ -41,9 +44,6 @@ pub(crate) struct ConfigArgs {
     #[arg(long, value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
     pub(crate) steps: Option<i64>,
 }
-
-/// The heading of these options in the help.
-const GYM_HEADING: &str = "Options for Gymnasium environments (gym:ID)";
 
 /// The arguments for Gymnasium environments (`gym:ID`).
 #[derive(Clone, Debug, Default, Args)]
@@ -73,7 +73,7 @@ impl GymArgs {
     }
 
     /// Records these arguments as settings of a training run.
-    fn record(&self, mut builder: ConfigBuilder) -> Result<ConfigBuilder> {
+    pub(super) fn record(&self, mut builder: ConfigBuilder) -> Result<ConfigBuilder> {
         if let Some(python) = &self.python {
             builder = builder.set("env.gym.python", python.as_str());
         }
@@ -131,7 +131,7 @@ impl ConfigArgs {
         arguments
     }
 
-    /// The configuration that these arguments select, checked.
+    /// The configuration that these arguments select, checked. A file does not choose an environment of Gymnasium unless it is trusted.
     pub(crate) fn resolve(&self) -> Result<Resolved> {
         let mut builder = match &self.preset {
             Some(preset) => TrainConfig::preset(preset),
@@ -159,6 +159,11 @@ impl ConfigArgs {
             }
             error => error.into(),
         })?;
+        if let Some(path) = &self.config {
+            let assignments = self.assignments.iter().map(String::as_str).collect();
+            let command = CommandEnv { id: self.env.as_deref(), gym: self.gym.clone(), assignments };
+            self.trust.check_but(&config.env, &path.display().to_string(), &command)?;
+        }
         Ok(Resolved { name, config })
     }
 }

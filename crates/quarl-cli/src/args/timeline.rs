@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::whole;
+use super::{TrustArgs, whole};
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
@@ -22,6 +22,8 @@ pub(crate) struct InspectArgs {
     /// Print everything as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
 }
 
 #[derive(Debug, Args)]
@@ -52,6 +54,8 @@ pub(crate) struct ForkArgs {
     /// Print one JSON object per line for each event
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
 }
 
 #[derive(Debug, Args)]
@@ -70,4 +74,6 @@ pub(crate) struct BisectArgs {
     /// Print everything as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
 }

@@ -12,6 +12,7 @@ pub(crate) fn run(args: BisectArgs) -> Result<Outcome> {
     }
     interrupt::listen();
     let run = Timeline::open(&args.run, interrupt::stop_flag())?;
+    args.trust.check(&run.config().env, &args.run)?;
     let episodes = args.episodes.unwrap_or(run.config().evaluation.episodes as u64);
     let bisection = timeline::bisect(&run, args.every, episodes)?;
     if let Some(path) = &args.figure {

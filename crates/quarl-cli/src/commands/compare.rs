@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::experiment::reasons;
 use super::experiment::report::{Audience, Report, length};
-use crate::args::{CompareArgs, Normalize, read};
+use crate::args::{CommandEnv, CompareArgs, Normalize, read};
 use crate::output::Usage;
 use crate::{Outcome, interrupt, output};
 
@@ -43,6 +43,9 @@ fn variants(args: &CompareArgs) -> Result<Vec<Variant>> {
                         .fold(builder, |builder, value| builder.set(&format!("training.{key}"), value));
                 }
                 let config = builder.build()?;
+                let assigned = args.assignments.iter().chain(&assignments).map(String::as_str).collect();
+                let command = CommandEnv { id: env, assignments: assigned, ..CommandEnv::default() };
+                args.trust.check_but(&config.env, source, &command)?;
                 let label =
                     [words.as_str()].into_iter().chain(assignments.iter().map(|swept| short(swept, &args.sweep)));
                 let label = label.collect::<Vec<_>>().join(", ");

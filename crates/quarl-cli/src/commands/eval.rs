@@ -42,6 +42,7 @@ struct Evaluated {
 /// Plays the episodes of an agent; `None` after a signal.
 fn play(args: &EvalArgs, path: &Path, model: SavedModel, run_seed: Option<u64>) -> Result<Option<Evaluated>> {
     let mut agent = TrainedAgent::load(path, model)?;
+    args.trust.check(&agent.env, path)?;
     agent.env = args.gym.config(agent.env)?;
     let options = MakeOptions { rendering: false, stop: interrupt::stop_flag() };
     let mut env = agent.make_environment(&options)?;

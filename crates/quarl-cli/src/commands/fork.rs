@@ -11,6 +11,7 @@ use crate::{Outcome, interrupt, output};
 pub(crate) fn run(args: ForkArgs) -> Result<Outcome> {
     interrupt::listen();
     let run = Timeline::open(&args.run, interrupt::stop_flag())?;
+    args.trust.check(&run.config().env, &args.run)?;
     let path = args.run.join("config.toml");
     let mut builder = TrainConfig::builder().file(&path.display().to_string(), &args::read(&path)?);
     builder = builder.assign_all(&args.assignments);
@@ -19,7 +20,9 @@ pub(crate) fn run(args: ForkArgs) -> Result<Outcome> {
             builder = builder.set(key, value);
         }
     }
-    let (trainer, writer) = timeline::fork(&run, args.at, builder.build()?, &args.out, args.force)?;
+    let config = builder.build()?;
+    args.trust.check(&config.env, &path)?;
+    let (trainer, writer) = timeline::fork(&run, args.at, config, &args.out, args.force)?;
     if !args.json && !args.quiet {
         output::line(format!(
             "{} shares {} environment steps with {}",

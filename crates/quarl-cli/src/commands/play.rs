@@ -23,6 +23,7 @@ const RECORD_SIZE: (u32, u32) = (600, 400);
 pub(crate) fn run(args: PlayArgs) -> Result<Outcome> {
     interrupt::listen();
     let mut agent = TrainedAgent::load(&args.run, SavedModel::Last)?;
+    args.trust.check(&agent.env, &args.run)?;
     agent.env = args.gym.config(agent.env)?;
     let options = MakeOptions { rendering: true, stop: interrupt::stop_flag() };
     let mut env = agent.make_environment(&options)?;

@@ -8,7 +8,7 @@ use crate::report::{self, Options};
 use crate::{Outcome, interrupt, output};
 
 pub(crate) fn run(args: ReportArgs) -> Result<Outcome> {
-    let ReportArgs { paths, out, title, no_recordings } = args;
+    let ReportArgs { paths, out, title, no_recordings, trust } = args;
     if out.is_dir() {
         return Err(Usage(format!("--out {}: this is a directory; give the path of a file", out.display())).into());
     }
@@ -17,7 +17,7 @@ pub(crate) fn run(args: ReportArgs) -> Result<Outcome> {
         return Err(Usage(message).into());
     }
     interrupt::listen();
-    let page = report::page(&paths, &Options { title, recordings: !no_recordings })?;
+    let page = report::page(&paths, &Options { title, recordings: !no_recordings, trust })?;
     if interrupt::requested() {
         return Ok(Outcome::Interrupted);
     }

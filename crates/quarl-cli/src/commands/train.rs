@@ -13,7 +13,7 @@ use quarl::trained::{SavedModel, TrainedAgent};
 use quarl::{Error, Model, env};
 use serde_json::json;
 
-use crate::args::{Resolved, TrainArgs};
+use crate::args::{Resolved, TrainArgs, TrustArgs};
 use crate::commands::play;
 use crate::display::Display;
 use crate::live::{Live, screen::Screen};
@@ -86,9 +86,9 @@ pub(crate) fn complete(args: &TrainArgs, mut trainer: Trainer, mut writer: RunWr
     } else if args.quiet {
         output::quiet_result(summary.greedy_mean, &out);
     } else if interrupted {
-        let out = out.display();
+        let (out, trust) = (out.display(), TrustArgs::suggestion(&trainer.config().env));
         output::line(format!("interrupted: the agent and the results so far are in {out}"));
-        output::line(format!("continue with: quarl train --resume {out}"));
+        output::line(format!("continue with: quarl train --resume {out}{trust}"));
     } else {
         print_result(&summary, &out);
     }
@@ -114,6 +114,7 @@ impl Start {
             return Ok(Self::New { resolved: Box::new(resolved), initial: initial.map(|agent| Box::new(agent.model)) });
         };
         let resume = Resume::open(dir)?;
+        args.config.trust.check(&resume.config().env, dir)?;
         let mut config = resume.config().clone();
         let budget = |number: i64| u64::try_from(number).unwrap_or_default();
         match (args.config.steps, args.config.episodes) {
@@ -239,9 +240,9 @@ fn stopped(error: anyhow::Error, writer: &mut RunWriter, trainer: &Trainer, star
     let dir = writer.dir().to_owned();
     let kept = writer.abandon(trainer, started.elapsed().as_secs_f64(), failure);
     let kept = kept.and_then(|_| if trainer.episodes() > 0 { run::draw(&dir) } else { Ok(()) });
-    let dir = dir.display();
+    let (dir, trust) = (dir.display(), TrustArgs::suggestion(&trainer.config().env));
     let checkpoint = writer.last_checkpoint().map_or(String::new(), |steps| {
-        format!("; its last checkpoint is that after {steps} environment steps (quarl train --resume {dir})")
+        format!("; its last checkpoint is that after {steps} environment steps (quarl train --resume {dir}{trust})")
     });
     error.context(match kept {
         Ok(()) => format!("training stopped; the results so far are in {dir}{checkpoint}"),

@@ -41,7 +41,7 @@ pub(crate) fn run(args: WatchArgs) -> Result<Outcome> {
     let _messages = crate::live::messages::Capture::start();
     interrupt::listen();
     // A directory that was empty may turn out to be that of an experiment or a study.
-    let kind = if kind == Kind::One { one::watch(dir)? } else { Some(kind) };
+    let kind = if kind == Kind::One { one::watch(dir, args.trust)? } else { Some(kind) };
     match kind {
         Some(Kind::Several) => many::watch(dir)?,
         Some(Kind::Study) => study::watch(dir)?,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use anyhow::bail;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
@@ -12,6 +13,7 @@ use quarl::rng::Stream;
 use quarl::run::record_greedy_episode;
 use quarl::trained::{SavedModel, TrainedAgent};
 
+use crate::args::TrustArgs;
 use crate::interrupt;
 
 /// The number of bytes that all recordings of a page may have together: with figures and tables, a page stays below 5 MB.
@@ -21,11 +23,12 @@ const BUDGET: usize = 2_400_000;
 pub(super) struct Recordings {
     /// The number of bytes that are left; `None` if nothing is recorded.
     left: Option<usize>,
+    trust: TrustArgs,
 }
 
 impl Recordings {
-    pub(super) fn new(enabled: bool) -> Self {
-        Self { left: enabled.then_some(BUDGET) }
+    pub(super) fn new(enabled: bool, trust: TrustArgs) -> Self {
+        Self { left: enabled.then_some(BUDGET), trust }
     }
 
     /// The recordings of several agents, each with its description.
@@ -57,7 +60,7 @@ impl Recordings {
             .as_mut()
             .filter(|left| **left > 0)
             .ok_or("Further agents are left out, to keep this page small.")?;
-        let gif = record(run).map_err(|error| format!("{} is not shown: {error:#}", run.display()))?;
+        let gif = record(run, self.trust).map_err(|error| format!("{} is not shown: {error:#}", run.display()))?;
         let text = format!("data:image/gif;base64,{}", STANDARD.encode(gif));
         if text.len() > *left {
             *left = 0;
@@ -68,8 +71,11 @@ impl Recordings {
     }
 }
 
-fn record(run: &Path) -> anyhow::Result<Vec<u8>> {
+fn record(run: &Path, trust: TrustArgs) -> anyhow::Result<Vec<u8>> {
     let agent = TrainedAgent::load(run, SavedModel::Last)?;
+    if !trust.allows(&agent.env) {
+        bail!("its environment is a Python program, which quarl report --trust starts");
+    }
     let options = MakeOptions { rendering: true, stop: interrupt::stop_flag() };
     let mut env = agent.make_environment(&options)?;
     let mut policy = Policy::new(&agent.model)?;

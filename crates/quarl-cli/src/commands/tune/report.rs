@@ -6,6 +6,7 @@ use std::path::Path;
 use quarl::tune::{Confirmation, Pruner, Study, StudyEvent, StudySummary};
 use serde_json::json;
 
+use crate::args::TrustArgs;
 use crate::commands::experiment::report::Audience;
 use crate::output;
 use crate::progress::StudyProgress;
@@ -85,7 +86,16 @@ impl<'a> Report<'a> {
                 self.event(&json!({ "event": "finished", "dir": dir, "interrupted": false, "summary": summary }));
             }
             Audience::Quiet => quiet(dir, summary),
-            Audience::Person => print(dir, summary),
+            Audience::Person => {
+                print(dir, summary);
+                if summary.best.is_some() {
+                    let trust = TrustArgs::suggestion(&self.study.config().env);
+                    output::line(format!(
+                        "train with it: quarl train --config {}{trust}",
+                        dir.join("best.toml").display()
+                    ));
+                }
+            }
         }
     }
 }
@@ -146,9 +156,6 @@ fn print(dir: &Path, summary: &StudySummary) {
         "study directory: {} ({best}trials.csv, summary.json, progress.svg, coordinates.svg)",
         dir.display()
     ));
-    if summary.best.is_some() {
-        output::line(format!("train with it: quarl train --config {}", dir.join("best.toml").display()));
-    }
 }
 
 /// The warning that the best trial was not chosen for its settings.

@@ -1,6 +1,7 @@
 //! Watches one run.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -11,13 +12,14 @@ use quarl::trained::{SavedModel, TrainedAgent};
 use quarl::{Error, TrainConfig};
 
 use super::{Action, Kind, keys};
+use crate::args::TrustArgs;
 use crate::keyboard::Key;
 use crate::live::chart::sparkline;
 use crate::live::curve::Curve;
 use crate::live::group::RunStatus;
 use crate::live::history::{DIAGNOSTICS, History};
 use crate::live::panels::{self, RunView};
-use crate::live::player::{Play, Player};
+use crate::live::player::{Picture, Play, Player};
 use crate::live::rate::Rate;
 use crate::live::screen::{Screen, Theme, ascii};
 use crate::progress::{MEAN_WINDOW, duration, number};
@@ -134,9 +136,9 @@ impl Run {
         self.summary.as_ref().map_or_else(|| self.rate.per_second(), |summary| Some(summary.steps_per_second))
     }
 
-    /// A player of the run's best model so far, or of its final one.
-    fn player(&self) -> Option<Player> {
-        let config = self.config.as_ref()?;
+    /// A player of the run's best model so far, or of its final one, in an environment that is trusted.
+    fn player(&self, trust: TrustArgs) -> Option<Player> {
+        let config = self.config.as_ref().filter(|config| trust.allows(&config.env))?;
         let dir = self.dir.clone();
         Player::start(Play {
             env: config.env.clone(),
@@ -146,6 +148,11 @@ impl Run {
         })
         .ok()
     }
+}
+
+/// In place of an environment that is not started.
+fn unshown() -> Picture {
+    Picture::Message("This environment is a Python program.\n--trust starts it.".to_owned())
 }
 
 /// The policy of a run's final model, or of the best one so far.
@@ -218,15 +225,15 @@ impl Run {
     }
 }
 
-/// Shows the run until the display is closed.
-pub(super) fn watch(dir: &Path) -> Result<Option<Kind>> {
+/// Shows the run until the display is closed. Its environment is shown unless it is one of Gymnasium that is not trusted.
+pub(super) fn watch(dir: &Path, trust: TrustArgs) -> Result<Option<Kind>> {
     let mut screen = Screen::open()?;
     let mut run = Run::new(dir);
     let (mut player, mut shows_environment) = (None::<Player>, true);
     loop {
         let (has_more, has_started) = run.poll();
         if has_started || (player.is_none() && shows_environment && run.config.is_some()) {
-            player = run.player();
+            player = run.player(trust);
         }
         if run.config.is_none() {
             match Contents::of(dir) {
@@ -238,7 +245,8 @@ pub(super) fn watch(dir: &Path) -> Result<Option<Kind>> {
         if let Some(player) = &player {
             player.want(shows_environment);
         }
-        let played = player.as_ref().and_then(Player::picture);
+        let unshown = run.config.as_ref().filter(|config| !trust.allows(&config.env)).map(|_| Arc::new(unshown()));
+        let played = unshown.or_else(|| player.as_ref().and_then(Player::picture));
         let view = RunView {
             title: run.title(),
             state: if has_more { "reading".to_owned() } else { run.state() },
