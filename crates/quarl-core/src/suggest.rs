@@ -3,8 +3,15 @@
 /// The minimum similarity of two names (Jaro-Winkler, 1 for equal names) for a suggestion.
 const ALIKE: f64 = 0.75;
 
+/// The longest name, in bytes, that is compared.
+const LONGEST: usize = 200;
+
 /// The known names that are most similar to `given`, ignoring case; empty if none is similar.
 pub fn nearest<'a>(given: &str, known: &[&'a str]) -> Vec<&'a str> {
+    // A file can hold a name of millions of letters, which is like none.
+    if given.len() > LONGEST {
+        return Vec::new();
+    }
     let given = given.to_lowercase();
     let likeness = |name: &str| strsim::jaro_winkler(&given, &name.to_lowercase());
     let best = known.iter().map(|name| likeness(name)).fold(ALIKE, f64::max);
@@ -29,6 +36,11 @@ mod tests {
     #[test]
     fn a_typing_mistake_is_answered_with_the_nearest_name() {
         assert_eq!(remedy("Acorbot-v1", KNOWN), "did you mean Acrobot-v1? known: Acrobot-v1, CartPole-v0, CartPole-v1");
+    }
+
+    #[test]
+    fn a_name_of_millions_of_letters_is_like_none() {
+        assert!(remedy(&("CartPole-v1".to_owned() + &"1".repeat(10_000_000)), KNOWN).starts_with("known: "));
     }
 
     #[test]

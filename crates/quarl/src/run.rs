@@ -29,6 +29,7 @@ mod event_file;
 #[cfg(feature = "plot")]
 mod figures;
 mod follow;
+mod links;
 pub(crate) mod lock;
 mod machine;
 mod reader;
@@ -52,6 +53,7 @@ pub(crate) use figures::{WINDOW, read_curve, threshold, write_figures};
 #[cfg(feature = "plot")]
 pub use figures::{draw, figure};
 pub use follow::{RunFollower, RunUpdate};
+pub(crate) use links::refuse_link;
 pub use lock::Holder;
 pub(crate) use reader::read_evaluations;
 pub use reader::{Status, read_config, read_episodes, status};

@@ -9,6 +9,7 @@ use crate::config::{EnvConfig, TrainConfig};
 use crate::env::EnvironmentSpec;
 use crate::error::Error;
 use crate::memory;
+use crate::run::refuse_link;
 
 /// All statistics.
 pub(super) const RESULTS: &str = "comparison.json";
@@ -62,6 +63,7 @@ impl Comparison {
         let mut plans = Vec::with_capacity(variants.len());
         for variant in &variants {
             let mut plan = plan.variant(variant);
+            refuse_link(&plan.out)?;
             // An environment in Python takes a while to start: variants of the same one ask it once.
             let known = specs.iter().find(|(env, _)| *env == plan.config.env).map(|(_, spec)| spec.clone());
             let spec = known.map_or_else(|| plan.specification(), Ok)?;

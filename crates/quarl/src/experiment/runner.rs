@@ -16,7 +16,7 @@ use crate::config::TrainConfig;
 use crate::error::Error;
 use crate::run::Origin;
 use crate::run::lock::{Attempt, Lock};
-use crate::run::{CHECKPOINTS, Resume, RunWriter, Status, Summary};
+use crate::run::{CHECKPOINTS, Resume, RunWriter, Status, Summary, refuse_link};
 use crate::train::Event;
 
 /// The interval in which a thread checks whether another process has released a run.
@@ -228,6 +228,7 @@ enum Claim {
 
 fn claim(plan: &Plan, seed: u64) -> Result<Claim, Error> {
     let dir = run_path(&plan.out, seed);
+    refuse_link(&dir)?;
     fs::create_dir_all(&dir).map_err(Error::io("create", &dir))?;
     match Lock::attempt(&dir)? {
         Attempt::HeldBy(holder) => Ok(Claim::HeldBy(holder)),

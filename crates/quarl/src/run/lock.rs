@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::{CHECKPOINTS, RECORDINGS, RUNS, refuse_link};
 use crate::error::Error;
 use crate::files;
 
@@ -95,7 +96,10 @@ impl Drop for Lock {
     }
 }
 
+/// Opens a lock file in a directory without links to directories that its holder would write to.
 fn open(path: &Path) -> Result<File, Error> {
+    refuse_link(path)?;
+    [CHECKPOINTS, RECORDINGS, RUNS].iter().try_for_each(|name| refuse_link(&path.with_file_name(name)))?;
     let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
     options.map_err(Error::io("lock", path))
 }
@@ -104,7 +108,7 @@ fn open(path: &Path) -> Result<File, Error> {
 #[cfg(unix)]
 fn is_at(path: &Path, file: &File) -> bool {
     use std::os::unix::fs::MetadataExt;
-    let [Ok(here), Ok(opened)] = [std::fs::metadata(path), file.metadata()] else { return false };
+    let [Ok(here), Ok(opened)] = [std::fs::symlink_metadata(path), file.metadata()] else { return false };
     (here.dev(), here.ino()) == (opened.dev(), opened.ino())
 }
 

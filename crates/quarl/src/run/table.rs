@@ -8,6 +8,7 @@ use csv::{ReaderBuilder, WriterBuilder};
 use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 
+use super::refuse_link;
 use crate::error::Error;
 use crate::files;
 
@@ -72,6 +73,7 @@ pub(super) fn first_rows(path: &Path, is_wanted: impl Fn(usize, &str) -> bool) -
 
 /// Opens a file of at least `len` bytes, removes what follows them, and appends from there.
 pub(super) fn cut(path: &Path, len: u64) -> Result<File, Error> {
+    refuse_link(path)?;
     let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(Error::io("open", path))?;
     file.set_len(len).and_then(|()| file.seek(SeekFrom::End(0))).map_err(Error::io("write", path))?;
     Ok(file)

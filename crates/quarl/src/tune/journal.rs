@@ -33,6 +33,7 @@ use crate::atomic_write::atomic_write;
 use crate::error::Error;
 use crate::files;
 use crate::run::lock::Lock;
+use crate::run::refuse_link;
 
 /// The file's name.
 pub(crate) const JOURNAL: &str = "journal.jsonl";
@@ -272,6 +273,7 @@ impl Journal {
             self.advance(&line, entry);
             return Ok(());
         }
+        refuse_link(&self.path)?;
         let options = OpenOptions::new().write(true).create(true).truncate(false).open(&self.path);
         let mut file = options.map_err(Error::io("write", &self.path))?;
         let write = |file: &mut File| {

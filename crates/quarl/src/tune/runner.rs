@@ -26,6 +26,7 @@ use crate::error::Error;
 use crate::experiment::internal;
 use crate::rng::Stream;
 use crate::run::lock::{Attempt, Lock};
+use crate::run::refuse_link;
 
 /// The interval in which a thread without a task checks whether there is one.
 const POLL: Duration = Duration::from_millis(100);
@@ -290,6 +291,7 @@ impl Shared {
         // Another process may have removed it after its last task; it does so under the journal's lock, as this is called.
         let out = &self.setup.plan.out;
         let claims = out.join(CLAIMS);
+        refuse_link(&claims)?;
         fs::create_dir_all(&claims).map_err(Error::io("create", &claims))?;
         match Lock::attempt_at(task.claim(out))? {
             Attempt::Locked(lock) => {

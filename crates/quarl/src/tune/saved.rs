@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::runner::Task;
 use crate::checkpoint::{self, Checkpoint, Checkpoints, is_checkpoint_file};
 use crate::error::Error;
-use crate::run::{CHECKPOINTS, CheckpointSchedule, name};
+use crate::run::{CHECKPOINTS, CheckpointSchedule, name, refuse_link};
 use crate::train::Trainer;
 
 /// The checkpoints of one run.
@@ -60,6 +60,8 @@ impl Saved {
     /// Makes the directory of all checkpoints, before one is written. The study's directory is not made again if it was removed.
     pub(super) fn prepare(&self) -> Result<(), Error> {
         let Some(all) = self.dir.parent() else { return Ok(()) };
+        refuse_link(all)?;
+        refuse_link(&self.dir)?;
         match fs::create_dir(all) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(Error::io("create", all)(error)),
             _ => Ok(()),
