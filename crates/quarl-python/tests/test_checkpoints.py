@@ -118,7 +118,7 @@ def test_the_command_continues_a_run_of_python(env, tmp_path, command):
     whole = quarl.DQN(env, **settings).learn()
     whole.save(tmp_path / "whole")
     for run in ("run", "saved"):
-        command("train", "--resume", run, "--quiet")
+        command("train", "--resume", run, "--quiet", "--trust")
         for name in TABLES:
             assert (tmp_path / run / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), (run, name)
 
