@@ -78,7 +78,7 @@ def test_a_loaded_model_learns_on_like_one_that_was_never_saved(kind, tmp_path):
     whole = quarl.DQN(make(), **settings)
     whole.learn(301)
     whole.save(tmp_path / "run")
-    loaded = quarl.DQN.load(tmp_path / "run", None if isinstance(make(), str) else make())
+    loaded = quarl.DQN.load(tmp_path / "run", None if isinstance(make(), str) else make(), trust=True)
     assert loaded.exploration_rate == whole.exploration_rate
     assert_same(whole, loaded)
     # The share of exploration refers to the whole run, as in a model that was not saved.
@@ -185,6 +185,40 @@ def test_what_cannot_learn_says_what_to_do(tmp_path, command):
     # The environment may also be given later.
     loaded.set_env(Walk())
     assert_same(own.learn(50), loaded.learn(50))
+
+
+def test_files_alone_choose_no_environment_of_gymnasium_and_no_module(tmp_path, monkeypatch):
+    (tmp_path / "planted.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    settings = {"env.gym.imports": ["planted"]}
+    whole = quarl.DQN("gym:CartPole-v1", **SMALL).learn(100)
+    whole.save(tmp_path / "run")
+    plain = (tmp_path / "run/config.toml").read_text()
+    written = plain.replace("imports = []", 'imports = ["planted"]')
+    (tmp_path / "own.toml").write_text(written)
+    assert written != plain
+    # Neither a run nor a model file nor a configuration.
+    for path in ("run", "run/model.safetensors"):
+        loaded = quarl.DQN.load(tmp_path / path)
+        loaded.predict(np.zeros(4))
+        for use in (quarl.evaluate_policy, quarl.DQN.get_env):
+            with pytest.raises(quarl.EnvError, match="gym:CartPole-v1, which is a program.*trust=True"):
+                use(loaded)
+        with pytest.raises(quarl.StateError, match="trust=True" if path == "run" else "network only"):
+            loaded.learn(10)
+        assert len(quarl.evaluate_policy(loaded, "gym:CartPole-v1", 2, return_episode_rewards=True)[0]) == 2
+    with pytest.raises(quarl.ConfigError, match=r"env.id = 'gym:CartPole-v1', env.gym.imports = \['planted'\].*trust=True"):
+        quarl.DQN(config=tmp_path / "own.toml")
+    with pytest.raises(quarl.ConfigError, match=r"asks for env.gym.imports = \['planted'\]"):
+        quarl.DQN("gym:CartPole-v1", config=tmp_path / "own.toml")
+    with pytest.raises(SystemExit, match="imported"):
+        quarl.DQN(config=tmp_path / "own.toml", trust=True)
+    with pytest.raises(SystemExit, match="imported"):
+        quarl.DQN("gym:CartPole-v1", config=settings)
+    # The environment that the program names is its own choice.
+    assert_same(whole.learn(50), quarl.DQN.load(tmp_path / "run", "gym:CartPole-v1").learn(50))
+    trusted = quarl.DQN.load(tmp_path / "run/model.safetensors", trust=True)
+    assert len(quarl.evaluate_policy(trusted, n_eval_episodes=2, return_episode_rewards=True)[0]) == 2
 
 
 def test_settings_that_decide_results_cannot_change_when_a_run_is_loaded(tmp_path):

@@ -235,7 +235,7 @@ print(steps, model.learn(100).num_timesteps == steps + 100)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     words = done.stdout.split()
     assert words[:4] == ["interrupted", "True", "True", "True"] and words[5] == "True", done.stdout + done.stderr
-    loaded = quarl.DQN.load(tmp_path / "run")
+    loaded = quarl.DQN.load(tmp_path / "run", env)
     assert loaded.num_timesteps == int(words[4]) + 100
 
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from quarl import _environment, _quarl
 from quarl._callbacks import Callback, Callbacks
 from quarl._curve import draw_curve
-from quarl._environment import Env
-from quarl._errors import ConfigError, FileError, InputError, QuarlError, StateError
+from quarl._environment import GYM_PREFIX, Env
+from quarl._errors import ConfigError, EnvError, FileError, InputError, QuarlError, StateError
 from quarl._progress import Progress, log
 from quarl._run import AnyEnv, Path_, Run
 from quarl._settings import is_policy
@@ -41,7 +41,8 @@ class DQN(Run):
     function that creates an environment.
     `preset` names a preset (`quarl presets` lists them); without it, the default preset of the environment is used. Settings are
     keys of the configuration, as `agent__gamma=0.99` or `config={"agent": {"gamma": 0.99}}`, or the arguments of
-    Stable-Baselines3's DQN. `config` may also be the path of a TOML file, such as a run's config.toml. With `out`, the run is
+    Stable-Baselines3's DQN. `config` may also be the path of a TOML file, such as a run's config.toml; an environment of Gymnasium that
+    only the file names is created where `trust` is true, because it is a program. With `out`, the run is
     written to that directory during training, as the command `quarl train` writes it.
     """
 
@@ -56,6 +57,7 @@ class DQN(Run):
         env_kwargs: Mapping[str, Any] | None = None,
         out: Path_ | None = None,
         force: bool = False,
+        trust: bool = False,
         **settings: Any,
     ) -> None:
         if is_policy(env):
@@ -67,9 +69,10 @@ class DQN(Run):
         file = None
         if config is not None and not isinstance(config, Mapping):
             file = (fspath(config), _quarl.read_text_file(config))
-        self._prepare(preset, file, read_settings(config if isinstance(config, Mapping) else None, settings), out, force)
+        self._prepare(preset, file, read_settings(config if isinstance(config, Mapping) else None, settings), out, force, trust)
         if env_kwargs:
-            self._settings.append(("env.gym.kwargs", dict(env_kwargs)))
+            for said in (self._settings, self._said):
+                said.append(("env.gym.kwargs", dict(env_kwargs)))
         self._choose_environment(env, eval_env)
         self._native = self._build(self._configuration(None))
 
@@ -213,12 +216,14 @@ class DQN(Run):
         eval_env: Env | Callable[[], Env] | None = None,
         out: Path_ | None = None,
         force: bool = False,
+        trust: bool = False,
         **settings: Any,
     ) -> Self:
         """Loads a run's directory, a checkpoint or a model file.
 
         From the first two, `learn` continues the run, with the same result as if it had never been saved. `env` is needed to learn
-        in an environment of your own; one with an id is created again. `best` loads the network of the best evaluation, and a
+        in an environment of your own; one with an id is created again, but one of Gymnasium only with `trust`, because it is a program
+        that the files choose. Give `trust=True` for files that you trust, or the environment as `env`. `best` loads the network of the best evaluation, and a
         model file has a network only: such a model acts. Settings that may change are the schedules and `checkpoint`.
         """
         if Path(path).suffix == ".zip" and Path(path).is_file():
@@ -226,7 +231,7 @@ class DQN(Run):
         model = cls.__new__(cls)
         for name in ("custom_objects", "print_system_info", "force_reset"):
             settings.pop(name, None)  # of Stable-Baselines3
-        model._prepare(None, None, read_settings(None, settings), out, force)
+        model._prepare(None, None, read_settings(None, settings), out, force, trust)
         saved = None if best else _quarl.SavedRun.load(path)
         if saved is None:
             model._load_network(path, best)
@@ -291,12 +296,21 @@ class DQN(Run):
 
     def _load_network(self, path: Path_, best: bool) -> None:
         self._policy = (0, _quarl.Policy.load(path, best=best))
-        self._given_env = self._policy[1].env
         here = Path(path)
         self._model_file = here / ("best.safetensors" if best else "model.safetensors") if here.is_dir() else here
         config = self._model_file.parent / "config.toml"
         if config.is_file():
             self._preset, self._file = None, (fspath(config), _quarl.read_text_file(config))
+
+    def _environment_of_files(self) -> str:
+        """The id of the environment that the network was trained in."""
+        name = self._current_policy().env
+        if self._native is None and name not in _quarl.BUILT_IN and not self._trust:
+            raise EnvError(
+                f"{self._model_file} names the environment {name}, which is a program: give an environment as env, or load the "
+                "model with trust=True if you trust the file"
+            )
+        return name
 
     def set_env(self, env: AnyEnv, force_reset: bool = True, *, eval_env: Env | None = None) -> None:
         """Continues training in this environment, which has to be like the one before. `force_reset` exists for programs written
@@ -309,7 +323,8 @@ class DQN(Run):
             training.save(directory)
             saved = _quarl.SavedRun.load(directory)
             assert saved is not None
-            self._settings = []
+            # Its environment was created from the same settings.
+            self._settings, self._trust = [], True
             self._adapters = self._evaluation_adapter = self._own_vector = None
             self._continue(saved, env, eval_env, directory)
 
@@ -319,7 +334,8 @@ class DQN(Run):
             return self._given_env
         if self._adapters is not None:
             return self._adapters[0].env
-        return gymnasium.make(f"quarl/{self._current_policy().env}")
+        name = self._environment_of_files()
+        return gymnasium.make(f"quarl/{name}" if name in _quarl.BUILT_IN else name.removeprefix(GYM_PREFIX))
 
     def state_dict(self) -> dict[str, NDArray[np.float32]]:
         """The parameters of the network by their names in PyTorch: `{name: torch.from_numpy(array) for name, array in ..}` can be

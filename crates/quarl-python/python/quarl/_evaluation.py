@@ -95,7 +95,7 @@ def adapter(model: DQN, env: AnyEnv | None) -> Any:
 
 def make(model: DQN, env: AnyEnv | None) -> Env:
     if env is None:
-        env = model._given_env if isinstance(model._given_env, (str, gymnasium.Env)) else model._current_policy().env
+        env = model._given_env if isinstance(model._given_env, (str, gymnasium.Env)) else model._environment_of_files()
     if isinstance(env, str):
         name = env.removeprefix(GYM_PREFIX)
         return gymnasium.make(f"quarl/{name}" if env in _quarl.BUILT_IN else name)

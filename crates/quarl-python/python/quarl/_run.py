@@ -29,8 +29,11 @@ class Run:
         settings: list[tuple[str, Any]],
         out: Path_ | None,
         force: bool,
+        trust: bool,
     ) -> None:
         self._preset, self._file, self._settings = preset, file, settings
+        # What the program itself says about environments of Gymnasium, and whether files may say more.
+        self._said, self._trust = [item for item in settings if item[0].startswith("env.")], trust
         self._out = None if out is None else Path(out)
         self._force = force
         self._given_env: AnyEnv | None = None
@@ -53,11 +56,11 @@ class Run:
             name = env.removeprefix("quarl/")
             is_known = name in _quarl.BUILT_IN or name.startswith(GYM_PREFIX)
             self._settings.append(("env.id", name if is_known else GYM_PREFIX + name))
-            self._make_gymnasium(name.removeprefix(GYM_PREFIX), is_known)
+            self._make_gymnasium(name.removeprefix(GYM_PREFIX), is_known, True)
         elif env is None:
             name = str(self._configuration(None).settings()["env"]["id"])
             if name.startswith(GYM_PREFIX):
-                self._make_gymnasium(name.removeprefix(GYM_PREFIX), True)
+                self._make_gymnasium(name.removeprefix(GYM_PREFIX), True, ("env.id", name) in self._said)
         elif isinstance(env, gymnasium.Env):
             self._settings.append(("env.id", _environment.id_of(env)))
             self._adapt([env], (lambda: _environment.duplicate(env)) if eval_env is None else as_factory(eval_env))
@@ -77,10 +80,12 @@ class Run:
     def _environments(self) -> int:
         return int(self._configuration(None).settings()["training"]["num_envs"])
 
-    def _make_gymnasium(self, name: str, is_known: bool) -> None:
-        if name in _quarl.BUILT_IN and is_known and not self._is_gymnasium():
+    def _make_gymnasium(self, name: str, is_known: bool, is_named: bool) -> None:
+        if is_named and name in _quarl.BUILT_IN and is_known and not self._is_gymnasium():
             return
         configured = self._configuration(None).settings()["env"]["gym"]
+        if not self._trust:
+            self._check_files(name, is_named, configured)
         for module in configured["imports"]:
             __import__(module)
         kwargs = configured["kwargs"]
@@ -94,6 +99,24 @@ class Run:
             raise
         others = [_environment.make(name, kwargs) for _ in range(self._environments() - 1)]
         self._adapt([first, *others], lambda: _environment.make(name, kwargs))
+
+    def _check_files(self, name: str, is_named: bool, configured: dict[str, Any]) -> None:
+        """Refuses an environment of Gymnasium, or modules and arguments for it, for which only files ask: they are programs."""
+        settings = [("env.id", GYM_PREFIX + name), *(item for item in self._said if item[0].startswith("env.gym."))]
+        said = _quarl.Config(settings, preset="dqn", file=None).settings()["env"]["gym"]
+        asked = [] if is_named else [f"env.id = {GYM_PREFIX + name!r}"]
+        if configured["imports"] not in ([], said["imports"]):
+            asked.append(f"env.gym.imports = {configured['imports']}")
+        asked += [
+            f"env.gym.kwargs.{key} = {value!r}"
+            for key, value in configured["kwargs"].items()
+            if key not in said["kwargs"] or said["kwargs"][key] != value
+        ]
+        if asked:
+            raise ConfigError(
+                f"an environment of Gymnasium is a program, and nothing but files asks for {', '.join(asked)}: give the environment as "
+                "env, or trust=True if you trust the files"
+            )
 
     def _is_gymnasium(self) -> bool:
         return any(key == "env.id" and str(value).startswith(GYM_PREFIX) for key, value in self._settings)
