@@ -35,6 +35,7 @@ fn preset_runs() -> Vec<(String, TrainConfig)> {
     ];
     let environments = |preset: &str| match preset {
         "tuned" => vec!["CartPole-v0", "CartPole-v1", "Acrobot-v1", "MountainCar-v0"],
+        "efficient" => vec!["CartPole-v1", "MountainCar-v0"],
         "textbook" => vec!["CartPole-v0"],
         _ => vec!["CartPole-v1"],
     };
