@@ -81,7 +81,7 @@ fn a_report_shows_a_study_with_its_trials_and_what_the_best_one_changes() {
     let here = directory();
     let space = "[space]\n\"optimizer.lr\" = { low = 1e-4, high = 1e-2, log = true }\n\"agent.n_step\" = { low = 2, high = 3 }\n";
     fs::write(here.path().join("space.toml"), space).unwrap();
-    let arguments = "tune CartPole-v0 --preset textbook --episodes 3 --space space.toml --set network.hidden=[8] --trials 10 --pruner \
+    let arguments = "tune CartPole-v0 --preset textbook --episodes 100 --space space.toml --set network.hidden=[8] --trials 10 --pruner \
                      none --score-episodes 2 --confirm 3 --out study --quiet";
     succeed(&here, &arguments.split(' ').collect::<Vec<_>>());
     succeed(&here, &["report", "study"]);
@@ -94,7 +94,7 @@ fn a_report_shows_a_study_with_its_trials_and_what_the_best_one_changes() {
         &best,
         "over 3 runs",
         "quarl train --config study/best.toml --out NEW",
-        "quarl tune CartPole-v0 --preset textbook --episodes 3 --space space.toml",
+        "quarl tune CartPole-v0 --preset textbook --episodes 100 --space space.toml",
         "Parameters of the complete trials",
         "Importance of the parameters",
         "the best trial",
