@@ -1,7 +1,7 @@
 //! Reads files that may be anything: only regular files, so that a named pipe or a device cannot block or feed the reader forever.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::error::Error;
@@ -40,6 +40,22 @@ pub fn open_if_exists(path: &Path) -> Result<Option<File>, Error> {
         Err(Error::Io { error, .. }) if error.kind() == ErrorKind::NotFound => Ok(None),
         file => file.map(Some),
     }
+}
+
+/// At most `most` bytes after the first `offset` of a file that grows, whose last line before them was `last`. `None` if that line is no
+/// longer there: the file was removed, or replaced by another one.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_appended(path: &Path, offset: u64, last: &[u8], most: u64) -> Result<Option<Vec<u8>>, Error> {
+    // Opened for each call: an open file could not be replaced on Windows.
+    let Some(mut file) = open_if_exists(path)? else { return Ok((offset == 0).then(Vec::new)) };
+    let before = last.len() as u64;
+    let mut bytes = Vec::new();
+    let start = SeekFrom::Start(offset.saturating_sub(before));
+    let read = file.seek(start).and_then(|_| file.take(most.saturating_add(before)).read_to_end(&mut bytes));
+    read.map_err(Error::io("read", path))?;
+    Ok(bytes.starts_with(last).then(|| bytes.split_off(last.len())))
 }
 
 /// Opens a regular file, or a link to one. Opening a named pipe would wait for its writer, so the kind is checked before.

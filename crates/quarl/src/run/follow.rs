@@ -1,6 +1,5 @@
 //! Follows a run while it is being trained, by reading what its files have gained. Nothing is written or locked.
 
-use std::io::{Read, Seek, SeekFrom};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
@@ -223,22 +222,9 @@ impl<R: DeserializeOwned> Tail<R> {
 
     /// The complete lines after those read so far, and whether there are more; `None` if the file was replaced.
     fn bytes(&self) -> Result<Option<(Vec<u8>, bool)>, Error> {
-        // Opened for each call: an open file could not be replaced on Windows.
-        let Some(mut file) = files::open_if_exists(&self.path)? else {
-            return Ok((self.offset == 0).then(|| (Vec::new(), false)));
+        let Some(mut bytes) = files::read_appended(&self.path, self.offset, &self.last, CHUNK)? else {
+            return Ok(None);
         };
-        let failed = || Error::io("read", &self.path);
-        if file.metadata().map_err(failed())?.len() < self.offset {
-            return Ok(None);
-        }
-        let before = self.last.len();
-        file.seek(SeekFrom::Start(self.offset - before as u64)).map_err(failed())?;
-        let mut bytes = Vec::new();
-        file.take(CHUNK + before as u64).read_to_end(&mut bytes).map_err(failed())?;
-        if !bytes.starts_with(&self.last) {
-            return Ok(None);
-        }
-        let mut bytes = bytes.split_off(before);
         let is_full = bytes.len() as u64 == CHUNK;
         let complete = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         bytes.truncate(complete);
