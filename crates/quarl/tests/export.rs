@@ -168,6 +168,18 @@ fn exported_rust_needs_only_core_and_gives_the_q_values_of_the_policy() {
     compile(&mut library);
 }
 
+/// Where actions are forbidden, a program needs the Q-values alone.
+#[test]
+fn a_program_that_uses_only_the_q_values_compiles_without_warnings() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let (_, model) = &models()[1];
+    fs::write(here.join("agent.rs"), export(model, Format::Rust).unwrap()).unwrap();
+    let program = "mod agent;\nfn main() { println!(\"{:?}\", agent::q_values(&[0.0; agent::OBSERVATION])); }\n";
+    fs::write(here.join("main.rs"), program).unwrap();
+    compile(rustc().current_dir(here).args(["--emit", "metadata", "main.rs"]));
+}
+
 #[cfg(unix)]
 #[test]
 fn exported_c_gives_the_q_values_of_the_policy() {

@@ -158,7 +158,7 @@ pub(super) fn write(network: &Network) -> String {
         let _ = writeln!(out, "/// Added to variances.\nconst EPSILON: f32 = {LAYER_NORM_EPS:?};");
     }
     out.push_str(
-        "\n/// The action with the largest Q-value; the lowest among equals.\n\
+        "\n/// The action with the largest Q-value; the lowest among equals.\n#[allow(dead_code)]\n\
          pub fn act(observation: &[f32; OBSERVATION]) -> usize {\n    let values = q_values(observation);\n    \
          let mut best = 0;\n    for (action, value) in values.iter().enumerate() {\n        if *value > values[best] {\n            \
          best = action;\n        }\n    }\n    best\n}\n\n/// The Q-values of all actions.\n\
