@@ -53,9 +53,10 @@ fn onnx_runtime(python: &str, here: &Path) -> Result<()> {
 
 /// Stable-Baselines3 writes archives, and quarl reads them. It has its own environment: PyTorch takes gigabytes.
 fn stable_baselines3(here: &Path) -> Result<()> {
-    let python = install(&here.join("stable-baselines3"), &["stable-baselines3==2.9.2"])?;
+    let python = install(&here.join("stable-baselines3"), &["stable-baselines3==2.9.2", "sb3-contrib==2.9.2"])?;
     let archives = std::path::absolute(here.join("archives"))?.display().to_string();
     run(&python, &["crates/quarl/tests/oracles/sb3_archives.py", &archives, "--variants"], &[])?;
+    run(&python, &["crates/quarl/tests/oracles/sb3_archives.py", &archives, "--qrdqn"], &[])?;
     let test = ["test", "--package", "quarl", "--test", "import", "--", "--ignored"];
     run("cargo", &test, &[("QUARL_SB3", &archives)])
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use quarl::config::TrainConfig;
 use quarl::import::{Imported, stable_baselines3};
-use quarl::network::{Activation, Architecture};
+use quarl::network::{Activation, Architecture, Head};
 use quarl::{Policy, Trainer};
 use serde::Deserialize;
 
@@ -53,6 +53,24 @@ fn an_imported_agent_has_the_q_values_and_actions_of_stable_baselines3() {
     let chosen = compare(&imported, &fixture("stable_baselines3.json"));
     assert!(chosen.iter().all(|count| *count >= 100), "the comparison would not notice a wrong action: {chosen:?}");
     assert_eq!(imported.defaults, ["train_freq = 4"]);
+}
+
+#[test]
+fn an_imported_qrdqn_agent_has_the_mean_quantiles_and_actions_of_sb3_contrib() {
+    let imported = Imported::load(&fixture("qrdqn.zip"), "CartPole-v1").unwrap();
+    let head = Head::Quantile { quantiles: 7 };
+    let expected = Architecture { head, activation: Activation::Tanh, ..Architecture::plain(4, &[16], 2) };
+    assert_eq!(imported.model.architecture, expected);
+    let chosen = compare(&imported, &fixture("qrdqn.json"));
+    assert!(chosen.iter().all(|count| *count >= 100), "the comparison would not notice a wrong action: {chosen:?}");
+    // QRDQN does not clip gradients, and its Adam has eps = 0.01 / batch_size.
+    assert_eq!(imported.config.optimizer.max_grad_norm, None);
+    assert_eq!(imported.config.optimizer.eps, 0.01 / 64.0);
+    let mut trainer = Trainer::builder(imported.config).initial_model(imported.model.clone()).build().unwrap();
+    while trainer.env_steps() < 120 {
+        trainer.next().unwrap().unwrap();
+    }
+    assert_ne!(trainer.model().parameters, imported.model.parameters);
 }
 
 #[test]
@@ -160,7 +178,7 @@ fn archives_of_the_installed_stable_baselines3_are_read_or_refused() {
     // `cargo xtask test` runs all ignored tests.
     let Ok(here) = std::env::var("QUARL_SB3").map(PathBuf::from) else { return };
     let load = |name: &str| Imported::load(&here.join(format!("{name}.zip")), "CartPole-v1");
-    for name in ["stable_baselines3", "tanh", "elu", "linear", "untrained", "soft", "schedule"] {
+    for name in ["stable_baselines3", "tanh", "elu", "linear", "untrained", "soft", "unclipped", "sgd", "schedule"] {
         let imported = load(name).unwrap();
         compare(&imported, &here.join(format!("{name}.json")));
         Trainer::builder(imported.config.clone()).initial_model(imported.model.clone()).build().unwrap();
@@ -171,10 +189,16 @@ fn archives_of_the_installed_stable_baselines3_are_read_or_refused() {
         };
         assert_eq!(imported.model.architecture.activation, activation);
     }
+    let qrdqn = load("qrdqn").unwrap();
+    compare(&qrdqn, &here.join("qrdqn.json"));
+    assert_eq!(qrdqn.model.architecture.head, Head::Quantile { quantiles: 7 });
+    assert_eq!(load("unclipped").unwrap().config.optimizer.max_grad_norm, None);
+    assert_eq!(load("sgd").unwrap().config.optimizer.momentum, 0.9);
     assert_eq!(load("soft").unwrap().config.target_network.tau, 0.05);
     assert_eq!(load("schedule").unwrap().defaults, ["learning_rate = 0.0001", "train_freq = 4"]);
     for (name, expected) in [
         ("refused_activation", "its activation function is Sigmoid"),
+        ("refused_own_class", "its activation function is __main__.ReLU"),
         ("refused_a2c", "its policy is one of 'stable_baselines3.common.policies'"),
         ("refused_cnn", "features extractor"),
         ("refused_image", "images"),

@@ -1,5 +1,6 @@
-//! An agent of Stable-Baselines3's DQN with `MlpPolicy`: `model.save("agent.zip")`.
+//! An agent of Stable-Baselines3's DQN, or of sb3-contrib's QRDQN, with `MlpPolicy`: `model.save("agent.zip")`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -10,22 +11,54 @@ use super::zip::{Archive, shown};
 use crate::config::TrainConfig;
 use crate::error::Error;
 use crate::model::Model;
-use crate::network::{Activation, Architecture};
+use crate::network::{Activation, Architecture, Head};
 
-/// The start of the names of the online network's tensors, and of the target network's.
-const ONLINE: &str = "q_net.q_net.";
-const TARGET: &str = "q_net_target.q_net.";
+/// The algorithms whose agents are read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Algorithm {
+    Dqn,
+    QrDqn,
+}
 
-/// The settings with a number in the archive: the name there, the key of the configuration, and the default of Stable-Baselines3.
-const NUMBERS: [(&str, &str, f64); 7] = [
-    ("learning_rate", "optimizer.lr", 1e-4),
-    ("buffer_size", "replay.capacity", 1e6),
-    ("learning_starts", "training.learning_starts", 100.0),
-    ("batch_size", "agent.batch_size", 32.0),
-    ("gamma", "agent.gamma", 0.99),
-    ("gradient_steps", "training.gradient_steps", 1.0),
-    ("max_grad_norm", "optimizer.max_grad_norm", 10.0),
-];
+impl Algorithm {
+    /// The algorithm of a policy, by the policy's module.
+    fn of(module: &str) -> Option<Self> {
+        match module {
+            "stable_baselines3.dqn.policies" => Some(Self::Dqn),
+            "sb3_contrib.qrdqn.policies" => Some(Self::QrDqn),
+            _ => None,
+        }
+    }
+
+    /// The network's name in the policy. The names of its tensors start with it, twice.
+    fn network(self) -> &'static str {
+        match self {
+            Self::Dqn => "q_net",
+            Self::QrDqn => "quantile_net",
+        }
+    }
+
+    /// The preset with the same target and loss.
+    fn preset(self) -> &'static str {
+        match self {
+            Self::Dqn => "dqn",
+            Self::QrDqn => "qrdqn",
+        }
+    }
+
+    /// The settings with a number in the archive: the name there, the key of the configuration, and the algorithm's default.
+    fn numbers(self) -> [(&'static str, &'static str, f64); 6] {
+        let learning_rate = if self == Self::Dqn { 1e-4 } else { 5e-5 };
+        [
+            ("learning_rate", "optimizer.lr", learning_rate),
+            ("buffer_size", "replay.capacity", 1e6),
+            ("learning_starts", "training.learning_starts", 100.0),
+            ("batch_size", "agent.batch_size", 32.0),
+            ("gamma", "agent.gamma", 0.99),
+            ("gradient_steps", "training.gradient_steps", 1.0),
+        ]
+    }
+}
 
 /// An agent of another program.
 #[derive(Clone, Debug)]
@@ -34,7 +67,7 @@ pub struct Imported {
     pub model: Model,
     /// The settings of the archive, for continuing the training. The replay buffer is empty, and epsilon stays at its last value.
     pub config: TrainConfig,
-    /// The settings that the archive does not hold as numbers, with the defaults that are used instead.
+    /// The settings that cannot be read from the archive, or that quarl does not have, with the defaults that are used instead.
     pub defaults: Vec<String>,
 }
 
@@ -45,13 +78,13 @@ pub struct Imported {
 ///
 /// # Errors
 /// [`Error::Unusable`] with what is wrong with the archive, or what quarl does not have: another algorithm, images, another
-/// activation function; those of [`ConfigBuilder::build`](crate::config::ConfigBuilder::build) for its settings.
+/// activation function or features extractor; those of [`ConfigBuilder::build`](crate::config::ConfigBuilder::build) for its settings.
 pub fn stable_baselines3(archive: &[u8], env: &str) -> Result<Imported, Error> {
     let (settings, tensors) = read(archive).map_err(refused)?;
-    let activation = check_policy(&settings, &tensors).map_err(refused)?;
-    let (architecture, parameters) = network(&tensors, activation).map_err(refused)?;
-    check_spaces(&settings, &architecture).map_err(refused)?;
-    let (config, defaults) = configuration(&settings, &architecture, env)?;
+    let (algorithm, activation) = check_policy(&settings, &tensors).map_err(refused)?;
+    let actions = check_spaces(&settings).map_err(refused)?;
+    let (architecture, parameters) = network(&tensors, algorithm, activation, actions).map_err(refused)?;
+    let (config, defaults) = configuration(&settings, algorithm, &architecture, env)?;
     let model = Model { env: config.env.id.clone(), architecture, parameters, observation_statistics: None };
     Ok(Imported { model, config, defaults })
 }
@@ -86,41 +119,97 @@ fn read(bytes: &[u8]) -> Result<(Value, BTreeMap<String, Tensor>), String> {
             || format!("the zip archive has no entry '{name}': it was not written by Stable-Baselines3's save()");
         archive.get(name).ok_or_else(missing)
     };
-    let settings = serde_json::from_slice(entry("data")?).map_err(|_| "its entry 'data' is not JSON".to_owned())?;
+    let settings = serde_json::from_slice(&without_infinities(entry("data")?))
+        .map_err(|_| "its entry 'data' is not JSON".to_owned())?;
     let tensors =
         torch::read(entry("policy.pth")?).map_err(|message| format!("in its entry 'policy.pth': {message}"))?;
     Ok((settings, tensors))
 }
 
-/// Checks that the policy is DQN's, and returns its activation function.
-fn check_policy(settings: &Value, tensors: &BTreeMap<String, Tensor>) -> Result<Activation, String> {
-    let module = settings["policy_class"]["__module__"].as_str().unwrap_or_default();
-    if module != "stable_baselines3.dqn.policies" {
+/// The text with `null` for the words `Infinity` and `NaN` outside strings, which Python writes and JSON does not have.
+fn without_infinities(text: &[u8]) -> Cow<'_, [u8]> {
+    let mut replaced = Vec::new();
+    let (mut at, mut copied, mut in_string) = (0, 0, false);
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => in_string = !in_string,
+            b'\\' => at += 1,
+            _ if in_string => {}
+            _ => {
+                let starts = |word: &&&[u8]| text[at..].starts_with(word);
+                if let Some(word) = [&b"-Infinity"[..], b"Infinity", b"NaN"].iter().find(starts) {
+                    replaced.extend_from_slice(&text[copied..at]);
+                    replaced.extend_from_slice(b"null");
+                    at += word.len();
+                    copied = at;
+                    continue;
+                }
+            }
+        }
+        at += 1;
+    }
+    if copied == 0 {
+        return text.into();
+    }
+    replaced.extend_from_slice(&text[copied..]);
+    replaced.into()
+}
+
+/// A setting that every archive holds unless it was saved without it.
+fn object<'a>(settings: &'a Value, name: &str) -> Result<&'a Value, String> {
+    settings.get(name).filter(|value| value.is_object()).ok_or_else(|| {
+        format!("its entry 'data' has no '{name}', without which the agent is not known: save() must not exclude it")
+    })
+}
+
+/// The path of a class, such as `torch.optim.adam.Adam`, from the text `<class '..'>` that the archive holds for it; other text
+/// unchanged.
+fn class_path(text: &str) -> &str {
+    text.strip_prefix("<class '").and_then(|path| path.strip_suffix("'>")).unwrap_or(text)
+}
+
+/// Checks that the policy is the `MlpPolicy` of an algorithm, and returns the algorithm and the activation function.
+fn check_policy(settings: &Value, tensors: &BTreeMap<String, Tensor>) -> Result<(Algorithm, Activation), String> {
+    let module = object(settings, "policy_class")?["__module__"].as_str().unwrap_or_default();
+    let Some(algorithm) = Algorithm::of(module) else {
+        let of = match module.split('.').collect::<Vec<_>>()[..] {
+            ["stable_baselines3", "common", "policies"] => " (A2C, PPO or TRPO)".to_owned(),
+            ["stable_baselines3" | "sb3_contrib", algorithm, "policies"] => {
+                format!(" ({})", shown(algorithm).to_uppercase())
+            }
+            _ => String::new(),
+        };
         return Err(format!(
-            "its policy is one of '{}'; quarl reads the MlpPolicy of DQN (stable_baselines3.dqn.policies)",
+            "its policy is one of '{}'{of}; quarl reads the MlpPolicy of DQN (stable_baselines3.dqn.policies) and QRDQN \
+             (sb3_contrib.qrdqn.policies)",
             shown(module)
         ));
-    }
-    if tensors.keys().any(|name| name.starts_with("q_net.features_extractor.")) {
+    };
+    let extractor = format!("{}.features_extractor.", algorithm.network());
+    if tensors.keys().any(|name| name.starts_with(&extractor)) {
         return Err("its policy has a features extractor with parameters, such as that of CnnPolicy or MultiInputPolicy; quarl \
                     reads MlpPolicy, and has no networks for images"
             .to_owned());
     }
-    let arguments = &settings["policy_kwargs"];
-    let class = |name: &str| {
-        let text = arguments.get(name)?.as_str()?;
-        Some(text.trim_end_matches("'>").rsplit('.').next().unwrap_or(text))
-    };
-    if let Some(extractor) = class("features_extractor_class").filter(|name| *name != "FlattenExtractor") {
+    let arguments = object(settings, "policy_kwargs")?;
+    let class =
+        |name: &str| arguments.get(name).map(|value| class_path(value.as_str().unwrap_or("of an unknown kind")));
+    // A class of the same name in another module can compute anything.
+    let flatten = "stable_baselines3.common.torch_layers.FlattenExtractor";
+    if let Some(extractor) = class("features_extractor_class").filter(|path| *path != flatten) {
         return Err(format!("it has the features extractor {}; quarl has none", shown(extractor)));
     }
-    match (arguments.get("activation_fn"), class("activation_fn")) {
-        (None, _) | (_, Some("ReLU")) => Ok(Activation::Relu),
-        (_, Some("Tanh")) => Ok(Activation::Tanh),
-        (_, Some("ELU")) => Ok(Activation::Elu),
-        (_, other) => {
-            let name = shown(other.unwrap_or("of an unknown kind"));
-            Err(format!("its activation function is {name}; quarl has ReLU, Tanh and ELU"))
+    let Some(path) = class("activation_fn") else { return Ok((algorithm, Activation::Relu)) };
+    let of_torch = path.strip_prefix("torch.nn.modules.activation.");
+    match of_torch {
+        Some("ReLU") => Ok((algorithm, Activation::Relu)),
+        Some("Tanh") => Ok((algorithm, Activation::Tanh)),
+        Some("ELU") => Ok((algorithm, Activation::Elu)),
+        _ => {
+            let name = shown(of_torch.unwrap_or(path));
+            Err(format!(
+                "its activation function is {name}; quarl has PyTorch's ReLU, Tanh and ELU with their defaults"
+            ))
         }
     }
 }
@@ -136,18 +225,25 @@ fn layers<'a>(tensors: &'a BTreeMap<String, Tensor>, prefix: &str) -> Result<Vec
 }
 
 /// The online network. The shapes of its tensors give the architecture.
-fn network(tensors: &BTreeMap<String, Tensor>, activation: Activation) -> Result<(Architecture, Vec<f32>), String> {
-    let (online, target) = (layers(tensors, ONLINE)?, layers(tensors, TARGET)?);
+fn network(
+    tensors: &BTreeMap<String, Tensor>,
+    algorithm: Algorithm,
+    activation: Activation,
+    actions: usize,
+) -> Result<(Architecture, Vec<f32>), String> {
+    let name = algorithm.network();
+    let prefixes = [format!("{name}.{name}."), format!("{name}_target.{name}.")];
+    let [online, target] = [layers(tensors, &prefixes[0])?, layers(tensors, &prefixes[1])?];
     let known = 2 * (online.len() + target.len());
     if online.is_empty() || known != tensors.len() {
         let is_known = |name: &&String| {
-            let rest = name.strip_prefix(ONLINE).or_else(|| name.strip_prefix(TARGET));
+            let rest = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix));
             rest.is_some_and(|rest| rest.ends_with(".weight") || rest.ends_with(".bias"))
         };
         let other = tensors.keys().find(|name| !is_known(name)).or(tensors.keys().next());
         let named = other.map_or(String::new(), |name| format!(", such as '{}'", shown(name)));
         return Err(format!(
-            "its tensors are not those of the MlpPolicy of DQN, linear layers with an activation function between them{named}"
+            "its tensors are not those of the MlpPolicy, linear layers with an activation function between them{named}"
         ));
     }
     let mut units = Vec::new();
@@ -166,25 +262,50 @@ fn network(tensors: &BTreeMap<String, Tensor>, activation: Activation) -> Result
         }
         units.push(*outputs);
     }
-    let [inputs, hidden @ .., actions] = &units[..] else { return Err("it has no layers".to_owned()) };
-    let architecture = Architecture { activation, ..Architecture::plain(*inputs, hidden, *actions) };
+    let [inputs, hidden @ .., outputs] = &units[..] else { return Err("it has no layers".to_owned()) };
+    let fits = if algorithm == Algorithm::Dqn { *outputs == actions } else { outputs.is_multiple_of(actions) };
+    if !fits {
+        return Err(format!("it has {outputs} outputs for {actions} actions"));
+    }
+    let head = match algorithm {
+        Algorithm::Dqn => Head::Scalar,
+        Algorithm::QrDqn => Head::Quantile { quantiles: outputs / actions },
+    };
+    let architecture = Architecture { activation, head, ..Architecture::plain(*inputs, hidden, actions) };
     architecture.check().map_err(|reason| format!("its network is invalid ({reason})"))?;
-    let parameters: Vec<f32> = online.iter().flatten().flat_map(|tensor| tensor.values.iter().copied()).collect();
+    let mut parameters: Vec<f32> = Vec::new();
+    for tensor in online[..online.len() - 1].iter().flatten() {
+        parameters.extend(&tensor.values);
+    }
+    for tensor in online.last().into_iter().flatten() {
+        parameters.extend(by_action(&tensor.values, actions, outputs / actions));
+    }
     if parameters.iter().any(|x| !x.is_finite()) {
         return Err("a parameter is not finite".to_owned());
     }
     Ok((architecture, parameters))
 }
 
-fn check_spaces(settings: &Value, architecture: &Architecture) -> Result<(), String> {
+/// Rows of the output layer in the order `[action][atom]`; Stable-Baselines3 has `[atom][action]`.
+fn by_action(values: &[f32], actions: usize, atoms: usize) -> impl Iterator<Item = &f32> {
+    let width = values.len() / (actions * atoms);
+    let rows = (0..actions).flat_map(move |action| (0..atoms).map(move |atom| atom * actions + action));
+    rows.flat_map(move |row| &values[row * width..(row + 1) * width])
+}
+
+/// Checks the spaces, and returns the number of actions.
+fn check_spaces(settings: &Value) -> Result<usize, String> {
     let kind = |space: &Value| {
-        let text = space[":type:"].as_str().unwrap_or_default().trim_end_matches("'>");
-        text.rsplit('.').next().unwrap_or_default().to_owned()
+        let path = class_path(space[":type:"].as_str().unwrap_or_default());
+        path.rsplit('.').next().unwrap_or_default().to_owned()
     };
-    let (observations, actions) = (&settings["observation_space"], &settings["action_space"]);
+    let (observations, actions) = (object(settings, "observation_space")?, object(settings, "action_space")?);
     let of = kind(observations);
-    if !["Box", "Discrete"].contains(&&*of) {
-        return Err(format!("its observations are of the kind '{}'; quarl has Box and Discrete", shown(&of)));
+    if !["Box", "Discrete", "MultiDiscrete", "MultiBinary"].contains(&&*of) {
+        return Err(format!(
+            "its observations are of the kind '{}'; quarl reads agents for Box, Discrete, MultiDiscrete and MultiBinary",
+            shown(&of)
+        ));
     }
     let rank = observations["_shape"].as_array().map_or(0, Vec::len);
     if observations["dtype"] == "uint8" && rank == 3 {
@@ -194,35 +315,45 @@ fn check_spaces(settings: &Value, architecture: &Architecture) -> Result<(), Str
     if of != "Discrete" {
         return Err(format!("its actions are of the kind '{}'; quarl has Discrete", shown(&of)));
     }
-    if actions["n"].as_str().is_some_and(|n| n != architecture.actions.to_string()) {
-        return Err(format!(
-            "it has {} outputs for {} actions",
-            architecture.actions,
-            shown(actions["n"].as_str().unwrap_or_default())
-        ));
-    }
-    if actions["start"].as_str().is_some_and(|start| start != "0") {
+    // Gymnasium's numbers are text in the archive, those of old versions of Gym numbers.
+    let number = |name: &str| -> Option<usize> {
+        actions.get(name).and_then(|value| value.as_str().map_or_else(|| value.to_string().parse(), str::parse).ok())
+    };
+    if actions.get("start").is_some() && number("start") != Some(0) {
         return Err("its actions are not numbered from 0".to_owned());
     }
-    Ok(())
+    number("n").filter(|n| *n >= 1).ok_or_else(|| "its number of actions is not a whole number above 0".to_owned())
 }
 
 /// The configuration that continues the training, and the settings that are defaults.
 fn configuration(
     settings: &Value,
+    algorithm: Algorithm,
     architecture: &Architecture,
     env: &str,
 ) -> Result<(TrainConfig, Vec<String>), Error> {
     let mut defaults = Vec::new();
-    // NaN and infinity are words that JSON does not have, so these numbers are finite.
+    // NaN and infinity were read as null, so these numbers are finite.
     let number = |name: &str| settings[name].as_f64();
-    let mut builder = TrainConfig::preset("dqn").set("env.id", env);
-    for (name, key, default) in NUMBERS {
+    let mut builder = TrainConfig::preset(algorithm.preset()).set("env.id", env);
+    for (name, key, default) in algorithm.numbers() {
         let value = number(name).filter(|value| name != "gradient_steps" || *value >= 1.0);
         if value.is_none() {
             defaults.push(format!("{name} = {default}"));
         }
         builder = builder.set(key, value_of(value.unwrap_or(default)));
+    }
+    // QRDQN's null and DQN's infinity mean that gradients are not clipped.
+    let clips = settings.get("max_grad_norm").is_none_or(|norm| !norm.is_null());
+    if clips {
+        let norm = number("max_grad_norm");
+        if norm.is_none() {
+            defaults.push("max_grad_norm = 10".to_owned());
+        }
+        builder = builder.set("optimizer.max_grad_norm", norm.unwrap_or(10.0));
+    }
+    for (key, value) in optimizer(&settings["policy_kwargs"], &mut defaults) {
+        builder = builder.set(key, value);
     }
     // A tuple of a number and a unit, which only the pickle holds.
     match number("train_freq") {
@@ -248,9 +379,10 @@ fn configuration(
     builder = match number("exploration_rate").filter(|_| number("num_timesteps").is_some_and(|steps| steps > 0.0)) {
         Some(epsilon) => builder.set("exploration.epsilon", epsilon),
         None => {
-            let ends = [("from", "exploration_initial_eps", 1.0), ("to", "exploration_final_eps", 0.05)];
+            let (last, fraction) = if algorithm == Algorithm::Dqn { (0.05, 0.1) } else { (0.01, 0.005) };
+            let ends = [("from", "exploration_initial_eps", 1.0), ("to", "exploration_final_eps", last)];
             let mut schedule = Table::from_iter([("kind".to_owned(), "linear".into())]);
-            for (key, name, default) in ends.into_iter().chain([("fraction", "exploration_fraction", 0.1)]) {
+            for (key, name, default) in ends.into_iter().chain([("fraction", "exploration_fraction", fraction)]) {
                 schedule.insert(key.to_owned(), number(name).unwrap_or(default).into());
             }
             builder.set("exploration.epsilon", schedule)
@@ -258,11 +390,209 @@ fn configuration(
     };
     let hidden: Vec<i64> = architecture.hidden.iter().map(|units| *units as i64).collect();
     let activation = toml::Value::try_from(architecture.activation).expect("an activation function has a name");
-    let config = builder.set("network.hidden", hidden).set("network.activation", activation).build()?;
+    if let Head::Quantile { quantiles } = architecture.head {
+        builder = builder.set("network.quantiles", quantiles as i64);
+    }
+    let mut config = builder.set("network.hidden", hidden).set("network.activation", activation).build()?;
+    if !clips {
+        config.optimizer.max_grad_norm = None;
+    }
     Ok((config, defaults))
+}
+
+/// The settings of PyTorch's Adam, RMSprop and SGD in the arguments of a policy. What quarl does not have is added to `defaults`.
+fn optimizer(arguments: &Value, defaults: &mut Vec<String>) -> Vec<(&'static str, toml::Value)> {
+    const ADAM: &str = "torch.optim.adam.Adam";
+    let class = arguments.get("optimizer_class").map_or(ADAM, |class| class_path(class.as_str().unwrap_or_default()));
+    let (kind, known): (_, &[(&str, &str)]) = match class {
+        ADAM => ("adam", &[("eps", "optimizer.eps")]),
+        "torch.optim.rmsprop.RMSprop" => (
+            "rmsprop",
+            &[
+                ("alpha", "optimizer.alpha"),
+                ("eps", "optimizer.eps"),
+                ("momentum", "optimizer.momentum"),
+                ("centered", "optimizer.centered"),
+            ],
+        ),
+        "torch.optim.sgd.SGD" => ("sgd", &[("momentum", "optimizer.momentum"), ("nesterov", "optimizer.nesterov")]),
+        _ => {
+            defaults.push("optimizer_class = Adam".to_owned());
+            return Vec::new();
+        }
+    };
+    let mut settings = vec![("optimizer.kind", kind.into())];
+    for (name, value) in arguments["optimizer_kwargs"].as_object().into_iter().flatten() {
+        let key = known.iter().find(|(known, _)| known == name).map(|(_, key)| *key);
+        match (key, value, value.as_array().map(Vec::as_slice)) {
+            (Some(key), Value::Number(number), _) => settings.extend(number.as_f64().map(|x| (key, x.into()))),
+            (Some(key), Value::Bool(value), _) => settings.push((key, (*value).into())),
+            (None, _, Some([beta1, beta2])) if (name.as_str(), kind) == ("betas", "adam") => {
+                let betas = [("optimizer.beta1", beta1), ("optimizer.beta2", beta2)];
+                settings.extend(betas.iter().filter_map(|(key, beta)| Some((*key, beta.as_f64()?.into()))));
+            }
+            _ => defaults.push(format!("no {} of the optimizer", shown(name))),
+        }
+    }
+    settings
 }
 
 /// A whole number as an integer of TOML.
 fn value_of(number: f64) -> toml::Value {
     if number.fract() == 0.0 && number.abs() < 1e15 { (number as i64).into() } else { number.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn policy(module: &str, arguments: &Value) -> Result<(Algorithm, Activation), String> {
+        let settings = json!({ "policy_class": { "__module__": module }, "policy_kwargs": arguments });
+        check_policy(&settings, &BTreeMap::new())
+    }
+
+    #[test]
+    fn only_classes_of_pytorch_and_stable_baselines3_are_known() {
+        let refusal = |arguments: Value| policy("stable_baselines3.dqn.policies", &arguments).unwrap_err();
+        for (text, named) in [
+            ("<class '__main__.ReLU'>", "__main__.ReLU;"),
+            ("<class 'torch.nn.modules.activation.LeakyReLU'>", "is LeakyReLU;"),
+            ("functools.partial(<class 'torch.nn.modules.activation.ELU'>, alpha=0.5)", "functools.partial(<class"),
+        ] {
+            let error = refusal(json!({ "activation_fn": text }));
+            assert!(error.contains(named), "{error}");
+        }
+        let error = refusal(json!({ "features_extractor_class": "<class '__main__.FlattenExtractor'>" }));
+        assert!(error.contains("the features extractor __main__.FlattenExtractor"), "{error}");
+        let known = json!({
+            "activation_fn": "<class 'torch.nn.modules.activation.ELU'>",
+            "features_extractor_class": "<class 'stable_baselines3.common.torch_layers.FlattenExtractor'>",
+        });
+        assert_eq!(policy("sb3_contrib.qrdqn.policies", &known), Ok((Algorithm::QrDqn, Activation::Elu)));
+    }
+
+    #[test]
+    fn other_algorithms_are_named() {
+        for (module, name) in [
+            ("stable_baselines3.common.policies", "(A2C, PPO or TRPO)"),
+            ("stable_baselines3.sac.policies", "(SAC)"),
+            ("sb3_contrib.tqc.policies", "(TQC)"),
+            ("mine.policies", "'mine.policies'; quarl"),
+        ] {
+            let error = policy(module, &json!({})).unwrap_err();
+            assert!(error.contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_archive_without_what_describes_the_agent_is_refused_with_the_name_of_the_missing_entry() {
+        let class = json!({ "__module__": "stable_baselines3.dqn.policies" });
+        for (settings, missing) in
+            [(json!({}), "'policy_class'"), (json!({ "policy_class": class }), "'policy_kwargs'")]
+        {
+            let error = check_policy(&settings, &BTreeMap::new()).unwrap_err();
+            assert!(error.contains(missing), "{error}");
+        }
+        let space = json!({ ":type:": "<class 'gymnasium.spaces.box.Box'>", "dtype": "float32", "_shape": [4] });
+        assert!(check_spaces(&json!({})).unwrap_err().contains("'observation_space'"));
+        assert!(check_spaces(&json!({ "observation_space": space })).unwrap_err().contains("'action_space'"));
+    }
+
+    #[test]
+    fn spaces_of_gymnasium_and_of_old_versions_of_gym_are_read() {
+        let space = |class: &str| json!({ ":type:": format!("<class '{class}'>"), "_shape": [3], "dtype": "int64" });
+        let checked = |of: &str, actions: Value| {
+            let mut action_space = actions;
+            action_space[":type:"] = "<class 'gymnasium.spaces.discrete.Discrete'>".into();
+            check_spaces(&json!({ "observation_space": space(of), "action_space": action_space }))
+        };
+        for of in ["gymnasium.spaces.multi_discrete.MultiDiscrete", "gymnasium.spaces.multi_binary.MultiBinary"] {
+            assert_eq!(checked(of, json!({ "n": "3", "start": "0" })), Ok(3));
+        }
+        assert_eq!(checked("gym.spaces.box.Box", json!({ "n": 2 })), Ok(2));
+        let error = checked("gym.spaces.box.Box", json!({ "n": 2, "start": 1 })).unwrap_err();
+        assert!(error.contains("not numbered from 0"), "{error}");
+        for n in [json!("0"), json!(0), json!("many"), json!(null)] {
+            assert!(checked("gym.spaces.box.Box", json!({ "n": n })).is_err());
+        }
+        assert!(checked("gymnasium.spaces.dict.Dict", json!({ "n": 2 })).unwrap_err().contains("MultiBinary"));
+    }
+
+    #[test]
+    fn infinities_of_python_are_read_as_null_outside_strings() {
+        let text = br#"{"a": Infinity, "b": -Infinity, "c": [NaN], "d\"Infinity": "NaN \\", "e": 1}"#;
+        let read: Value = serde_json::from_slice(&without_infinities(text)).unwrap();
+        assert_eq!(read, json!({ "a": null, "b": null, "c": [null], "d\"Infinity": "NaN \\", "e": 1 }));
+        assert!(matches!(without_infinities(b"{\"a\": 1}"), Cow::Borrowed(_)));
+        assert_eq!(&*without_infinities(b"\"\\"), b"\"\\");
+    }
+
+    /// The settings of an archive with these entries.
+    fn configured(algorithm: Algorithm, settings: &Value) -> (TrainConfig, Vec<String>) {
+        let head = match algorithm {
+            Algorithm::Dqn => Head::Scalar,
+            Algorithm::QrDqn => Head::Quantile { quantiles: 7 },
+        };
+        let architecture = Architecture { head, ..Architecture::plain(4, &[16], 2) };
+        let mut all = json!({
+            "buffer_size": 1000, "learning_starts": 100, "batch_size": 32, "gamma": 0.99, "gradient_steps": 1,
+            "learning_rate": 1e-3, "_total_timesteps": 1000, "num_timesteps": 1000, "exploration_rate": 0.05,
+            "max_grad_norm": 10, "policy_kwargs": {},
+        });
+        settings.as_object().unwrap().iter().for_each(|(name, value)| all[name] = value.clone());
+        configuration(&all, algorithm, &architecture, "CartPole-v1").unwrap()
+    }
+
+    #[test]
+    fn optimizers_of_pytorch_are_those_of_the_configuration() {
+        let with = |class: &str, arguments: Value| {
+            let class = format!("<class 'torch.optim.{class}'>");
+            configured(
+                Algorithm::Dqn,
+                &json!({ "policy_kwargs": { "optimizer_class": class, "optimizer_kwargs": arguments } }),
+            )
+        };
+        let expected = |assignments: &[&str]| {
+            TrainConfig::preset("dqn").set("optimizer.lr", 1e-3).assign_all(assignments).build().unwrap().optimizer
+        };
+        let (config, defaults) = with("adam.Adam", json!({ "eps": 1e-5, "betas": [0.8, 0.99] }));
+        assert_eq!(config.optimizer, expected(&["optimizer.eps=1e-5", "optimizer.beta1=0.8", "optimizer.beta2=0.99"]));
+        assert_eq!(defaults, ["train_freq = 4"]);
+        let (config, _) = with("sgd.SGD", json!({ "momentum": 0.9, "nesterov": true }));
+        assert_eq!(
+            config.optimizer,
+            expected(&["optimizer.kind=sgd", "optimizer.momentum=0.9", "optimizer.nesterov=true"])
+        );
+        let (config, _) = with("rmsprop.RMSprop", json!({ "alpha": 0.95, "eps": 0.01, "centered": true }));
+        let rmsprop =
+            ["optimizer.kind=rmsprop", "optimizer.alpha=0.95", "optimizer.eps=0.01", "optimizer.centered=true"];
+        assert_eq!(config.optimizer, expected(&rmsprop));
+        let (config, defaults) = with("adamw.AdamW", json!({ "weight_decay": 0.1 }));
+        assert_eq!(config.optimizer, expected(&[]));
+        assert_eq!(defaults, ["optimizer_class = Adam", "train_freq = 4"]);
+        let (_, defaults) = with("adam.Adam", json!({ "weight_decay": 0.1 }));
+        assert_eq!(defaults, ["no weight_decay of the optimizer", "train_freq = 4"]);
+    }
+
+    #[test]
+    fn gradients_are_not_clipped_where_the_archive_has_no_finite_norm() {
+        for algorithm in [Algorithm::Dqn, Algorithm::QrDqn] {
+            let norm =
+                |value: Value| configured(algorithm, &json!({ "max_grad_norm": value })).0.optimizer.max_grad_norm;
+            assert_eq!(norm(json!(null)), None);
+            assert_eq!(norm(json!(0.5)), Some(0.5));
+        }
+    }
+
+    #[test]
+    fn rows_of_quantiles_are_sorted_by_action() {
+        // Two quantiles of three actions, with two inputs: row (quantile, action) is [10 quantile + action, -1].
+        let rows = [0.0, -1.0, 1.0, -1.0, 2.0, -1.0, 10.0, -1.0, 11.0, -1.0, 12.0, -1.0];
+        let sorted: Vec<f32> = by_action(&rows, 3, 2).copied().collect();
+        assert_eq!(sorted, [0.0, -1.0, 10.0, -1.0, 1.0, -1.0, 11.0, -1.0, 2.0, -1.0, 12.0, -1.0]);
+        let biases: Vec<f32> = by_action(&[0.0, 1.0, 2.0, 10.0, 11.0, 12.0], 3, 2).copied().collect();
+        assert_eq!(biases, [0.0, 10.0, 1.0, 11.0, 2.0, 12.0]);
+    }
 }

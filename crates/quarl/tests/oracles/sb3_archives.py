@@ -2,8 +2,9 @@
 
     python sb3_archives.py DIRECTORY            # writes stable_baselines3.zip and stable_baselines3.json
     python sb3_archives.py DIRECTORY --variants # also archives that quarl reads or refuses, for `cargo xtask external`
+    python sb3_archives.py DIRECTORY --qrdqn    # writes qrdqn.zip and qrdqn.json, with sb3-contrib
 
-With stable-baselines3 2.9.2 (requirements.txt); `cargo xtask external` runs it with the installed package and compares.
+With stable-baselines3 and sb3-contrib 2.9.2 (requirements.txt); `cargo xtask external` runs it with the installed packages and compares.
 """
 
 import json
@@ -18,6 +19,8 @@ from stable_baselines3 import A2C, DQN
 
 def q_values(model, observations):
     with torch.no_grad():
+        if hasattr(model, "quantile_net"):
+            return model.quantile_net(torch.as_tensor(observations)).mean(dim=1).numpy()
         return model.q_net(torch.as_tensor(observations)).numpy()
 
 
@@ -53,6 +56,15 @@ def main():
     directory.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     learning = {"learning_rate": 2.3e-3, "batch_size": 64, "train_freq": 256, "gradient_steps": 128}
+    if "--qrdqn" in sys.argv:
+        from sb3_contrib import QRDQN
+
+        policy = {"net_arch": [16], "n_quantiles": 7, "activation_fn": torch.nn.Tanh}
+        model = QRDQN("MlpPolicy", "CartPole-v1", seed=0, device="cpu", learning_starts=100, policy_kwargs=policy, **{**learning, "gradient_steps": 32})
+        model.learn(2000)
+        model.save(directory / "qrdqn.zip")
+        record(model, directory / "qrdqn.json")
+        return
     small(
         directory,
         "stable_baselines3",
@@ -70,9 +82,12 @@ def main():
     small(directory, "linear", policy_kwargs={"net_arch": []})
     small(directory, "untrained", steps=0)
     small(directory, "soft", tau=0.05, target_update_interval=1, train_freq=(1, "step"), gradient_steps=2)
+    small(directory, "unclipped", max_grad_norm=float("inf"))
+    small(directory, "sgd", policy_kwargs={"optimizer_class": torch.optim.SGD, "optimizer_kwargs": {"momentum": 0.9}})
     # A schedule is a function, which the archive holds as a pickle.
     small(directory, "schedule", learning_rate=lambda remaining: 1e-3 * remaining)
     small(directory, "refused_activation", steps=0, policy_kwargs={"activation_fn": torch.nn.Sigmoid})
+    small(directory, "refused_own_class", steps=0, policy_kwargs={"activation_fn": type("ReLU", (torch.nn.Tanh,), {})})
     A2C("MlpPolicy", "CartPole-v1", device="cpu").save(directory / "refused_a2c.zip")
     image = gymnasium.spaces.Box(0, 255, (36, 36, 3), numpy.uint8)
     env = gymnasium.make("CartPole-v1")
