@@ -6,6 +6,7 @@ mod configuration;
 mod examples;
 mod many;
 mod reference;
+mod remembered;
 mod timeline;
 mod trust;
 mod tune;
@@ -20,7 +21,7 @@ pub(crate) use configuration::{ConfigArgs, GymArgs, Resolved, read};
 pub(crate) use many::{ExperimentArgs, ManyRunsArgs, command_line};
 pub(crate) use reference::{CheckArgs, CompletionsArgs, ConfigCommand, ConfigTask, ExplainArgs, ManArgs};
 pub(crate) use timeline::{BisectArgs, ForkArgs, InspectArgs};
-pub(crate) use trust::{CommandEnv, TrustArgs};
+pub(crate) use trust::{CommandEnv, TrustArgs, asked_for};
 pub(crate) use tune::TuneArgs;
 
 /// Train deep Q-learning agents (DQN and its variants), evaluate them, compare them over many seeds, and watch them act

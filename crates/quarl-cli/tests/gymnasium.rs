@@ -21,7 +21,7 @@ fn quarl(here: &TempDir) -> Command {
     let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../quarl/tests/python");
     let mut command = Command::new(env!("CARGO_BIN_EXE_quarl"));
     command.current_dir(here).env("PYTHONPATH", modules).env_remove("VIRTUAL_ENV").env_remove("QUARL_CPU");
-    command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
+    command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").env("XDG_STATE_HOME", here.path().join("state"));
     command
 }
 

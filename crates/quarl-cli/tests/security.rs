@@ -1,5 +1,5 @@
 //! What SECURITY.md promises: Python starts only for an environment whose id begins with `gym:`, only to step it, and only where the
-//! command line asks for it.
+//! command line asks for it, or has asked for it before.
 #![cfg(unix)]
 
 mod common;
@@ -25,6 +25,11 @@ fn add_interpreter(here: &TempDir) -> String {
 /// Whether the interpreter was started since the last call.
 fn was_started(here: &TempDir) -> bool {
     fs::remove_file(here.path().join("started")).is_ok()
+}
+
+/// Forgets the environments that were asked for.
+fn forget(here: &TempDir) {
+    let _ = fs::remove_dir_all(here.path().join("state"));
 }
 
 /// Replaces the environment of a run's configuration.
@@ -132,14 +137,16 @@ fn files_alone_start_no_python() {
         }
         let _ = quarl(&here, command).arg("--trust").assert();
         assert!(was_started(&here), "{command:?} with --trust starts it");
+        forget(&here);
     }
     // A model file without a configuration names the environment only.
     fs::copy(&model, here.path().join("alone.safetensors")).unwrap();
     let alone = ["play", "alone.safetensors", "--render", "none", "--python", &python];
     let message = common::fail(&here, &alone, 2);
-    assert!(message.contains("asks for env.id = \"gym:CartPole-v0\": add") && !was_started(&here), "{message}");
+    assert!(message.contains("asks here for env.id = \"gym:CartPole-v0\": add") && !was_started(&here), "{message}");
     quarl(&here, &[&alone[..], &["--trust"]].concat()).assert().code(1);
     assert!(was_started(&here));
+    forget(&here);
     let untrusted = tune(&here, &["--space", "run/config.toml"]);
     assert!(untrusted.status.code() == Some(2) && !was_started(&here));
     tune(&here, &["--trust"]);
@@ -175,6 +182,7 @@ fn the_command_line_asks_for_an_environment_and_its_interpreter_one_by_one() {
     for arguments in named {
         quarl(&here, &[&file[..], arguments].concat()).assert().code(1);
         assert!(was_started(&here), "{arguments:?}");
+        forget(&here);
     }
     // The keyword arguments of some environments name modules, too.
     let text = common::read(&here, "run/config.toml").replace("imports = [\"os\"]", "kwargs = { env_id = \"os:X\" }");
@@ -185,10 +193,71 @@ fn the_command_line_asks_for_an_environment_and_its_interpreter_one_by_one() {
     assert!(message.contains("env.gym.kwargs.env_id = ") && !was_started(&here), "{message}");
     quarl(&here, &[&file[..], &["--env-arg", "env_id=os:X"]].concat()).assert().code(1);
     assert!(was_started(&here));
+    forget(&here);
     // Each configuration of a comparison, on each of its environments.
     let compare = ["compare", "dqn", "run/config.toml", "--runs", "1", "--steps", "300", "--out", "compared"];
     let message = common::fail(&here, &[&compare[..], &["--envs", "gym:CartPole-v0"]].concat(), 2);
     assert!(message.starts_with("error: run/config.toml") && !was_started(&here), "{message}");
+}
+
+#[test]
+fn an_environment_that_was_asked_for_is_remembered_with_its_interpreter_modules_and_directory() {
+    let here = directory();
+    let python = add_interpreter(&here);
+    write_run(&here);
+    let python = python.as_str();
+    set_environment(&here, "gym:CartPole-v0", python);
+    let file = common::read(&here, "run/config.toml");
+    let run = ["train", "--config", "run/config.toml", "--out", "again", "--force"];
+    // Neither an environment that is refused nor commands that start nothing are remembered.
+    common::fail(&here, &run, 2);
+    succeed(&here, &["config", "check", "run/config.toml"]);
+    for refused in [&["--python", python][..], &["--gym-import", "os"], &["gym:CartPole-v1", "--trust"]] {
+        let _ = quarl(&here, &[&run[..], refused].concat()).assert();
+        was_started(&here);
+        common::fail(&here, &run, 2);
+    }
+    let asked = ["train", "gym:CartPole-v0", "--python", python, "--gym-import", "os", "--out", "asked"];
+    for asking in [
+        &asked[..],
+        &[&run[..], &["--trust"]].concat(),
+        &["compare", "run/config.toml", "--trust", "--runs", "1", "--out", "one"],
+    ] {
+        forget(&here);
+        common::fail(&here, &run, 2);
+        let _ = quarl(&here, asking).assert();
+        assert!(was_started(&here), "{asking:?}");
+        for command in [&run[..], &["compare", "run/config.toml", "--runs", "1", "--out", "compared"]] {
+            quarl(&here, command).assert().code(1);
+            assert!(was_started(&here), "{command:?} after {asking:?}");
+        }
+    }
+    // Every part counts.
+    for (part, other) in [
+        ("CartPole-v0", "CartPole-v1"),
+        ("[\"os\"]", "[\"sys\"]"),
+        (python, "/bin/false"),
+        ("[env.gym]", "[env.gym]\nkwargs = { a = 1 }"),
+    ] {
+        let changed = file.replace(part, other);
+        assert_ne!(changed, file, "{part}");
+        fs::write(here.path().join("run/config.toml"), changed).unwrap();
+        common::fail(&here, &run, 2);
+        assert!(!was_started(&here), "{part}");
+    }
+    fs::write(here.path().join("run/config.toml"), &file).unwrap();
+    // Modules can come from the current directory, so it counts, too.
+    let elsewhere = directory();
+    let path = here.path().join("run/config.toml");
+    let mut command = quarl(&elsewhere, &["train", "--config", path.to_str().unwrap(), "--out", "again"]);
+    command.env("XDG_STATE_HOME", here.path().join("state")).assert().code(2);
+    assert!(!was_started(&here));
+    // Where nothing can be written, each command asks.
+    forget(&here);
+    fs::write(here.path().join("state"), "a file").unwrap();
+    quarl(&here, &[&run[..], &["--trust"]].concat()).assert().code(1);
+    assert!(was_started(&here));
+    common::fail(&here, &run, 2);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use quarl::run;
 use quarl::trained::TrainedAgent;
 use toml::{Table, Value};
 
-use super::trust::{CommandEnv, GYM_HEADING, TrustArgs};
+use super::trust::{CommandEnv, GYM_HEADING, TrustArgs, asked_for};
 use super::whole;
 use crate::output::Usage;
 
@@ -131,8 +131,23 @@ impl ConfigArgs {
         arguments
     }
 
-    /// The configuration that these arguments select, checked. A file does not choose an environment of Gymnasium unless it is trusted.
+    /// The configuration that these arguments select, for training: a file does not choose an environment of Gymnasium unless it
+    /// is trusted.
     pub(crate) fn resolve(&self) -> Result<Resolved> {
+        let resolved = self.read()?;
+        let env = &resolved.config.env;
+        if let Some(path) = &self.config {
+            let assignments = self.assignments.iter().map(String::as_str).collect();
+            let command = CommandEnv { id: self.env.as_deref(), gym: self.gym.clone(), assignments };
+            self.trust.check_but(env, &path.display().to_string(), &command)?;
+        } else {
+            asked_for(env);
+        }
+        Ok(resolved)
+    }
+
+    /// The configuration that these arguments select, checked.
+    pub(crate) fn read(&self) -> Result<Resolved> {
         let mut builder = match &self.preset {
             Some(preset) => TrainConfig::preset(preset),
             None => TrainConfig::builder(),
@@ -159,11 +174,6 @@ impl ConfigArgs {
             }
             error => error.into(),
         })?;
-        if let Some(path) = &self.config {
-            let assignments = self.assignments.iter().map(String::as_str).collect();
-            let command = CommandEnv { id: self.env.as_deref(), gym: self.gym.clone(), assignments };
-            self.trust.check_but(&config.env, &path.display().to_string(), &command)?;
-        }
         Ok(Resolved { name, config })
     }
 }

@@ -1,4 +1,4 @@
-//! Who asks for an environment of Gymnasium. It is a program, so files alone never start one.
+//! Who asks for an environment of Gymnasium. It is a program, so files alone never start one that was not asked for before.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use quarl::config::{EnvConfig, GymConfig, TrainConfig};
 
-use super::GymArgs;
+use super::{GymArgs, remembered};
 use crate::output::Usage;
 
 /// The heading of the options for environments of Gymnasium in the help.
@@ -15,8 +15,8 @@ pub(super) const GYM_HEADING: &str = "Options for Gymnasium environments (gym:ID
 /// Whether files may name an environment of Gymnasium.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct TrustArgs {
-    /// Start the Gymnasium environment that the files name, with their Python interpreter, modules and arguments. It can do
-    /// anything that you can: only for files that you trust
+    /// Start the Gymnasium environment that the files name, with their Python interpreter, modules and arguments, here from now
+    /// on. It can do anything that you can: only for files that you trust
     #[arg(long, help_heading = GYM_HEADING)]
     pub(crate) trust: bool,
 }
@@ -24,26 +24,37 @@ pub(crate) struct TrustArgs {
 impl TrustArgs {
     /// The option, after a space, for a command that is suggested for files of this environment.
     pub(crate) fn suggestion(env: &EnvConfig) -> &'static str {
-        if env.is_gymnasium() { " --trust" } else { "" }
+        if Self::default().allows(env) { "" } else { " --trust" }
     }
 
     /// Whether the environment `env`, which files name, may be started.
     pub(crate) fn allows(self, env: &EnvConfig) -> bool {
-        self.trust || !env.is_gymnasium()
+        self.trust || !env.is_gymnasium() || remembered::contains(env)
     }
 
-    /// Refuses to start the environment `env` that `path` names, unless it is built in or the files are trusted.
+    /// Refuses to start the environment `env` that `path` names, unless it is built in, was asked for before, or the files are
+    /// trusted.
     pub(crate) fn check(self, env: &EnvConfig, path: &Path) -> Result<()> {
-        if self.allows(env) { Ok(()) } else { Err(refusal(&path.display().to_string(), &chosen(env, None)?)) }
+        self.check_but(env, &path.display().to_string(), &CommandEnv::default())
     }
 
     /// The same for a configuration that was read from `files`, except for what the command line sets.
     pub(crate) fn check_but(self, env: &EnvConfig, files: &str, command: &CommandEnv) -> Result<()> {
-        if self.allows(env) {
-            return Ok(());
+        if !self.allows(env) {
+            let chosen = chosen(env, command)?;
+            if !chosen.is_empty() {
+                return Err(refusal(files, &chosen));
+            }
         }
-        let chosen = chosen(env, Some(command))?;
-        if chosen.is_empty() { Ok(()) } else { Err(refusal(files, &chosen)) }
+        asked_for(env);
+        Ok(())
+    }
+}
+
+/// Remembers the environment `env` that the command line asked for.
+pub(crate) fn asked_for(env: &EnvConfig) {
+    if env.is_gymnasium() {
+        remembered::add(env);
     }
 }
 
@@ -76,8 +87,8 @@ impl CommandEnv<'_> {
 
 /// The settings of an environment of Gymnasium that neither the command line nor a default has chosen, as assignments. The
 /// keyword arguments are among them: those of some environments name modules to import.
-fn chosen(env: &EnvConfig, command: Option<&CommandEnv>) -> Result<Vec<String>> {
-    let said = command.map_or(Ok(EnvConfig::named("")), |command| command.settings(&env.id))?;
+fn chosen(env: &EnvConfig, command: &CommandEnv) -> Result<Vec<String>> {
+    let said = command.settings(&env.id)?;
     let mut chosen = Vec::new();
     if env.id != said.id {
         chosen.push(format!("env.id = {:?}", env.id));
@@ -98,7 +109,7 @@ fn chosen(env: &EnvConfig, command: Option<&CommandEnv>) -> Result<Vec<String>> 
 fn refusal(files: &str, chosen: &[String]) -> anyhow::Error {
     let chosen = chosen.join(", ");
     let message = format!(
-        "{files}: an environment of Gymnasium is a Python program, and nothing but files asks for {chosen}: add --trust if you trust them"
+        "{files}: an environment of Gymnasium is a Python program, and nothing but files asks here for {chosen}: add --trust if you trust them"
     );
     Usage(message).into()
 }

@@ -22,7 +22,7 @@ pub(crate) fn run(command: ConfigCommand) -> Result<Outcome> {
 fn check(args: CheckArgs) -> Result<()> {
     let file = args.file.display().to_string();
     let of_file = ConfigArgs { preset: args.preset, config: Some(args.file), ..ConfigArgs::default() };
-    let config = of_file.resolve()?.config;
+    let config = of_file.read()?.config;
     for warning in config.warnings() {
         output::warning(&warning);
     }

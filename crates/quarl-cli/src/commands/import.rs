@@ -6,12 +6,13 @@ use quarl::import::Imported;
 use quarl::run::{self, RunWriter};
 use quarl::train::Trainer;
 
-use crate::args::ImportArgs;
+use crate::args::{ImportArgs, asked_for};
 use crate::{Outcome, interrupt, output};
 
 pub(crate) fn run(args: ImportArgs) -> Result<Outcome> {
     let Imported { model, mut config, defaults } = Imported::load(&args.archive, &args.env)?;
     config.env = args.gym.config(config.env)?;
+    asked_for(&config.env);
     interrupt::listen();
     // A run with these settings checks that network and environment fit, and completes what depends on the environment.
     let trainer = Trainer::builder(config).initial_model(model).stop_flag(interrupt::stop_flag()).build()?;

@@ -11,10 +11,10 @@ use std::path::Path;
 use assert_cmd::Command;
 use tempfile::TempDir;
 
-/// `quarl` in a directory of its own, away from any screen.
+/// `quarl` in a directory of its own, with what it remembers, away from any screen.
 pub(crate) fn quarl(directory: &TempDir, arguments: &[&str]) -> Command {
     let mut command = Command::cargo_bin("quarl").unwrap();
-    command.current_dir(directory).args(arguments);
+    command.current_dir(directory).args(arguments).env("XDG_STATE_HOME", directory.path().join("state"));
     for variable in ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET", "QUARL_CPU"] {
         command.env_remove(variable);
     }

@@ -52,6 +52,7 @@ impl Terminal {
         let slave = || Stdio::from(File::options().read(true).write(true).open(&name).unwrap());
         let mut command = Command::new(assert_cmd::cargo::cargo_bin("quarl"));
         command.current_dir(here).args(arguments).env("TERM", "xterm-256color");
+        command.env("XDG_STATE_HOME", here.path().join("state"));
         for variable in ["NO_COLOR", "DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET", "QUARL_CPU"] {
             command.env_remove(variable);
         }
