@@ -1,11 +1,12 @@
 //! Reports what a slow start is waiting for: starting Python and importing its packages can take a minute.
 
 use std::collections::HashSet;
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 use quarl::env::GYM_PREFIX;
 use quarl::env::gym::startups;
+
+use crate::output;
 
 /// The delay before the first report.
 const SLOW: Duration = Duration::from_secs(2);
@@ -29,7 +30,7 @@ pub(crate) fn report_slow_starts() {
             let whose = if startup.id == GYM_PREFIX { String::new() } else { format!("{}: ", startup.id) };
             let line = format!("waiting for {whose}{}", startup.activity);
             if Instant::now().duration_since(since) >= SLOW && !told.contains(&line) {
-                let _ = writeln!(std::io::stderr(), "{line}");
+                output::message(&line);
                 told.insert(line);
             }
         }

@@ -5,13 +5,18 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::error::Error;
+use crate::memory::available;
+
+/// The size in bytes from which a file is compared with the available memory before it is read.
+const LARGE: u64 = 1 << 28;
 
 /// The bytes of a file.
 ///
 /// # Errors
-/// [`Error::File`] where this is not a regular file, [`Error::Io`] where it cannot be read.
+/// [`Error::File`] where this is not a regular file, or is larger than the available memory; [`Error::Io`] where it cannot be read.
 pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let mut file = open(path)?;
+    check_memory(path, &file)?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
     Ok(bytes)
@@ -56,6 +61,23 @@ pub fn read_appended(path: &Path, offset: u64, last: &[u8], most: u64) -> Result
     let read = file.seek(start).and_then(|_| file.take(most.saturating_add(before)).read_to_end(&mut bytes));
     read.map_err(Error::io("read", path))?;
     Ok(bytes.starts_with(last).then(|| bytes.split_off(last.len())))
+}
+
+/// Refuses a file that does not fit into memory: a sparse file can announce any size.
+fn check_memory(path: &Path, file: &File) -> Result<(), Error> {
+    let len = file.metadata().map_err(Error::io("read", path))?.len();
+    if len > LARGE
+        && let Some(available) = available().filter(|available| len > *available)
+    {
+        let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+        let message = format!(
+            "reading it needs {:.1} GiB of memory, but only {:.1} GiB is available: the file may be damaged",
+            gib(len),
+            gib(available)
+        );
+        return Err(Error::File { path: path.to_owned(), message });
+    }
+    Ok(())
 }
 
 /// Opens a regular file, or a link to one. Opening a named pipe would wait for its writer, so the kind is checked before.

@@ -171,6 +171,26 @@ fn a_pickle_that_calls_anything_is_refused_without_calling_it() {
     }
 }
 
+/// An entry of a zip archive with a wrong checksum: its local header, and its header in the central directory.
+fn entry(name: u8, len: usize, offset: usize) -> [Vec<u8>; 2] {
+    let sizes = [len as u32, len as u32].map(u32::to_le_bytes).concat();
+    let local = [b"PK\x03\x04", &[0; 14][..], &sizes, &[1, 0, 0, 0, name]].concat();
+    let offset = (offset as u32).to_le_bytes();
+    [local, [b"PK\x01\x02", &[0; 16][..], &sizes, &[1, 0, 0, 0], &[0; 10], &offset, &[name]].concat()]
+}
+
+// Otherwise 4,096 entries, each with the header of the next one in its contents, would take as long as 4,096 archives.
+#[test]
+fn overlapping_entries_are_refused_before_their_checksums_are_computed() {
+    let [inner, of_inner] = entry(b'b', 3, 31);
+    let inner = [inner, b"abc".to_vec()].concat();
+    let [outer, of_outer] = entry(b'a', inner.len(), 0);
+    let (start, directory) = ([outer, inner].concat(), [of_outer, of_inner].concat());
+    let places = [directory.len() as u32, start.len() as u32].map(u32::to_le_bytes).concat();
+    let end = [b"PK\x05\x06", &[0, 0, 0, 0, 2, 0, 2, 0][..], &places, &[0, 0]].concat();
+    assert!(refusal(&[start, directory, end].concat()).contains("two entries of the zip archive overlap"));
+}
+
 /// Archives of the real package: `cargo xtask external` makes them and sets `QUARL_SB3`.
 #[test]
 #[ignore = "needs archives of Stable-Baselines3"]

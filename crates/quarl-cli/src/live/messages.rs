@@ -3,7 +3,7 @@
 //! Worker processes inherit standard error, so it is replaced by a pipe. Lines that arrive while the live view is shown are
 //! kept, and written when the terminal has been restored.
 
-use std::io::{BufRead, BufReader, IsTerminal, Write, stderr};
+use std::io::{BufRead, BufReader, IsTerminal, Read, Write, stderr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,6 +15,8 @@ use crate::{output, terminal};
 
 /// The number of lines that are kept.
 const KEPT: usize = 200;
+/// The largest number of bytes of a line. What follows is the next line.
+const LONGEST: u64 = 1 << 14;
 
 /// Standard error, while it is replaced by a pipe. A global variable, so that a panic hook and a signal handler can put it
 /// back.
@@ -52,8 +54,8 @@ fn replace() -> std::io::Result<()> {
     AT_END.store(false, Ordering::SeqCst);
     std::thread::Builder::new().name("messages".to_owned()).spawn(move || {
         let mut out = std::fs::File::from(forwarded);
-        for line in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
-            let line = String::from_utf8_lossy(&line).into_owned();
+        let mut reader = BufReader::new(reader);
+        while let Some(line) = next_line(&mut reader) {
             if terminal::is_taken() {
                 keep(line);
             } else {
@@ -65,6 +67,14 @@ fn replace() -> std::io::Result<()> {
     stdio::dup2_stderr(writer)?;
     *ORIGINAL.lock().unwrap_or_else(PoisonError::into_inner) = Some(original);
     Ok(())
+}
+
+/// The next line, or the next part of a very long one; `None` at the end.
+fn next_line(reader: &mut impl BufRead) -> Option<String> {
+    let mut line = Vec::new();
+    let read = reader.take(LONGEST).read_until(b'\n', &mut line).ok()?;
+    line.pop_if(|last| *last == b'\n');
+    (read > 0).then(|| String::from_utf8_lossy(&line).into_owned())
 }
 
 fn keep(line: String) {
@@ -94,5 +104,19 @@ pub(crate) fn release() {
     }
     if left_out > 0 {
         output::message(&format!("({left_out} more lines were left out)"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_without_end_comes_in_parts_of_bounded_length() {
+        let endless = std::io::repeat(b'x').take(LONGEST * 2 + 1).chain(&b"\nlast\n\n"[..]);
+        let mut reader = BufReader::new(endless);
+        let lines: Vec<String> = std::iter::from_fn(|| next_line(&mut reader)).collect();
+        let lengths: Vec<usize> = lines.iter().map(String::len).collect();
+        assert_eq!(lengths, [LONGEST as usize, LONGEST as usize, 1, 4, 0]);
     }
 }

@@ -80,10 +80,11 @@ impl AgentState<'_> {
         &mut self.engine
     }
 
-    /// Whether this many updates with batches of this size are possible without another transition.
-    pub(crate) fn allows_updates(&self, updates: u64, batch_size: usize) -> bool {
+    /// Whether this many updates with batches of this size are possible without another transition, and no more than follow a
+    /// step: `gradient_steps`, or without replay one for each new transition.
+    pub(crate) fn allows_updates(&self, updates: u64, batch_size: usize, gradient_steps: u64) -> bool {
         let replay = &self.memory.replay;
-        updates == 0 || (replay.len() >= batch_size && replay.pending().is_none_or(|pending| pending >= updates))
+        updates == 0 || (replay.len() >= batch_size && replay.pending().unwrap_or(gradient_steps) >= updates)
     }
 }
 

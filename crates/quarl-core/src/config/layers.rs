@@ -262,11 +262,19 @@ fn locate_in(layers: &[Layer], error: Error) -> Error {
     }
 }
 
+/// The largest size of a configuration in bytes; those that quarl writes have less than a hundredth.
+const MOST_BYTES: usize = 1 << 20;
+
 /// Reads a table from TOML text; `origin` (such as a file name) is for error messages.
 ///
 /// # Errors
-/// [`Error::Config`] where the text is not TOML.
+/// [`Error::Config`] where the text is not TOML, or longer than a configuration can be.
 pub fn parse(origin: &str, text: &str) -> Result<Table, Error> {
+    // Parsing takes many times the memory of the text.
+    if text.len() > MOST_BYTES {
+        let message = format!("it has {} bytes; a configuration has at most {MOST_BYTES}", text.len());
+        return Err(Error::Config { origin: origin.to_owned(), message });
+    }
     text.parse::<Table>().map_err(|error| {
         let place = error.span().map_or(String::new(), |span| {
             format!(" in line {}", text[..span.start.min(text.len())].matches('\n').count() + 1)

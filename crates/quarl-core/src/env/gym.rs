@@ -58,6 +58,7 @@ pub struct GymEnv {
     /// The generation of the worker in which the current episode runs.
     generation: u64,
     payload: Vec<u8>,
+    /// Empty until a mask has arrived: its length was only announced before.
     mask: Vec<bool>,
     running: bool,
     pending: Pending,
@@ -93,7 +94,6 @@ impl GymEnv {
         let saves_random_state = description.saves_random_state;
         let (spec, about) = to_spec(id, description, &bounds)?;
         let shared = Arc::new(Mutex::new(shared));
-        let mask = vec![true; if spec.has_action_mask { spec.action_space.n } else { 0 }];
         let one = |index| Self {
             spec: spec.clone(),
             about: about.clone(),
@@ -101,7 +101,7 @@ impl GymEnv {
             index,
             generation: 0,
             payload: Vec::new(),
-            mask: mask.clone(),
+            mask: Vec::new(),
             running: false,
             pending: Pending::None,
             saves_random_state,
@@ -130,7 +130,7 @@ impl GymEnv {
     fn request(&mut self, operation: u8, flag: bool, argument: u64) -> Result<(), Error> {
         let sent = lock(&self.shared)
             .worker(self.generation)
-            .map(|worker| worker.request(self.index, operation, flag, argument));
+            .and_then(|worker| worker.request(self.index, operation, flag, argument));
         sent.map_err(|error| self.failed(error))
     }
 
@@ -190,9 +190,11 @@ impl GymEnv {
     fn read_payload(&mut self, observation: &mut [f32]) -> Result<(), Error> {
         let bytes = body(&self.payload);
         let width = if self.spec.observation_space.dtype == Dtype::U8 { 1 } else { 4 };
-        if bytes.len() != observation.len() * width + self.mask.len() {
+        let actions = if self.spec.has_action_mask { self.spec.action_space.n } else { 0 };
+        if bytes.len().checked_sub(observation.len() * width) != Some(actions) {
             return Err(self.failed(protocol_error()));
         }
+        self.mask.resize(actions, true);
         let (numbers, mask) = bytes.split_at(observation.len() * width);
         if width == 1 {
             observation.iter_mut().zip(numbers).for_each(|(x, byte)| *x = f32::from(*byte));

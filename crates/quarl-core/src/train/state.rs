@@ -195,8 +195,11 @@ impl Trainer {
             return Err(refused("the saved state is inconsistent".to_owned()));
         }
         self.agent.check_state(&agent)?;
-        if !agent.allows_updates(progress.phase.updates(), self.config.batch_size()) {
-            return Err(refused("the saved state has fewer transitions than its next update needs".to_owned()));
+        let (batch_size, gradient_steps) = (self.config.batch_size(), self.config.training.gradient_steps);
+        if !agent.allows_updates(progress.phase.updates(), batch_size, gradient_steps) {
+            let message =
+                "the saved state has fewer transitions than its next updates need, or more updates than follow a step";
+            return Err(refused(message.to_owned()));
         }
         let before: Vec<_> = self.envs.iter().map(|env| env.save_state()).collect();
         for (i, state) in envs.iter().enumerate() {
@@ -229,4 +232,28 @@ fn damaged(error: impl std::fmt::Display) -> Error {
 
 fn refused(message: String) -> Error {
     Error::State { what: "the run".to_owned(), message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::progress::StepTaken;
+    use super::*;
+
+    #[test]
+    fn a_state_with_more_updates_than_follow_a_step_is_refused() {
+        let config = TrainConfig::preset("dqn").set("training.gradient_steps", 3).set("training.learning_starts", 64);
+        let config = config.set("training.steps", 200).set("network.hidden", vec![4_i64]).build().unwrap();
+        let mut trainer = Trainer::new(config.clone()).unwrap();
+        trainer.run_to(100, |_, _| Ok(())).unwrap();
+        let mut fresh = Trainer::new(config).unwrap();
+        let mut load = |updates| {
+            let mut state = trainer.state().unwrap();
+            state.progress.phase = Phase::AfterStep(StepTaken { slot: 0, epsilon: 0.0, ended: false, updates });
+            fresh.set_state(state)
+        };
+        load(3).unwrap();
+        for updates in [4, u64::MAX] {
+            assert!(load(updates).unwrap_err().to_string().contains("more updates than follow a step"), "{updates}");
+        }
+    }
 }

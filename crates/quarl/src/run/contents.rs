@@ -12,6 +12,7 @@ use super::{
 };
 use crate::atomic_write;
 use crate::checkpoint::is_checkpoint_file;
+use crate::config::parse_table;
 use crate::error::Error;
 use crate::files;
 use crate::timeline::FORK;
@@ -170,7 +171,7 @@ fn is_study(dir: &Path) -> bool {
 
 /// Whether a file is a quarl configuration, of any version.
 fn is_configuration(path: &Path) -> bool {
-    let table = files::read_text(path).ok().and_then(|text| text.parse::<toml::Table>().ok());
+    let table = files::read_text(path).and_then(|text| parse_table("", &text)).ok();
     table.is_some_and(|table| {
         let has_id = table.get("env").and_then(|env| env.get("id")).is_some();
         has_id && ["agent", "training"].iter().all(|section| table.get(*section).is_some_and(toml::Value::is_table))

@@ -39,6 +39,9 @@ use crate::run::refuse_link;
 pub(crate) const JOURNAL: &str = "journal.jsonl";
 /// The version of the format.
 const FORMAT: u32 = 1;
+/// The number of bytes that are read at a time, and the largest size of a line. The first line holds the configuration and the space;
+/// it has a few thousand bytes.
+const CHUNK: u64 = 4 << 20;
 
 /// An event of a study.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -212,12 +215,27 @@ impl Journal {
     /// # Errors
     /// Where a line is damaged, and where the file is no longer the one that was read before.
     pub(super) fn refresh(&mut self) -> Result<(), Error> {
-        let Some(bytes) = self.appended()? else {
-            let message = "was removed or replaced while this process used the study: start the command again";
-            return Err(Error::File { path: self.path.clone(), message: message.to_owned() });
-        };
-        let complete = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        for line in bytes[..complete].split_inclusive(|byte| *byte == b'\n') {
+        loop {
+            let Some(bytes) = self.appended(CHUNK)? else {
+                let message = "was removed or replaced while this process used the study: start the command again";
+                return Err(Error::File { path: self.path.clone(), message: message.to_owned() });
+            };
+            let complete = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            let is_last = (bytes.len() as u64) < CHUNK;
+            self.read_lines(&bytes[..complete])?;
+            if is_last {
+                return Ok(());
+            }
+            if complete == 0 {
+                self.lines += 1;
+                return Err(self.damaged("it is too long"));
+            }
+        }
+    }
+
+    /// Adds complete lines.
+    fn read_lines(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.lines += 1;
             let entry: Entry = serde_json::from_slice(line).map_err(|error| self.damaged(&error.to_string()))?;
             if let Entry::Study(Header { format, .. }) = &entry
@@ -232,18 +250,18 @@ impl Journal {
             self.add(entry);
             self.last = line.to_vec();
         }
-        self.offset += complete as u64;
+        self.offset += bytes.len() as u64;
         Ok(())
     }
 
     /// Whether the file that was read is no longer there.
     pub(super) fn was_replaced(&self) -> Result<bool, Error> {
-        Ok(self.appended()?.is_none())
+        Ok(self.appended(0)?.is_none())
     }
 
-    /// The bytes after the last line read; `None` if that line is no longer there.
-    fn appended(&self) -> Result<Option<Vec<u8>>, Error> {
-        files::read_appended(&self.path, self.offset, &self.last, u64::MAX)
+    /// The bytes after the last line read, `most` at most; `None` if that line is no longer there.
+    fn appended(&self, most: u64) -> Result<Option<Vec<u8>>, Error> {
+        files::read_appended(&self.path, self.offset, &self.last, most)
     }
 
     fn damaged(&self, message: &str) -> Error {

@@ -96,6 +96,10 @@ pub(super) fn launch(
     let payload = match worker.handshake(&handshake, &activity) {
         Ok(payload) => payload,
         Err(WorkerError::Failed(failure)) => return Err(launch_error(id, &failure, &python)),
+        Err(WorkerError::Lost(reason)) if !reason.is_empty() => {
+            worker.kill();
+            return Err(gym_error(id, format!("'{python}' has not created the environment: {reason}")));
+        }
         Err(WorkerError::Lost(_) | WorkerError::AlreadyLost(_)) => {
             let how = worker.end();
             return Err(gym_error(id, format!("'{python}' ended before it created the environment: {how}")));
@@ -134,8 +138,12 @@ pub(super) fn to_spec(
     let numbers = description.shape.iter().try_fold(1_usize, |numbers, size| numbers.checked_mul(*size)).unwrap_or(0);
     let floats = bounds.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
     let mut low: Vec<f32> = floats.collect();
-    if numbers.checked_mul(2) != Some(low.len()) || numbers == 0 || description.actions == 0 {
-        return Err(gym_error(&id, "its worker describes inconsistent spaces".to_owned()));
+    if numbers.checked_mul(2) != Some(low.len())
+        || numbers == 0
+        || description.actions == 0
+        || description.max_episode_steps == Some(0)
+    {
+        return Err(gym_error(&id, "its worker describes inconsistent spaces, or an episode of no steps".to_owned()));
     }
     let high = low.split_off(numbers);
     let spec = EnvironmentSpec {

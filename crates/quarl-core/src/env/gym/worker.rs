@@ -40,6 +40,8 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 const SHORT_SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(100);
 /// The largest payload accepted: an image of 8192 x 8192 pixels in four bytes each.
 const MAX_PAYLOAD: usize = 1 << 28;
+/// The largest number of characters of a reported activity that is kept.
+const MAX_ACTIVITY: usize = 200;
 /// How much the buffer of a payload grows at a time.
 const CHUNK: usize = 1 << 16;
 /// How long to poll for an answer before sleeping: sleeping and waking up costs about half a step of CartPole.
@@ -47,6 +49,8 @@ const POLL_TIME: Duration = Duration::from_micros(100);
 /// How long to sleep before checking whether a stop was requested.
 const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 const HEADER: usize = 16;
+/// Looks whether a worker has ended. Until its status is collected, the system cannot reuse its process id for another group.
+const LOOK: WaitIdOptions = WaitIdOptions::EXITED.union(WaitIdOptions::NOHANG).union(WaitIdOptions::NOWAIT);
 
 /// Message statuses; any other status is a failure.
 const OK: u8 = 0;
@@ -115,6 +119,7 @@ enum Message {
 pub(super) struct Worker {
     /// `None` after the process has ended.
     child: Option<Child>,
+    /// Non-blocking; [`Worker::send`] waits.
     requests: Option<ChildStdin>,
     /// Non-blocking; [`Worker::wait`] waits.
     replies: PipeReader,
@@ -144,6 +149,9 @@ impl Worker {
         command.args(["-u", "-c", PROGRAM]).stdin(Stdio::piped()).stdout(theirs).process_group(0);
         let mut child = command.spawn()?;
         let requests = child.stdin.take();
+        if let Some(requests) = &requests {
+            rustix::io::ioctl_fionbio(requests, true)?;
+        }
         let (fast_answer, outstanding) = (Cell::new(false), Cell::new(0));
         Ok(Self { child: Some(child), requests, replies, timeout, stop, fast_answer, outstanding, inboxes: Vec::new() })
     }
@@ -152,15 +160,13 @@ impl Worker {
     /// meanwhile.
     pub(super) fn handshake(&mut self, handshake: &Handshake, activity: &Activity) -> Result<Vec<u8>, WorkerError> {
         let text = serde_json::to_vec(handshake).unwrap_or_default();
-        self.send(&[&(text.len() as u32).to_le_bytes()[..], &text].concat());
-        self.inboxes.resize_with(handshake.environments, Inbox::default);
         let (timeout, asked) = (MIN_START_TIMEOUT.max(self.timeout), Instant::now());
+        self.send(&[&(text.len() as u32).to_le_bytes()[..], &text].concat(), timeout)?;
+        self.inboxes.resize_with(handshake.environments, Inbox::default);
         loop {
             let mut payload = Vec::new();
-            // Reports that follow each other without a pause never wait, so the time is checked here too.
-            if asked.elapsed() > timeout {
-                return Err(WorkerError::TimedOut(timeout));
-            }
+            // Reports that follow each other without a pause never wait.
+            self.check_limits(asked, timeout)?;
             match self.receive(&mut payload, asked, timeout)?.1 {
                 Message::Activity(what) => activity.set(what),
                 Message::Answer(answer) => {
@@ -172,8 +178,8 @@ impl Worker {
     }
 
     /// Sends a request for environment `index` without waiting for the answer.
-    pub(super) fn request(&self, index: usize, operation: u8, flag: bool, argument: u64) {
-        self.send(&header(index, operation, flag, 0, argument));
+    pub(super) fn request(&self, index: usize, operation: u8, flag: bool, argument: u64) -> Result<(), WorkerError> {
+        self.send(&header(index, operation, flag, 0, argument), self.timeout)
     }
 
     /// Waits for the answer to the last request of environment `index`; its payload replaces the contents of `payload`.
@@ -186,7 +192,8 @@ impl Worker {
             let (from, Message::Answer(answer)) = self.receive(payload, Instant::now(), self.timeout)? else {
                 return Err(protocol_error());
             };
-            let inbox = self.inboxes.get_mut(from).ok_or_else(protocol_error)?;
+            // An environment has at most one request to answer.
+            let inbox = self.inboxes.get_mut(from).filter(|inbox| inbox.answer.is_none()).ok_or_else(protocol_error)?;
             std::mem::swap(payload, &mut inbox.payload);
             inbox.answer = Some(answer);
         }
@@ -194,16 +201,42 @@ impl Worker {
 
     /// Sends a request with a payload and waits for the answer. For rare operations: it allocates.
     pub(super) fn exchange(&mut self, index: usize, operation: u8, payload: &[u8]) -> Result<Vec<u8>, WorkerError> {
-        self.send(&[&header(index, operation, false, payload.len() as u32, 0)[..], payload].concat());
+        let header = header(index, operation, false, payload.len() as u32, 0);
+        self.send(&[&header[..], payload].concat(), self.timeout)?;
         let mut answer = Vec::new();
         self.answer(index, &mut answer)?;
         Ok(answer)
     }
 
-    /// Errors are ignored here: a lost worker is always reported where its answer is awaited, however early it ended.
-    fn send(&self, bytes: &[u8]) {
+    /// Sends a message. A worker that does not read its input is given up after `timeout`. Other errors are ignored here: a lost
+    /// worker is always reported where its answer is awaited, however early it ended.
+    fn send(&self, mut bytes: &[u8], timeout: Duration) -> Result<(), WorkerError> {
         self.outstanding.set(self.outstanding.get() + 1);
-        let _ = self.requests.as_ref().map(|mut requests| requests.write_all(bytes));
+        let Some(mut requests) = self.requests.as_ref() else { return Ok(()) };
+        let mut asked = None;
+        while !bytes.is_empty() {
+            match requests.write(bytes) {
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.check_limits(*asked.get_or_insert_with(Instant::now), timeout)?;
+                    let slice = Timespec::try_from(STOP_CHECK_INTERVAL).ok();
+                    let _ = poll(&mut [PollFd::new(requests, PollFlags::OUT)], slice.as_ref());
+                }
+                Err(_) => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a worker may go on with what was asked at this time. Checked where messages that arrive without a pause would
+    /// otherwise never be waited for.
+    fn check_limits(&self, asked: Instant, timeout: Duration) -> Result<(), WorkerError> {
+        let waited = asked.elapsed();
+        if waited > timeout {
+            return Err(WorkerError::TimedOut(timeout));
+        }
+        if waited > STOP_CHECK_INTERVAL && self.stop.is_requested() { Err(WorkerError::Stopped) } else { Ok(()) }
     }
 
     /// Receives the next message and the index of the environment that it belongs to.
@@ -244,10 +277,12 @@ impl Worker {
         while have < HEADER + length {
             payload.resize((HEADER + length).min(have + CHUNK), 0);
             have += fill(&mut payload[have..])?;
+            self.check_limits(asked, timeout)?;
         }
         payload.truncate(HEADER + length);
         if status == ACTIVITY {
-            return Ok((from, Message::Activity(String::from_utf8_lossy(&payload[HEADER..]).into_owned())));
+            let text = String::from_utf8_lossy(&payload[HEADER..]);
+            return Ok((from, Message::Activity(text.chars().take(MAX_ACTIVITY).collect())));
         }
         self.outstanding.set(self.outstanding.get().saturating_sub(1));
         let answer = match status {
@@ -267,17 +302,28 @@ impl Worker {
         }
         let left = timeout.saturating_sub(waited);
         let slice = Timespec::try_from(left.min(STOP_CHECK_INTERVAL)).ok();
-        match poll(&mut [PollFd::new(&self.replies, PollFlags::IN)], slice.as_ref()) {
+        let look = |slice| poll(&mut [PollFd::new(&self.replies, PollFlags::IN)], slice);
+        match look(slice.as_ref()) {
             Ok(0) if self.stop.is_requested() => Err(WorkerError::Stopped),
             Ok(0) if left <= STOP_CHECK_INTERVAL => Err(WorkerError::TimedOut(timeout)),
+            // A process that the worker has started may keep the pipe open.
+            Ok(0) if self.has_ended() && look(Some(&Timespec::default())) == Ok(0) => {
+                Err(WorkerError::Lost(String::new()))
+            }
             // Data, the end of the stream, or a signal: the following read tells which.
             _ => Ok(()),
         }
     }
 
+    /// Whether the process has ended.
+    fn has_ended(&self) -> bool {
+        let id = self.child.as_ref().and_then(|child| i32::try_from(child.id()).ok()).and_then(Pid::from_raw);
+        id.is_none_or(|id| !matches!(waitid(WaitId::Pid(id), LOOK), Ok(None)))
+    }
+
     /// Ends the process group. Returns how the worker ended.
     pub(super) fn end(mut self) -> String {
-        self.shut_down(Duration::from_millis(500)).map_or("it did not end by itself".to_owned(), exit_description)
+        self.shut_down(Duration::from_millis(500)).map_or("it closed its output".to_owned(), exit_description)
     }
 
     /// Kills the process group.
@@ -292,10 +338,8 @@ impl Worker {
         self.requests = None;
         let Ok(Some(group)) = i32::try_from(child.id()).map(Pid::from_raw) else { return child.wait().ok() };
         let deadline = Instant::now() + timeout;
-        // Until the worker's status is collected, the system cannot reuse its process id for another group.
-        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         let ended = loop {
-            match waitid(WaitId::Pid(group), look) {
+            match waitid(WaitId::Pid(group), LOOK) {
                 Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
                 Ok(None) => break false,
                 _ => break true,
