@@ -10,10 +10,12 @@ mod targets;
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use mutations::Random;
+use quarl::Trainer;
+use quarl::checkpoint::Checkpoint;
 
 /// The inputs of a target's corpus.
 fn corpus(name: &str) -> Vec<Vec<u8>> {
@@ -103,4 +105,70 @@ fn archives() {
 #[test]
 fn results() {
     replay("results", targets::results);
+}
+
+#[test]
+fn entries_of_archives() {
+    replay("entry", targets::entry);
+}
+
+#[test]
+fn states_of_runs() {
+    replay("state", targets::state);
+}
+
+#[test]
+fn checkpoints() {
+    replay("checkpoint", targets::checkpoint);
+}
+
+#[cfg(all(unix, feature = "gym"))]
+#[test]
+fn answers_of_workers() {
+    replay("worker", targets::worker);
+}
+
+#[test]
+fn journals() {
+    replay("journal", targets::journal);
+}
+
+/// The saved states of the corpus, as this version writes them.
+fn saved() -> Vec<(PathBuf, Vec<u8>)> {
+    let dir = tempfile::tempdir().unwrap();
+    let trainer = |index| {
+        let mut trainer = Trainer::new(targets::small_run(index)).unwrap();
+        trainer.run_to(40, |_, _| Ok(())).unwrap();
+        trainer
+    };
+    Checkpoint::save(&trainer(0), dir.path()).unwrap();
+    let mut files: Vec<PathBuf> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let names_of_files: Vec<_> = files.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names_of_files, targets::CHECKPOINT);
+    let names = ["checkpoint/segment.safetensors", "checkpoint/main.safetensors"];
+    let mut saved: Vec<_> =
+        names.iter().zip(&files).map(|(name, path)| (name.into(), fs::read(path).unwrap())).collect();
+    for index in 0..3 {
+        let trainer = trainer(index);
+        let (state, prefix) = (trainer.save_state().unwrap(), targets::state_prefix(&trainer));
+        let rest = state.strip_prefix(&*prefix).unwrap();
+        saved.push((format!("state/{index}").into(), [&[index], rest].concat()));
+    }
+    saved
+}
+
+#[test]
+fn the_corpus_has_the_states_that_this_version_writes() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
+    for (name, bytes) in saved() {
+        let path = corpus.join(&name);
+        if std::env::var_os("QUARL_WRITE_CORPUS").is_some() {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &bytes).unwrap();
+        }
+        let remedy =
+            "write the files again with QUARL_WRITE_CORPUS=1 cargo test --package quarl --test fuzz_corpus corpus_has";
+        assert!(fs::read(&path).is_ok_and(|read| read == bytes), "{} differs: {remedy}", path.display());
+    }
 }
