@@ -305,7 +305,8 @@ pub(crate) struct ReportArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PlotArgs {
-    /// Directories of runs, experiments or ablations, or a directory that contains them, such as runs
+    /// Directories of runs, experiments or ablations, a directory that contains them, such as runs, or tables of other
+    /// programs: .csv files with a column return (and run, if there are several), or Stable-Baselines3's monitor.csv
     #[arg(required = true)]
     pub(crate) paths: Vec<PathBuf>,
     /// File of the figure, .svg or .png [default: quarl-plot.svg and quarl-plot.png in the current directory]

@@ -18,6 +18,7 @@
 //! and back.
 
 mod bars;
+mod episodes;
 mod estimates;
 mod figures;
 mod interactive;

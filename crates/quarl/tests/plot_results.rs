@@ -58,7 +58,7 @@ fn options() -> Options {
 }
 
 fn figures(paths: &[PathBuf]) -> Vec<Figure> {
-    compare(&collect(paths, &[]).unwrap().curves, &options())
+    compare(&collect(paths, &[]).unwrap().curves, &options()).unwrap()
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn an_ablation_is_drawn_from_its_directory_as_it_was_when_it_ended() {
     assert_eq!(comparison.missing(), []);
     comparison.results(None).unwrap();
     let drawn = std::fs::read_to_string(out.join("curve.svg")).unwrap();
-    let figure = &compare(&collected.curves, &Options { window: 10, ..Options::default() })[0];
+    let figure = &compare(&collected.curves, &Options { window: 10, ..Options::default() }).unwrap()[0];
     assert_eq!(drawn, figure.to_svg().unwrap());
     let beside = collect(&[out.clone(), out.join("all")], &[]).unwrap();
     assert_eq!(names(&beside)[0], "why: everything on (2 runs)");
@@ -183,7 +183,7 @@ fn a_budget_of_steps_is_drawn_over_steps_everywhere() {
     assert_eq!(figures(&[path("episodes"), path("steps")])[0].x_label, "Environment steps");
     let collected = collect(&[path("many")], &[]).unwrap();
     let episodes = Options { x: Some(XAxis::Episodes), ..options() };
-    assert_eq!(compare(&collected.curves, &episodes)[0].x_label, "Episode");
+    assert_eq!(compare(&collected.curves, &episodes).unwrap()[0].x_label, "Episode");
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn each_environment_has_a_panel_of_its_own() {
     assert_eq!(panels.iter().map(|panel| panel.references[0].value).collect::<Vec<_>>(), [195.0, -110.0]);
     let titled = |paths: &[PathBuf]| {
         let options = Options { title: Some("Mine".to_owned()), ..options() };
-        let panels = compare(&collect(paths, &[]).unwrap().curves, &options);
+        let panels = compare(&collect(paths, &[]).unwrap().curves, &options).unwrap();
         panels.into_iter().map(|panel| panel.title).collect::<Vec<_>>()
     };
     assert_eq!(titled(&paths), ["Mine, CartPole-v0", "Mine, MountainCar-v0"]);
@@ -223,4 +223,38 @@ fn what_cannot_be_drawn_says_why() {
     assert!(message(path("runs")).contains("no episode of this run has finished"));
     train(&path("runs/whole"), config("CartPole-v0", Budget::Episodes(2), 0.9, 1));
     assert_eq!(collect(&[path("runs")], &[]).unwrap().left_out.len(), 1);
+}
+
+#[test]
+fn tables_of_other_programs_belong_to_the_environment_of_the_runs() {
+    let here = tempfile::tempdir().unwrap();
+    let path = |name: &str| here.path().join(name);
+    for (name, env) in [("v0", "CartPole-v0"), ("v1", "CartPole-v1")] {
+        train(&path(name), config(env, Budget::Steps(30), 0.9, 0));
+    }
+    let table = path("pytorch.csv");
+    std::fs::write(&table, "run,episode,return\n0,0,20\n0,1,30\n1,0,40\n1,1,50\n").unwrap();
+    let monitor = path("monitor.csv");
+    std::fs::write(&monitor, "#{\"env_id\": \"CartPole-v0\"}\nr,l,t\n9,9,0.1\n12,12,0.2\n").unwrap();
+    let collected = collect(&[path("v0"), table.clone()], &[]).unwrap();
+    assert_eq!(names(&collected), ["v0 (1 run)", "pytorch.csv (2 runs)"]);
+    assert!(collected.curves.iter().all(|curves| curves.env == "CartPole-v0"));
+    // Over episodes, because the table does not say how long they were.
+    let figure = &compare(&collected.curves, &options()).unwrap()[0];
+    assert_eq!((figure.x_label.as_str(), &figure.series[1].points[..]), ("Episode", &[(0.0, 30.0), (1.0, 40.0)][..]));
+    let steps = Options { x: Some(XAxis::Steps), ..options() };
+    let message = compare(&collected.curves, &steps).unwrap_err().to_string();
+    assert!(message.starts_with("x: pytorch.csv has neither a column env_steps"), "{message}");
+    // One that names its environment is drawn with the runs of that.
+    let collected = collect(&[path("v0"), path("v1"), monitor.clone()], &[]).unwrap();
+    let panels = compare(&collected.curves, &options()).unwrap();
+    assert_eq!(panels.iter().map(|panel| panel.series.len()).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!(panels[0].x_label, "Environment steps");
+    let message = collect(&[path("v0"), path("v1"), table.clone()], &[]).unwrap_err().to_string();
+    assert!(message.contains("pytorch.csv: this table does not name its environment"), "{message}");
+    // Tables alone.
+    let collected = collect(&[table, monitor], &["A".to_owned(), "B".to_owned()]).unwrap();
+    assert_eq!(names(&collected), ["A (2 runs)", "B (1 run)"]);
+    let message = collect(&[path("missing.csv")], &[]).unwrap_err().to_string();
+    assert!(message.contains("missing.csv"), "{message}");
 }

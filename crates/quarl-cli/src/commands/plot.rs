@@ -31,7 +31,7 @@ pub(crate) fn run(args: PlotArgs) -> Result<Outcome> {
         XAxis::Episodes => plot::XAxis::Episodes,
         XAxis::Steps => plot::XAxis::Steps,
     });
-    let panels = results::compare(&curves, &results::Options { title, x, window: window as usize });
+    let panels = results::compare(&curves, &results::Options { title, x, window: window as usize })?;
     let files = match out {
         Some(file) => vec![file],
         None => vec![PathBuf::from("quarl-plot.svg"), PathBuf::from("quarl-plot.png")],

@@ -72,7 +72,7 @@ fn learning_curves(out: &Path, results: &ComparisonResults) -> Result<Vec<Figure
         }
     }
     let options = Options { window: WINDOW, ..Options::default() };
-    Ok(if curves.is_empty() { Vec::new() } else { compare(&curves, &options) })
+    if curves.is_empty() { Ok(Vec::new()) } else { compare(&curves, &options) }
 }
 
 fn runs(environment: &EnvironmentResults) -> Vec<usize> {

@@ -1,7 +1,8 @@
-//! Figures from files: runs, experiments, ablations, and directories of runs and experiments.
+//! Figures from files: runs, experiments, ablations, directories of runs and experiments, and tables of other programs.
 
 use std::path::{Path, PathBuf};
 
+use super::episodes::{self, Episodes};
 use super::names::{distinct, number_repeated, without_seed};
 use super::{Figure, Group, Run, XAxis, comparison_figure};
 use crate::config::{EnvConfig, TrainConfig, presets};
@@ -14,7 +15,7 @@ use crate::run::{self, Contents, Status, name, read_curve, threshold};
 pub struct Curves {
     /// The runs, and their name in the legend.
     pub group: Group,
-    /// The environment, with its keyword arguments if it has any.
+    /// The environment, with its keyword arguments if it has any; empty for a table that does not name one.
     pub env: String,
     /// Whether the training budget is in environment steps.
     pub budget_in_steps: bool,
@@ -22,6 +23,8 @@ pub struct Curves {
     pub threshold: Option<f64>,
     /// The preset of the runs; `None` for other settings.
     preset: Option<Preset>,
+    /// Whether another program wrote them.
+    is_table: bool,
 }
 
 /// The names of a preset's runs.
@@ -53,13 +56,14 @@ pub struct Options {
     pub window: usize,
 }
 
-/// Reads the results in `paths`: one curve for a run or an experiment, one for each combination of an ablation, and one for
-/// each configuration in a directory of runs. `labels` name the curves of each path, in order. Paths without a label are
+/// Reads the results in `paths`: one curve for a run or an experiment, one for each combination of an ablation, one for
+/// each configuration in a directory of runs, and one for a table of episodes that another program wrote (a file `.csv` with a
+/// column `return`, and `run` for several runs; or a `monitor.csv` of Stable-Baselines3). A table belongs to the environment of the others. `labels` name the curves of each path, in order. Paths without a label are
 /// named by as many of their last components as distinguish them. A directory that is named after a preset and holds its
 /// runs gets that preset's display name (`Double DQN` for `double`).
 ///
 /// # Errors
-/// Those of reading the files in a path.
+/// Those of reading the files in a path; [`Error::File`] for a table that could belong to several environments.
 pub fn collect(paths: &[PathBuf], labels: &[String]) -> Result<Collected, Error> {
     let names = distinct(paths);
     let mut collected = Collected::default();
@@ -98,8 +102,34 @@ pub fn collect(paths: &[PathBuf], labels: &[String]) -> Result<Collected, Error>
         }
     }
     number_repeated(&mut names);
+    join_tables(&mut collected.curves, paths)?;
     collected.curves.iter_mut().zip(names).for_each(|(curves, name)| curves.group.name = name);
     Ok(collected)
+}
+
+/// Gives the tables the environment that they are compared in.
+fn join_tables(all: &mut [Curves], paths: &[PathBuf]) -> Result<(), Error> {
+    let (tables, others): (Vec<&mut Curves>, Vec<&mut Curves>) = all.iter_mut().partition(|curves| curves.is_table);
+    let mut known: Vec<&str> = others.iter().map(|curves| curves.env.as_str()).collect();
+    known.dedup();
+    for table in tables {
+        // Gymnasium's names have no prefix.
+        let named = known.iter().find(|env| env.strip_prefix("gym:").unwrap_or(env) == table.env);
+        match (named, &known[..]) {
+            (Some(env), _) => table.env = (*env).to_owned(),
+            (None, [env]) if table.env.is_empty() => table.env = (*env).to_owned(),
+            (None, [_, _, ..]) if table.env.is_empty() => {
+                let message = format!(
+                    "this table does not name its environment, and the other results have {}: draw it with those of one",
+                    known.join(", ")
+                );
+                let path = paths.iter().find(|path| is_table(path)).cloned().unwrap_or_default();
+                return Err(Error::File { path, message });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 impl Preset {
@@ -138,25 +168,40 @@ pub fn environments(curves: &[Curves]) -> Vec<&str> {
 
 /// A comparison of the curves: one figure for each environment, because returns of different environments cannot be
 /// compared.
-pub fn compare(curves: &[Curves], options: &Options) -> Vec<Figure> {
+///
+/// # Errors
+/// [`Error::Setting`] where the x axis shall be environment steps and a table does not have them.
+pub fn compare(curves: &[Curves], options: &Options) -> Result<Vec<Figure>, Error> {
     let environments = environments(curves);
     let panel = |env: &&str| {
         let here: Vec<&Curves> = curves.iter().filter(|curves| curves.env == *env).collect();
-        let steps = here.iter().any(|curves| curves.budget_in_steps);
+        let without_steps = here.iter().find(|curves| curves.group.runs.iter().any(|run| run.env_steps.is_empty()));
+        let steps = without_steps.is_none() && here.iter().any(|curves| curves.budget_in_steps);
         let x = options.x.unwrap_or(if steps { XAxis::Steps } else { XAxis::Episodes });
+        if let (XAxis::Steps, Some(table)) = (x, without_steps) {
+            let name = &table.group.name;
+            let message = format!(
+                "{name} has neither a column env_steps nor a column length, so it can only be drawn over episodes"
+            );
+            return Err(Error::Setting { key: "x".to_owned(), message });
+        }
         let title = match &options.title {
+            None if env.is_empty() => "Learning curves".to_owned(),
             None => (*env).to_owned(),
             Some(title) if environments.len() == 1 => title.clone(),
             Some(title) => format!("{title}, {env}"),
         };
         let groups: Vec<&Group> = here.iter().map(|curves| &curves.group).collect();
-        comparison_figure(&title, &groups, x, options.window, here.iter().find_map(|curves| curves.threshold))
+        Ok(comparison_figure(&title, &groups, x, options.window, here.iter().find_map(|curves| curves.threshold)))
     };
     environments.iter().map(panel).collect()
 }
 
 /// The curves of a path, and the reasons for results that were left out. Curves without a name are named after their path.
 fn read(path: &Path) -> Result<(Vec<Curves>, Vec<String>), Error> {
+    if is_table(path) {
+        return Ok((vec![read_table(path)?], Vec::new()));
+    }
     let named = |path: &PathBuf, label: String| -> Result<Curves, Error> {
         let mut curves = read_experiment(path)?;
         curves.group.name = label;
@@ -250,6 +295,23 @@ fn read_single(dir: &Path) -> Result<(Option<TrainConfig>, Curves), Error> {
     Ok((Some(config), curves))
 }
 
+fn is_table(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) && !path.is_dir()
+}
+
+/// The curve of a table of episodes.
+fn read_table(path: &Path) -> Result<Curves, Error> {
+    let Episodes { runs, env } = episodes::read(path)?;
+    Ok(Curves {
+        group: Group { name: String::new(), planned: runs.len(), runs },
+        env: env.unwrap_or_default(),
+        budget_in_steps: false,
+        threshold: None,
+        preset: None,
+        is_table: true,
+    })
+}
+
 /// The complete runs of an experiment, in order of their seeds.
 pub(crate) fn read_experiment(out: &Path) -> Result<Curves, Error> {
     let config = run::read_config(out)?;
@@ -277,6 +339,7 @@ fn curves(config: &TrainConfig, run: &Path, runs: Vec<Run>, planned: usize) -> R
         budget_in_steps: config.training.steps.is_some(),
         threshold: threshold(config, run)?,
         preset: Preset::of(config),
+        is_table: false,
     })
 }
 
