@@ -103,11 +103,11 @@ pub(crate) enum Command {
     /// show the updates with the largest falls and what was in their batches.
     #[command(after_help = examples::BISECT)]
     Bisect(BisectArgs),
-    /// Read a DQN agent of Stable-Baselines3
+    /// Read a DQN or QRDQN agent of Stable-Baselines3
     ///
-    /// Read the archive that model.save() has written (MlpPolicy) and write its network and settings to a directory that `quarl
-    /// eval`, `play`, `export` and `train --from` accept. The archive's pickles are not executed. An agent that was trained with
-    /// VecNormalize needs normalised observations, which the archive does not hold.
+    /// Read the archive that model.save() has written (MlpPolicy; QRDQN is in sb3-contrib) and write its network and settings to a
+    /// directory that `quarl eval`, `play`, `export` and `train --from` accept. The archive's pickles are not executed. An agent
+    /// that was trained with VecNormalize needs normalised observations, which the archive does not hold.
     #[command(after_help = examples::IMPORT)]
     Import(ImportArgs),
     /// Draw learning curves of runs and experiments in one figure

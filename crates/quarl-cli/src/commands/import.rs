@@ -1,6 +1,6 @@
 //! `quarl import`: reads an agent of Stable-Baselines3.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use quarl::import::Imported;
 use quarl::run::{self, RunWriter};
@@ -15,12 +15,15 @@ pub(crate) fn run(args: ImportArgs) -> Result<Outcome> {
     asked_for(&config.env);
     interrupt::listen();
     // A run with these settings checks that network and environment fit, and completes what depends on the environment.
-    let trainer = Trainer::builder(config).initial_model(model).stop_flag(interrupt::stop_flag()).build()?;
+    let id = config.env.id.clone();
+    let trainer = Trainer::builder(config).initial_model(model).stop_flag(interrupt::stop_flag()).build();
+    let trainer = trainer.with_context(|| format!("{} with {id}", args.archive.display()))?;
     let writer = RunWriter::create(&args.out, args.force, trainer.config())?;
     trainer.model().save(&writer.dir().join(run::MODEL))?;
     if !defaults.is_empty() {
         output::warning(&format!(
-            "the archive does not hold these settings as numbers, so {} has Stable-Baselines3's defaults: {}",
+            "the archive does not hold these settings as numbers, or quarl does not have them, so {} has Stable-Baselines3's \
+             defaults: {}",
             run::CONFIG,
             defaults.join(", ")
         ));
