@@ -22,6 +22,7 @@ use crate::env::config::StepLimit;
 use crate::env::values::{When, check_reset, check_step, episode_return};
 use crate::env::{End, Environment, EnvironmentSpec};
 use crate::error::Error;
+use crate::exploration::random;
 use crate::policy::Policy;
 use crate::rng::Stream;
 use crate::stop::StopFlag;
@@ -190,11 +191,8 @@ pub fn random_returns(
         check_reset(env, &observation, when(0))?;
         let mut total_reward = 0.0;
         for length in 1..=u64::from(max_episode_steps) {
-            let allowed: Vec<usize> = match env.action_mask() {
-                Some(mask) => (0..actions).filter(|action| mask[*action]).collect(),
-                None => (0..actions).collect(),
-            };
-            let step = env.step(allowed[rng.below(allowed.len())], &mut observation)?;
+            let action = random(actions, env.action_mask(), &mut rng);
+            let step = env.step(action, &mut observation)?;
             check_step(env, &step, &observation, when(length))?;
             total_reward = episode_return(env, total_reward, &step, when(length))?;
             if step.end.is_some() {

@@ -61,12 +61,6 @@ fn statistics(tensors: &SafeTensors, features: usize) -> Result<ObservationStati
         .ok_or_else(|| "its observation statistics are damaged".to_owned())
 }
 
-/// Name, shape and place among all parameters of each tensor of a network.
-#[cfg(feature = "files")]
-pub(crate) fn named_tensors(architecture: &Architecture) -> Vec<(String, Vec<usize>, std::ops::Range<usize>)> {
-    parameter_layout(architecture).into_iter().map(|Tensor { name, shape, range }| (name, shape, range)).collect()
-}
-
 impl Model {
     /// The bytes of a model file. The same model gives the same bytes.
     ///
@@ -136,8 +130,7 @@ impl Model {
         }
         let mut values = vec![0.0; count];
         for (range, view) in views {
-            let floats =
-                view.data().chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]));
+            let floats = view.data().as_chunks().0.iter().map(|four| f32::from_le_bytes(*four));
             values[range].iter_mut().zip(floats).for_each(|(value, float)| *value = float);
         }
         if values.iter().any(|x| !x.is_finite()) {

@@ -10,10 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::file::{self, FORMAT, Tensor};
 use super::segments;
 use crate::config::TrainConfig;
-use crate::engine::{Array, EngineState};
+use crate::engine::{self, Array, EngineState, parameter_layout};
 use crate::error::Error;
 use crate::files;
-use crate::model::named_tensors;
 use crate::network::Architecture;
 use crate::replay::{Replay, ReplayHeader};
 use crate::train::{RunState, StateParts, Trainer};
@@ -231,7 +230,7 @@ fn tensors<'a>(architecture: &Architecture, parts: &'a StateParts, priorities: O
     let mut tensors = vec![Tensor::u8(REST, vec![parts.rest.len()], &parts.rest)];
     let networks = [("online", Some(online)), ("target", Some(target)), ("best", parts.best.as_ref())];
     for (prefix, parameters) in networks.into_iter().filter_map(|(prefix, parameters)| Some((prefix, parameters?))) {
-        for (name, shape, range) in named(prefix, architecture, parameters.len()) {
+        for engine::Tensor { name, shape, range } in layout(prefix, architecture, parameters.len()) {
             tensors.push(Tensor::f32(name, shape, &parameters[range]));
         }
     }
@@ -244,15 +243,14 @@ fn tensors<'a>(architecture: &Architecture, parts: &'a StateParts, priorities: O
     tensors
 }
 
-/// Name, shape and place of each tensor of a network. The parameters of an engine with another layout are one tensor.
-fn named(prefix: &str, architecture: &Architecture, len: usize) -> Vec<(String, Vec<usize>, std::ops::Range<usize>)> {
+/// The tensors of a network in the file. The parameters of an engine with another layout are one tensor.
+fn layout(prefix: &str, architecture: &Architecture, len: usize) -> Vec<engine::Tensor> {
     if architecture.parameter_count() != Some(len) {
-        return vec![(prefix.to_owned(), vec![len], 0..len)];
+        return vec![engine::Tensor { name: prefix.to_owned(), shape: vec![len], range: 0..len }];
     }
-    named_tensors(architecture)
-        .into_iter()
-        .map(|(name, shape, range)| (format!("{prefix}.{name}"), shape, range))
-        .collect()
+    let mut tensors = parameter_layout(architecture);
+    tensors.iter_mut().for_each(|tensor| tensor.name.insert_str(0, &format!("{prefix}.")));
+    tensors
 }
 
 /// The parts of a state, from a checkpoint's tensors.
@@ -265,7 +263,7 @@ fn parts(architecture: &Architecture, tensors: &SafeTensors) -> Result<StatePart
     let network = |prefix: &str| -> Result<Vec<f32>, String> {
         // The number of parameters is that of the tensors, so no more memory is used than the file has bytes.
         let mut parameters = Vec::with_capacity(numbers(prefix));
-        for (name, _, range) in named(prefix, architecture, numbers(prefix)) {
+        for engine::Tensor { name, range, .. } in layout(prefix, architecture, numbers(prefix)) {
             let values = file::f32s(tensors, &name)?;
             if values.len() != range.len() {
                 return Err(format!("tensor {name} has {} numbers, expected {}", values.len(), range.len()));

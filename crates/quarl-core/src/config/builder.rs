@@ -25,9 +25,9 @@ use crate::suggest;
 #[derive(Clone, Debug, Default)]
 pub struct ConfigBuilder {
     preset: Option<String>,
-    /// The name and the text of a file.
+    /// The text of a file, and its name for error messages.
     file: Option<(String, String)>,
-    said: Vec<(String, Value)>,
+    assigned: Vec<(String, Value)>,
     /// The first malformed assignment.
     error: Option<String>,
 }
@@ -76,7 +76,7 @@ impl ConfigBuilder {
     /// of one key.
     #[must_use]
     pub fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
-        self.said.push((key.trim().to_owned(), value.into()));
+        self.assigned.push((key.trim().to_owned(), value.into()));
         self
     }
 
@@ -100,7 +100,7 @@ impl ConfigBuilder {
 
     /// The preset that the configuration starts from; none where a file without a preset has to be complete.
     pub fn preset_name(&self) -> Option<&str> {
-        let env = self.said.iter().rev().find(|(key, _)| key == "env.id").and_then(|(_, id)| id.as_str());
+        let env = self.assigned.iter().rev().find(|(key, _)| key == "env.id").and_then(|(_, id)| id.as_str());
         match (&self.preset, &self.file) {
             (Some(preset), _) => Some(preset),
             (None, None) => Some(presets::default_for(env)),
@@ -119,19 +119,19 @@ impl ConfigBuilder {
             return Err(Error::Config { origin: assignment, message });
         }
         let base = self.preset_name().map(str::to_owned);
-        let said = Layer::new(tables(&self.said)?, None)?;
+        let assigned = Layer::new(tables(&self.assigned)?, None)?;
         let file = self.file.map(|(text, origin)| Layer::parse(&text, Some(origin))).transpose()?;
-        let env = said.get("env", "id").or_else(|| file.as_ref()?.get("env", "id")).and_then(Value::as_str);
+        let env = assigned.get("env", "id").or_else(|| file.as_ref()?.get("env", "id")).and_then(Value::as_str);
         let base = base.map(|preset| presets::layer(&preset, env)).transpose()?;
-        let layers: Vec<Layer> = base.into_iter().chain(file).chain([said]).collect();
+        let layers: Vec<Layer> = base.into_iter().chain(file).chain([assigned]).collect();
         layers::merge(&layers)
     }
 }
 
 /// Converts single keys to tables, and refuses two different values of one key.
-fn tables(said: &[(String, Value)]) -> Result<Table, Error> {
+fn tables(assigned: &[(String, Value)]) -> Result<Table, Error> {
     let mut tables = Table::new();
-    for (path, value) in said {
+    for (path, value) in assigned {
         let Some((section, key)) = split(path) else {
             return Err(Error::Setting { key: path.clone(), message: without_section(path) });
         };

@@ -13,7 +13,7 @@ use crate::error::Error;
 /// The maximum number of environments in one run.
 pub(crate) const MOST_ENVIRONMENTS: u32 = 1024;
 /// The maximum number of stacked observations.
-const MOST_FRAMES: u32 = 1024;
+pub(super) const MOST_FRAMES: u32 = 1024;
 
 const GYMNASIUM: Condition = Condition::new("env.id = \"gym:ID\"", |config| config.env.is_gymnasium());
 

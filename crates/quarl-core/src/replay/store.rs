@@ -29,34 +29,28 @@ impl Store {
     /// Creates an empty ring of `capacity` transitions for observations of `space` and masks of `masked_actions` entries (0
     /// without masks); `None` where the memory is not available.
     pub(super) fn new(capacity: usize, space: &BoxSpace, masked_actions: usize) -> Option<Self> {
-        let mut store = Self {
-            capacity,
-            features: space.len(),
-            pushed: 0,
-            obs: Observations::new(space.dtype),
-            actions: Vec::new(),
-            rewards: Vec::new(),
-            discounts: Vec::new(),
-            next_obs: Observations::new(space.dtype),
-            masked_actions,
-            next_masks: Vec::new(),
-        };
+        let mut store = Self::without_arrays(capacity, space.len(), masked_actions, space.dtype);
         store.try_reserve().then_some(store)
     }
 
     /// A ring without its arrays, which the caller fills.
     pub(super) fn of(header: &ReplayHeader) -> Self {
         let dtype = if header.bytes { Dtype::U8 } else { Dtype::F32 };
+        let store = Self::without_arrays(header.capacity, header.features, header.masked_actions, dtype);
+        Self { pushed: header.pushed, ..store }
+    }
+
+    fn without_arrays(capacity: usize, features: usize, masked_actions: usize, dtype: Dtype) -> Self {
         Self {
-            capacity: header.capacity,
-            features: header.features,
-            pushed: header.pushed,
+            capacity,
+            features,
+            pushed: 0,
             obs: Observations::new(dtype),
             actions: Vec::new(),
             rewards: Vec::new(),
             discounts: Vec::new(),
             next_obs: Observations::new(dtype),
-            masked_actions: header.masked_actions,
+            masked_actions,
             next_masks: Vec::new(),
         }
     }

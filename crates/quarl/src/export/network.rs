@@ -6,9 +6,6 @@ use crate::model::Model;
 use crate::network::head::{midpoints, support};
 use crate::network::{Activation, Head};
 
-/// Added to the variance of observations; that of [`crate::env::wrappers::ObservationStatistics`].
-const EPSILON: f64 = 1e-8;
-
 /// A fully connected layer, with optional layer normalisation and activation.
 #[derive(Debug)]
 pub(super) struct Layer {
@@ -111,10 +108,10 @@ impl Network {
                 Reading::Implicit(midpoints(acting_quantiles).flat_map(|level| embed(&embedding, level)).collect())
             }
         };
-        let normalisation = model.observation_statistics.as_ref().map(|statistics| {
-            let deviation = statistics.variance().iter().map(|variance| (variance + EPSILON).sqrt());
-            [statistics.mean().to_vec(), deviation.collect()]
-        });
+        let normalisation = model
+            .observation_statistics
+            .as_ref()
+            .map(|statistics| [statistics.mean().to_vec(), statistics.deviations().collect()]);
         Ok(Self {
             env: model.env.clone(),
             inputs: architecture.inputs,

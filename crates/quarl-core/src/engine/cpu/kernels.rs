@@ -21,7 +21,6 @@ mod tests;
 mod units;
 
 use crate::network::Activation;
-#[doc(hidden)] // for exported networks
 use arguments::holds;
 pub(crate) use arguments::{AdamStep, Epilogue, LayerNormCache, Product, QuantileHuber, RmsPropStep, SgdStep};
 pub(crate) use lanes::LANES;

@@ -1,6 +1,7 @@
 //! Frame stacking: the latest observations as one, so that velocities can be inferred (Mnih et al. 2015).
 
 use crate::config::settings::check;
+use crate::env::config::MOST_FRAMES;
 use crate::env::wrappers::forward_to_inner;
 use crate::env::{Environment, EnvironmentSpec, Step, state};
 use crate::error::Error;
@@ -32,8 +33,8 @@ impl<E: Environment> FrameStackObservation<E> {
     /// # Errors
     /// [`Error::Setting`] where `stack_size` is not from 1 to 1024.
     pub fn new(inner: E, stack_size: usize) -> Result<Self, Error> {
-        check((1..=1024).contains(&stack_size), "env.frame_stack", || {
-            format!("{stack_size} is not a whole number from 1 to 1024")
+        check((1..=MOST_FRAMES as usize).contains(&stack_size), "env.frame_stack", || {
+            format!("{stack_size} is not a whole number from 1 to {MOST_FRAMES}")
         })?;
         let mut spec = inner.spec().clone();
         let space = &mut spec.observation_space;

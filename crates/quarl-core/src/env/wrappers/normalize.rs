@@ -47,6 +47,11 @@ impl ObservationStatistics {
         &self.variance
     }
 
+    /// What a number is divided by when it is normalised, for each number: `sqrt(variance + 1e-8)`.
+    pub fn deviations(&self) -> impl Iterator<Item = f64> {
+        self.variance.iter().map(|variance| (variance + EPSILON).sqrt())
+    }
+
     /// Updates the statistics with one observation.
     ///
     /// # Errors
@@ -70,8 +75,8 @@ impl ObservationStatistics {
     pub fn normalize(&self, observations: &mut [f32]) -> Result<(), Error> {
         self.check_length(observations.len(), observations.len() / self.mean.len().max(1))?;
         for observation in observations.chunks_exact_mut(self.mean.len()) {
-            for ((x, mean), variance) in observation.iter_mut().zip(&self.mean).zip(&self.variance) {
-                *x = ((f64::from(*x) - mean) / (variance + EPSILON).sqrt()) as f32;
+            for ((x, mean), deviation) in observation.iter_mut().zip(&self.mean).zip(self.deviations()) {
+                *x = ((f64::from(*x) - mean) / deviation) as f32;
             }
         }
         Ok(())
