@@ -64,7 +64,7 @@ pub trait Engine: Send {
     /// Updates the target network.
     fn update_target(&mut self, rule: TargetUpdate);
 
-    /// Sets the parameters of the online and the target network, at the beginning of a run.
+    /// Sets the parameters of the online and the target network, which invalidates all cached values.
     ///
     /// # Panics
     /// When their number differs from that of [`Engine::parameters`].

@@ -99,7 +99,7 @@ impl Agent {
     /// # Errors
     /// [`Error::State`] where the state belongs to another agent, or is inconsistent; nothing is changed then.
     pub fn set_state(&mut self, state: AgentState) -> Result<(), Error> {
-        self.check_state(&state)?;
+        self.check_memory(&state)?;
         self.engine.set_state(&state.engine)?;
         self.memory = state.memory.into_owned();
         self.memory.replay.reserve();
@@ -123,15 +123,13 @@ impl Agent {
             return refused(format!("its observations are {its}normalised: set env.normalize_observation = {remedy}"));
         }
         self.engine.set_parameters(&model.parameters, &model.parameters);
-        self.engine.invalidate_all();
         self.memory.observation_statistics.clone_from(&model.observation_statistics);
         Ok(())
     }
 
-    /// Checks that [`Agent::set_state`] would accept `state`.
-    pub(crate) fn check_state(&self, state: &AgentState) -> Result<(), Error> {
+    /// Checks that everything of `state` except the engine belongs to an agent like this one.
+    pub(crate) fn check_memory(&self, state: &AgentState) -> Result<(), Error> {
         let refused = |message: String| Err(Error::State { what: "the agent".to_owned(), message });
-        state.engine.check(&self.engine.state())?;
         let (features, actions) = (self.scratch.observation.len(), self.scratch.q_values.len());
         let (read, present) = (&*state.memory, &self.memory);
         if read.observation_statistics.is_some() != present.observation_statistics.is_some()

@@ -194,7 +194,7 @@ impl Trainer {
         if envs.len() != self.envs.len() || !progress.fits(&self.progress, self.agent.parameters().len(), actions) {
             return Err(refused("the saved state is inconsistent".to_owned()));
         }
-        self.agent.check_state(&agent)?;
+        self.agent.check_memory(&agent)?;
         let (batch_size, gradient_steps) = (self.config.batch_size(), self.config.training.gradient_steps);
         if !agent.allows_updates(progress.phase.updates(), batch_size, gradient_steps) {
             let message =
@@ -202,17 +202,13 @@ impl Trainer {
             return Err(refused(message.to_owned()));
         }
         let before: Vec<_> = self.envs.iter().map(|env| env.save_state()).collect();
-        for (i, state) in envs.iter().enumerate() {
-            if let Err(error) = self.envs[i].load_state(state) {
-                for (env, state) in
-                    self.envs[..i].iter_mut().zip(before).filter_map(|(env, state)| Some((env, state.ok()?)))
-                {
-                    env.load_state(&state)?;
-                }
-                return Err(error);
+        let loaded = self.envs.iter_mut().zip(&envs).try_for_each(|(env, state)| env.load_state(state));
+        if let Err(error) = loaded.and_then(|()| self.agent.set_state(agent)) {
+            for (env, state) in self.envs.iter_mut().zip(before).filter_map(|(env, state)| Some((env, state.ok()?))) {
+                env.load_state(&state)?;
             }
+            return Err(error);
         }
-        self.agent.set_state(agent)?;
         self.progress = progress;
         (self.evaluation, self.failure, self.has_failed) = (None, None, false);
         Ok(())
