@@ -149,7 +149,7 @@ pub struct EvaluationRow {
 }
 
 /// One row of `diagnostics.csv`.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct DiagnosticsRow {
     episode: u64,
     #[serde(serialize_with = "table::plain")]
@@ -197,6 +197,35 @@ impl DiagnosticsRow {
             effective_batch,
             clipped_share,
         }
+    }
+}
+
+impl From<DiagnosticsRow> for (u64, Diagnostics) {
+    fn from(row: DiagnosticsRow) -> Self {
+        let DiagnosticsRow {
+            episode,
+            td_error,
+            grad_norm,
+            max_q,
+            action_gap,
+            target_drift,
+            lowest_priority,
+            highest_priority,
+            effective_batch,
+            clipped_share,
+        } = row;
+        let diagnostics = Diagnostics {
+            td_error,
+            grad_norm,
+            max_q,
+            action_gap,
+            target_drift,
+            lowest_priority,
+            highest_priority,
+            clipped_share,
+            effective_batch,
+        };
+        (episode, diagnostics)
     }
 }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, SafeTensors};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::file::{self, FORMAT, Tensor};
@@ -110,10 +111,10 @@ impl Checkpoint {
         TrainConfig::from_toml(&self.path.display().to_string(), &self.header.config)
     }
 
-    /// What the writer of the run's files needs to continue them.
+    /// What the writer of the run's files needs to continue them; `None` where another writer has written it.
     #[doc(hidden)]
-    pub fn log(&self) -> Option<&serde_json::Value> {
-        self.header.log.as_ref()
+    pub fn log<T: DeserializeOwned>(&self) -> Option<T> {
+        T::deserialize(self.header.log.as_ref()?).ok()
     }
 
     /// Reads the state, for a run whose replay buffer is like `fresh`.

@@ -4,7 +4,6 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use csv::{ReaderBuilder, StringRecord};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::reader::read_summary;
@@ -45,7 +44,7 @@ pub struct RunFollower {
     config: Option<String>,
     episodes: Tail<EpisodeRecord>,
     evaluations: Tail<EvaluationRow>,
-    diagnostics: Tail<DiagnosticsRecord>,
+    diagnostics: Tail<DiagnosticsRow>,
     summary: Option<Summary>,
 }
 
@@ -66,38 +65,6 @@ pub struct RunUpdate {
     pub summary: Option<Box<Summary>>,
     /// Whether there is more to read: a call reads a limited amount.
     pub has_more: bool,
-}
-
-/// One row of `diagnostics.csv`.
-#[derive(Deserialize)]
-struct DiagnosticsRecord {
-    episode: u64,
-    td_error: f64,
-    grad_norm: f64,
-    max_q: f64,
-    action_gap: f64,
-    target_drift: f64,
-    lowest_priority: f64,
-    highest_priority: f64,
-    effective_batch: f64,
-    clipped_share: Option<f64>,
-}
-
-impl From<DiagnosticsRecord> for (u64, Diagnostics) {
-    fn from(row: DiagnosticsRecord) -> Self {
-        let diagnostics = Diagnostics {
-            td_error: row.td_error,
-            grad_norm: row.grad_norm,
-            max_q: row.max_q,
-            action_gap: row.action_gap,
-            target_drift: row.target_drift,
-            lowest_priority: row.lowest_priority,
-            highest_priority: row.highest_priority,
-            clipped_share: row.clipped_share,
-            effective_batch: row.effective_batch,
-        };
-        (row.episode, diagnostics)
-    }
 }
 
 impl RunFollower {

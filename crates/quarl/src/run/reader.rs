@@ -3,8 +3,6 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use serde::Deserialize;
-
 use super::writer::mean_return;
 use super::{
     BEST, CONFIG, DIAGNOSTICS, DiagnosticsRow, EPISODES, EVALUATIONS, EpisodeRow, EvaluationRow, MODEL, SUMMARY,
@@ -79,11 +77,7 @@ fn agrees(dir: &Path, summary: &Summary) -> Result<bool, Error> {
     }
     if training.diagnostics {
         let updated = episodes.iter().filter(|record| record.mean_loss.is_some()).map(|record| record.episode);
-        #[derive(Deserialize)]
-        struct Row {
-            episode: u64,
-        }
-        let rows = table::read::<Row>(&dir.join(DIAGNOSTICS), &table::header::<DiagnosticsRow>())?;
+        let rows = table::read::<DiagnosticsRow>(&dir.join(DIAGNOSTICS), &table::header::<DiagnosticsRow>())?;
         if !updated.eq(rows.iter().map(|row| row.episode)) {
             return Ok(false);
         }

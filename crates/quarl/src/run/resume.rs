@@ -192,8 +192,7 @@ impl Resume {
             );
             return Err(Error::Occupied { path: dir.to_owned(), message });
         }
-        let log = checkpoint.log().cloned().and_then(|log| serde_json::from_value::<Log>(log).ok());
-        let Some(log) = log else {
+        let Some(log) = checkpoint.log::<Log>() else {
             let message = "it does not describe the files of the run".to_owned();
             return Err(Error::File { path: path.to_owned(), message });
         };

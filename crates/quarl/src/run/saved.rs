@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
 use super::writer::Log;
 use super::{CHECKPOINTS, DIAGNOSTICS, DiagnosticsRow, EPISODES, EVALUATIONS, EpisodeRow, EvaluationRow, table};
 use crate::agent::diagnostics::Diagnostics;
@@ -80,8 +78,7 @@ impl SavedRun {
     fn at(path: &Path) -> Result<Self, Error> {
         let checkpoint = Checkpoint::load(path)?;
         let run = path.parent().and_then(Path::parent);
-        let log = checkpoint.log().cloned().and_then(|log| serde_json::from_value::<Log>(log).ok());
-        let files = run.zip(log).map(|(run, log)| (run.to_owned(), log));
+        let files = run.zip(checkpoint.log::<Log>()).map(|(run, log)| (run.to_owned(), log));
         if let Some(error) = files.as_ref().and_then(|(run, log)| log.missing(run)) {
             return Err(error);
         }
@@ -124,15 +121,10 @@ impl SavedRun {
         let evaluations =
             table::read_first(&run.join(EVALUATIONS), &table::header::<EvaluationRow>(), log.evaluations)?;
         if let Some(len) = log.diagnostics {
-            #[derive(Deserialize)]
-            struct Row {
-                episode: usize,
-            }
-            let (path, header) = (run.join(DIAGNOSTICS), table::header::<DiagnosticsRow>());
-            let numbers: Vec<Row> = table::read_first(&path, &header, len)?;
-            let rows: Vec<Diagnostics> = table::read_first(&path, &header, len)?;
-            for (Row { episode }, row) in numbers.into_iter().zip(rows) {
-                if let Some(record) = episodes.get_mut(episode) {
+            let rows: Vec<DiagnosticsRow> =
+                table::read_first(&run.join(DIAGNOSTICS), &table::header::<DiagnosticsRow>(), len)?;
+            for (episode, row) in rows.into_iter().map(<(u64, Diagnostics)>::from) {
+                if let Some(record) = episodes.get_mut(episode as usize) {
                     record.diagnostics = Some(row);
                 }
             }

@@ -46,8 +46,7 @@ impl Saved {
         let config = trainer.config().checkpoint.clone();
         for (_, path) in checkpoint::list(&self.dir)?.iter().rev() {
             let Ok(checkpoint) = Checkpoint::load(path) else { continue };
-            let run = checkpoint.log().cloned().and_then(|log| serde_json::from_value(log).ok());
-            let Some(run) = run.filter(|_| trainer.restore(&checkpoint).is_ok()) else { continue };
+            let Some(run) = checkpoint.log().filter(|_| trainer.restore(&checkpoint).is_ok()) else { continue };
             let checkpoints = Checkpoints::continued(config.keep, false, &checkpoint)?;
             let schedule = CheckpointSchedule::new(&config, checkpoints, trainer.env_steps());
             return Ok(Continued { run: Some(run), schedule });
