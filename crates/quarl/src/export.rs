@@ -20,7 +20,6 @@
 mod c;
 mod network;
 mod onnx;
-mod protobuf;
 mod rust;
 
 use crate::error::Error;

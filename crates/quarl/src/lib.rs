@@ -35,6 +35,7 @@ pub mod export;
 pub mod import;
 #[cfg(feature = "plot")]
 pub mod plot;
+mod protobuf;
 pub mod render;
 #[cfg(feature = "files")]
 pub mod run;

@@ -1,9 +1,9 @@
 //! ONNX, opset 17 (the first with `LayerNormalization`). Field numbers are those of `onnx.proto`.
 
 use super::network::{Layer, Network, Reading};
-use super::protobuf::Message;
 use crate::network::Activation;
 use crate::network::LAYER_NORM_EPS;
+use crate::protobuf::Message;
 
 const IR_VERSION: i64 = 8;
 const OPSET: i64 = 17;

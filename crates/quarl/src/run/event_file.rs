@@ -1,8 +1,7 @@
 //! TensorBoard's event files: records of protocol-buffer messages, each with checksums.
 //!
-//! The few messages that are needed (`Event`, `Summary` and those of the hyperparameter plugin) are encoded here: a
-//! protocol-buffer library would compile for longer than the whole file format takes. TensorBoard's own reader checks the files
-//! in `oracles/tensorboard_reads.py`.
+//! The messages are `Event`, `Summary` and those of the hyperparameter plugin. TensorBoard's own reader checks the files in
+//! `oracles/tensorboard_reads.py`.
 
 use std::fs::File;
 use std::io::Write;
@@ -11,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::table::cut;
 use crate::error::Error;
+use crate::protobuf::Message;
 
 /// An event file that is being written. Every event is passed to the system immediately.
 pub(super) struct EventFile {
@@ -37,7 +37,7 @@ impl EventFile {
     pub(super) fn create(path: PathBuf) -> Result<Self, Error> {
         let file = File::create(&path).map_err(Error::io("create", &path))?;
         let mut events = Self { path, file, len: 0 };
-        events.write(Message::default().double(1, now()).text(3, "brain.Event:2"))?;
+        events.write(Message::default().double(1, now()).bytes(3, "brain.Event:2"))?;
         Ok(events)
     }
 
@@ -54,26 +54,25 @@ impl EventFile {
     /// Appends an event with the values of `tags` after `step` environment steps.
     pub(super) fn summary(&mut self, step: u64, values: &[(&str, Value)]) -> Result<(), Error> {
         let summary = values.iter().fold(Message::default(), |summary, (tag, value)| {
-            let named = Message::default().text(1, tag);
+            let named = Message::default().bytes(1, tag);
             summary.message(
                 1,
-                &match value {
+                match value {
                     Value::Scalar(scalar) => named.float(2, *scalar as f32),
                     #[cfg(feature = "plot")]
                     Value::Image { png, size } => {
-                        const RGB: u64 = 3;
-                        let image =
-                            Message::default().integer(1, size.1.into()).integer(2, size.0.into()).integer(3, RGB);
-                        named.message(4, &image.bytes(4, png))
+                        const RGB: i64 = 3;
+                        let image = Message::default().int(1, size.1.into()).int(2, size.0.into()).int(3, RGB);
+                        named.message(4, image.bytes(4, png))
                     }
                     Value::Hyperparameters(content) => {
-                        let plugin = Message::default().text(1, "hparams").message(2, content);
-                        named.message(9, &Message::default().message(1, &plugin))
+                        let plugin = Message::default().bytes(1, "hparams").bytes(2, &content.0);
+                        named.message(9, Message::default().message(1, plugin))
                     }
                 },
             )
         });
-        self.write(Message::default().double(1, now()).integer(2, step).message(5, &summary))
+        self.write(Message::default().double(1, now()).int(2, step as i64).message(5, summary))
     }
 
     /// Waits until all events have reached the disk.
@@ -88,50 +87,6 @@ impl EventFile {
         self.file.write_all(&record).map_err(Error::io("write", &self.path))?;
         self.len += record.len() as u64;
         Ok(())
-    }
-}
-
-/// A protocol-buffer message.
-#[derive(Default)]
-pub(super) struct Message(Vec<u8>);
-
-impl Message {
-    pub(super) fn integer(self, field: u64, value: u64) -> Self {
-        self.varint(field << 3).varint(value)
-    }
-
-    pub(super) fn double(self, field: u64, value: f64) -> Self {
-        self.varint(field << 3 | 1).raw(&value.to_le_bytes())
-    }
-
-    fn float(self, field: u64, value: f32) -> Self {
-        self.varint(field << 3 | 5).raw(&value.to_le_bytes())
-    }
-
-    fn bytes(self, field: u64, value: &[u8]) -> Self {
-        self.varint(field << 3 | 2).varint(value.len() as u64).raw(value)
-    }
-
-    pub(super) fn text(self, field: u64, value: &str) -> Self {
-        self.bytes(field, value.as_bytes())
-    }
-
-    pub(super) fn message(self, field: u64, value: &Self) -> Self {
-        self.bytes(field, &value.0)
-    }
-
-    fn raw(mut self, bytes: &[u8]) -> Self {
-        self.0.extend_from_slice(bytes);
-        self
-    }
-
-    fn varint(mut self, mut value: u64) -> Self {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value as u8);
-        self
     }
 }
 
@@ -177,16 +132,5 @@ mod tests {
         assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
         assert_eq!(crc32c(&[0xff; 32]), 0x62a8_ab43);
         assert_eq!(crc32c(&(0..32).collect::<Vec<u8>>()), 0x46dd_794e);
-    }
-
-    #[test]
-    fn messages_are_encoded_as_protocol_buffers() {
-        // The examples of the protocol-buffer documentation.
-        assert_eq!(Message::default().integer(1, 150).0, [0x08, 0x96, 0x01]);
-        assert_eq!(Message::default().text(2, "testing").0, b"\x12\x07testing");
-        let inner = Message::default().integer(1, 150);
-        assert_eq!(Message::default().message(3, &inner).0, [0x1a, 0x03, 0x08, 0x96, 0x01]);
-        assert_eq!(Message::default().float(2, 1.0).0, [0x15, 0, 0, 0x80, 0x3f]);
-        assert_eq!(Message::default().double(1, 1.0).0, [0x09, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f]);
     }
 }

@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::event_file::{EventFile, Message, Value, now};
+use super::event_file::{EventFile, Value, now};
 use super::{Summary, TENSORBOARD};
 use crate::config::TrainConfig;
 use crate::error::Error;
+use crate::protobuf::Message;
 use crate::train::{EpisodeRecord, Evaluation, Event, Trainer};
 
 /// The number of episodes between two events, as in Stable-Baselines3.
@@ -142,10 +143,10 @@ impl TensorBoard {
         }
         #[cfg(not(feature = "plot"))]
         let _ = dir;
-        const SUCCESS: u64 = 1;
-        const FAILURE: u64 = 2;
+        const SUCCESS: i64 = 1;
+        const FAILURE: i64 = 2;
         let status = if summary.error.is_some() { FAILURE } else { SUCCESS };
-        let end = Message::default().message(4, &Message::default().integer(1, status).double(2, now()));
+        let end = Message::default().message(4, Message::default().int(1, status).double(2, now()));
         self.events.summary(summary.env_steps, &[("_hparams_/session_end_info", Value::Hyperparameters(end))])?;
         self.events.sync()
     }
@@ -153,28 +154,28 @@ impl TensorBoard {
 
 /// The configuration for TensorBoard's tab of hyperparameters: the experiment with its metrics, and the values of this run.
 fn hyperparameters(config: &TrainConfig) -> [(&'static str, Value); 2] {
-    const NUMBER: u64 = 3;
-    const BOOL: u64 = 2;
-    const STRING: u64 = 1;
+    const NUMBER: i64 = 3;
+    const BOOL: i64 = 2;
+    const STRING: i64 = 1;
     let values = config.settings();
     let (mut infos, mut session) = (Message::default(), Message::default());
     for (key, value) in &values {
         let (kind, encoded) = match value {
-            toml::Value::Boolean(value) => (BOOL, Message::default().integer(4, u64::from(*value))),
+            toml::Value::Boolean(value) => (BOOL, Message::default().int(4, i64::from(*value))),
             toml::Value::Integer(value) => (NUMBER, Message::default().double(2, *value as f64)),
             toml::Value::Float(value) => (NUMBER, Message::default().double(2, *value)),
-            toml::Value::String(value) => (STRING, Message::default().text(3, value)),
-            other => (STRING, Message::default().text(3, &other.to_string())),
+            toml::Value::String(value) => (STRING, Message::default().bytes(3, value)),
+            other => (STRING, Message::default().bytes(3, other.to_string())),
         };
-        infos = infos.message(4, &Message::default().text(1, key).integer(4, kind));
-        session = session.message(1, &Message::default().text(1, key).message(2, &encoded));
+        infos = infos.message(4, Message::default().bytes(1, key).int(4, kind));
+        session = session.message(1, Message::default().bytes(1, key).message(2, encoded));
     }
     for tag in ["rollout/ep_rew_mean", "eval/mean_reward", "eval/final_mean_reward"] {
-        infos = infos.message(5, &Message::default().message(1, &Message::default().text(2, tag)));
+        infos = infos.message(5, Message::default().message(1, Message::default().bytes(2, tag)));
     }
     session = session.double(5, now());
     [
-        ("_hparams_/experiment", Value::Hyperparameters(Message::default().message(2, &infos))),
-        ("_hparams_/session_start_info", Value::Hyperparameters(Message::default().message(3, &session))),
+        ("_hparams_/experiment", Value::Hyperparameters(Message::default().message(2, infos))),
+        ("_hparams_/session_start_info", Value::Hyperparameters(Message::default().message(3, session))),
     ]
 }
