@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Comparison, Experiment};
+use super::{Comparison, Experiment, Plan};
 use crate::config::settings::invalid;
 use crate::error::Error;
 use crate::evaluate::{random_returns, step_limit};
@@ -53,7 +53,7 @@ fn score_range(range: &ScoreRange, experiment: &Experiment) -> Result<[f64; 2], 
             let threshold = experiment.threshold.ok_or_else(|| {
                 undefined(format!("{env} has no threshold: give the returns that are the scores 0 and 1"))
             })?;
-            [random_return(experiment)?, threshold]
+            [experiment.plan.random_return()?, threshold]
         }
     };
     if low < high && low.is_finite() && high.is_finite() {
@@ -64,9 +64,11 @@ fn score_range(range: &ScoreRange, experiment: &Experiment) -> Result<[f64; 2], 
     )))
 }
 
-/// The mean return of random play.
-fn random_return(experiment: &Experiment) -> Result<f64, Error> {
-    let mut environment = experiment.plan.evaluation_environment()?;
-    let limit = step_limit(experiment.config().evaluation.max_episode_steps, environment.spec());
-    Ok(mean(&random_returns(&mut *environment, RANDOM_SEED, RANDOM_EPISODES, limit)?))
+impl Plan {
+    /// The mean return of random play in the evaluation environment: the return of the score 0.
+    pub(crate) fn random_return(&self) -> Result<f64, Error> {
+        let mut env = self.evaluation_environment()?;
+        let limit = step_limit(self.config.evaluation.max_episode_steps, env.spec());
+        Ok(mean(&random_returns(&mut *env, RANDOM_SEED, RANDOM_EPISODES, limit)?))
+    }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::TrialState;
 use super::journal::{JOURNAL, Journal, Planned};
-use super::runner::{CLAIMS, Task};
+use super::task::{CLAIMS, Task};
 use super::trial::Trial;
 use crate::config::TrainConfig;
 use crate::error::Error;

@@ -38,7 +38,7 @@ use crate::run::refuse_link;
 /// The file's name.
 pub(crate) const JOURNAL: &str = "journal.jsonl";
 /// The version of the format.
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 /// The number of bytes that are read at a time, and the largest size of a line. The first line holds the configuration and the space;
 /// it has a few thousand bytes.
 const CHUNK: u64 = 4 << 20;
@@ -95,10 +95,6 @@ pub(super) struct Header {
 pub(super) struct Planned {
     pub(super) trials: u64,
     pub(super) confirmations: u64,
-}
-
-impl Header {
-    pub(super) const FORMAT: u32 = FORMAT;
 }
 
 /// A run of the best trial with a fresh seed.

@@ -7,7 +7,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -20,6 +19,7 @@ use super::event::StudyEvent;
 use super::journal::{Entry, Journal, State};
 use super::sampler::{self, History};
 use super::study::Setup;
+use super::task::{CLAIMS, Task};
 use super::trial::{Trial, ranked};
 use crate::StopFlag;
 use crate::error::Error;
@@ -30,49 +30,12 @@ use crate::run::refuse_link;
 
 /// The interval in which a thread without a task checks whether there is one.
 const POLL: Duration = Duration::from_millis(100);
-/// The directory of the lock files.
-pub(super) const CLAIMS: &str = "claims";
 
 /// The running study: an iterator of its events, which ends when nothing is left to run. Dropping it stops the runs.
 pub struct Runs {
     events: Receiver<Result<StudyEvent, Error>>,
     stop: StopFlag,
     workers: Vec<JoinHandle<()>>,
-}
-
-/// One run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Task {
-    pub(super) trial: u64,
-    pub(super) seed: u64,
-    pub(super) purpose: Purpose,
-}
-
-impl Task {
-    /// The lock file of whoever runs it, in the directory of a study.
-    pub(super) fn claim(self, study: &Path) -> PathBuf {
-        study.join(CLAIMS).join(format!("{}.lock", self.name()))
-    }
-
-    /// Its name in file names. A trial's runs and those that confirm it have different seeds.
-    pub(super) fn name(self) -> String {
-        format!("trial-{}-seed-{}", self.trial, self.seed)
-    }
-
-    /// The task with this name. Which purpose it has plays no part there.
-    pub(super) fn named(name: &str) -> Option<Self> {
-        let (trial, seed) = name.strip_prefix("trial-")?.split_once("-seed-")?;
-        Some(Self { trial: trial.parse().ok()?, seed: seed.parse().ok()?, purpose: Purpose::Search })
-    }
-}
-
-/// The purpose of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Purpose {
-    /// A run of a trial.
-    Search,
-    /// A run of the best trial with a fresh seed.
-    Confirm,
 }
 
 /// What a thread does next.
@@ -246,7 +209,7 @@ impl Shared {
         for trial in running.filter(|trial| plan.shard.contains(trial.number)) {
             let ended = trial.scores();
             for seed in setup.seeds.iter().filter(|seed| !ended.contains_key(seed)) {
-                let task = Task { trial: trial.number, seed: *seed, purpose: Purpose::Search };
+                let task = Task { trial: trial.number, seed: *seed };
                 if let Some(lock) = self.claim(task, &mut waiting)? {
                     return Ok(Next::Run(task, trial.parameters.clone(), lock));
                 }
@@ -256,7 +219,7 @@ impl Shared {
         if let Some(number) = (0..plan.trials).find(is_new) {
             let parameters = self.sample(&journal.state, number);
             journal.append(Entry::Trial { trial: number, parameters: parameters.clone() })?;
-            let task = Task { trial: number, seed: setup.seeds[0], purpose: Purpose::Search };
+            let task = Task { trial: number, seed: setup.seeds[0] };
             return Ok(match self.claim(task, &mut waiting)? {
                 Some(lock) => Next::Run(task, parameters, lock),
                 None => Next::Wait(waiting.holder),
@@ -270,7 +233,7 @@ impl Shared {
             return Ok(Next::Nothing);
         };
         for seed in setup.fresh.iter().filter(|seed| !journal.state.confirmed.contains_key(&(best.number, **seed))) {
-            let task = Task { trial: best.number, seed: *seed, purpose: Purpose::Confirm };
+            let task = Task { trial: best.number, seed: *seed };
             if let Some(lock) = self.claim(task, &mut waiting)? {
                 return Ok(Next::Run(task, best.parameters.clone(), lock));
             }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::runner::Task;
+use super::task::Task;
 use crate::checkpoint::{self, Checkpoint, Checkpoints, is_checkpoint_file};
 use crate::error::Error;
 use crate::run::{CHECKPOINTS, CheckpointSchedule, name, refuse_link};

@@ -4,6 +4,7 @@
 //! process was killed or stopped.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use toml::Table;
@@ -11,7 +12,7 @@ use toml::Table;
 use super::event::StudyEvent;
 use super::journal::{Entry, Journal};
 use super::objective::normalised;
-use super::runner::{Purpose, Shared, Task};
+use super::runner::Shared;
 use super::saved::{Saved, SavedRun};
 use super::study::Setup;
 use crate::StopFlag;
@@ -27,6 +28,34 @@ use crate::train::{Evaluation, Event, Trainer};
 /// The interval in which a run checks whether another process has ended its trial.
 const CHECK: Duration = Duration::from_secs(1);
 
+/// The directory of the lock files.
+pub(super) const CLAIMS: &str = "claims";
+
+/// One run: of a trial with one of its seeds, or of the best trial with a fresh seed ([`Setup::confirms`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Task {
+    pub(super) trial: u64,
+    pub(super) seed: u64,
+}
+
+impl Task {
+    /// The lock file of whoever runs it, in the directory of a study.
+    pub(super) fn claim(self, study: &Path) -> PathBuf {
+        study.join(CLAIMS).join(format!("{}.lock", self.name()))
+    }
+
+    /// Its name in file names.
+    pub(super) fn name(self) -> String {
+        format!("trial-{}-seed-{}", self.trial, self.seed)
+    }
+
+    /// The task with this name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        let (trial, seed) = name.strip_prefix("trial-")?.split_once("-seed-")?;
+        Some(Self { trial: trial.parse().ok()?, seed: seed.parse().ok()? })
+    }
+}
+
 /// Why a run has no result.
 enum Ended {
     /// It was stopped.
@@ -41,9 +70,11 @@ impl Shared {
     /// Performs a run and records its result. An error is one of the journal.
     pub(super) fn perform(&self, task: Task, parameters: &Table) -> Result<(), Error> {
         let started = Instant::now();
-        let stop = match task.purpose {
-            Purpose::Search => self.local().stops.entry(task.trial).or_insert_with(|| self.stop.child()).clone(),
-            Purpose::Confirm => self.stop.child(),
+        let confirms = self.setup.confirms(task);
+        let stop = if confirms {
+            self.stop.child()
+        } else {
+            self.local().stops.entry(task.trial).or_insert_with(|| self.stop.child()).clone()
         };
         let saved = Saved::of(&self.setup.plan.out, task);
         let mut earlier = 0.0;
@@ -58,7 +89,7 @@ impl Shared {
         match result {
             Ok(mean_return) => self.record(task, Ok(mean_return), seconds)?,
             // Of a trial that was pruned, nothing continues.
-            Err(Ended::Stopped) if task.purpose == Purpose::Search && !self.is_running(task.trial)? => {}
+            Err(Ended::Stopped) if !confirms && !self.is_running(task.trial)? => {}
             Err(Ended::Stopped) => return Ok(()),
             Err(Ended::Journal(error)) => return Err(error),
             Err(Ended::Failed(error)) if error.is_transient() => {
@@ -75,14 +106,15 @@ impl Shared {
 
     /// Records the mean return of a run's final model, or why it failed.
     fn record(&self, task: Task, result: Result<f64, String>, seconds: f64) -> Result<(), Error> {
-        let Task { trial, seed, purpose } = task;
+        let Task { trial, seed } = task;
+        let confirms = self.setup.confirms(task);
         let score = |mean_return| normalised(mean_return, self.setup.score_range);
-        let entry = match (purpose, result) {
-            (Purpose::Search, Ok(mean_return)) => {
+        let entry = match result {
+            Ok(mean_return) if !confirms => {
                 Entry::Score { trial, seed, score: score(mean_return), mean_return, seconds }
             }
-            (Purpose::Search, Err(error)) => Entry::Failed { trial, seed, error },
-            (Purpose::Confirm, result) => {
+            Err(error) if !confirms => Entry::Failed { trial, seed, error },
+            result => {
                 let (mean_return, error) = result.map_or_else(|error| (None, Some(error)), |mean| (Some(mean), None));
                 Entry::Confirmed { trial, seed, score: mean_return.map(score), mean_return, error, seconds }
             }
@@ -90,7 +122,7 @@ impl Shared {
         self.with_journal(|journal| {
             journal.locked(|journal| {
                 // Another run may have ended the trial in the meantime.
-                let is_over = purpose == Purpose::Search && !journal.state.is_running(trial);
+                let is_over = !confirms && !journal.state.is_running(trial);
                 if is_over { Ok(()) } else { journal.append(entry) }
             })
         })
@@ -107,7 +139,8 @@ impl Shared {
         earlier: &mut f64,
     ) -> Result<f64, Ended> {
         let started = Instant::now();
-        let Task { trial, seed, purpose } = task;
+        let Task { trial, seed } = task;
+        let confirms = self.setup.confirms(task);
         let plan = self.setup.plan.base.with_config(config.clone());
         let failed = |error| match error {
             Error::Stopped { .. } => Ended::Stopped,
@@ -132,13 +165,13 @@ impl Shared {
             let event = event.map_err(failed)?;
             let due = schedule.due(&event, &trainer, false);
             match event {
-                Event::Evaluation(evaluation) if purpose == Purpose::Search => {
+                Event::Evaluation(evaluation) if !confirms => {
                     let reached = climb.reached(&trainer, &evaluation);
                     self.report(task, reached).map_err(Ended::Journal)?;
                 }
                 Event::Episode(record) => {
                     self.send(StudyEvent::Episode { trial, seed, env_steps: record.env_steps });
-                    if purpose == Purpose::Search && checked.elapsed() >= CHECK {
+                    if !confirms && checked.elapsed() >= CHECK {
                         checked = Instant::now();
                         self.check(task).map_err(Ended::Journal)?;
                     }
@@ -176,7 +209,7 @@ impl Shared {
 
     /// Records the values of a run at rungs, and stops its trial if the pruner says so.
     fn report(&self, task: Task, reached: Vec<(usize, f64)>) -> Result<(), Error> {
-        let Task { trial, seed, .. } = task;
+        let Task { trial, seed } = task;
         let Setup { plan, seeds, rungs, .. } = &*self.setup;
         if reached.is_empty() {
             return Ok(());
