@@ -21,6 +21,7 @@ mod bars;
 mod episodes;
 mod estimates;
 mod figures;
+mod frame;
 mod interactive;
 mod layout;
 mod legend;
