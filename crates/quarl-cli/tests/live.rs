@@ -256,7 +256,7 @@ fn colours_are_left_out_and_dumb_terminals_refused() {
 #[test]
 fn watch_prints_the_state_of_runs_experiments_and_comparisons_without_writing() {
     let here = directory();
-    assert!(fail(&here, &["watch", "absent", "--once"], 1).contains("absent: there is no such directory"));
+    assert!(fail(&here, &["watch", "absent", "--once"], 1).contains("absent: there is no such file or directory"));
     fs::create_dir(here.path().join("empty")).unwrap();
     assert!(succeed(&here, &["watch", "empty", "--once"]).contains("not started"));
     fs::create_dir(here.path().join("foreign")).unwrap();

@@ -116,7 +116,7 @@ fn a_report_names_what_it_cannot_show() {
     let here = directory();
     fs::create_dir(here.path().join("foreign")).unwrap();
     fs::write(here.path().join("foreign/notes.txt"), "").unwrap();
-    for (path, text) in [("absent", "no run"), ("foreign", "no run")] {
+    for (path, text) in [("absent", "no such file or directory"), ("foreign", "no run")] {
         let message = fail(&here, &["report", path], 1);
         assert!(message.contains(path) && message.contains(text), "{message}");
     }

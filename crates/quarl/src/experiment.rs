@@ -97,7 +97,7 @@ impl Experiment {
 }
 
 /// The directory of the run with this seed.
-pub(crate) fn run_path(out: &Path, seed: u64) -> PathBuf {
+pub fn run_path(out: &Path, seed: u64) -> PathBuf {
     out.join(RUNS).join(format!("seed-{seed}"))
 }
 

@@ -161,7 +161,7 @@ fn model_file(path: &Path, saved: SavedModel) -> Result<PathBuf, Error> {
         }
         // A directory with nothing but a model file is accepted.
         Contents::Other { .. } if path.join(file_name(saved)).is_file() => {}
-        Contents::Study => return Err(Contents::is_study(path)),
+        Contents::Study => return Err(Contents::study_without_models(path)),
         Contents::Nothing | Contents::Other { .. } => return Err(Contents::no_results(path)),
     }
     let file = path.join(file_name(saved));

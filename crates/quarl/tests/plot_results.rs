@@ -215,7 +215,7 @@ fn what_cannot_be_drawn_says_why() {
     let message = |path: PathBuf| collect(&[path], &[]).unwrap_err().to_string();
     assert!(message(path("absent")).ends_with("absent: there is no such file or directory"));
     std::fs::create_dir(path("empty")).unwrap();
-    assert!(message(path("empty")).contains("holds no run and no experiment"));
+    assert!(message(path("empty")).contains("holds no run, no experiment"));
     train(&path("runs/begun"), config("CartPole-v0", Budget::Episodes(2), 0.9, 0));
     std::fs::write(path("runs/begun/episodes.csv"), "episode,env_steps,return,length,epsilon,mean_loss,mean_q\n")
         .unwrap();

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use quarl::config::TrainConfig;
+use quarl::run;
 use quarl::timeline::{self, Timeline};
 
 use super::train;
@@ -10,9 +11,9 @@ use crate::{Outcome, interrupt, output};
 
 pub(crate) fn run(args: ForkArgs) -> Result<Outcome> {
     interrupt::listen();
-    let run = Timeline::open(&args.run, interrupt::stop_flag())?;
-    args.trust.check(&run.config().env, &args.run)?;
-    let path = args.run.join("config.toml");
+    let timeline = Timeline::open(&args.run, interrupt::stop_flag())?;
+    args.trust.check(&timeline.config().env, &args.run)?;
+    let path = args.run.join(run::CONFIG);
     let mut builder = TrainConfig::builder().file(&path.display().to_string(), &args::read(&path)?);
     builder = builder.assign_all(&args.assignments);
     for (key, value) in [("training.episodes", args.episodes), ("training.steps", args.steps)] {
@@ -22,7 +23,7 @@ pub(crate) fn run(args: ForkArgs) -> Result<Outcome> {
     }
     let config = builder.build()?;
     args.trust.check(&config.env, &path)?;
-    let (trainer, writer) = timeline::fork(&run, args.at, config, &args.out, args.force)?;
+    let (trainer, writer) = timeline::fork(&timeline, args.at, config, &args.out, args.force)?;
     if !args.json && !args.quiet {
         output::line(format!(
             "{} shares {} environment steps with {}",

@@ -4,10 +4,7 @@ mod many;
 mod one;
 mod study;
 
-use std::path::Path;
-
 use anyhow::Result;
-use quarl::Error;
 use quarl::run::Contents;
 
 use crate::args::WatchArgs;
@@ -19,15 +16,13 @@ pub(crate) fn run(args: WatchArgs) -> Result<Outcome> {
     let dir = &args.dir;
     // The directory may still be empty.
     if !dir.exists() {
-        return Err(no_results(dir, "there is no such directory"));
+        return Err(Contents::no_results(dir).into());
     }
     let kind = match Contents::of(dir)? {
         Contents::Nothing | Contents::Run { .. } => Kind::One,
         Contents::Experiment | Contents::Several { .. } => Kind::Several,
         Contents::Study => Kind::Study,
-        Contents::Other { .. } => {
-            return Err(no_results(dir, "this directory holds no run, no experiment, no comparison and no study"));
-        }
+        Contents::Other { .. } => return Err(Contents::no_results(dir).into()),
     };
     if args.once {
         return match kind {
@@ -87,6 +82,20 @@ fn keys(screen: &mut Screen) -> Result<Action> {
     Ok(Action::Continue)
 }
 
-fn no_results(dir: &Path, message: &str) -> anyhow::Error {
-    Error::File { path: dir.to_owned(), message: message.to_owned() }.into()
+/// Shows a list until the display is closed. `draw` draws it with this row selected, and returns whether there still is a
+/// display, and the number of rows.
+fn show_rows(mut draw: impl FnMut(&mut Screen, usize) -> Result<(bool, usize)>) -> Result<()> {
+    let (mut screen, mut row) = (Screen::open()?, 0);
+    loop {
+        let (is_shown, rows) = draw(&mut screen, row)?;
+        match keys(&mut screen)? {
+            Action::Leave => return Ok(()),
+            Action::Key(Key::Up) => row = row.saturating_sub(1),
+            Action::Key(Key::Down) => row = (row + 1).min(rows.saturating_sub(1)),
+            _ => {}
+        }
+        if !is_shown {
+            return Ok(());
+        }
+    }
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use maud::{Markup, html};
 use quarl::config::TrainConfig;
 use quarl::experiment::{
-    ComparisonResults, ConfigurationResults, EnvironmentResults, OverallResults, comparison_figures,
+    self, ComparisonResults, ConfigurationResults, EnvironmentResults, OverallResults, comparison_figures,
 };
 use quarl::run;
 
@@ -57,7 +57,7 @@ pub(super) fn content(
                 "{}, {}: the median run (seed {seed}, greedy return {score:.1})",
                 environment.env, configuration.label
             );
-            Some((description, out.join("runs").join(format!("seed-{seed}"))))
+            Some((description, experiment::run_path(out, seed)))
         })
         .collect();
     Ok(html! {

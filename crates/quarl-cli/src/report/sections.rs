@@ -32,10 +32,7 @@ pub(super) fn section(path: &Path, id: &str, recordings: &mut Recordings) -> Res
                 return Err(Error::File { path: path.to_owned(), message }.into());
             }
         },
-        Contents::Nothing | Contents::Other { .. } => {
-            let message = "holds no run, no experiment, no comparison and no study".to_owned();
-            return Err(Error::File { path: path.to_owned(), message }.into());
-        }
+        Contents::Nothing | Contents::Other { .. } => return Err(Contents::no_results(path).into()),
     };
     Ok(Section { title, id: id.to_owned(), content })
 }
@@ -64,7 +61,7 @@ fn run_content(dir: &Path, id: &str, recordings: &mut Recordings) -> Result<Mark
     let mut known =
         vec![("Environment", config.env.id.clone()), ("Seed", config.training.seed.to_string()), ("State", state)];
     known.extend(summary.map(results).unwrap_or_default());
-    known.push(("Repeat", format!("quarl train --config {} --out NEW", dir.join("config.toml").display())));
+    known.push(("Repeat", format!("quarl train --config {} --out NEW", dir.join(run::CONFIG).display())));
     known.extend(summary.map(origin).unwrap_or_default());
     let curve = run::figure(dir)?;
     let agents = [("The agent at the end of training".to_owned(), dir.to_owned())];
@@ -171,10 +168,7 @@ fn experiment_content(dir: &Path, id: &str, recordings: &mut Recordings) -> Resu
                 planned - complete - ended.failed.len()
             ),
         ),
-        (
-            "Repeat",
-            format!("quarl experiment --config {} --runs {planned} --out NEW", dir.join("config.toml").display()),
-        ),
+        ("Repeat", format!("quarl experiment --config {} --runs {planned} --out NEW", dir.join(run::CONFIG).display())),
         ("Wall time", format!("{} in total, over all runs", seconds(ended.wall_seconds()))),
         ("Version", ended.distinct(|summary| format!("quarl {}", summary.quarl_version))),
         ("Machine", ended.distinct(machine)),
@@ -184,10 +178,7 @@ fn experiment_content(dir: &Path, id: &str, recordings: &mut Recordings) -> Resu
         .median()
         .into_iter()
         .map(|(seed, score)| {
-            (
-                format!("The median run: seed {seed}, greedy return {score:.1}"),
-                dir.join("runs").join(format!("seed-{seed}")),
-            )
+            (format!("The median run: seed {seed}, greedy return {score:.1}"), experiment::run_path(dir, seed))
         })
         .collect();
     let row = |(seed, summary): &(u64, Summary)| {

@@ -86,7 +86,7 @@ fn missing_and_damaged_files_end_with_1_and_name_the_file() {
     fs::write(here.path().join("file"), "").unwrap();
     for (arguments, expected) in [
         (&["play", "absent"][..], "absent"),
-        (&["play", "nothing"], "holds no run and no experiment"),
+        (&["play", "nothing"], "holds no run, no experiment"),
         (&["play", "cut.safetensors"], "cut.safetensors: not a safetensors file, or damaged"),
         (&["play", "empty.safetensors"], "empty.safetensors: not a safetensors file, or damaged"),
         (&["play", "run", "--render", "window"], "--render terminal"),
@@ -111,7 +111,7 @@ fn a_wrong_path_says_what_is_there() {
     for command in ["play", "eval"] {
         let message = |path: &str| fail(&here, &[command, path], 1);
         assert!(message("absent").contains("absent: there is no such file or directory"));
-        assert!(message("empty").contains("empty: this directory holds no run and no experiment"));
+        assert!(message("empty").contains("empty: this directory holds no run, no experiment"));
         assert!(message("begun").contains("begun: this run is not finished"));
         assert_eq!(message("absent").matches("absent").count(), 1, "said once");
     }

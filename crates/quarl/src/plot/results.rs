@@ -209,7 +209,7 @@ fn read(path: &Path) -> Result<(Vec<Curves>, Vec<String>), Error> {
     };
     let (found, left_out): (Vec<Curves>, Vec<String>) = match Contents::of(path)? {
         Contents::Nothing | Contents::Other { .. } => return Err(Contents::no_results(path)),
-        Contents::Study => return Err(Contents::is_study(path)),
+        Contents::Study => return Err(Contents::study_without_models(path)),
         Contents::Run { .. } => (vec![read_single(path)?.1], Vec::new()),
         Contents::Experiment => (vec![read_experiment(path)?], Vec::new()),
         Contents::Several { results, .. } => match ablation::combinations(&results) {

@@ -123,7 +123,7 @@ impl Contents {
     }
 
     /// The error for a study where a run or an experiment is needed.
-    pub(crate) fn is_study(dir: &Path) -> Error {
+    pub(crate) fn study_without_models(dir: &Path) -> Error {
         let message = format!(
             "this directory holds a study, whose trials keep no models: train an agent with its best settings, {}",
             dir.join("best.toml").display()
@@ -132,9 +132,10 @@ impl Contents {
     }
 
     /// The error for a directory without results.
-    pub(crate) fn no_results(dir: &Path) -> Error {
+    pub fn no_results(dir: &Path) -> Error {
         let message = if dir.exists() {
-            "this directory holds no run and no experiment (neither it nor its subdirectories have a quarl config.toml)"
+            "this directory holds no run, no experiment, no comparison and no study (neither it nor its subdirectories \
+             have a config.toml or a journal.jsonl of quarl)"
         } else {
             "there is no such file or directory"
         };

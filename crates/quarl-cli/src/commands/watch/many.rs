@@ -5,11 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::{Action, keys};
-use crate::keyboard::Key;
+use super::show_rows;
 use crate::live::group::Groups;
 use crate::live::group_panels::{self, GroupsView, table};
-use crate::live::screen::Screen;
 use crate::progress::TimeLeft;
 use crate::{Outcome, output};
 
@@ -35,11 +33,10 @@ pub(super) fn print(dir: &Path) -> Result<Outcome> {
 
 /// Shows the state until the display is closed.
 pub(super) fn watch(dir: &Path) -> Result<()> {
-    let mut screen = Screen::open()?;
-    let (mut groups, mut selected) = (Groups::new(dir), 0);
+    let mut groups = Groups::new(dir);
     let (started, mut time_left) = (Instant::now(), TimeLeft::default());
     let title = dir.display().to_string();
-    loop {
+    show_rows(|screen, selected| {
         let mut problem = match groups.poll(READING) {
             // What was there already says nothing about the speed.
             Ok(false) => {
@@ -64,16 +61,7 @@ pub(super) fn watch(dir: &Path) -> Result<()> {
             message,
             keys: KEYS,
         };
-        let drawn = screen.draw(|frame, theme| group_panels::draw(frame, &view, theme))?;
-        let rows = table(&groups).len();
-        match keys(&mut screen)? {
-            Action::Leave => return Ok(()),
-            Action::Key(Key::Up) => selected = selected.saturating_sub(1),
-            Action::Key(Key::Down) => selected = (selected + 1).min(rows.saturating_sub(1)),
-            _ => {}
-        }
-        if !drawn {
-            return Ok(());
-        }
-    }
+        let is_shown = screen.draw(|frame, theme| group_panels::draw(frame, &view, theme))?;
+        Ok((is_shown, table(&groups).len()))
+    })
 }

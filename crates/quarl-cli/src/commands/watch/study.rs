@@ -6,9 +6,7 @@ use std::time::Instant;
 use anyhow::Result;
 use quarl::tune::StudyFollower;
 
-use super::{Action, keys};
-use crate::keyboard::Key;
-use crate::live::screen::Screen;
+use super::show_rows;
 use crate::live::study_panels::{self, StudyView, best, counts, row, tie};
 use crate::progress::TimeLeft;
 use crate::{Outcome, output};
@@ -35,12 +33,11 @@ pub(super) fn print(dir: &Path) -> Result<Outcome> {
 
 /// Shows the state until the display is closed.
 pub(super) fn watch(dir: &Path) -> Result<()> {
-    let mut screen = Screen::open()?;
-    let (mut study, mut scrolled) = (StudyFollower::new(dir), 0);
+    let mut study = StudyFollower::new(dir);
     let (started, mut time_left) = (Instant::now(), TimeLeft::default());
     // What was there already says nothing about the speed.
     let mut initial = None;
-    loop {
+    show_rows(|screen, scrolled| {
         let polled = study.poll();
         let initial = *initial.get_or_insert(study.share());
         let share = (study.share() - initial) / (1.0 - initial).max(f64::MIN_POSITIVE);
@@ -57,16 +54,7 @@ pub(super) fn watch(dir: &Path) -> Result<()> {
         };
         let seconds_left = time_left.seconds();
         let view = StudyView { title: &title, study: &study, scrolled, seconds_left, message, keys: KEYS };
-        let drawn = screen.draw(|frame, theme| study_panels::draw(frame, &view, theme))?;
-        let last = study.trials().count().saturating_sub(1);
-        match keys(&mut screen)? {
-            Action::Leave => return Ok(()),
-            Action::Key(Key::Up) => scrolled = scrolled.saturating_sub(1),
-            Action::Key(Key::Down) => scrolled = (scrolled + 1).min(last),
-            _ => {}
-        }
-        if !drawn {
-            return Ok(());
-        }
-    }
+        let is_shown = screen.draw(|frame, theme| study_panels::draw(frame, &view, theme))?;
+        Ok((is_shown, study.trials().count()))
+    })
 }
