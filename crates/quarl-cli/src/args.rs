@@ -4,6 +4,7 @@ mod agents;
 mod compare;
 mod configuration;
 mod examples;
+mod figures;
 mod many;
 mod reference;
 mod remembered;
@@ -13,11 +14,12 @@ mod tune;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
-pub(crate) use agents::{ExportArgs, ExportFormat, ImportArgs};
+pub(crate) use agents::{EvalArgs, ExportArgs, ExportFormat, ImportArgs, PlayArgs, Render};
 pub(crate) use compare::{CompareArgs, Normalize};
-pub(crate) use configuration::{ConfigArgs, GymArgs, Resolved, read};
+pub(crate) use configuration::{ConfigArgs, GymArgs, Resolved, SettingArgs, read};
+pub(crate) use figures::{PlotArgs, ReportArgs, XAxis};
 pub(crate) use many::{ExperimentArgs, ManyRunsArgs, command_line};
 pub(crate) use reference::{CheckArgs, CompletionsArgs, ConfigCommand, ConfigTask, ExplainArgs, ManArgs};
 pub(crate) use timeline::{BisectArgs, ForkArgs, InspectArgs};
@@ -167,12 +169,6 @@ fn whole<T: TryFrom<u64>, const LOW: u64, const HIGH: u64>(text: &str) -> Result
     number.ok_or_else(|| format!("expected a whole number from {LOW} to {HIGH}"))
 }
 
-/// Parses a number of frames per second.
-fn fps(text: &str) -> Result<f64, String> {
-    let fps = text.parse().ok().filter(|fps| (0.01..=1000.0).contains(fps));
-    fps.ok_or_else(|| "expected a number from 0.01 to 1000".to_owned())
-}
-
 #[derive(Debug, Default, Args)]
 pub(crate) struct TrainArgs {
     #[command(flatten)]
@@ -223,116 +219,6 @@ pub(crate) struct WatchArgs {
     pub(crate) once: bool,
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Render {
-    /// In a window
-    Window,
-    /// As text in the terminal
-    Terminal,
-    /// Do not show the episodes
-    None,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PlayArgs {
-    /// Directory of a run (its final model), or a model file such as best.safetensors
-    pub(crate) run: PathBuf,
-    /// Number of episodes
-    #[arg(long, default_value_t = 1, value_parser = whole::<u64, 1, { i64::MAX as u64 }>)]
-    pub(crate) episodes: u64,
-    /// Seed of the first episode's reset; later episodes continue its random stream
-    #[arg(long, default_value_t = 0, value_parser = whole::<u64, 0, { u64::MAX }>)]
-    pub(crate) seed: u64,
-    /// Where to show the episodes [default: a window, or the terminal if no window can be opened; nowhere with --record]
-    #[arg(long, value_enum)]
-    pub(crate) render: Option<Render>,
-    /// Record to a file: .gif for all frames, .png for the last frame
-    #[arg(long, value_name = "FILE")]
-    pub(crate) record: Option<PathBuf>,
-    /// Environment steps per second [default: the environment's own rate, 50 for CartPole]
-    #[arg(long, value_parser = fps)]
-    pub(crate) fps: Option<f64>,
-    /// Print one JSON object per line for each event; without --render, show nothing
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) gym: GymArgs,
-    #[command(flatten)]
-    pub(crate) trust: TrustArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct EvalArgs {
-    /// Directory of a run (its final model), a model file such as best.safetensors, or directory of an experiment (all runs)
-    pub(crate) run: PathBuf,
-    /// Number of episodes for each agent
-    #[arg(long, default_value_t = 100, value_parser = whole::<u64, 1, 1_000_000>)]
-    pub(crate) episodes: u64,
-    /// Seed of the episodes; whatever its value, they differ from those of training and its evaluations
-    #[arg(long, default_value_t = 0, value_parser = whole::<u64, 0, { u64::MAX }>)]
-    pub(crate) seed: u64,
-    /// Evaluate the model of the best evaluation during training instead of the final model
-    #[arg(long)]
-    pub(crate) best: bool,
-    /// Print one JSON object per line for each event
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) gym: GymArgs,
-    #[command(flatten)]
-    pub(crate) trust: TrustArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ReportArgs {
-    /// Directories of runs, experiments, comparisons or ablations
-    #[arg(required = true, value_name = "DIR")]
-    pub(crate) paths: Vec<PathBuf>,
-    /// File of the report; an existing report is replaced
-    #[arg(long, value_name = "FILE", default_value = "report.html")]
-    pub(crate) out: PathBuf,
-    /// Title of the report [default: the names of the directories]
-    #[arg(long)]
-    pub(crate) title: Option<String>,
-    /// Do not play the agents: leave out the recordings
-    #[arg(long)]
-    pub(crate) no_recordings: bool,
-    #[command(flatten)]
-    pub(crate) trust: TrustArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PlotArgs {
-    /// Directories of runs, experiments or ablations, a directory that contains them, such as runs, or tables of other
-    /// programs: .csv files with a column return (and run, if there are several), or Stable-Baselines3's monitor.csv
-    #[arg(required = true)]
-    pub(crate) paths: Vec<PathBuf>,
-    /// File of the figure, .svg or .png [default: quarl-plot.svg and quarl-plot.png in the current directory]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
-    /// Legend entry of a curve; given once for each path, in order [default: the name of the directory]
-    #[arg(long = "label", value_name = "NAME")]
-    pub(crate) labels: Vec<String>,
-    /// Title of the figure [default: the environment]
-    #[arg(long)]
-    pub(crate) title: Option<String>,
-    /// Number of episodes in the moving average; 1 for no smoothing
-    #[arg(long, default_value_t = 10, value_parser = whole::<u64, 1, 1_000_000>)]
-    pub(crate) window: u64,
-    /// Quantity on the x axis [default: steps if a run has a budget of steps, otherwise episodes]
-    #[arg(long, value_enum)]
-    pub(crate) x: Option<XAxis>,
-}
-
-/// The quantity on a figure's x axis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum XAxis {
-    /// Episodes, counted from 0
-    Episodes,
-    /// Environment steps
-    Steps,
 }
 
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{ManyRunsArgs, TrustArgs, whole};
+use super::{ManyRunsArgs, SettingArgs, TrustArgs, whole};
 
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
@@ -15,18 +15,8 @@ pub(crate) struct CompareArgs {
     /// Train with each of these values of a key, such as network.layer_norm=true,false. Several sweeps are combined
     #[arg(long, value_name = "KEY=VALUE,..", value_parser = sweep)]
     pub(crate) sweep: Vec<(String, Vec<String>)>,
-    /// Set one key in every configuration, such as agent.gamma=0.99; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) assignments: Vec<String>,
-    /// Seed of the first run of each configuration
-    #[arg(long, value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
-    pub(crate) seed: Option<i64>,
-    /// Number of training episodes
-    #[arg(long, conflicts_with = "steps", value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
-    pub(crate) episodes: Option<i64>,
-    /// Number of environment steps
-    #[arg(long, value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
-    pub(crate) steps: Option<i64>,
+    #[command(flatten)]
+    pub(crate) settings: SettingArgs,
     /// Number of runs of each configuration on each environment, with successive seeds
     #[arg(long, default_value_t = 10, value_parser = whole::<u64, 1, 1_000_000>)]
     pub(crate) runs: u64,

@@ -26,23 +26,39 @@ pub(crate) struct ConfigArgs {
     /// TOML file with settings: a complete configuration, or settings that override those of --preset
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Set one configuration key, such as agent.gamma=0.99; may be given several times. `quarl presets NAME` prints all
-    /// keys
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) assignments: Vec<String>,
+    #[command(flatten)]
+    pub(crate) settings: SettingArgs,
     #[command(flatten)]
     pub(crate) gym: GymArgs,
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
-    /// Random seed; for an experiment the seed of the first run [default: that of the configuration]
+}
+
+/// The arguments that override settings of a configuration.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct SettingArgs {
+    /// Set one configuration key, such as agent.gamma=0.99; may be given several times. `quarl presets NAME` prints all
+    /// keys
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) assignments: Vec<String>,
+    /// Random seed; that of the first run where there are several [default: that of the configuration]
     #[arg(long, value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
     pub(crate) seed: Option<i64>,
     /// Train for this number of episodes [default: the length in the configuration]
     #[arg(long, conflicts_with = "steps", value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
     pub(crate) episodes: Option<i64>,
-    /// Train for this number of environment steps, summed over all environments of the run
+    /// Train for this number of environment steps, summed over all environments of a run
     #[arg(long, value_parser = whole::<i64, 0, { i64::MAX as u64 }>)]
     pub(crate) steps: Option<i64>,
+}
+
+impl SettingArgs {
+    /// Records these arguments as settings of a training run.
+    pub(crate) fn record(&self, builder: ConfigBuilder) -> ConfigBuilder {
+        let numbers = [("seed", self.seed), ("episodes", self.episodes), ("steps", self.steps)];
+        let given = numbers.into_iter().filter_map(|(key, value)| Some((format!("training.{key}"), value?)));
+        given.fold(builder.assign_all(&self.assignments), |builder, (key, value)| builder.set(&key, value))
+    }
 }
 
 /// The arguments for Gymnasium environments (`gym:ID`).
@@ -137,7 +153,7 @@ impl ConfigArgs {
         let resolved = self.read()?;
         let env = &resolved.config.env;
         if let Some(path) = &self.config {
-            let assignments = self.assignments.iter().map(String::as_str).collect();
+            let assignments = self.settings.assignments.iter().map(String::as_str).collect();
             let command = CommandEnv { id: self.env.as_deref(), gym: self.gym.clone(), assignments };
             self.trust.check_but(env, &path.display().to_string(), &command)?;
         } else {
@@ -158,12 +174,7 @@ impl ConfigArgs {
         if let Some(id) = &self.env {
             builder = builder.set("env.id", id.as_str());
         }
-        builder = self.gym.record(builder)?.assign_all(&self.assignments);
-        for (key, value) in [("seed", self.seed), ("episodes", self.episodes), ("steps", self.steps)] {
-            if let Some(value) = value {
-                builder = builder.set(&format!("training.{key}"), value);
-            }
-        }
+        builder = self.settings.record(self.gym.record(builder)?);
         let preset = builder.preset_name().filter(|_| self.config.is_none());
         let name = preset.unwrap_or("custom").to_owned();
         let config = builder.build().map_err(|error| match error {

@@ -35,15 +35,9 @@ fn variants(args: &CompareArgs) -> Result<Vec<Variant>> {
         for source in &args.configurations {
             for (suffix, assignments) in combinations(&args.sweep) {
                 let (builder, name, words) = base(source)?;
-                let mut builder = env.into_iter().fold(builder, |builder, env| builder.set("env.id", env));
-                builder = builder.assign_all(&args.assignments).assign_all(&assignments);
-                for (key, value) in [("seed", args.seed), ("steps", args.steps), ("episodes", args.episodes)] {
-                    builder = value
-                        .into_iter()
-                        .fold(builder, |builder, value| builder.set(&format!("training.{key}"), value));
-                }
-                let config = builder.build()?;
-                let assigned = args.assignments.iter().chain(&assignments).map(String::as_str).collect();
+                let builder = env.into_iter().fold(builder, |builder, env| builder.set("env.id", env));
+                let config = args.settings.record(builder).assign_all(&assignments).build()?;
+                let assigned = args.settings.assignments.iter().chain(&assignments).map(String::as_str).collect();
                 let command = CommandEnv { id: env, assignments: assigned, ..CommandEnv::default() };
                 args.trust.check_but(&config.env, source, &command)?;
                 let label =

@@ -117,7 +117,7 @@ impl Start {
         args.config.trust.check(&resume.config().env, dir)?;
         let mut config = resume.config().clone();
         let budget = |number: i64| u64::try_from(number).unwrap_or_default();
-        match (args.config.steps, args.config.episodes) {
+        match (args.config.settings.steps, args.config.settings.episodes) {
             (Some(steps), _) => (config.training.steps, config.training.episodes) = (Some(budget(steps)), None),
             (_, Some(episodes)) => (config.training.steps, config.training.episodes) = (None, Some(budget(episodes))),
             _ => {}

@@ -40,8 +40,9 @@ pub(crate) fn run(args: TuneArgs) -> Result<Outcome> {
 
 /// The search space: that of the file, or the default without the keys that the command sets.
 fn space(args: &TuneArgs, config: &TrainConfig) -> Result<Space> {
+    let assignments = &args.config.settings.assignments;
     let assigned: Vec<&str> =
-        args.config.assignments.iter().filter_map(|assignment| Some(assignment.split_once('=')?.0.trim())).collect();
+        assignments.iter().filter_map(|assignment| Some(assignment.split_once('=')?.0.trim())).collect();
     let Some(path) = &args.space else {
         let space = assigned.iter().fold(Space::default_for(config), |space, key| space.without(key));
         if space.parameters().is_empty() {
