@@ -1,5 +1,7 @@
 //! What is exported: the layers of a greedy forward pass with their effective parameters.
 
+use std::cell::Cell;
+
 use crate::engine::{TrainedNetwork, parameter_layout};
 use crate::error::Error;
 use crate::model::Model;
@@ -59,15 +61,16 @@ impl Network {
         let architecture = &model.architecture;
         let network = TrainedNetwork::new(architecture, &model.parameters)?;
         let (effective, tensors) = (network.effective_parameters(), parameter_layout(architecture));
+        let exported = Cell::new(0);
         let shaped = |name: &str| -> Option<(&[usize], Vec<f32>)> {
             let found = tensors.iter().find(|tensor| tensor.name == name)?;
-            Some((&found.shape, effective.get(found.range.clone())?.to_vec()))
+            let values = effective.get(found.range.clone())?.to_vec();
+            exported.set(exported.get() + values.len());
+            Some((&found.shape, values))
         };
         let tensor = |name: &str| shaped(name).map(|(_, values)| values);
-        let missing = |name: &str| Error::State {
-            what: "the model".to_owned(),
-            message: format!("it has no parameters for its layer {name}"),
-        };
+        let refused = |message: String| Error::State { what: "the model".to_owned(), message };
+        let missing = |name: &str| refused(format!("it has no parameters for its layer {name}"));
         let layer = |name: &str, norm: &str, activation: Option<Activation>| -> Result<Layer, Error> {
             let (Some(([outputs, inputs], weight)), Some(bias)) =
                 (shaped(&format!("{name}.weight")), tensor(&format!("{name}.bias")))
@@ -108,6 +111,10 @@ impl Network {
                 Reading::Implicit(midpoints(acting_quantiles).flat_map(|level| embed(&embedding, level)).collect())
             }
         };
+        // A layer that is not exported above would be left out without notice.
+        if exported.get() != effective.len() {
+            return Err(refused("its network has a layer that cannot be exported".to_owned()));
+        }
         let normalisation = model
             .observation_statistics
             .as_ref()
