@@ -42,6 +42,9 @@ fn is_for_readers(path: &Path) -> bool {
 fn run_all(document: &Document) -> Vec<String> {
     let here = common::directory();
     common::add_archive(&here);
+    for table in ["pytorch_curves.csv", "c_curves.csv", "monitor.csv"] {
+        std::fs::write(here.path().join(table), "run,episode,return\n0,0,20\n0,1,30\n1,0,25\n").unwrap();
+    }
     examples(document).into_iter().filter_map(|example| run(&here, &example).err()).collect()
 }
 
