@@ -5,7 +5,6 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
-use quarl::Model;
 use quarl::config::TrainConfig;
 use quarl::tune::StudyFollower;
 
@@ -49,6 +48,6 @@ fn a_file_larger_than_the_memory_is_not_read() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("model.safetensors");
     File::create(&path).unwrap().set_len(1 << 43).unwrap();
-    let error = Model::load(&path).unwrap_err().to_string();
+    let error = quarl::Model::load(&path).unwrap_err().to_string();
     assert!(error.contains("reading it needs 8192.0 GiB of memory, but only"), "{error}");
 }
