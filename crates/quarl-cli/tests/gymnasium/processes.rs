@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 #[cfg(target_os = "linux")]
 use tempfile::TempDir;
 
-use super::{directory, error, python, quarl, summary, train};
+#[cfg(target_os = "linux")]
+use super::python;
+use super::{directory, error, quarl, summary, train};
 
 #[test]
 #[ignore = "needs Gymnasium: run cargo xtask test"]
