@@ -122,7 +122,7 @@ fn split(line: &str) -> Vec<String> {
 /// Runs a command in a directory, with fewer runs, steps and episodes, and nothing shown.
 fn run(here: &TempDir, example: &Example) -> Result<(), String> {
     let Example { place, words, error } = example;
-    let mut words: Vec<&str> = words.iter().map(String::as_str).filter(|word| *word != "quarl").collect();
+    let mut words: Vec<&str> = words.iter().map(String::as_str).skip_while(|word| *word == "quarl").collect();
     // The output goes to a file in this directory, which a later command may read; to none elsewhere.
     let redirected = words.iter().position(|word| *word == ">").map(|at| words.split_off(at));
     let file = redirected.and_then(|rest| Some(*rest.get(1)?)).filter(|file| !file.contains(['/', '~']));

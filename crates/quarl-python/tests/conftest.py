@@ -19,7 +19,7 @@ def command(tmp_path: Path) -> Callable[..., str]:
         done = subprocess.run(
             [sys.executable, "-c", RUN, *arguments],
             cwd=tmp_path,
-            env={**os.environ, "NO_COLOR": "1"},
+            env={**os.environ, "NO_COLOR": "1", "XDG_STATE_HOME": str(tmp_path / "state")},
             capture_output=True,
             text=True,
             timeout=300,
