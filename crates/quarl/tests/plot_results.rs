@@ -250,7 +250,10 @@ fn tables_of_other_programs_belong_to_the_environment_of_the_runs() {
     let panels = compare(&collected.curves, &options()).unwrap();
     assert_eq!(panels.iter().map(|panel| panel.series.len()).collect::<Vec<_>>(), [2, 1]);
     assert_eq!(panels[0].x_label, "Environment steps");
-    let message = collect(&[path("v0"), path("v1"), table.clone()], &[]).unwrap_err().to_string();
+    // The error names the table without an environment, not the one before it.
+    let paths = [monitor.clone(), path("v0"), path("v1"), path("v0"), table.clone()];
+    let message = collect(&paths, &[]).unwrap_err().to_string();
+    assert!(message.contains("CartPole-v0, CartPole-v1:"), "{message}");
     assert!(message.contains("pytorch.csv: this table does not name its environment"), "{message}");
     // Tables alone.
     let collected = collect(&[table, monitor], &["A".to_owned(), "B".to_owned()]).unwrap();

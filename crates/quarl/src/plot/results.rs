@@ -110,9 +110,9 @@ pub fn collect(paths: &[PathBuf], labels: &[String]) -> Result<Collected, Error>
 /// Gives the tables the environment that they are compared in.
 fn join_tables(all: &mut [Curves], paths: &[PathBuf]) -> Result<(), Error> {
     let (tables, others): (Vec<&mut Curves>, Vec<&mut Curves>) = all.iter_mut().partition(|curves| curves.is_table);
-    let mut known: Vec<&str> = others.iter().map(|curves| curves.env.as_str()).collect();
-    known.dedup();
-    for table in tables {
+    let known = distinct_environments(others.iter().map(|curves| &*curves.env));
+    // Each path of a table has one curve.
+    for (table, path) in tables.into_iter().zip(paths.iter().filter(|path| is_table(path))) {
         // Gymnasium's names have no prefix.
         let named = known.iter().find(|env| env.strip_prefix("gym:").unwrap_or(env) == table.env);
         match (named, &known[..]) {
@@ -123,8 +123,7 @@ fn join_tables(all: &mut [Curves], paths: &[PathBuf]) -> Result<(), Error> {
                     "this table does not name its environment, and the other results have {}: draw it with those of one",
                     known.join(", ")
                 );
-                let path = paths.iter().find(|path| is_table(path)).cloned().unwrap_or_default();
-                return Err(Error::File { path, message });
+                return Err(Error::File { path: path.clone(), message });
             }
             _ => {}
         }
@@ -157,10 +156,14 @@ impl Curves {
 
 /// The environments of the curves, in order of first appearance.
 pub fn environments(curves: &[Curves]) -> Vec<&str> {
+    distinct_environments(curves.iter().map(|curves| &*curves.env))
+}
+
+fn distinct_environments<'a>(all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut found: Vec<&str> = Vec::new();
-    for curve in curves {
-        if !found.contains(&curve.env.as_str()) {
-            found.push(&curve.env);
+    for env in all {
+        if !found.contains(&env) {
+            found.push(env);
         }
     }
     found
