@@ -55,6 +55,7 @@ def main() -> None:
     parser.add_argument("name", type=Path, help="path of the files to write, without their endings")
     parser.add_argument("--episodes", type=int, default=100)
     parser.add_argument("--quarl", default="quarl", help="the program")
+    parser.add_argument("--trust", action="store_true", help="start the environment that the runs name (quarl eval --trust)")
     arguments = parser.parse_args()
 
     table = arguments.name.with_name(arguments.name.name + ".csv")
@@ -63,8 +64,9 @@ def main() -> None:
         if path.exists():
             sys.exit(f"{path} exists; move it away first")
 
-    final, finished = returns_of(arguments.quarl, arguments.experiment, arguments.episodes, [])
-    best, best_finished = returns_of(arguments.quarl, arguments.experiment, arguments.episodes, ["--best"])
+    trust = ["--trust"] if arguments.trust else []
+    final, finished = returns_of(arguments.quarl, arguments.experiment, arguments.episodes, trust)
+    best, best_finished = returns_of(arguments.quarl, arguments.experiment, arguments.episodes, ["--best", *trust])
     threshold = finished["scores"].get("threshold")
 
     rows = []
