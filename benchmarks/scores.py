@@ -12,20 +12,22 @@ import csv
 import io
 import json
 import lzma
+import math
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 
+EPISODES = 100
 COLUMNS = [
     "seed", "final_mean", "final_std", "final_min", "final_max", "final_episodes_at_threshold", "best_mean", "best_min",
     "env_steps", "episodes", "closing_mean", "wall_seconds",
 ]  # fmt: skip
 
 
-def returns_of(quarl: str, experiment: Path, episodes: int, arguments: list[str]) -> tuple[dict[int, list[float]], dict]:
+def returns_of(quarl: str, experiment: Path, arguments: list[str]) -> tuple[dict[int, list[float]], dict]:
     """The returns of each run's greedy episodes, and the event with the scores of all runs."""
-    command = [quarl, "eval", str(experiment), "--episodes", str(episodes), "--json", *arguments]
+    command = [quarl, "eval", str(experiment), "--episodes", str(EPISODES), "--json", *arguments]
     process = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if process.returncode != 0:
         sys.exit(f"failed: {' '.join(command)}")
@@ -53,7 +55,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiment", type=Path)
     parser.add_argument("name", type=Path, help="path of the files to write, without their endings")
-    parser.add_argument("--episodes", type=int, default=100)
     parser.add_argument("--quarl", default="quarl", help="the program")
     parser.add_argument("--trust", action="store_true", help="start the environment that the runs name (quarl eval --trust)")
     arguments = parser.parse_args()
@@ -65,8 +66,8 @@ def main() -> None:
             sys.exit(f"{path} exists; move it away first")
 
     trust = ["--trust"] if arguments.trust else []
-    final, finished = returns_of(arguments.quarl, arguments.experiment, arguments.episodes, trust)
-    best, best_finished = returns_of(arguments.quarl, arguments.experiment, arguments.episodes, ["--best", *trust])
+    final, finished = returns_of(arguments.quarl, arguments.experiment, trust)
+    best, best_finished = returns_of(arguments.quarl, arguments.experiment, ["--best", *trust])
     threshold = finished["scores"].get("threshold")
 
     rows = []
@@ -101,8 +102,10 @@ def main() -> None:
     print(describe("final models", finished))
     print(describe("best models", best_finished))
     print(f"mean wall time of a run: {statistics.mean(row[-1] for row in rows):.1f} s")
-    steps = sorted(row[8] for row in rows)
-    print(f"training steps: median {statistics.median(steps):g}, largest {steps[-1]}")
+    for index, unit in ((8, "steps"), (9, "episodes")):
+        values = sorted(row[index] for row in rows)
+        within = values[math.ceil(0.95 * len(values)) - 1]
+        print(f"training {unit}: median {statistics.median(values):g}, 95% within {within}, longest {values[-1]}, mean {statistics.mean(values):.0f}")
 
 
 if __name__ == "__main__":
